@@ -1,0 +1,253 @@
+\echo Use "CREATE EXTENSION pg_org" to load this file. \quit
+
+-- The functions of pg_org: their signatures are the product's vocabulary, the
+-- same in SQL and, as JSON fields, on HTTP.  The extension holds no tables;
+-- org_setup() makes them.  An argument without a default is a required field.
+
+-- Setting up ----------------------------------------------------------------
+
+CREATE FUNCTION org_setup()
+RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_setup IS
+'Make or migrate the tables.
+Makes schema org and its tables, owned by whoever calls it first, and the proxy_admin user default_user_id. Call it again after each upgrade of the extension: it applies what is missing and changes nothing otherwise. Use a role that is not a superuser: the functions run their SQL as the owner of schema org.';
+
+CREATE FUNCTION org_grant_access(role name)
+RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_grant_access IS
+'Let a role call the functions.
+Grants EXECUTE on every function of the extension but org_setup and org_grant_access, and nothing on the tables: such a role can do just what the api_key it passes may. For the owner of the extension or a superuser.';
+
+-- Organizations -------------------------------------------------------------
+
+CREATE FUNCTION org_new(
+    organization_alias text,
+    organization_id text DEFAULT NULL,
+    models text[] DEFAULT '{}',
+    budget_id text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    model_aliases jsonb DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_new IS
+'Create an organization.
+Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. Returns the organization. For proxy admins.';
+
+CREATE FUNCTION org_update(
+    organization_id text,
+    organization_alias text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    model_aliases jsonb DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    litellm_budget_table jsonb DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_update IS
+'Change an organization.
+What is null stays as it is; clear names fields to set back to nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Returns the organization. For proxy admins.';
+
+CREATE FUNCTION org_patch(
+    organization_id text,
+    patch jsonb,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_patch IS
+'Change an organization by merge patch.
+The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases and budget fields; a null clears, objects merge, an unrecognized field is refused. Returns the organization. For proxy admins.';
+
+CREATE FUNCTION org_delete(
+    organization_ids text[],
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_delete IS
+'Delete organizations with all they own.
+All of them or, if one does not exist, none. Their teams, memberships, keys and the budgets that nobody else uses go with them; users stay. Returns the organizations as they stood just before. For proxy admins.';
+
+CREATE FUNCTION org_list(
+    org_id text DEFAULT NULL,
+    org_alias text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_list IS
+'List organizations.
+Those the caller belongs to, or all for proxy admins and viewers, oldest first. Filter by org_id (exact) and org_alias (part of the name, case ignored). For pages give limit (1 to 1000) and, from the second on, after: the last organization_id of the page before.';
+
+CREATE FUNCTION org_info(
+    organization_id text,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_info IS
+'Show an organization.
+With its members, teams and budget. For its members, proxy admins and viewers.';
+
+CREATE FUNCTION org_info_many(
+    organizations text[],
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_info_many IS
+'Show several organizations.
+In the order asked; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
+
+-- Members -------------------------------------------------------------------
+
+CREATE FUNCTION org_member_add(
+    organization_id text,
+    member json,
+    max_budget_in_organization numeric DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_member_add IS
+'Add members to an organization.
+The member is an object of role and user_id or user_email, or an array of such. Who is not known yet becomes a user; who is a member already gets the new role. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION org_member_update(
+    organization_id text,
+    user_id text DEFAULT NULL,
+    user_email text DEFAULT NULL,
+    role text DEFAULT NULL,
+    max_budget_in_organization numeric DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_member_update IS
+'Change a member''s role or budget.
+Name the member by user_id or user_email. A budget that others share is copied before it is changed; clear takes {max_budget_in_organization}. Returns the membership. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION org_member_delete(
+    organization_id text,
+    user_id text DEFAULT NULL,
+    user_email text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_member_delete IS
+'Remove a member from an organization.
+And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Returns the membership as it stood. For proxy admins and the organization''s admins.';
+
+-- Users, keys, teams, budgets -----------------------------------------------
+
+CREATE FUNCTION user_new(
+    user_id text DEFAULT NULL,
+    user_email text DEFAULT NULL,
+    user_alias text DEFAULT NULL,
+    user_role text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    sso_user_id text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    auto_create_key boolean DEFAULT true,
+    key_alias text DEFAULT NULL,
+    duration text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_new IS
+'Create a user.
+And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. Returns the user. For proxy admins.';
+
+CREATE FUNCTION user_info(
+    user_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_info IS
+'Show a user.
+With their keys and teams; without user_id the caller. For the user, proxy admins and viewers, and for admins of an organization the user is in, who see the keys and teams of that organization only.';
+
+CREATE FUNCTION key_generate(
+    user_id text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    duration text DEFAULT NULL,
+    key_alias text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    key text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_generate IS
+'Make a key.
+Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to.';
+
+CREATE FUNCTION key_block(
+    key text,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_block IS
+'Block a key.
+From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+CREATE FUNCTION key_unblock(
+    key text,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_unblock IS
+'Unblock a key.
+From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+CREATE FUNCTION team_new(
+    organization_id text,
+    team_alias text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    members_with_roles json DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_new IS
+'Create a team in an organization.
+Its models must be among the organization''s, its members (members_with_roles: an array of role, admin or user, and user_id or user_email) members of the organization. Returns the team. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_info(
+    team_id text,
+    organization_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_info IS
+'Show a team.
+With its members and keys. organization_id is needed only if the caller sees teams of that team_id in several organizations. For its members, its organization''s admins, proxy admins and viewers.';
+
+CREATE FUNCTION budget_info(
+    budgets text[],
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION budget_info IS
+'Show budgets.
+In the order asked; what does not exist is left out. For proxy admins and viewers.';
+
+-- Functions are for everybody unless taken away; org_grant_access() hands them out.
+REVOKE ALL ON FUNCTION
+    org_setup, org_grant_access,
+    org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many,
+    org_member_add, org_member_update, org_member_delete,
+    user_new, user_info, key_generate, key_block, key_unblock, team_new, team_info, budget_info
+FROM PUBLIC;
