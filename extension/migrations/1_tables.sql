@@ -23,6 +23,7 @@ CREATE TABLE org.budget (
     model_max_budget       jsonb CHECK (jsonb_typeof(model_max_budget) = 'object'),
     budget_duration        text,
     budget_reset_at        timestamptz,
+    auto_created           boolean NOT NULL DEFAULT false,
     created_at             timestamptz NOT NULL DEFAULT now(),
     created_by             text,
     updated_at             timestamptz NOT NULL DEFAULT now(),
@@ -38,6 +39,7 @@ COMMENT ON COLUMN org.budget.rpm_limit IS 'Most requests a minute; null means no
 COMMENT ON COLUMN org.budget.model_max_budget IS 'Limits of spend by model: an object with the model''s name as key.';
 COMMENT ON COLUMN org.budget.budget_duration IS 'Length of a period: a whole number and s, m, h, d, w or mo; null means one period without end.';
 COMMENT ON COLUMN org.budget.budget_reset_at IS 'When the first period that began with the last change of budget_duration ends.';
+COMMENT ON COLUMN org.budget.auto_created IS 'Whether it was made along with its owner, so that it goes when its last owner takes another.';
 COMMENT ON COLUMN org.budget.created_at IS 'When the budget was made.';
 COMMENT ON COLUMN org.budget.created_by IS 'Who made it: a user_id.';
 COMMENT ON COLUMN org.budget.updated_at IS 'When it was last changed.';

@@ -1,0 +1,64 @@
+// Budgets: what their owners may spend and how fast.  An owner is an organization, a membership or a team member;
+// several may share one budget, and a change made for one owner never moves another's limits.
+#pragma once
+
+#include "session.hpp"
+
+namespace pg_org {
+
+// The columns of a budget b in wire order, and how many they are.
+#define BUDGET_COLUMNS                                                                                                 \
+    "b.budget_id, b.max_budget, b.soft_budget, b.max_parallel_requests, b.tpm_limit, b.rpm_limit, "                    \
+    "b.model_max_budget, b.budget_duration, b.budget_reset_at, b.created_at, b.created_by, b.updated_at, b.updated_by"
+inline constexpr int budget_columns = 13;
+
+// A change of a JSON object: what it becomes, or what is merged into it.
+struct ObjectChange {
+    Json value;
+    bool merge;
+    Json applied_to(Maybe<Json> before) const { return merge ? merge_patch(before ? *before : empty_object(), value) : value; }
+};
+
+// What a caller wants of a budget's fields.
+struct BudgetChange {
+    Change<Number> max_budget, soft_budget;
+    Change<int64> tpm_limit, rpm_limit, max_parallel_requests;
+    Change<ObjectChange> model_max_budget;
+    Change<Text> budget_duration;
+
+    bool empty() const
+    {
+        return !max_budget && !soft_budget && !tpm_limit && !rpm_limit && !max_parallel_requests &&
+               !model_max_budget && !budget_duration;
+    }
+    // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
+    bool set(Text field, const Value &value, bool merge);
+    // What the other change says goes before what this one says.
+    void override_with(const BudgetChange &other);
+    // Clears a field by its wire name; false if there is no such field.
+    bool clear(Text field);
+};
+
+// The value as an amount of money, or as a limit of a count, or an error naming the field.
+Maybe<Number> money(Maybe<Number> value, const char *name);
+Maybe<int64> limit(Maybe<int64> value, const char *name);
+// The value as a JSON object, or an error naming the field.
+Maybe<Json> object(Maybe<Json> value, const char *name);
+
+// max_budget, soft_budget, tpm_limit, rpm_limit, max_parallel_requests, model_max_budget, budget_duration: the next
+// seven arguments of a call.
+BudgetChange next_budget_fields(Session &session);
+
+// Locks budgets, in the fixed order. Returns those that exist.
+Texts lock_budgets(Session &session, Texts budget_ids);
+// Makes a budget and returns its id.
+Text create_budget(Session &session, const BudgetChange &fields);
+// Carries out a change for one owner of a locked budget (none: a new one is made if there is anything to keep).
+// Returns the id of the budget that the owner must have now: its own copy if others share it.
+Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetChange &change);
+// Deletes those locked budgets that nobody owns any more.
+void delete_unowned_budgets(Session &session, Texts budget_ids);
+// Likewise, if it was made along with an owner.
+void delete_unowned_auto_created_budget(Session &session, Text budget_id);
+
+} // namespace pg_org

@@ -1,0 +1,150 @@
+// Keys to callers, and callers to roles.
+
+#include "caller.hpp"
+
+#include "fail.hpp"
+#include "session.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_viewer", "internal_user",
+                                                 "internal_user_viewer"};
+
+constinit Statement find_key{
+    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, u.user_role, t.blocked, o.blocked"
+    "  FROM org.api_key k"
+    "  LEFT JOIN org.\"user\" u USING (user_id)"
+    "  LEFT JOIN org.organization o USING (organization_id)"
+    "  LEFT JOIN org.team t USING (organization_id, team_id)"
+    " WHERE k.key_hash = $1"};
+
+constinit Statement find_membership{
+    "SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
+
+constinit Statement find_organizations{
+    "SELECT organization_id FROM org.membership"
+    " WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) ORDER BY organization_id"};
+
+[[noreturn]] void forbid(const Maybe<Text> &role, Text organization_id, const char *route)
+{
+    if (!role)
+        forbidden("You do not have a role within the selected organization. Passed organization_id: %.*s. "
+                  "Please contact the organization admin to request access.",
+                  SHOW(organization_id));
+    forbidden("You do not have the required role to perform %s in Organization %.*s. "
+              "Your role is %.*s in Organization %.*s",
+              route, SHOW(organization_id), SHOW(*role), SHOW(organization_id));
+}
+
+} // namespace
+
+const char *role_name(Role role) { return role_names[static_cast<size_t>(role)]; }
+
+Maybe<Role> parse_role(Text name)
+{
+    for (size_t i = 0; i < role_names.size(); i++)
+        if (name == role_names[i])
+            return static_cast<Role>(i);
+    return {};
+}
+
+Text key_digest(Text key)
+{
+    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+    if (context == nullptr || pg_cryptohash_init(context) < 0 ||
+        pg_cryptohash_update(context, reinterpret_cast<const uint8 *>(key.data()), key.size()) < 0 ||
+        pg_cryptohash_final(context, digest, sizeof digest) < 0)
+        elog(ERROR, "could not compute a SHA-256 digest");
+    pg_cryptohash_free(context);
+
+    constexpr size_t length = 2 * PG_SHA256_DIGEST_LENGTH;
+    char *hex = static_cast<char *>(palloc(length));
+    hex_encode(reinterpret_cast<const char *>(digest), sizeof digest, hex);
+    return {hex, length};
+}
+
+Caller authenticate(Session &session, Text api_key)
+{
+    if (api_key.empty())
+        unauthenticated("Authentication Error, No api key passed in.");
+    if (!api_key.starts_with("sk-"))
+        unauthenticated("Authentication Error, LiteLLM Virtual Key expected. Keys start with 'sk-'.");
+
+    const Rows keys = session.run(find_key, key_digest(api_key));
+    if (keys.empty())
+        unauthenticated("Authentication Error, Invalid proxy server token passed.");
+
+    const Row key = keys[0];
+    const Caller caller{
+        .role = parse_role(key.get<Text>(6).value_or("internal_user")).value_or(Role::internal_user),
+        .user_id = key.get<Text>(0),
+        .organization_id = key.get<Text>(1),
+        .team_id = key.get<Text>(2),
+        .models = *key.get<Texts>(3),
+    };
+    if (*key.get<bool>(4))
+        unauthenticated("Authentication Error, Key is blocked. Ask an admin to unblock it.");
+    const Maybe<Time> expires = key.get<Time>(5);
+    if (expires && expires->value <= GetCurrentStatementStartTimestamp())
+        expired(*expires);
+    if (!caller.is_proxy_admin()) {
+        if (key.get<bool>(7).value_or(false))
+            unauthenticated("Authentication Error, Team=%.*s is blocked.", SHOW(*caller.team_id));
+        if (key.get<bool>(8).value_or(false))
+            unauthenticated("Authentication Error, Organization=%.*s is blocked.", SHOW(*caller.organization_id));
+    }
+    return caller;
+}
+
+Maybe<Text> role_in(Session &session, Text organization_id)
+{
+    const Caller &caller = session.caller;
+    if (caller.organization_id && *caller.organization_id != organization_id)
+        return {};
+    if (!caller.user_id)
+        return caller.organization_id ? Maybe<Text>{"internal_user"} : Maybe<Text>{};
+    const Rows memberships = session.run(find_membership, organization_id, *caller.user_id);
+    return memberships.empty() ? Maybe<Text>{} : memberships[0].get<Text>(0);
+}
+
+Texts organizations_of(Session &session)
+{
+    const Caller &caller = session.caller;
+    if (caller.user_id)
+        return session.run(find_organizations, *caller.user_id, caller.organization_id).texts();
+    return caller.organization_id ? Texts{&*caller.organization_id, 1} : Texts{};
+}
+
+bool administers(Session &session, Text organization_id)
+{
+    return session.caller.is_proxy_admin() || role_in(session, organization_id) == "org_admin";
+}
+
+void require_proxy_admin(Session &session, Text organization_id, const char *route)
+{
+    if (!session.caller.is_proxy_admin())
+        forbid(role_in(session, organization_id), organization_id, route);
+}
+
+void require_organization_admin(Session &session, Text organization_id, const char *route)
+{
+    if (session.caller.is_proxy_admin())
+        return;
+    const Maybe<Text> role = role_in(session, organization_id);
+    if (role != "org_admin")
+        forbid(role, organization_id, route);
+}
+
+void require_reader(Session &session, Text organization_id)
+{
+    if (session.caller.reads_everything())
+        return;
+    const Maybe<Text> role = role_in(session, organization_id);
+    if (!role)
+        forbid(role, organization_id, "");
+}
+
+} // namespace pg_org

@@ -1,0 +1,66 @@
+// The errors of the rules, as standard SQLSTATEs.
+
+#include "fail.hpp"
+
+#include "json.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
+
+[[noreturn]] void raise(int sqlstate, const char *message)
+{
+    ereport(ERROR, errcode(sqlstate), errmsg_internal("%s", message));
+    pg_unreachable();
+}
+
+pg_attribute_printf(1, 0) const char *format_message(const char *format, va_list arguments)
+{
+    StringInfoData message;
+    initStringInfo(&message);
+    for (;;) {
+        va_list again;
+        va_copy(again, arguments);
+        const int needed = appendStringInfoVA(&message, format, again);
+        va_end(again);
+        if (needed == 0)
+            return message.data;
+        enlargeStringInfo(&message, needed);
+    }
+}
+
+} // namespace
+
+#define RAISE_FORMATTED(sqlstate)                                                                                      \
+    va_list arguments;                                                                                                 \
+    va_start(arguments, format);                                                                                       \
+    const char *message = format_message(format, arguments);                                                           \
+    va_end(arguments);                                                                                                 \
+    raise(sqlstate, message)
+
+void invalid(const char *name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *rule = format_message(format, arguments);
+    va_end(arguments);
+    raise(ERRCODE_INVALID_PARAMETER_VALUE, psprintf("\"%s\" %s", name, rule));
+}
+
+void missing(const char *name) { raise(ERRCODE_NULL_VALUE_NOT_ALLOWED, psprintf("\"%s\" is required", name)); }
+
+void expired(Time since)
+{
+    raise(errcode_expired_key, psprintf("Authentication Error - Expired Key. Key Expiry time %s", iso_8601(since)));
+}
+
+void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }
+void forbidden(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INSUFFICIENT_PRIVILEGE); }
+void not_found(const char *format, ...) { RAISE_FORMATTED(ERRCODE_NO_DATA_FOUND); }
+void exists_already(const char *format, ...) { RAISE_FORMATTED(ERRCODE_UNIQUE_VIOLATION); }
+void points_nowhere(const char *format, ...) { RAISE_FORMATTED(ERRCODE_FOREIGN_KEY_VIOLATION); }
+void refused(const char *format, ...) { RAISE_FORMATTED(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE); }
+
+} // namespace pg_org

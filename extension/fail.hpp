@@ -1,0 +1,31 @@
+// Saying no: one function for each row of the table of errors.  The message is
+// what HTTP clients read; it never holds a secret.  None of these return.
+#pragma once
+
+#include "types.hpp"
+
+namespace pg_org {
+
+// 22023: "name" followed by what its value must be.  The name may be a path, as in member.0.role.
+[[noreturn]] void invalid(const char *name, const char *format, ...) pg_attribute_printf(2, 3);
+// 22004: a required field was left out.
+[[noreturn]] void missing(const char *name);
+// 28000: the key itself is no good.
+[[noreturn]] void unauthenticated(const char *format, ...) pg_attribute_printf(1, 2);
+// 28EXP: the key was good once.
+[[noreturn]] void expired(Time since);
+// 42501: this caller may not.
+[[noreturn]] void forbidden(const char *format, ...) pg_attribute_printf(1, 2);
+// P0002: there is no such thing.
+[[noreturn]] void not_found(const char *format, ...) pg_attribute_printf(1, 2);
+// 23505: there is such a thing already.
+[[noreturn]] void exists_already(const char *format, ...) pg_attribute_printf(1, 2);
+// 23503: the request names something that is not there.
+[[noreturn]] void points_nowhere(const char *format, ...) pg_attribute_printf(1, 2);
+// 55000: a rule says no for another reason.
+[[noreturn]] void refused(const char *format, ...) pg_attribute_printf(1, 2);
+
+// printf-style arguments for a Text: "%.*s", SHOW(text)
+#define SHOW(text) static_cast<int>((text).size()), (text).data()
+
+} // namespace pg_org

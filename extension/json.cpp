@@ -1,0 +1,349 @@
+// Writing rows as JSON, reading JSON arguments.
+
+#include "json.hpp"
+
+#include "fail.hpp"
+#include "session.hpp"
+
+namespace pg_org {
+
+const char *iso_8601(Time time)
+{
+    if (TIMESTAMP_IS_NOBEGIN(time.value))
+        return "-infinity";
+    if (TIMESTAMP_IS_NOEND(time.value))
+        return "infinity";
+    pg_tm parts{};
+    fsec_t microseconds = 0;
+    // Without a time zone to convert to, the fields are those of UTC.
+    if (timestamp2tm(time.value, nullptr, &parts, &microseconds, nullptr, nullptr) != 0)
+        ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"));
+    return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year, parts.tm_mon, parts.tm_mday, parts.tm_hour,
+                    parts.tm_min, parts.tm_sec, static_cast<int>(microseconds));
+}
+
+// Writing -------------------------------------------------------------------
+
+void Writer::comma()
+{
+    const char last = buffer_->len > 0 ? buffer_->data[buffer_->len - 1] : '[';
+    if (last != '{' && last != '[' && last != ':' && last != ' ')
+        appendStringInfoChar(buffer_, ',');
+}
+
+Writer &Writer::open(char bracket)
+{
+    comma();
+    appendStringInfoChar(buffer_, bracket);
+    return *this;
+}
+
+Writer &Writer::close(char bracket)
+{
+    appendStringInfoChar(buffer_, bracket);
+    return *this;
+}
+
+Writer &Writer::key(const char *name)
+{
+    comma();
+    appendStringInfo(buffer_, "\"%s\":", name);
+    return *this;
+}
+
+Writer &Writer::null()
+{
+    comma();
+    appendStringInfoString(buffer_, "null");
+    return *this;
+}
+
+Writer &Writer::value(Text text)
+{
+    comma();
+    escape_json(buffer_, c_string(text));
+    return *this;
+}
+
+void Writer::column(Oid type, Datum datum)
+{
+    switch (type) {
+    case TEXTOID:
+        value(to_text(datum));
+        break;
+    case INT8OID:
+        comma();
+        appendStringInfo(buffer_, INT64_FORMAT, DatumGetInt64(datum));
+        break;
+    case BOOLOID:
+        comma();
+        appendStringInfoString(buffer_, DatumGetBool(datum) ? "true" : "false");
+        break;
+    case NUMERICOID: {
+        comma();
+        const char *digits =
+            DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, datum)));
+        appendStringInfoString(buffer_, digits);
+        if (strchr(digits, '.') == nullptr)
+            appendStringInfoString(buffer_, ".0");
+        break;
+    }
+    case TIMESTAMPTZOID:
+        comma();
+        appendStringInfo(buffer_, "\"%s\"", iso_8601({DatumGetTimestampTz(datum)}));
+        break;
+    case JSONBOID: {
+        comma();
+        Jsonb *json = DatumGetJsonbP(datum);
+        JsonbToCString(buffer_, &json->root, VARSIZE(json));
+        break;
+    }
+    case JSONOID: {
+        comma();
+        const Text text = to_text(datum);
+        appendBinaryStringInfo(buffer_, text.data(), static_cast<int>(text.size()));
+        break;
+    }
+    case TEXTARRAYOID:
+        begin_array();
+        for (const Text text : to_texts(datum))
+            value(text);
+        end_array();
+        break;
+    default:
+        elog(ERROR, "no JSON form for type %u", type);
+    }
+}
+
+Writer &Writer::columns(const Row &row, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        const FormData_pg_attribute &attribute = *TupleDescAttr(row.description(), i);
+        key(NameStr(attribute.attname));
+        bool is_null = false;
+        const Datum datum = row.datum(i, &is_null);
+        if (is_null)
+            null();
+        else
+            column(attribute.atttypid, datum);
+    }
+    return *this;
+}
+
+Writer &Writer::object(const Row &row)
+{
+    return begin_object().columns(row, 0, row.description()->natts).end_object();
+}
+
+// Reading -------------------------------------------------------------------
+
+namespace {
+
+JsonbValue *find_member(const JsonbValue &object, const char *name)
+{
+    return getKeyJsonValueFromContainer(object.val.binary.data, name, static_cast<int>(strlen(name)), nullptr);
+}
+
+bool is_container(const JsonbValue &value, uint32 flag)
+{
+    return value.type == jbvBinary && (value.val.binary.data->header & flag) != 0;
+}
+
+Text string_of(const JsonbValue &value) { return {value.val.string.val, static_cast<size_t>(value.val.string.len)}; }
+
+// Whether the text is a number as JSON or PostgreSQL write it, NaN and infinities left aside.
+bool is_number(Text text)
+{
+    const char *at = text.data();
+    const char *const end = at + text.size();
+    const auto skip = [&](Text any_of) {
+        if (at != end && any_of.find(*at) != Text::npos)
+            at++;
+    };
+    const auto digits = [&] {
+        const char *const start = at;
+        while (at != end && *at >= '0' && *at <= '9')
+            at++;
+        return at - start;
+    };
+    skip("+-");
+    auto mantissa = digits();
+    if (at != end && *at == '.') {
+        at++;
+        mantissa += digits();
+    }
+    if (mantissa == 0)
+        return false;
+    if (at != end && (*at == 'e' || *at == 'E')) {
+        at++;
+        skip("+-");
+        if (digits() == 0)
+            return false;
+    }
+    return at == end;
+}
+
+} // namespace
+
+Value to_value(Json json, const char *name)
+{
+    Jsonb *value = json.get();
+    JsonbValue whole{.type = jbvBinary};
+    whole.val.binary.data = &value->root;
+    whole.val.binary.len = static_cast<int>(VARSIZE(value) - VARHDRSZ);
+    if (JB_ROOT_IS_SCALAR(value))
+        JsonbExtractScalar(&value->root, &whole);
+    return {whole, name};
+}
+
+bool Value::is_object() const { return is_container(value_, JB_FOBJECT); }
+
+Text Value::as_text() const
+{
+    if (value_.type != jbvString)
+        invalid(path_, "must be a string");
+    return string_of(value_);
+}
+
+bool Value::as_bool() const
+{
+    if (value_.type != jbvBool)
+        invalid(path_, "must be true or false");
+    return value_.val.boolean;
+}
+
+Number Value::as_number() const
+{
+    if (value_.type == jbvNumeric)
+        return {NumericGetDatum(value_.val.numeric)};
+    if (value_.type != jbvString || !is_number(string_of(value_)))
+        invalid(path_, "must be a number");
+    return {DirectFunctionCall3(numeric_in, CStringGetDatum(c_string(string_of(value_))),
+                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))};
+}
+
+int64 Value::as_integer() const
+{
+    const Text digits = to_text(DatumGetCString(
+        DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, as_number().datum))));
+    int64 integer = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
+    if (error != std::errc{} || rest != digits.data() + digits.size())
+        invalid(path_, "must be a whole number of at most 64 bits");
+    return integer;
+}
+
+Texts Value::as_texts() const
+{
+    const auto values = elements();
+    const auto texts = allocate<Text>(values.size());
+    for (size_t i = 0; i < values.size(); i++)
+        texts[i] = values[i].as_text();
+    return texts;
+}
+
+Json Value::as_object() const
+{
+    if (!is_object())
+        invalid(path_, "must be an object");
+    return {PointerGetDatum(JsonbValueToJsonb(const_cast<JsonbValue *>(&value_)))};
+}
+
+std::span<const Value> Value::elements() const
+{
+    if (!is_container(value_, JB_FARRAY))
+        invalid(path_, "must be a list");
+    JsonbContainer *array = value_.val.binary.data;
+    const uint32 count = JsonContainerSize(array);
+    const auto values = allocate<Value>(count);
+    for (uint32 i = 0; i < count; i++)
+        values[i] = {*getIthJsonbValueFromContainer(array, i), psprintf("%s.%u", path_, i)};
+    return values;
+}
+
+Value Value::member(const char *name) const
+{
+    const char *path = psprintf("%s.%s", path_, name);
+    const JsonbValue *found = is_object() ? find_member(value_, name) : nullptr;
+    return found == nullptr ? Value{{.type = jbvNull}, path} : Value{*found, path};
+}
+
+std::span<const Member> members(Json object)
+{
+    Jsonb *json = object.get();
+    const auto all = allocate<Member>(JB_ROOT_COUNT(json));
+    JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+    JsonbValue item;
+    size_t count = 0;
+    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;) {
+        if (token == WJB_KEY)
+            all[count].key = string_of(item);
+        else if (token == WJB_VALUE) {
+            all[count].value = {item, c_string(all[count].key)};
+            count++;
+        }
+    }
+    return all;
+}
+
+bool is_object(Json json) { return JB_ROOT_IS_OBJECT(json.get()); }
+
+Json empty_object() { return {DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))}; }
+
+// Merging -------------------------------------------------------------------
+
+namespace {
+
+JsonbValue *push_object(JsonbParseState **state, const JsonbValue *target, const JsonbValue &patch);
+
+void push_key(JsonbParseState **state, Text key)
+{
+    JsonbValue name{.type = jbvString};
+    name.val.string.val = const_cast<char *>(key.data());
+    name.val.string.len = static_cast<int>(key.size());
+    pushJsonbValue(state, WJB_KEY, &name);
+}
+
+// Puts the patch's value where the target's stood, if any.
+void push_merged(JsonbParseState **state, const JsonbValue *target, JsonbValue patch)
+{
+    if (is_container(patch, JB_FOBJECT))
+        push_object(state, target, patch);
+    else
+        pushJsonbValue(state, WJB_VALUE, &patch);
+}
+
+std::span<const Member> members_of(const JsonbValue &object)
+{
+    return members({PointerGetDatum(JsonbValueToJsonb(const_cast<JsonbValue *>(&object)))});
+}
+
+JsonbValue *push_object(JsonbParseState **state, const JsonbValue *target, const JsonbValue &patch)
+{
+    check_stack_depth();
+    pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
+    const bool target_is_object = target != nullptr && is_container(*target, JB_FOBJECT);
+    if (target_is_object)
+        for (const auto &[key, value] : members_of(*target))
+            if (find_member(patch, value.path()) == nullptr) {
+                push_key(state, key);
+                pushJsonbValue(state, WJB_VALUE, const_cast<JsonbValue *>(&value.raw()));
+            }
+    for (const auto &[key, value] : members_of(patch))
+        if (!value.is_null()) {
+            push_key(state, key);
+            push_merged(state, target_is_object ? find_member(*target, value.path()) : nullptr, value.raw());
+        }
+    return pushJsonbValue(state, WJB_END_OBJECT, nullptr);
+}
+
+} // namespace
+
+Json merge_patch(Json target, Json patch)
+{
+    JsonbParseState *state = nullptr;
+    const JsonbValue *merged = push_object(&state, &to_value(target, "").raw(), to_value(patch, "").raw());
+    return {PointerGetDatum(JsonbValueToJsonb(const_cast<JsonbValue *>(merged)))};
+}
+
+} // namespace pg_org

@@ -1,0 +1,321 @@
+// Memberships: who belongs to an organization, as what, with which budget.
+
+#include "membership.hpp"
+
+#include "fail.hpp"
+#include "organization.hpp"
+#include "user.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+constexpr int membership_columns = 9;
+constexpr int budget_id_column = 4;
+constexpr std::array<Text, 3> roles{"org_admin", "internal_user", "internal_user_viewer"};
+
+constinit Statement lock_names{
+    "SELECT pg_advisory_xact_lock(hash)"
+    "  FROM (SELECT DISTINCT hashtextextended(lower(name), 1869768034) AS hash"
+    "          FROM unnest($1) AS name ORDER BY hash) AS sorted"};
+
+constinit Statement find_by_email{
+    "SELECT user_id FROM org.\"user\" WHERE lower(user_email) = lower($1) ORDER BY user_id LIMIT 2 FOR KEY SHARE"};
+
+constinit Statement find_by_id{
+    "SELECT user_id, user_email IS NULL OR $2 IS NULL OR lower(user_email) = lower($2)"
+    "  FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
+
+constinit Statement insert_user{
+    "INSERT INTO org.\"user\" (user_id, user_email, user_role, created_by, updated_by)"
+    " VALUES ($1, $2, 'internal_user', $3, $3) ON CONFLICT DO NOTHING RETURNING user_id"};
+
+constinit Statement find_budgets{
+    "SELECT budget_id FROM org.membership"
+    " WHERE organization_id = $1 AND user_id = ANY ($2) AND budget_id IS NOT NULL"};
+
+constinit Statement upsert_membership{
+    "INSERT INTO org.membership AS m (organization_id, user_id, user_role, created_by, updated_by)"
+    " VALUES ($1, $2, $3, $4, $4)"
+    " ON CONFLICT (organization_id, user_id) DO UPDATE"
+    "   SET user_role = excluded.user_role, updated_at = now(), updated_by = excluded.updated_by"
+    " RETURNING m.budget_id"};
+
+constinit Statement update_membership{
+    "UPDATE org.membership"
+    "   SET user_role = coalesce($3, user_role), budget_id = $4, updated_at = now(), updated_by = $5"
+    " WHERE organization_id = $1 AND user_id = $2"};
+
+constinit Statement show_memberships{
+    "SELECT " MEMBERSHIP_COLUMNS
+    "  FROM " MEMBERSHIP_TABLES
+    "  JOIN unnest($2) WITH ORDINALITY AS asked (id, place) ON asked.id = m.user_id"
+    " WHERE m.organization_id = $1 ORDER BY asked.place"};
+
+constinit Statement find_member_by_id{
+    "SELECT user_id, user_role, budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
+
+constinit Statement find_member_by_email{
+    "SELECT m.user_id FROM org.membership m JOIN org.\"user\" u USING (user_id)"
+    " WHERE m.organization_id = $1 AND lower(u.user_email) = lower($2) ORDER BY m.user_id LIMIT 2"};
+
+constinit Statement find_budgets_in_organization{
+    "SELECT budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2 AND budget_id IS NOT NULL UNION "
+    "SELECT budget_id FROM org.team_member WHERE organization_id = $1 AND user_id = $2 AND budget_id IS NOT NULL"};
+
+constinit Statement delete_keys{"DELETE FROM org.api_key WHERE organization_id = $1 AND user_id = $2"};
+
+constinit Statement delete_membership{"DELETE FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
+
+// A member as a request names them.
+struct NewMember {
+    Text role;
+    Maybe<Text> user_id, user_email;
+};
+
+Maybe<Text> not_empty(Maybe<Text> text) { return text && !text->empty() ? text : Maybe<Text>{}; }
+
+Text checked_role(Text role, const char *name)
+{
+    if (std::ranges::find(roles, role) == roles.end())
+        invalid(name, "must be one of org_admin, internal_user, internal_user_viewer");
+    return role;
+}
+
+void require_id_or_email(const char *name, const Maybe<Text> &user_id, const Maybe<Text> &user_email)
+{
+    if (!user_id && !user_email)
+        invalid(name, "is not valid: Value error, Either user id or user email must be provided");
+}
+
+Maybe<Text> optional_text(const Value &value)
+{
+    return value.is_null() ? Maybe<Text>{} : not_empty(value.as_text());
+}
+
+NewMember read_member(const Value &value)
+{
+    if (!value.is_object())
+        invalid(value.path(), "must be an object of role and user_id or user_email");
+    const Value role = value.member("role");
+    if (role.is_null())
+        missing(role.path());
+    NewMember member{
+        .role = checked_role(role.as_text(), role.path()),
+        .user_id = optional_text(value.member("user_id")),
+        .user_email = optional_text(value.member("user_email")),
+    };
+    require_id_or_email(value.path(), member.user_id, member.user_email);
+    if (member.user_id)
+        identifier(member.user_id, psprintf("%s.user_id", value.path()));
+    if (member.user_email)
+        identifier(member.user_email, psprintf("%s.user_email", value.path()));
+    return member;
+}
+
+// One member or a list of them.
+std::span<const NewMember> read_members(const Value &value)
+{
+    if (value.is_object()) {
+        const auto one = allocate<NewMember>(1);
+        one[0] = read_member(value);
+        return one;
+    }
+    const auto values = value.elements();
+    const auto list = allocate<NewMember>(values.size());
+    std::ranges::transform(values, list.begin(), read_member);
+    return list;
+}
+
+// So that two requests at once neither make two users of one new e-mail address nor wait for each other.
+void lock_users_to_be(Session &session, std::span<const NewMember> members)
+{
+    const auto names = allocate<Text>(2 * members.size());
+    size_t count = 0;
+    for (const NewMember &member : members) {
+        if (member.user_id)
+            names[count++] = *member.user_id;
+        if (member.user_email)
+            names[count++] = *member.user_email;
+    }
+    session.run(lock_names, Texts{names.first(count)});
+}
+
+// The one user with the address, none if nobody has it.
+Maybe<Text> user_of_email(Session &session, Text user_email)
+{
+    const Rows users = session.run(find_by_email, user_email);
+    if (users.size() > 1)
+        refused("Multiple users with this email found in db. Please use 'user_id' instead.");
+    return users.empty() ? Maybe<Text>{} : users[0].get<Text>(0);
+}
+
+// Whether there is the user, whose address must be the one given.
+bool user_exists(Session &session, Text user_id, Maybe<Text> user_email)
+{
+    const Rows users = session.run(find_by_id, user_id, user_email);
+    if (users.empty())
+        return false;
+    if (!*users[0].get<bool>(1))
+        refused("User with user_id=%.*s has another email than user_email=%.*s", SHOW(user_id), SHOW(*user_email));
+    return true;
+}
+
+// The user whom the request means; made if nobody is.
+Text find_or_make_user(Session &session, const NewMember &member)
+{
+    if (member.user_id && user_exists(session, *member.user_id, member.user_email))
+        return *member.user_id;
+    if (member.user_email) {
+        const auto holder = user_of_email(session, *member.user_email);
+        if (holder && member.user_id)
+            refused("User with user_email=%.*s has another id than user_id=%.*s", SHOW(*member.user_email),
+                    SHOW(*member.user_id));
+        if (holder)
+            return *holder;
+    }
+    const Text user_id = identifier_or_new(member.user_id, "user_id");
+    // Somebody else may just have made a user of that id: then it is found now.
+    if (session.run(insert_user, user_id, member.user_email, session.caller.user_id).empty())
+        user_exists(session, user_id, member.user_email);
+    return user_id;
+}
+
+void put_member(Session &session, Text organization_id, Text user_id, Text role, const BudgetChange &budget)
+{
+    const Rows rows = session.run(upsert_membership, organization_id, user_id, role, session.caller.user_id);
+    if (budget.empty())
+        return;
+    const auto budget_id = change_budget(session, rows[0].get<Text>(0), budget);
+    session.run(update_membership, organization_id, user_id, Maybe<Text>{}, budget_id, session.caller.user_id);
+}
+
+void write_memberships(Session &session, Text organization_id, Texts user_ids)
+{
+    for (const Row row : session.run(show_memberships, organization_id, user_ids))
+        write_membership(session.reply, row);
+}
+
+BudgetChange next_member_budget(Session &session)
+{
+    BudgetChange budget;
+    if (const auto amount = money(session.next<Number>(), "max_budget_in_organization"))
+        budget.max_budget = amount;
+    return budget;
+}
+
+[[noreturn]] void no_such_member(const char *field, Text value)
+{
+    not_found("Member not found in organization for %s=%.*s", field, SHOW(value));
+}
+
+} // namespace
+
+namespace pg_org {
+
+void write_membership(Writer &reply, const Row &row)
+{
+    reply.begin_object().columns(row, 0, membership_columns).key("litellm_budget_table");
+    if (row.get<Text>(budget_id_column))
+        reply.begin_object().columns(row, membership_columns, membership_columns + budget_columns).end_object();
+    else
+        reply.null();
+    reply.end_object();
+}
+
+Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Maybe<Text> user_email)
+{
+    if (user_id) {
+        if (session.run(find_member_by_id, organization_id, *user_id).empty())
+            no_such_member("user_id", *user_id);
+        return *user_id;
+    }
+    const Rows members = session.run(find_member_by_email, organization_id, *user_email);
+    if (members.empty())
+        no_such_member("user_email", *user_email);
+    if (members.size() > 1)
+        refused("Multiple users with this email found in db. Please use 'user_id' instead.");
+    return *members[0].get<Text>(0);
+}
+
+} // namespace pg_org
+
+PG_ORG_FUNCTION(org_member_add)
+{
+    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const auto members = read_members(to_value(required(session.next_json(), "member"), "member"));
+    const BudgetChange budget = next_member_budget(session);
+    require_organization_admin(session, organization_id, "/organization/member_add");
+
+    lock_organization(session, organization_id);
+    lock_users_to_be(session, members);
+    const auto user_ids = allocate<Text>(members.size());
+    std::ranges::transform(members, user_ids.begin(),
+                           [&](const NewMember &member) { return find_or_make_user(session, member); });
+    if (!budget.empty())
+        lock_budgets(session, session.run(find_budgets, organization_id, Texts{user_ids}).texts());
+    for (size_t i = 0; i < members.size(); i++)
+        put_member(session, organization_id, user_ids[i], members[i].role, budget);
+
+    Writer &reply = session.reply;
+    reply.begin_object().key("organization_id").value(organization_id);
+    reply.key("updated_users").begin_array();
+    write_users(session, user_ids);
+    reply.end_array().key("updated_organization_memberships").begin_array();
+    write_memberships(session, organization_id, user_ids);
+    reply.end_array().end_object();
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_member_update)
+{
+    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const auto user_id = not_empty(session.next<Text>());
+    const auto user_email = not_empty(session.next<Text>());
+    require_id_or_email("user_id", user_id, user_email);
+    const auto role = session.next<Text>();
+    if (role)
+        checked_role(*role, "role");
+    BudgetChange budget = next_member_budget(session);
+    for (const Text field : text_list(session.next<Texts>(), "clear").value_or(Texts{})) {
+        if (field != "max_budget_in_organization")
+            invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
+        budget.max_budget.emplace();
+    }
+    require_organization_admin(session, organization_id, "/organization/member_update");
+
+    lock_organization(session, organization_id);
+    const Text member = find_member(session, organization_id, user_id, user_email);
+    const auto budget_id = session.run(find_member_by_id, organization_id, member)[0].get<Text>(2);
+    const bool nothing_to_clear = !budget_id && !budget.max_budget.value_or(Maybe<Number>{});
+    if (role || (!budget.empty() && !nothing_to_clear)) {
+        if (budget_id)
+            lock_budgets(session, {&*budget_id, 1});
+        session.run(update_membership, organization_id, member, role,
+                    nothing_to_clear ? budget_id : change_budget(session, budget_id, budget), session.caller.user_id);
+    }
+    write_memberships(session, organization_id, {&member, 1});
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_member_delete)
+{
+    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const auto user_id = not_empty(session.next<Text>());
+    const auto user_email = not_empty(session.next<Text>());
+    require_id_or_email("user_id", user_id, user_email);
+    require_organization_admin(session, organization_id, "/organization/member_delete");
+
+    lock_organization(session, organization_id);
+    const Text member = find_member(session, organization_id, user_id, user_email);
+    write_memberships(session, organization_id, {&member, 1});
+    const Texts budgets = lock_budgets(
+        session, session.run(find_budgets_in_organization, organization_id, member).texts());
+    session.run(delete_keys, organization_id, member);
+    session.run(delete_membership, organization_id, member);
+    delete_unowned_budgets(session, budgets);
+    return session.finish();
+}

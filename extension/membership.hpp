@@ -1,0 +1,21 @@
+// Memberships, as the other rooms need them.
+#pragma once
+
+#include "budget.hpp"
+
+namespace pg_org {
+
+// A membership in wire order, followed by its budget's columns.
+#define MEMBERSHIP_COLUMNS                                                                                             \
+    "m.user_id, m.organization_id, m.user_role, m.spend, m.budget_id, m.created_at, m.updated_at, u.user_email, "      \
+    "NULL::text AS \"user\", " BUDGET_COLUMNS
+#define MEMBERSHIP_TABLES                                                                                              \
+    "org.membership m JOIN org.\"user\" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = m.budget_id"
+inline constexpr int membership_organization_column = 1;
+
+void write_membership(Writer &reply, const Row &row);
+
+// The user that an object of user_id or user_email names among an organization's members, or an error.
+Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Maybe<Text> user_email);
+
+} // namespace pg_org

@@ -1,0 +1,18 @@
+// Lists of models: which of them a list allows, as LiteLLM means it.
+#pragma once
+
+#include "types.hpp"
+
+namespace pg_org {
+
+// Whether a list names every model there is.
+bool allows_all(Texts list);
+// Whether a list allows a model: by name, by a wildcard such as openai/*, or because it allows all. The model may be
+// a wildcard itself; then all that it stands for must be allowed. An empty list allows nothing here.
+bool allows(Texts list, Text model);
+// The first of the models that the list does not allow; an empty list allows all.
+Maybe<Text> first_not_allowed(Texts list, Texts models);
+// ['a', 'b']
+const char *show_list(Texts list);
+
+} // namespace pg_org

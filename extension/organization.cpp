@@ -1,0 +1,408 @@
+// Organizations: making, changing, deleting and showing them.
+
+#include "organization.hpp"
+
+#include "budget.hpp"
+#include "fail.hpp"
+#include "membership.hpp"
+#include "models.hpp"
+#include "team.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+#define ORGANIZATION_COLUMNS                                                                                           \
+    "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
+    "o.tags, o.model_aliases, o.created_by, o.updated_by, o.created_at, o.updated_at"
+constexpr int organization_columns = 14;
+
+constinit Statement show_organizations{
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS
+    "  FROM org.organization o JOIN org.budget b USING (budget_id)"
+    " WHERE o.organization_id = ANY ($1) ORDER BY o.organization_id"};
+
+constinit Statement show_members{
+    "SELECT " MEMBERSHIP_COLUMNS " FROM " MEMBERSHIP_TABLES
+    " WHERE m.organization_id = ANY ($1) ORDER BY m.organization_id, m.created_at, m.user_id"};
+
+constinit Statement show_teams{
+    "SELECT " TEAM_COLUMNS " FROM org.team t"
+    " WHERE t.organization_id = ANY ($1) ORDER BY t.organization_id, t.created_at, t.team_id"};
+
+constinit Statement lock_one{
+    "SELECT budget_id, models, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
+    "   FOR NO KEY UPDATE"};
+
+constinit Statement lock_to_delete{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR UPDATE"};
+
+constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
+
+constinit Statement insert_organization{
+    "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
+    "                              model_aliases, created_by, updated_by)"
+    " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9, $9)"
+    " ON CONFLICT DO NOTHING RETURNING organization_id"};
+
+constinit Statement update_organization{
+    "UPDATE org.organization"
+    "   SET organization_alias = coalesce($2, organization_alias), models = coalesce($3, models),"
+    "       metadata = coalesce($4, metadata), blocked = coalesce($5, blocked), tags = coalesce($6, tags),"
+    "       model_aliases = coalesce($7, model_aliases), budget_id = coalesce($8, budget_id),"
+    "       updated_at = now(), updated_by = $9"
+    " WHERE organization_id = $1"};
+
+constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
+
+constinit Statement find_owned_budgets{
+    "SELECT budget_id FROM org.organization WHERE organization_id = ANY ($1) UNION "
+    "SELECT budget_id FROM org.membership WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL UNION "
+    "SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL"};
+
+constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
+
+constinit Statement find_existing{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1) ORDER BY organization_id"};
+
+constinit Statement find_page_start{
+    "SELECT created_at FROM org.organization"
+    " WHERE organization_id = $1 AND ($2 IS NULL OR organization_id = ANY ($2))"};
+
+constinit Statement list_organizations{
+    "SELECT organization_id FROM org.organization"
+    " WHERE ($1 IS NULL OR organization_id = $1)"
+    "   AND ($2 IS NULL OR position(lower($2) IN lower(organization_alias)) > 0)"
+    "   AND ($3 IS NULL OR organization_id = ANY ($3))"
+    "   AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))"
+    " ORDER BY created_at, organization_id LIMIT $6"};
+
+// Rows in the order of the organization_id that they have in a column.
+struct ByOrganization {
+    Rows rows;
+    int column;
+
+    Text organization_id(size_t i) const { return *rows[i].get<Text>(column); }
+    size_t first(Text id) const
+    {
+        size_t low = 0, high = rows.size();
+        while (low < high) {
+            const size_t middle = low + (high - low) / 2;
+            if (organization_id(middle) < id)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    }
+    bool is(size_t i, Text id) const { return i < rows.size() && organization_id(i) == id; }
+};
+
+// What a caller wants of an organization's fields; none keeps them.
+struct OrganizationChange {
+    Maybe<Text> organization_alias, budget_id;
+    Maybe<Texts> models, tags;
+    Maybe<ObjectChange> metadata, model_aliases;
+    Maybe<bool> blocked;
+    BudgetChange budget;
+
+    // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
+    bool set(Text field, const Value &value)
+    {
+        if (value.is_null())
+            return clear(field);
+        if (field == "organization_alias")
+            organization_alias = value.as_text();
+        else if (field == "models")
+            models = value.as_texts();
+        else if (field == "tags")
+            tags = value.as_texts();
+        else if (field == "metadata")
+            metadata = ObjectChange{value.as_object(), true};
+        else if (field == "model_aliases")
+            model_aliases = ObjectChange{value.as_object(), true};
+        else if (field == "blocked")
+            blocked = value.as_bool();
+        else
+            return budget.set(field, value, true);
+        return true;
+    }
+
+    bool clear(Text field)
+    {
+        if (field == "organization_alias" || field == "models")
+            invalid(c_string(field), "must not be null");
+        if (field == "tags")
+            tags = Texts{};
+        else if (field == "metadata")
+            metadata = ObjectChange{empty_object(), false};
+        else if (field == "model_aliases")
+            model_aliases = ObjectChange{empty_object(), false};
+        else if (field == "blocked")
+            blocked = false;
+        else
+            return budget.clear(field);
+        return true;
+    }
+};
+
+// A caller whose key is limited to some models can give no others.
+void require_models_of_key(const Caller &caller, Texts models)
+{
+    if (caller.models.empty() || allows_all(caller.models))
+        return;
+    if (models.empty())
+        refused("User not allowed to give access to all models. Select models you want org to have access to.");
+    if (const auto model = first_not_allowed(caller.models, models))
+        refused("User not allowed to give access to model=%.*s. Models you have access to = %s", SHOW(*model),
+                show_list(caller.models));
+}
+
+// Locks the budgets that a change of organization concerns.
+void lock_budgets_of(Session &session, const Organization &organization, const OrganizationChange &change)
+{
+    const std::array both{organization.budget_id, change.budget_id.value_or(organization.budget_id)};
+    const bool moves = both[0] != both[1];
+    if (!moves && change.budget.empty())
+        return;
+    const size_t wanted = moves ? 2 : 1;
+    if (lock_budgets(session, {both.data(), wanted}).size() < wanted)
+        points_nowhere("Budget not found for budget_id=%.*s", SHOW(both[1]));
+}
+
+Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before)
+{
+    return change ? Maybe<Json>{change->applied_to(before)} : Maybe<Json>{};
+}
+
+void change_organization(Session &session, Text organization_id, const OrganizationChange &change)
+{
+    const Organization organization = lock_organization(session, organization_id);
+    if (change.models)
+        require_models_of_key(session.caller, *change.models);
+    lock_budgets_of(session, organization, change);
+
+    session.run(update_organization, organization_id, change.organization_alias, change.models,
+                new_value(change.metadata, organization.metadata), change.blocked, change.tags,
+                new_value(change.model_aliases, organization.model_aliases), change.budget_id, session.caller.user_id);
+    const Text attached = change.budget_id.value_or(organization.budget_id);
+    const Text budget_id = *change_budget(session, attached, change.budget);
+    if (budget_id != attached)
+        session.run(set_budget, organization_id, budget_id);
+    if (budget_id != organization.budget_id)
+        delete_unowned_auto_created_budget(session, organization.budget_id);
+}
+
+Maybe<ObjectChange> next_object(Session &session, const char *name)
+{
+    const auto value = object(session.next<Json>(), name);
+    return value ? Maybe<ObjectChange>{{*value, false}} : Maybe<ObjectChange>{};
+}
+
+// The caller's organizations, none if that is all.
+Maybe<Texts> visible_organizations(Session &session)
+{
+    return session.caller.reads_everything() ? Maybe<Texts>{} : organizations_of(session);
+}
+
+} // namespace
+
+namespace pg_org {
+
+Organization lock_organization(Session &session, Text organization_id)
+{
+    const Rows rows = session.run(lock_one, organization_id);
+    if (rows.empty())
+        not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
+    return {*rows[0].get<Text>(0), *rows[0].get<Texts>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
+}
+
+size_t write_organizations(Session &session, Texts organization_ids)
+{
+    const ByOrganization organizations{session.run(show_organizations, organization_ids), 0};
+    const ByOrganization members{session.run(show_members, organization_ids), membership_organization_column};
+    const ByOrganization teams{session.run(show_teams, organization_ids), team_organization_column};
+    Writer &reply = session.reply;
+    size_t written = 0;
+    for (const Text id : organization_ids) {
+        CHECK_FOR_INTERRUPTS();
+        const size_t at = organizations.first(id);
+        if (!organizations.is(at, id))
+            continue;
+        const Row row = organizations.rows[at];
+        reply.begin_object().columns(row, 0, organization_columns);
+        reply.key("members").begin_array();
+        for (size_t i = members.first(id); members.is(i, id); i++)
+            write_membership(reply, members.rows[i]);
+        reply.end_array().key("teams").begin_array();
+        for (size_t i = teams.first(id); teams.is(i, id); i++)
+            reply.object(teams.rows[i]);
+        reply.end_array().key("litellm_budget_table").begin_object();
+        reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
+        // Fields that clients of LiteLLM may read; there is nothing behind them here.
+        reply.key("users").null().key("object_permission").null().key("object_permission_id").null().end_object();
+        written++;
+    }
+    return written;
+}
+
+} // namespace pg_org
+
+PG_ORG_FUNCTION(org_new)
+{
+    Session session{fcinfo, Access::write};
+    const Text alias = required(session.next<Text>(), "organization_alias");
+    const Text organization_id = identifier_or_new(session.next<Text>(), "organization_id");
+    const auto models = text_list(session.next<Texts>(), "models");
+    if (!models)
+        invalid("models", "must be a list");
+    const auto budget_id = session.next<Text>();
+    const BudgetChange budget = next_budget_fields(session);
+    const auto metadata = object(session.next<Json>(), "metadata");
+    const auto blocked = session.next<bool>();
+    const auto tags = text_list(session.next<Texts>(), "tags");
+    const auto model_aliases = object(session.next<Json>(), "model_aliases");
+
+    const Caller &caller = session.caller;
+    if (!caller.is_proxy_admin())
+        forbidden("Only admins can create orgs. Your role is = %s", role_name(caller.role));
+    require_models_of_key(caller, *models);
+    if (budget_id && !budget.empty())
+        refused("Either budget_id or budget fields (max_budget, tpm_limit, ...), not both: "
+                "budget_id=%.*s has its own",
+                SHOW(*budget_id));
+    if (budget_id && session.run(share_budget, *budget_id).empty())
+        points_nowhere("Budget not found for budget_id=%.*s", SHOW(*budget_id));
+
+    const Rows made = session.run(insert_organization, organization_id, alias,
+                                  budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
+                                  tags, model_aliases, caller.user_id);
+    if (made.empty())
+        exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
+
+    write_organizations(session, {&organization_id, 1});
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_update)
+{
+    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    OrganizationChange change;
+    change.organization_alias = session.next<Text>();
+    change.models = text_list(session.next<Texts>(), "models");
+    change.metadata = next_object(session, "metadata");
+    change.budget_id = session.next<Text>();
+    change.blocked = session.next<bool>();
+    change.tags = text_list(session.next<Texts>(), "tags");
+    change.model_aliases = next_object(session, "model_aliases");
+    const BudgetChange flat = next_budget_fields(session);
+    if (const auto nested = object(session.next<Json>(), "litellm_budget_table"))
+        for (const auto &[field, value] : members(*nested))
+            if (!value.is_null())
+                change.budget.set(field, value, false);
+    change.budget.override_with(flat);
+    for (const Text field : text_list(session.next<Texts>(), "clear").value_or(Texts{}))
+        if (!change.clear(field))
+            invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
+
+    require_proxy_admin(session, organization_id, "/organization/update");
+    change_organization(session, organization_id, change);
+    write_organizations(session, {&organization_id, 1});
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_patch)
+{
+    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const auto patch = object(session.next<Json>(), "patch");
+    OrganizationChange change;
+    for (const auto &[field, value] : members(required(patch, "patch")))
+        if (!change.set(field, value))
+            invalid(value.path(), "is not a field that can be changed");
+
+    require_proxy_admin(session, organization_id, "/v2/organization/{organization_id}");
+    change_organization(session, organization_id, change);
+    write_organizations(session, {&organization_id, 1});
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_delete)
+{
+    Session session{fcinfo, Access::write};
+    const Texts asked = required(text_list(session.next<Texts>(), "organization_ids"), "organization_ids");
+    if (!session.caller.is_proxy_admin())
+        forbidden("Only proxy admins can delete organizations");
+
+    const Texts locked = session.run(lock_to_delete, asked).texts();
+    const auto seen = allocate<bool>(locked.size());
+    const auto receipt = allocate<Text>(locked.size());
+    size_t count = 0;
+    for (const Text id : asked) {
+        const size_t at = std::ranges::lower_bound(locked, id) - locked.begin();
+        if (at == locked.size() || locked[at] != id)
+            not_found("Organization=%.*s not found", SHOW(id));
+        if (!std::exchange(seen[at], true))
+            receipt[count++] = id;
+    }
+    session.reply.begin_array();
+    write_organizations(session, receipt);
+    session.reply.end_array();
+
+    const Texts budgets = lock_budgets(session, session.run(find_owned_budgets, locked).texts());
+    session.run(delete_organizations, locked);
+    delete_unowned_budgets(session, budgets);
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_list)
+{
+    Session session{fcinfo, Access::read};
+    const auto org_id = session.next<Text>();
+    const auto org_alias = session.next<Text>();
+    const auto limit = session.next<int64>();
+    const auto after = session.next<Text>();
+    if (limit && (*limit < 1 || *limit > 1000))
+        invalid("limit", "must be from 1 to 1000");
+
+    const auto visible = visible_organizations(session);
+    Maybe<Time> after_created;
+    if (after) {
+        const Rows start = session.run(find_page_start, *after, visible);
+        if (start.empty())
+            invalid("after", "must be the organization_id that the page before ended with");
+        after_created = start[0].get<Time>(0);
+    }
+    session.reply.begin_array();
+    write_organizations(
+        session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
+    session.reply.end_array();
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_info)
+{
+    Session session{fcinfo, Access::read};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    require_reader(session, organization_id);
+    if (write_organizations(session, {&organization_id, 1}) == 0)
+        not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
+    return session.finish();
+}
+
+PG_ORG_FUNCTION(org_info_many)
+{
+    Session session{fcinfo, Access::read};
+    const Texts organizations = required(text_list(session.next<Texts>(), "organizations"), "organizations");
+    if (organizations.empty())
+        refused("Specify list of organization id's to query. Passed in=[]");
+    if (!session.caller.reads_everything())
+        for (const Text id : session.run(find_existing, organizations).texts())
+            require_reader(session, id);
+    session.reply.begin_array();
+    write_organizations(session, organizations);
+    session.reply.end_array();
+    return session.finish();
+}

@@ -1,0 +1,157 @@
+// Calls: from the arguments to the reply.
+
+#include "session.hpp"
+
+#include "fail.hpp"
+
+namespace pg_org {
+
+namespace {
+
+// The role that owns schema org, as which the functions run their SQL.
+Oid tables_owner()
+{
+    const Oid schema = get_namespace_oid("org", true);
+    if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("pg_org is not set up in this database"),
+                errhint("Call org_setup() first, as the role that shall own the tables."));
+    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for schema %u", schema);
+    const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+StringInfo make_reply_buffer()
+{
+    StringInfo buffer = makeStringInfo();
+    // Room for the header of the varlena that the buffer will be returned as.
+    appendStringInfoSpaces(buffer, VARHDRSZ);
+    return buffer;
+}
+
+} // namespace
+
+Texts to_texts(Datum array)
+{
+    Datum *elements = nullptr;
+    bool *nulls = nullptr;
+    int count = 0;
+    deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+    const auto texts = allocate<Text>(count);
+    for (int i = 0; i < count; i++)
+        texts[i] = nulls[i] ? Text{} : to_text(elements[i]);
+    return texts;
+}
+
+Datum to_array(Texts texts)
+{
+    const auto elements = allocate<Datum>(texts.size());
+    for (size_t i = 0; i < texts.size(); i++)
+        elements[i] = Sql<Text>::to_datum(texts[i]);
+    return PointerGetDatum(
+        construct_array(elements.data(), static_cast<int>(texts.size()), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+SPIPlanPtr Statement::plan(std::span<const Oid> types)
+{
+    if (plan_ == nullptr) {
+        SPIPlanPtr plan = SPI_prepare(sql_, static_cast<int>(types.size()), const_cast<Oid *>(types.data()));
+        if (plan == nullptr || SPI_keepplan(plan) != 0)
+            elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+        plan_ = plan;
+    }
+    return plan_;
+}
+
+Texts Rows::texts() const
+{
+    const auto values = allocate<Text>(size_);
+    for (size_t i = 0; i < size_; i++)
+        values[i] = *(*this)[i].get<Text>(0);
+    return values;
+}
+
+Session::Session(FunctionCallInfo fcinfo, Access access)
+    : reply(make_reply_buffer()), fcinfo(fcinfo), read_only_(access == Access::read)
+{
+    const Oid owner = tables_owner();
+    const int key_argument = PG_NARGS() - 1;
+    const bool has_key = !PG_ARGISNULL(key_argument);
+    if (!has_key && !has_privs_of_role(GetUserId(), owner))
+        unauthenticated("Authentication Error, No api key passed in.");
+
+    // As foreign keys do: act as the tables' owner until the call ends; an error restores the caller by itself.
+    GetUserIdAndSecContext(&user_before_, &security_before_);
+    SetUserIdAndSecContext(owner, security_before_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+    SPI_connect();
+
+    caller = has_key ? authenticate(*this, to_text(fcinfo->args[key_argument].value))
+                     : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
+}
+
+Datum Session::finish()
+{
+    SPI_finish();
+    SetUserIdAndSecContext(user_before_, security_before_);
+    StringInfo buffer = reply.buffer();
+    SET_VARSIZE(buffer->data, buffer->len);
+    return PointerGetDatum(buffer->data);
+}
+
+Maybe<Json> Session::next_json()
+{
+    const Maybe<Text> text = next<Text>();
+    if (!text)
+        return {};
+    return Json{DirectFunctionCall1(jsonb_in, CStringGetDatum(c_string(*text)))};
+}
+
+Rows Session::execute(SPIPlanPtr plan, Datum *values, const char *nulls)
+{
+    const int result = SPI_execute_plan(plan, values, nulls, read_only_, 0);
+    if (result < 0)
+        elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
+    return {SPI_tuptable, SPI_processed};
+}
+
+template <typename T> T required(Maybe<T> value, const char *name)
+{
+    if (!value)
+        missing(name);
+    return *value;
+}
+template Text required(Maybe<Text>, const char *);
+template Texts required(Maybe<Texts>, const char *);
+template Json required(Maybe<Json>, const char *);
+
+Text identifier(Maybe<Text> value, const char *name)
+{
+    constexpr size_t longest = 255; // so that every index can hold two of them
+    const Text id = required(value, name);
+    if (id.empty())
+        invalid(name, "must not be empty");
+    if (id.size() > longest)
+        invalid(name, "must be at most %zu bytes long", longest);
+    return id;
+}
+
+Text identifier_or_new(Maybe<Text> value, const char *name)
+{
+    if (value)
+        return identifier(value, name);
+    LOCAL_FCINFO(no_arguments, 0);
+    InitFunctionCallInfoData(*no_arguments, nullptr, 0, InvalidOid, nullptr, nullptr);
+    return to_text(DatumGetCString(DirectFunctionCall1(uuid_out, gen_random_uuid(no_arguments))));
+}
+
+Maybe<Texts> text_list(Maybe<Texts> value, const char *name)
+{
+    if (value && std::ranges::any_of(*value, [](Text text) { return text.data() == nullptr; }))
+        invalid(name, "must not contain null");
+    return value;
+}
+
+} // namespace pg_org

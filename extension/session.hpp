@@ -1,0 +1,180 @@
+// One call of one function: who is calling, with what arguments, SQL as the
+// owner of the tables, and the reply.  Statements are the SQL that rules run.
+#pragma once
+
+#include "caller.hpp"
+#include "json.hpp"
+#include "types.hpp"
+
+namespace pg_org {
+
+// The SQL of a rule, planned once in a session of the server.  Always a static constinit variable; parameters get
+// their types from what it is first run with, columns are read with Row::get.
+class Statement {
+public:
+    consteval explicit Statement(const char *sql) : sql_(sql) {}
+    SPIPlanPtr plan(std::span<const Oid> types);
+
+private:
+    const char *sql_;
+    SPIPlanPtr plan_ = nullptr;
+};
+
+// C++ types as SQL parameters and columns.
+template <typename T> struct Sql;
+template <> struct Sql<Text> {
+    static constexpr Oid type = TEXTOID;
+    static Datum to_datum(Text value)
+    {
+        return PointerGetDatum(cstring_to_text_with_len(value.data(), static_cast<int>(value.size())));
+    }
+    static Text from_datum(Datum datum) { return to_text(datum); }
+};
+template <> struct Sql<Texts> {
+    static constexpr Oid type = TEXTARRAYOID;
+    static Datum to_datum(Texts value) { return to_array(value); }
+    static Texts from_datum(Datum datum) { return to_texts(datum); }
+};
+template <> struct Sql<bool> {
+    static constexpr Oid type = BOOLOID;
+    static Datum to_datum(bool value) { return BoolGetDatum(value); }
+    static bool from_datum(Datum datum) { return DatumGetBool(datum); }
+};
+template <> struct Sql<int64> {
+    static constexpr Oid type = INT8OID;
+    static Datum to_datum(int64 value) { return Int64GetDatum(value); }
+    static int64 from_datum(Datum datum) { return DatumGetInt64(datum); }
+};
+template <> struct Sql<Number> {
+    static constexpr Oid type = NUMERICOID;
+    static Datum to_datum(Number value) { return value.datum; }
+    static Number from_datum(Datum datum) { return {datum}; }
+};
+template <> struct Sql<Time> {
+    static constexpr Oid type = TIMESTAMPTZOID;
+    static Datum to_datum(Time value) { return TimestampTzGetDatum(value.value); }
+    static Time from_datum(Datum datum) { return {DatumGetTimestampTz(datum)}; }
+};
+template <> struct Sql<Json> {
+    static constexpr Oid type = JSONBOID;
+    static Datum to_datum(Json value) { return value.datum; }
+    static Json from_datum(Datum datum) { return {datum}; }
+};
+
+// A row of a result, valid until the call ends.
+class Row {
+public:
+    Row(HeapTuple tuple, TupleDesc description) : tuple_(tuple), description_(description) {}
+
+    TupleDesc description() const { return description_; }
+    Datum datum(int column, bool *is_null) const { return SPI_getbinval(tuple_, description_, column + 1, is_null); }
+
+    // The value of a column, counted from 0, whose type must be T's.
+    template <typename T> Maybe<T> get(int column) const
+    {
+        Assert(TupleDescAttr(description_, column)->atttypid == Sql<T>::type);
+        bool is_null = false;
+        const Datum value = datum(column, &is_null);
+        return is_null ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(value)};
+    }
+
+private:
+    HeapTuple tuple_;
+    TupleDesc description_;
+};
+
+// The rows of a result.
+class Rows {
+public:
+    Rows(SPITupleTable *table, size_t size) : table_(table), size_(size) {}
+
+    size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    Row operator[](size_t i) const { return {table_->vals[i], table_->tupdesc}; }
+
+    struct Iterator {
+        const Rows *rows;
+        size_t at;
+        Row operator*() const { return (*rows)[at]; }
+        Iterator &operator++()
+        {
+            at++;
+            return *this;
+        }
+        bool operator!=(const Iterator &other) const { return at != other.at; }
+    };
+    Iterator begin() const { return {this, 0}; }
+    Iterator end() const { return {this, size_}; }
+
+    // The values of the first column.
+    Texts texts() const;
+
+private:
+    SPITupleTable *table_;
+    size_t size_;
+};
+
+// Whether a call may change anything; must agree with the function's volatility.
+enum class Access { read, write };
+
+class Session {
+public:
+    // Establishes who is calling (api_key is the last argument), acts as the tables' owner from here on.
+    Session(FunctionCallInfo fcinfo, Access access);
+    // Ends the call and gives what was written to reply.
+    Datum finish();
+
+    // The next argument, in the order of the signature.
+    template <typename T> Maybe<T> next()
+    {
+        const int i = next_argument_++;
+        return PG_ARGISNULL(i) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[i].value)};
+    }
+    // A json (not jsonb) argument.
+    Maybe<Json> next_json();
+
+    // Runs a statement; parameters are Text, Texts, bool, int64, Number, Time, Json or a Maybe of one.
+    template <typename... Values> Rows run(Statement &statement, const Values &...values)
+    {
+        const std::array<Oid, sizeof...(Values)> types{Parameter<Values>::type...};
+        std::array<Datum, sizeof...(Values) + 1> datums{Parameter<Values>::to_datum(values)...};
+        std::array<char, sizeof...(Values) + 1> nulls{Parameter<Values>::null_mark(values)...};
+        return execute(statement.plan(types), datums.data(), nulls.data());
+    }
+
+    Caller caller;
+    Writer reply;
+
+private:
+    template <typename T> struct Parameter {
+        static constexpr Oid type = Sql<T>::type;
+        static Datum to_datum(const T &value) { return Sql<T>::to_datum(value); }
+        static char null_mark(const T &) { return ' '; }
+    };
+    template <typename T> struct Parameter<Maybe<T>> {
+        static constexpr Oid type = Sql<T>::type;
+        static Datum to_datum(const Maybe<T> &value) { return value ? Sql<T>::to_datum(*value) : Datum{}; }
+        static char null_mark(const Maybe<T> &value) { return value ? ' ' : 'n'; }
+    };
+
+    Rows execute(SPIPlanPtr plan, Datum *values, const char *nulls);
+
+    FunctionCallInfo fcinfo; // named as the PG_ARG macros want it
+    bool read_only_;
+    int next_argument_ = 0;
+    Oid user_before_ = InvalidOid;
+    int security_before_ = 0;
+};
+
+static_assert(std::is_trivially_destructible_v<Session> && std::is_trivially_destructible_v<Rows>);
+
+// What is required, or an error naming the argument.
+template <typename T> T required(Maybe<T> value, const char *name);
+// An identifier people choose: required, not empty, at most 255 bytes.
+Text identifier(Maybe<Text> value, const char *name);
+// The same, but may be left out: then a new UUID.
+Text identifier_or_new(Maybe<Text> value, const char *name);
+// A list of strings without nulls.
+Maybe<Texts> text_list(Maybe<Texts> value, const char *name);
+
+} // namespace pg_org

@@ -1,0 +1,109 @@
+// Setting up: the tables, and who may call the functions.
+
+#include "caller.hpp"
+#include "fail.hpp"
+#include "session.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+}
+
+using namespace pg_org;
+
+namespace {
+
+// In order; the first has number 1.
+constexpr std::array migrations{
+#include "migrations/1_tables.inc"
+};
+
+void run(const char *sql)
+{
+    const int result = SPI_execute(sql, false, 0);
+    if (result < 0)
+        elog(ERROR, "could not run a migration: %s", SPI_result_code_string(result));
+}
+
+int64 single_value(const char *sql)
+{
+    run(sql);
+    bool is_null = false;
+    return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+int64 applied_migrations()
+{
+    const Oid schema = get_namespace_oid("org", true);
+    if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
+        return 0;
+    return single_value("SELECT coalesce(max(version), 0)::bigint FROM org.migration");
+}
+
+// Acts as the owner of schema org, which is made if need be, and which the caller must be able to act as.
+void become_owner()
+{
+    if (!OidIsValid(get_namespace_oid("org", true)))
+        run("CREATE SCHEMA org; COMMENT ON SCHEMA org IS 'The organizations of an LLM platform: see org_setup().'");
+    HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum("org"));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for schema org");
+    const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    if (!has_privs_of_role(GetUserId(), owner))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of schema org"),
+                errhint("Call org_setup() as %s.", GetUserNameFromId(owner, false)));
+    int security = 0;
+    Oid user = InvalidOid;
+    GetUserIdAndSecContext(&user, &security);
+    SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+} // namespace
+
+PG_ORG_FUNCTION(org_setup)
+{
+    Oid user = InvalidOid;
+    int security = 0;
+    GetUserIdAndSecContext(&user, &security);
+    SPI_connect();
+    // Two at once: the second finds the work done.
+    run("SELECT pg_advisory_xact_lock(hashtextextended('org_setup', 0))");
+    become_owner();
+    for (auto version = static_cast<size_t>(applied_migrations()); version < migrations.size(); version++) {
+        run(migrations[version]);
+        run(psprintf("INSERT INTO org.migration (version) VALUES (%zu)", version + 1));
+    }
+    SPI_finish();
+    SetUserIdAndSecContext(user, security);
+    PG_RETURN_VOID();
+}
+
+PG_ORG_FUNCTION(org_grant_access)
+{
+    if (PG_ARGISNULL(0))
+        missing("role");
+    SPI_connect();
+    run(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
+                 "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I', string_agg(p.oid::regprocedure::text, ', '), r),"
+                 "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
+                 "           FILTER (WHERE NOT has_schema_privilege(r, n.oid, 'USAGE'))"
+                 "  FROM (SELECT %s::name) AS given (r)"
+                 "  JOIN pg_extension e ON e.extname = 'pg_org'"
+                 "  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid"
+                 "  JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
+                 "  JOIN pg_namespace n ON n.oid = p.pronamespace"
+                 " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
+                 " GROUP BY r",
+                 quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
+    const Row grants{SPI_tuptable->vals[0], SPI_tuptable->tupdesc};
+    // GRANT by somebody with nothing to give may only warn; the caller must know.
+    if (grants.get<int64>(0) != 1)
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("must be owner of the extension's functions to grant access to them"),
+                errhint("Call org_grant_access() as the role that ran CREATE EXTENSION, or as a superuser."));
+    run(c_string(*grants.get<Text>(1)));
+    if (const auto usage = grants.get<Text>(2))
+        run(c_string(*usage));
+    SPI_finish();
+    PG_RETURN_VOID();
+}
