@@ -13,7 +13,8 @@ constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_vie
                                                  "internal_user_viewer"};
 
 constinit Statement find_key{
-    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, u.user_role, t.blocked, o.blocked"
+    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, k.delegated, u.user_role,"
+    "       t.blocked, o.blocked"
     "  FROM org.api_key k"
     "  LEFT JOIN org.\"user\" u USING (user_id)"
     "  LEFT JOIN org.organization o USING (organization_id)"
@@ -78,12 +79,15 @@ Caller authenticate(Session &session, Text api_key)
         unauthenticated("Authentication Error, Invalid proxy server token passed.");
 
     const Row key = keys[0];
+    const bool delegated = *key.get<bool>(6);
+    const Maybe<Text> user_role = delegated ? Maybe<Text>{} : key.get<Text>(7);
     const Caller caller{
-        .role = parse_role(key.get<Text>(6).value_or("internal_user")).value_or(Role::internal_user),
+        .role = user_role ? *parse_role(*user_role) : Role::internal_user,
         .user_id = key.get<Text>(0),
         .organization_id = key.get<Text>(1),
         .team_id = key.get<Text>(2),
         .models = *key.get<Texts>(3),
+        .delegated = delegated,
     };
     if (*key.get<bool>(4))
         unauthenticated("Authentication Error, Key is blocked. Ask an admin to unblock it.");
@@ -91,9 +95,9 @@ Caller authenticate(Session &session, Text api_key)
     if (expires && expires->value <= GetCurrentStatementStartTimestamp())
         expired(*expires);
     if (!caller.is_proxy_admin()) {
-        if (key.get<bool>(7).value_or(false))
-            unauthenticated("Authentication Error, Team=%.*s is blocked.", SHOW(*caller.team_id));
         if (key.get<bool>(8).value_or(false))
+            unauthenticated("Authentication Error, Team=%.*s is blocked.", SHOW(*caller.team_id));
+        if (key.get<bool>(9).value_or(false))
             unauthenticated("Authentication Error, Organization=%.*s is blocked.", SHOW(*caller.organization_id));
     }
     return caller;

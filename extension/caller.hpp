@@ -16,6 +16,7 @@ struct Caller {
     Maybe<Text> organization_id; // the organization that the key belongs to and is confined to
     Maybe<Text> team_id;         // likewise its team
     Texts models;                // the key's; empty means all
+    bool delegated = false;      // an organization's admin made the key for this user
 
     bool is_proxy_admin() const { return role == Role::proxy_admin; }
     bool reads_everything() const { return role == Role::proxy_admin || role == Role::proxy_admin_viewer; }

@@ -22,8 +22,8 @@ constexpr int summary_columns = 3;
 
 constinit Statement insert_key{
     "INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,"
-    "                         metadata, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $10)"
+    "                         metadata, delegated, created_by, updated_by)"
+    " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11)"
     " ON CONFLICT DO NOTHING RETURNING key_id"};
 
 constinit Statement show_key{"SELECT " KEY_COLUMNS " FROM org.api_key k WHERE k.key_id = $1"};
@@ -84,8 +84,7 @@ bool makes_own_key(Session &session, const NewKey &key)
            role_in_team(session, {*key.organization_id, *key.team_id});
 }
 
-// A proxy admin makes any key. An organization's admin makes keys inside it, for its members who are nothing more on
-// the platform: such a key must not act for a proxy admin.
+// A proxy admin makes any key; an organization's admin makes keys inside it, for its members.
 void require_maker(Session &session, const NewKey &key)
 {
     const Caller &caller = session.caller;
@@ -97,12 +96,15 @@ void require_maker(Session &session, const NewKey &key)
         return;
     if (!administers(session, *key.organization_id))
         forbid_keys(caller);
-    if (key.user_id) {
+    if (key.user_id)
         find_member(session, *key.organization_id, key.user_id, {});
-        const Role role = lock_user(session, *key.user_id);
-        if (role == Role::proxy_admin || role == Role::proxy_admin_viewer)
-            forbid_keys(caller);
-    }
+}
+
+// Who holds a key that somebody else made for them, or that such a key made, must not gain that user's role on the
+// platform by it.
+bool is_delegated(const Caller &caller, const NewKey &key)
+{
+    return caller.delegated || (!caller.is_proxy_admin() && key.user_id != caller.user_id);
 }
 
 // Completes and checks what the key belongs to, and what it may use.
@@ -158,7 +160,7 @@ CreatedKey create_key(Session &session, const NewKey &key)
     const Text secret = key.secret ? *key.secret : random_secret();
     const Rows made = session.run(insert_key, key_digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,
-                                  session.caller.user_id);
+                                  is_delegated(session.caller, key), session.caller.user_id);
     if (made.empty())
         exists_already("Key already exists");
     return {secret, *made[0].get<Text>(0)};

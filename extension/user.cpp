@@ -30,7 +30,7 @@ constinit Statement show_user{
     "SELECT " USER_COLUMNS(" AND ($2 IS NULL OR tm.organization_id = ANY ($2))")
     "  FROM org.\"user\" u WHERE u.user_id = $1"};
 
-constinit Statement lock_one{"SELECT user_role FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
+constinit Statement lock_one{"SELECT FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
 
 constinit Statement insert_user{
     "INSERT INTO org.\"user\" (user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,"
@@ -78,12 +78,10 @@ void write_users(Session &session, Texts user_ids)
         session.reply.object(row);
 }
 
-Role lock_user(Session &session, Text user_id)
+void lock_user(Session &session, Text user_id)
 {
-    const Rows rows = session.run(lock_one, user_id);
-    if (rows.empty())
+    if (session.run(lock_one, user_id).empty())
         points_nowhere("User not found for user_id=%.*s", SHOW(user_id));
-    return *parse_role(*rows[0].get<Text>(0));
 }
 
 } // namespace pg_org

@@ -8,7 +8,7 @@ namespace pg_org {
 // Writes the users in the order asked.
 void write_users(Session &session, Texts user_ids);
 
-// Locks a user against being deleted; an error if there is none. Returns the user's role on the platform.
-Role lock_user(Session &session, Text user_id);
+// Locks a user against being deleted; an error if there is none.
+void lock_user(Session &session, Text user_id);
 
 } // namespace pg_org

@@ -230,6 +230,7 @@ CREATE TABLE org.api_key (
     spend            numeric NOT NULL DEFAULT 0 CHECK (spend >= 0 AND spend < 'Infinity'),
     expires          timestamptz,
     blocked          boolean NOT NULL DEFAULT false,
+    delegated        boolean NOT NULL DEFAULT false,
     metadata         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
     created_at       timestamptz NOT NULL DEFAULT now(),
     created_by       text,
@@ -252,6 +253,7 @@ COMMENT ON COLUMN org.api_key.models IS 'Models it may use; empty means those of
 COMMENT ON COLUMN org.api_key.spend IS 'Spent with it so far, in US dollars.';
 COMMENT ON COLUMN org.api_key.expires IS 'From when on it is refused; null means never.';
 COMMENT ON COLUMN org.api_key.blocked IS 'Whether it is refused.';
+COMMENT ON COLUMN org.api_key.delegated IS 'Whether an organization''s admin made it for somebody else: then it never acts with that user''s role on the whole platform.';
 COMMENT ON COLUMN org.api_key.metadata IS 'Whatever the platform wants to keep with it: an object.';
 COMMENT ON COLUMN org.api_key.created_at IS 'When it was made.';
 COMMENT ON COLUMN org.api_key.created_by IS 'Who made it: a user_id.';
