@@ -119,6 +119,10 @@ void place(Session &session, NewKey &key)
         }
         key.organization_id = team->organization_id;
     }
+    // Left out, it is an admin's key for nobody in particular, anybody else's for themself.
+    if (!key.user_id && !session.caller.is_proxy_admin() &&
+        !(key.organization_id && administers(session, *key.organization_id)))
+        key.user_id = session.caller.user_id;
     require_maker(session, key);
     if (key.organization_id) {
         const Texts models = lock_organization(session, *key.organization_id).models;
@@ -200,10 +204,6 @@ PG_ORG_FUNCTION(key_generate)
     key.secret = session.next<Text>();
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
-    // A proxy admin's own keys are not made by leaving something out.
-    if (!key.user_id && !session.caller.is_proxy_admin() && !key.organization_id)
-        key.user_id = session.caller.user_id;
-
     place(session, key);
     const CreatedKey created = create_key(session, key);
     const Row row = session.run(show_key, created.key_id)[0];
