@@ -1,0 +1,195 @@
+#include "binding.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace pg_org {
+namespace {
+
+using Kind = Value::Kind;
+
+constexpr double int64_limit = 9223372036854775808.0;  // 2^63
+
+struct TypeName {
+    Type type;
+    std::string_view name;
+};
+
+constexpr std::array type_names{
+    TypeName{Type::text, "text"},       TypeName{Type::text_array, "text[]"}, TypeName{Type::numeric, "numeric"},
+    TypeName{Type::bigint, "bigint"},   TypeName{Type::boolean, "boolean"},   TypeName{Type::jsonb, "jsonb"},
+    TypeName{Type::json, "json"},
+};
+
+std::string_view name_of(Type type) {
+    return std::find_if(type_names.begin(), type_names.end(), [&](auto& known) { return known.type == type; })->name;
+}
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view blanks = " \t\n\r\f\v";
+    const auto start = text.find_first_not_of(blanks);
+    if (start == std::string_view::npos)
+        return {};
+    return text.substr(start, text.find_last_not_of(blanks) - start + 1);
+}
+
+std::string_view without_plus(std::string_view text) {
+    return text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
+}
+
+// A number's value as a double, NaN and the infinities included, out of range as infinity.
+std::optional<double> as_double(std::string_view text) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || end != text.data() + text.size())
+        return std::nullopt;
+    return error == std::errc::result_out_of_range ? HUGE_VAL : value;
+}
+
+// Turns the values of one function's arguments into text, collecting what is wrong with them.
+class Binder {
+public:
+    Binder(std::string_view source, std::vector<FieldError>& errors) : source_{source}, errors_{errors} {}
+
+    std::optional<std::string> text_of(const Argument& argument, const Value& value) {
+        if (value.kind == Kind::null)
+            return std::nullopt;
+        argument_ = &argument;
+        switch (argument.type) {
+            case Type::text: return text(value);
+            case Type::text_array: return text_array(value);
+            case Type::numeric: return numeric(value);
+            case Type::bigint: return bigint(value);
+            case Type::boolean: return boolean(value);
+            case Type::jsonb:
+                return value.kind == Kind::object ? value.text
+                                                  : wrong("dict_type", "Input should be a valid dictionary");
+            case Type::json: return json_text(value);
+        }
+        return std::nullopt;
+    }
+
+private:
+    std::string_view source_;
+    std::vector<FieldError>& errors_;
+    const Argument* argument_ = nullptr;
+
+    std::string wrong(std::string_view type, std::string_view message) {
+        errors_.push_back({std::string{type}, {source_, argument_->name}, std::string{message}});
+        return {};
+    }
+
+    std::string text(const Value& value) {
+        return value.kind == Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
+    }
+
+    std::string text_array(const Value& value) {
+        if (value.kind != Kind::array)
+            return wrong("list_type", "Input should be a valid list");
+        for (std::size_t i = 0; i < value.elements.size() && errors_.size() < max_field_errors; ++i)
+            if (value.elements[i].kind != Kind::string) {
+                wrong("string_type", "Input should be a valid string");
+                errors_.back().location.push_back(i);
+            }
+        return array_literal(value.elements);
+    }
+
+    // The JSON text of what is neither number nor string is no number either.
+    std::string numeric(const Value& value) {
+        const auto number = without_plus(trimmed(value.text));
+        if (!as_double(number))
+            return wrong("float_parsing", "Input should be a valid number, unable to parse string as a number");
+        return std::string{number};
+    }
+
+    std::string bigint(const Value& value) {
+        const auto number = without_plus(trimmed(value.text));
+        if (auto integer = integer_text(number))
+            return *integer;
+        const auto approximate = as_double(number);
+        if (approximate && std::isfinite(*approximate) && std::abs(*approximate) >= int64_limit)
+            return wrong("int_parsing", "Input should be a valid integer of at most 64 bits");
+        if (value.kind == Kind::number)
+            return wrong("int_from_float", "Input should be a valid integer, got a number with a fractional part");
+        return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
+    }
+
+    std::string boolean(const Value& value) {
+        constexpr std::array<std::string_view, 6> yes{"true", "t", "yes", "y", "on", "1"};
+        constexpr std::array<std::string_view, 6> no{"false", "f", "no", "n", "off", "0"};
+        std::string word = value.text;
+        std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+        if (std::find(yes.begin(), yes.end(), word) != yes.end())
+            return "true";
+        if (std::find(no.begin(), no.end(), word) != no.end())
+            return "false";
+        return wrong("bool_parsing", "Input should be a valid boolean, unable to interpret input");
+    }
+};
+
+}  // namespace
+
+std::optional<Type> type_named(std::string_view name) {
+    for (const auto& known : type_names)
+        if (known.name == name)
+            return known.type;
+    return std::nullopt;
+}
+
+Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,
+                         std::string_view source, std::vector<FieldError>& errors) {
+    Binder binder{source, errors};
+    Statement call{"SELECT " + function.identifier + "(", {}};
+    const auto pass = [&](const Argument& argument, std::optional<std::string> value) {
+        if (!call.values.empty())
+            call.sql += ", ";
+        call.values.push_back(std::move(value));
+        call.sql += argument.identifier + " => $" + std::to_string(call.values.size()) + "::";
+        call.sql += name_of(argument.type);
+    };
+    for (const Argument& argument : function.arguments) {
+        const auto field = fields.find(argument.name);
+        if (argument.name == "api_key")
+            pass(argument, std::string{api_key});
+        else if (field != fields.end())
+            pass(argument, binder.text_of(argument, field->second));
+        else if (argument.required)
+            pass(argument, std::nullopt);
+    }
+    call.sql += ')';
+    return call;
+}
+
+std::string array_literal(const std::vector<Value>& strings) {
+    std::string literal = "{";
+    for (const Value& string : strings) {
+        literal += literal.size() > 1 ? ",\"" : "\"";
+        for (const char c : string.text) {
+            if (c == '"' || c == '\\')
+                literal += '\\';
+            literal += c;
+        }
+        literal += '"';
+    }
+    return literal + '}';
+}
+
+std::optional<std::string> integer_text(std::string_view text) {
+    std::int64_t integer = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, integer);
+    const std::string_view fraction{rest, static_cast<std::size_t>(end - rest)};
+    if (error != std::errc{})
+        return std::nullopt;
+    if (fraction.empty() || (fraction[0] == '.' && fraction.find_first_not_of('0', 1) == fraction.npos))
+        return std::to_string(integer);
+    const auto value = as_double(text);
+    if (value && fraction.find_first_of("eE") != fraction.npos && *value == std::trunc(*value) &&
+        std::abs(*value) < int64_limit)
+        return std::to_string(static_cast<std::int64_t>(*value));
+    return std::nullopt;
+}
+
+}  // namespace pg_org

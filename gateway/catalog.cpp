@@ -1,0 +1,85 @@
+#include "catalog.hpp"
+
+#include "log.hpp"
+#include "routes.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+namespace pg_org {
+namespace {
+
+constexpr std::chrono::seconds retry_interval{1};
+
+const Statement signatures{R"(
+    SELECT p.proname,
+           pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname),
+           pg_catalog.has_function_privilege(p.oid, 'EXECUTE'),
+           a.name,
+           pg_catalog.quote_ident(a.name),
+           pg_catalog.format_type(a.type, NULL),
+           a.position <= p.pronargs - p.pronargdefaults
+      FROM pg_catalog.pg_extension AS e
+      JOIN pg_catalog.pg_depend AS d
+        ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
+       AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+      JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+     CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.proargnames), pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]))
+           WITH ORDINALITY AS a (name, type, position)
+     WHERE e.extname = 'pg_org'
+     ORDER BY p.proname, a.position)",
+                           {}};
+
+bool is_routed(std::string_view function) {
+    return std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
+}
+
+}  // namespace
+
+Functions read_functions(const std::vector<Row>& rows) {
+    Functions functions;
+    for (const Row& row : rows) {
+        const auto& name = row[0];
+        if (!is_routed(name))
+            continue;
+        if (row[2] != "t")
+            throw std::runtime_error{"this role may not execute " + name + "; org_grant_access() would let it"};
+        const auto type = type_named(row[5]);
+        if (!type)
+            throw std::runtime_error{"function " + name + " takes a " + row[5] + ", a type not known here"};
+        Function& function = functions[name];
+        function.identifier = row[1];
+        function.arguments.push_back({row[3], row[4], *type, row[6] == "t"});
+    }
+    for (const Route& route : routes)
+        if (!route.function.empty() && !functions.contains(route.function))
+            throw std::runtime_error{"no function " + std::string{route.function} + " of an extension pg_org"};
+    return functions;
+}
+
+Catalog::Catalog(Database& database)
+    : database_{database}, loader_{[this](std::stop_token stop) { load(stop); }} {}
+
+void Catalog::load(std::stop_token stop) {
+    std::string reported;
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    while (!stop.stop_requested()) {
+        try {
+            functions_ = std::make_shared<const Functions>(read_functions(database_.run(signatures)));
+            log_event(Level::info, "catalog loaded");
+            return;
+        } catch (const std::exception& error) {
+            if (error.what() != reported)
+                log_event(Level::warning, "catalog not loaded, trying again", {{"error", error.what()}});
+            reported = error.what();
+        }
+        std::unique_lock lock{mutex};
+        stopped.wait_for(lock, stop, retry_interval, [] { return false; });
+    }
+}
+
+}  // namespace pg_org

@@ -1,0 +1,78 @@
+#include "config.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <stdexcept>
+
+namespace pg_org {
+namespace {
+
+void add_duration(CLI::App& app, const std::string& option, const std::string& variable,
+                  std::chrono::milliseconds& value, const std::string& description) {
+    app.add_option_function<std::int64_t>(
+           option, [&value](std::int64_t given) { value = std::chrono::milliseconds{given}; }, description)
+        ->envname(variable)
+        ->type_name("MS")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{3'600'000}))
+        ->default_str(std::to_string(value.count()));
+}
+
+// Names the option but never a value: it may be a mistyped secret.
+std::string unexpected(const std::vector<std::string>& arguments) {
+    const auto option = std::find_if(arguments.begin(), arguments.end(),
+                                     [](const std::string& argument) { return argument.starts_with('-'); });
+    if (option == arguments.end())
+        return "unexpected argument";
+    return "no such option: " + option->substr(0, option->find('='));
+}
+
+}  // namespace
+
+std::optional<Config> read_config(int argc, const char* const* argv) {
+    Config config;
+    CLI::App app{"pg_org's HTTP gateway: the organizations of an LLM platform, kept in PostgreSQL", "pg_org_gateway"};
+    app.set_version_flag("--version", PG_ORG_VERSION);
+    app.get_formatter()->column_width(44);
+    app.add_option("--host", config.host, "Address to listen on")->envname("PG_ORG_HOST")->capture_default_str();
+    app.add_option("--port", config.port, "Port to listen on; 0 picks a free one")
+        ->envname("PG_ORG_PORT")->check(CLI::Range(0, 65535))->capture_default_str();
+    app.add_option("--database-url", config.database_url,
+                   "Database, as a URL or key=value pairs; when empty, libpq's PG* variables say")
+        ->envname("DATABASE_URL");
+    app.add_option("--pool-size", config.pool_size, "Database connections at most")
+        ->envname("PG_ORG_POOL_SIZE")->check(CLI::Range(1, 1000))->capture_default_str();
+    add_duration(app, "--pool-timeout", "PG_ORG_POOL_TIMEOUT", config.pool_timeout,
+                 "How long a request waits for a database connection");
+    add_duration(app, "--lock-timeout", "PG_ORG_LOCK_TIMEOUT", config.lock_timeout,
+                 "How long a statement waits for a lock; less than the statement timeout");
+    add_duration(app, "--statement-timeout", "PG_ORG_STATEMENT_TIMEOUT", config.statement_timeout,
+                 "How long a statement may take");
+    app.add_option("--threads", config.threads, "HTTP connections served at once")
+        ->envname("PG_ORG_THREADS")->check(CLI::Range(1, 1000))->capture_default_str();
+    app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most")
+        ->envname("PG_ORG_MAX_BODY_BYTES")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+    app.add_option("--log-level", config.log_level, "debug, info, warning or error")
+        ->envname("PG_ORG_LOG_LEVEL")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+        ->capture_default_str();
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        app.exit(success, std::cout, std::cerr);
+        return std::nullopt;
+    } catch (const CLI::ExtrasError&) {
+        throw std::invalid_argument{unexpected(app.remaining()) + " (see --help)"};
+    } catch (const CLI::ParseError& error) {
+        std::string line = error.what();
+        std::replace(line.begin(), line.end(), '\n', ' ');
+        throw std::invalid_argument{line};
+    }
+    if (config.lock_timeout >= config.statement_timeout)
+        throw std::invalid_argument{"--lock-timeout: must be less than --statement-timeout"};
+    return config;
+}
+
+}  // namespace pg_org

@@ -1,0 +1,181 @@
+#include "errors.hpp"
+
+#include "fields.hpp"
+#include "url.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+namespace pg_org {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::string_view retry_after_seconds = "1";
+
+// The first line that an error's SQLSTATE begins with applies.
+struct Translation {
+    std::string_view sqlstate;
+    int status;
+    std::string_view message;  // instead of PostgreSQL's own; without one the line is for what a rule says
+};
+
+constexpr std::array translations{
+    Translation{"08", 503, "The database is unavailable"},
+    Translation{"0L", 400, {}},
+    Translation{"22004", 422, {}},
+    Translation{"22023", 422, {}},
+    Translation{"22", 422, "Value error, a value is out of range or malformed"},
+    Translation{"23503", 400, "Refers to something that does not exist"},
+    Translation{"23505", 409, "Already exists"},
+    Translation{"28EXP", 400, {}},
+    Translation{"28", 401, {}},
+    Translation{"40001", 503, "Too busy, try again"},
+    Translation{"40P01", 503, "Too busy, try again"},
+    Translation{"42501", 401, {}},
+    Translation{"53300", 503, "Too busy, try again"},
+    Translation{"53400", 429, {}},
+    Translation{"55P03", 503, "Too busy, try again"},
+    Translation{"55", 400, {}},
+    Translation{"57014", 504, "The database took too long"},
+    Translation{"57P", 503, "The database is unavailable"},
+    Translation{"P0001", 400, {}},
+    Translation{"P0002", 404, {}},
+};
+
+constexpr Translation defect{"", 500, "Internal Server Error"};
+
+const Translation& translation_of(const DatabaseError& error) {
+    const auto found = std::find_if(translations.begin(), translations.end(), [&](const Translation& candidate) {
+        return error.sqlstate.starts_with(candidate.sqlstate) && !(error.internal && candidate.message.empty());
+    });
+    return found == translations.end() ? defect : *found;
+}
+
+std::string_view error_type(int status, std::string_view sqlstate) {
+    if (sqlstate == "28EXP")
+        return "expired_key";
+    switch (status) {
+        case 401: return "auth_error";
+        case 404: return "not_found_error";
+        case 429: return "budget_exceeded";
+        default: return status < 500 ? "bad_request_error" : "internal_server_error";
+    }
+}
+
+std::string dump(const ordered_json& json) {
+    return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+Reply error_reply(int status, std::string_view type, std::string_view message) {
+    return {status,
+            dump({{"error",
+                   {{"message", message}, {"type", type}, {"param", "None"}, {"code", std::to_string(status)}}}})};
+}
+
+bool is_secret(const std::string& name) { return name == "key" || name == "api_key" || name == "password"; }
+
+bool holds_secret(const json& value) {
+    for (const auto& [name, member] : value.items())
+        if ((value.is_object() && is_secret(name)) || (member.is_structured() && holds_secret(member)))
+            return true;
+    return false;
+}
+
+// What was sent, by the first step of locations.
+json sent_with(const Request& request) {
+    std::string_view query = request.target;
+    take_until(query, '?');
+    json parameters = json::object();
+    for (const auto& [name, value] : read_query(query))
+        if (value.storable)
+            parameters[name] = value.text;
+    return {{"query", parameters}, {"body", json::parse(request.body, nullptr, false)}};
+}
+
+// The value at that place; null if there is none or it may not be shown.
+json shown_value(const json& sent, const ordered_json& location) {
+    const json* value = &sent;
+    for (const auto& step : location) {
+        const auto name = step.is_string() ? step.get<std::string>() : std::string{};
+        if (value->is_object() && value->contains(name) && !is_secret(name))
+            value = &value->at(name);
+        else if (value->is_array() && step.is_number() && step < value->size())
+            value = &value->at(step.get<std::size_t>());
+        else
+            return nullptr;
+    }
+    return location.size() < 2 || holds_secret(*value) ? nullptr : *value;
+}
+
+// The place that a rule's message begins with: "member.0.role" must be …
+ordered_json location_of(std::string_view message, const Route& route) {
+    ordered_json location = ordered_json::array({route.input == Input::query ? "query" : "body"});
+    if (!message.starts_with('"') || message.find('"', 1) == message.npos)
+        return location;
+    std::string_view path = message.substr(1, message.find('"', 1) - 1);
+    while (!path.empty()) {
+        const auto step = take_until(path, '.');
+        std::size_t index = 0;
+        if (!step.empty() &&
+            std::from_chars(step.data(), step.data() + step.size(), index).ptr == step.data() + step.size())
+            location.push_back(index);
+        else
+            location.push_back(step);
+    }
+    return location;
+}
+
+}  // namespace
+
+Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request) {
+    const bool broken = errors.front().type == "json_invalid";
+    const json sent = broken ? json{} : sent_with(request);
+    ordered_json detail = ordered_json::array();
+    for (const FieldError& error : errors) {
+        if (detail.size() == max_field_errors)
+            break;
+        ordered_json input = nullptr;
+        if (broken)
+            input = ordered_json::object();
+        else if (error.type != "missing")
+            input = shown_value(sent, error.location);
+        detail.push_back({{"type", error.type}, {"loc", error.location}, {"msg", error.message}, {"input", input}});
+    }
+    return {422, dump({{"detail", detail}})};
+}
+
+Reply refuse(int status, std::string_view message, Envelope envelope) {
+    Reply reply = envelope == Envelope::error ? error_reply(status, error_type(status, {}), message)
+                                              : Reply{status, dump({{"detail", {{"error", message}}}})};
+    if (status == 503)
+        reply.headers.emplace_back("Retry-After", retry_after_seconds);
+    return reply;
+}
+
+Reply refuse_key(std::string_view message) { return refuse(401, message, Envelope::error); }
+
+Reply refuse_path(const std::string& allowed_methods) {
+    if (allowed_methods.empty())
+        return {404, R"({"detail":"Not Found"})"};
+    return {405, R"({"detail":"Method Not Allowed"})", {{"Allow", allowed_methods}}};
+}
+
+Reply translate(const DatabaseError& error, const Route& route, const Request& request) {
+    const auto& [prefix, status, own_message] = translation_of(error);
+    const bool in_its_words = !error.internal && status < 500;
+    const std::string_view message = in_its_words ? std::string_view{error.message} : own_message;
+    if (status == 422) {
+        const auto location = in_its_words ? location_of(message, route) : ordered_json::array({"body"});
+        const auto* type = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
+        return refuse_fields({{type, location, std::string{message}}}, request);
+    }
+    if (error.sqlstate.starts_with("28"))
+        return error_reply(status, error_type(status, error.sqlstate), message);
+    return refuse(status, message, route.envelope);
+}
+
+}  // namespace pg_org

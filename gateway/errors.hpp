@@ -1,0 +1,37 @@
+// What is said when something is wrong: which status, in which of the three envelopes, in which words.
+#pragma once
+
+#include "database.hpp"
+#include "http.hpp"
+#include "routes.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pg_org {
+
+struct FieldError {
+    std::string type;
+    nlohmann::ordered_json location;  // ["body", "member", 0, "role"]
+    std::string message;
+};
+
+// A reply lists no more than these: a body of wrong values must not come back many times its size.
+inline constexpr std::size_t max_field_errors = 100;
+
+// 422.  Each entry echoes the offending value, found by its location, but no secret.
+Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request);
+
+Reply refuse(int status, std::string_view message, Envelope envelope = Envelope::detail);
+
+// A request that had no acceptable key.
+Reply refuse_key(std::string_view message);
+
+Reply refuse_path(const std::string& allowed_methods);
+
+Reply translate(const DatabaseError& error, const Route& route, const Request& request);
+
+}  // namespace pg_org

@@ -1,0 +1,45 @@
+// What a client sent, by field name: read from a JSON body or a query string.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pg_org {
+
+struct Value {
+    enum class Kind { null, boolean, number, string, array, object };
+
+    Kind kind = Kind::null;
+    std::string text;             // a string's characters; of anything else the JSON, every digit of numbers kept
+    std::vector<Value> elements;  // of an array: kind and text of each; what is nested in them is only in the text
+    bool storable = true;         // whether PostgreSQL's text can hold it: no U+0000 in it
+};
+
+using Fields = std::map<std::string, Value, std::less<>>;
+
+struct Body {
+    Value::Kind kind = Value::Kind::null;
+    Fields fields;  // of an object; of repeated keys the last
+};
+
+struct InvalidJson {
+    std::size_t position;  // of the byte, from 0
+    std::string reason;
+};
+
+// Throws InvalidJson, also for what is valid but nested deeper than 100 levels or out of a double's range.
+Body read_body(std::string_view json);
+
+// Of repeated parameters the last.
+Fields read_query(std::string_view query);
+
+std::string json_text(const Value& value);
+std::string json_text(const Fields& fields);
+
+// UTF-8 without U+0000.
+bool is_storable(std::string_view text);
+
+}  // namespace pg_org

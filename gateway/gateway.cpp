@@ -1,0 +1,121 @@
+#include "gateway.hpp"
+
+#include "binding.hpp"
+#include "credentials.hpp"
+#include "errors.hpp"
+#include "log.hpp"
+#include "paging.hpp"
+#include "url.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace pg_org {
+namespace {
+
+using nlohmann::ordered_json;
+
+Reply about() {
+    ordered_json listed = ordered_json::array();
+    for (const Route& route : routes)
+        listed.push_back(std::string{route.method} + " " + std::string{route.path});
+    const ordered_json body{{"name", "pg_org"},
+                            {"version", PG_ORG_VERSION},
+                            {"description", "The organizations of an LLM platform: members, teams, keys, budgets"},
+                            {"routes", listed}};
+    return {200, body.dump()};
+}
+
+// What is wrong with what was sent, whatever function it is for.
+std::vector<FieldError> check_sent(const Match& match, const Body& body, const Fields& fields, const Request& request) {
+    constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
+    const bool in_query = match.route->input == Input::query;
+    std::vector<FieldError> errors;
+    if (!in_query && request.body.empty())
+        errors.push_back({"missing", ordered_json::array({"body"}), "Field required"});
+    else if (!in_query && body.kind != Value::Kind::object)
+        errors.push_back({"dict_type", ordered_json::array({"body"}), "Input should be a valid dictionary"});
+    if (!is_storable(match.parameter_value))
+        errors.push_back({"value_error", {"path", match.parameter}, unstorable});
+    for (const auto& [name, value] : fields)
+        if (!value.storable)
+            errors.push_back({"value_error", {in_query ? "query" : "body", name}, unstorable});
+    return errors;
+}
+
+}  // namespace
+
+Reply Gateway::handle(const Request& request) {
+    std::string_view query = request.target;
+    const auto path = take_until(query, '?');
+    const Match match = find_route(request.method, path);
+    if (!match.route)
+        return refuse_path(match.allowed);
+    if (match.route->path == root.path)
+        return about();
+    if (match.route->path == readiness.path)
+        return ready();
+    if (match.route->input == Input::none)
+        return {200, R"("I'm alive!")"};
+    try {
+        return call(match, query, request);
+    } catch (const InvalidJson& error) {
+        return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
+                             request);
+    } catch (const DatabaseError& error) {
+        Reply reply = translate(error, *match.route, request);
+        if (reply.status >= 500)
+            log_event(reply.status == 500 ? Level::error : Level::warning, "database error",
+                      {{"request_id", request.id}, {"sqlstate", error.sqlstate}, {"error", error.what()}});
+        return reply;
+    }
+}
+
+Reply Gateway::ready() {
+    try {
+        database_.run({"SELECT 1", {}});
+    } catch (const DatabaseError&) {
+        return refuse(503, "The database is unavailable");
+    }
+    if (!catalog_.functions())
+        return refuse(503, "The database is not set up for this gateway; its log says why");
+    return {200, R"({"status":"connected","db":"connected"})"};
+}
+
+// Malformed JSON comes before the key, the key before the fields.
+Reply Gateway::call(const Match& match, std::string_view query, const Request& request) {
+    const Route& route = *match.route;
+    const bool in_query = route.input == Input::query;
+    const Body body = in_query || request.body.empty() ? Body{} : read_body(request.body);
+    const auto functions = catalog_.functions();
+    if (!functions)
+        return refuse(503, "The database is unavailable");
+    const Credentials credentials = read_credentials(request.header);
+    if (!credentials.refusal.empty())
+        return refuse_key(credentials.refusal);
+
+    Fields fields = in_query ? read_query(query) : body.fields;
+    auto errors = check_sent(match, body, fields, request);
+    if (route.input == Input::merge_patch)
+        fields = {{match.parameter, Value{Value::Kind::string, match.parameter_value, {}}},
+                  {"patch", Value{Value::Kind::object, json_text(fields), {}}}};
+    const Statement statement = bind_arguments(functions->find(route.function)->second, fields, credentials.api_key,
+                                     in_query ? "query" : "body", errors);
+    if (!errors.empty()) {
+        check_key(*functions, credentials.api_key);
+        return refuse_fields(errors, request);
+    }
+
+    Reply reply{200, std::move(database_.run(statement).at(0).at(0))};
+    if (const auto link = next_page(route, fields, reply.body); !link.empty())
+        reply.headers.emplace_back("Link", link);
+    return reply;
+}
+
+// Only a caller with a good key is told what is wrong with the fields.
+void Gateway::check_key(const Functions& functions, const std::string& api_key) {
+    std::vector<FieldError> none;
+    const Fields fields{{"limit", Value{Value::Kind::number, "1", {}}}};
+    database_.run(bind_arguments(functions.find("org_list")->second, fields, api_key, "query", none));
+}
+
+}  // namespace pg_org

@@ -1,0 +1,58 @@
+#include "log.hpp"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <unistd.h>
+
+namespace pg_org {
+namespace {
+
+spdlog::level::level_enum level_of(Level level) {
+    switch (level) {
+        case Level::debug: return spdlog::level::debug;
+        case Level::info: return spdlog::level::info;
+        case Level::warning: return spdlog::level::warn;
+        case Level::error: break;
+    }
+    return spdlog::level::err;
+}
+
+bool for_a_person() {
+    static const bool terminal = isatty(STDOUT_FILENO) == 1;
+    return terminal;
+}
+
+std::string dump(const nlohmann::ordered_json& json) {
+    return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+void start_log(const std::string& level) {
+    spdlog::set_default_logger(spdlog::stdout_color_mt("pg_org"));
+    spdlog::set_level(spdlog::level::from_str(level));
+    if (for_a_person())
+        spdlog::set_pattern("%H:%M:%S.%e %^%l%$ %v");
+    else
+        spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l",%v})", spdlog::pattern_time_type::utc);
+}
+
+void log_event(Level level, std::string_view message, const nlohmann::ordered_json& fields) {
+    if (!spdlog::should_log(level_of(level)))
+        return;
+    std::string line;
+    if (for_a_person()) {
+        line = message;
+        for (const auto& [name, value] : fields.items())
+            line += ' ' + name + '=' + dump(value);
+    } else {
+        nlohmann::ordered_json entry{{"message", message}};
+        entry.update(fields);
+        line = dump(entry);
+        line = line.substr(1, line.size() - 2);  // the pattern has the braces
+    }
+    spdlog::log(level_of(level), "{}", line);
+}
+
+}  // namespace pg_org

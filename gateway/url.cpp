@@ -1,0 +1,55 @@
+#include "url.hpp"
+
+#include <charconv>
+
+namespace pg_org {
+
+std::string percent_encode(std::string_view text) {
+    constexpr std::string_view unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string encoded;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (unreserved.find(c) != std::string_view::npos)
+            encoded += c;
+        else
+            encoded.append({'%', digits[byte >> 4], digits[byte & 15]});
+    }
+    return encoded;
+}
+
+std::string percent_decode(std::string_view text, bool plus_is_space) {
+    std::string decoded;
+    decoded.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned char byte = 0;
+        if (text[i] == '%' && i + 2 < text.size() &&
+            std::from_chars(&text[i + 1], &text[i + 1] + 2, byte, 16).ptr == &text[i + 1] + 2) {
+            decoded += static_cast<char>(byte);
+            i += 2;
+        } else {
+            decoded += plus_is_space && text[i] == '+' ? ' ' : text[i];
+        }
+    }
+    return decoded;
+}
+
+std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query) {
+    std::vector<std::pair<std::string, std::string>> parameters;
+    while (!query.empty()) {
+        std::string_view value = take_until(query, '&');
+        const std::string_view name = take_until(value, '=');
+        if (!name.empty())
+            parameters.emplace_back(percent_decode(name, true), percent_decode(value, true));
+    }
+    return parameters;
+}
+
+std::string_view take_until(std::string_view& text, char separator) {
+    const auto end = text.find(separator);
+    const auto taken = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    return taken;
+}
+
+}  // namespace pg_org

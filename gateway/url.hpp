@@ -1,0 +1,21 @@
+// Percent-encoding and query strings.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pg_org {
+
+std::string percent_encode(std::string_view text);
+
+// What is not a percent-encoded byte stays as it is.
+std::string percent_decode(std::string_view text, bool plus_is_space = false);
+
+std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
+
+// The text before the separator; what remains of `text` is what follows it.
+std::string_view take_until(std::string_view& text, char separator);
+
+}  // namespace pg_org

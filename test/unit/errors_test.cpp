@@ -1,0 +1,188 @@
+// What is said about errors, and what never is.
+#include "errors.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace pg_org;
+using nlohmann::json;
+
+namespace {
+
+constexpr Route body_route{"POST", "/x", "f", Input::body};
+constexpr Route query_route{"GET", "/x", "f", Input::query};
+constexpr Route patch_route{"PATCH", "/x/{id}", "f", Input::merge_patch};
+constexpr Route error_route{"POST", "/x", "f", Input::body, Envelope::error};
+
+Request request_with(std::string_view body, std::string_view target = "/x") {
+    return {"id", "POST", target, body, [](const std::string&) { return std::string{}; }};
+}
+
+DatabaseError rule_error(std::string_view sqlstate, std::string_view message) {
+    return {std::string{sqlstate}, std::string{message}, false, "full text"};
+}
+
+DatabaseError internal_error(std::string_view sqlstate) {
+    return {std::string{sqlstate}, "secret internals", true, "full text"};
+}
+
+Reply said(const DatabaseError& error, const Route& route = body_route, std::string_view body = "{}") {
+    return translate(error, route, request_with(body));
+}
+
+std::string header(const Reply& reply, std::string_view name) {
+    for (const auto& [key, value] : reply.headers)
+        if (key == name)
+            return value;
+    return {};
+}
+
+}  // namespace
+
+TEST(DatabaseErrors, AreParsed) {
+    const auto error = DatabaseError::parse(
+        "ERROR:  22023: \"a\" must be b: c\nDETAIL:  secret\nHINT:  h\nCONTEXT:  c\nLOCATION:  raise, fail.cpp:17\n");
+    EXPECT_EQ(error.sqlstate, "22023");
+    EXPECT_EQ(error.message, "\"a\" must be b: c");
+    EXPECT_FALSE(error.internal);
+    EXPECT_NE(std::string{error.what()}.find("secret"), std::string::npos);
+}
+
+TEST(DatabaseErrors, OfPostgresItselfAreInternal) {
+    const auto error = DatabaseError::parse(
+        "ERROR:  42501: permission denied for function f\nLOCATION:  aclcheck_error, aclchk.c:2925\n");
+    EXPECT_EQ(error.sqlstate, "42501");
+    EXPECT_TRUE(error.internal);
+    EXPECT_FALSE(DatabaseError::parse("ERROR:  P0001: no\nLOCATION:  exec_stmt_raise, pl_exec.c:3905\n").internal);
+    // what a client sent can't pass for the location
+    EXPECT_TRUE(
+        DatabaseError::parse("ERROR:  22P02: x: \"\nLOCATION:  f, a.cpp:1\n\"\nLOCATION:  g, b.c:2\n").internal);
+}
+
+TEST(DatabaseErrors, MayHaveNoSqlstate) {
+    for (const auto* text :
+         {"", "\n", "oops", "ERROR:", "ERROR:  ", "ERROR:  123", "ERROR:  no such: thing", "a:  12345:"}) {
+        const auto error = DatabaseError::parse(text);
+        EXPECT_EQ(error.sqlstate, "") << text;
+        EXPECT_TRUE(error.internal);
+    }
+    EXPECT_EQ(DatabaseError::parse("FEHLER:  P0002: fehlt").sqlstate, "P0002");
+}
+
+TEST(Translation, OfWhatRulesSay) {
+    const std::vector<std::pair<std::string, int>> expected{
+        {"42501", 401}, {"P0002", 404}, {"23505", 409}, {"23503", 400}, {"55000", 400},
+        {"0L000", 400}, {"P0001", 400}, {"53400", 429}};
+    for (const auto& [sqlstate, status] : expected) {
+        const auto reply = said(rule_error(sqlstate, "the words"));
+        EXPECT_EQ(reply.status, status) << sqlstate;
+        EXPECT_EQ(reply.body, R"({"detail":{"error":"the words"}})") << sqlstate;
+    }
+}
+
+TEST(Translation, OfTrouble) {
+    const std::vector<std::pair<std::string, int>> expected{
+        {"57014", 504}, {"08006", 503}, {"08001", 503}, {"57P01", 503}, {"57P03", 503}, {"53300", 503}, {"55P03", 503},
+        {"40001", 503}, {"40P01", 503}, {"XX000", 500}, {"42883", 500}, {"", 500},      {"23514", 500}, {"26000", 500}};
+    for (const auto& [sqlstate, status] : expected)
+        for (const auto& error : {internal_error(sqlstate), rule_error(sqlstate, "secret internals")}) {
+            const auto reply = said(error);
+            EXPECT_EQ(reply.status, status) << sqlstate;
+            EXPECT_EQ(header(reply, "Retry-After").empty(), status != 503) << sqlstate;
+            EXPECT_EQ(reply.body.find("secret"), std::string::npos) << sqlstate;
+        }
+    EXPECT_EQ(said(internal_error("XX000")).body, R"({"detail":{"error":"Internal Server Error"}})");
+}
+
+TEST(Translation, NeverShowsPostgresOwnWords) {
+    const std::vector<std::pair<std::string, int>> expected{
+        {"42501", 500}, {"28000", 500}, {"P0002", 500}, {"55000", 500}, {"23505", 409}, {"23503", 400},
+        {"22023", 422}, {"22004", 422}, {"22003", 422}, {"22P02", 422}, {"22P05", 422}};
+    for (const auto& [sqlstate, status] : expected) {
+        const auto reply = said(internal_error(sqlstate));
+        EXPECT_EQ(reply.status, status) << sqlstate;
+        EXPECT_EQ(reply.body.find("secret"), std::string::npos) << sqlstate;
+        if (status == 422) {
+            EXPECT_EQ(json::parse(reply.body)["detail"][0]["loc"], json({"body"}));
+        }
+    }
+}
+
+TEST(Translation, OfKeysIsAlwaysInTheErrorEnvelope) {
+    const auto refused = said(rule_error("28000", "Authentication Error, no"));
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_EQ(refused.body,
+              R"({"error":{"message":"Authentication Error, no","type":"auth_error","param":"None","code":"401"}})");
+    const auto expired = said(rule_error("28EXP", "Authentication Error - Expired Key."), error_route);
+    EXPECT_EQ(expired.status, 400);
+    EXPECT_EQ(json::parse(expired.body)["error"]["type"], "expired_key");
+    EXPECT_EQ(json::parse(expired.body)["error"]["code"], "400");
+}
+
+TEST(Translation, OfRoutesWithTheErrorEnvelope) {
+    const std::vector<std::pair<std::string, std::string>> expected{
+        {"42501", "auth_error"}, {"P0002", "not_found_error"}, {"23505", "bad_request_error"},
+        {"23503", "bad_request_error"}, {"53400", "budget_exceeded"}, {"XX000", "internal_server_error"}};
+    for (const auto& [sqlstate, type] : expected)
+        EXPECT_EQ(json::parse(said(rule_error(sqlstate, "m"), error_route).body)["error"]["type"], type);
+    EXPECT_EQ(header(said(internal_error("57P01"), error_route), "Retry-After"), "1");
+    EXPECT_TRUE(json::parse(said(rule_error("22023", "\"a\" is bad"), error_route).body)["detail"].is_array());
+}
+
+TEST(Translation, FindsTheFieldAndItsValue) {
+    const auto entry = [](const DatabaseError& error, const Route& route, std::string_view body) {
+        return json::parse(said(error, route, body).body)["detail"][0];
+    };
+    const auto nested = entry(rule_error("22023", "\"member.1.role\" must be good"), body_route,
+                              R"({"member":[{},{"role":"bad"}]})");
+    EXPECT_EQ(nested, json::parse(R"({"type":"value_error","loc":["body","member",1,"role"],
+                                      "msg":"\"member.1.role\" must be good","input":"bad"})"));
+    EXPECT_EQ(entry(rule_error("22004", "\"a\" is required"), body_route, R"({"a":5})"),
+              json::parse(R"({"type":"missing","loc":["body","a"],"msg":"\"a\" is required","input":null})"));
+    EXPECT_EQ(entry(rule_error("22023", "no field here"), body_route, "{}")["loc"], json({"body"}));
+    EXPECT_EQ(entry(rule_error("22023", "\"unclosed"), body_route, "{}")["loc"], json({"body"}));
+    EXPECT_EQ(entry(rule_error("22023", "\"models\" is bad"), patch_route, R"({"models":1})")["input"], 1);
+    const auto query = json::parse(
+        translate(rule_error("22023", "\"limit\" is bad"), query_route, request_with("", "/x?limit=1&limit=0")).body);
+    EXPECT_EQ(query["detail"][0]["loc"], json({"query", "limit"}));
+    EXPECT_EQ(query["detail"][0]["input"], "0");
+}
+
+TEST(FieldErrors, NeverEchoSecrets) {
+    const auto input = [](const nlohmann::ordered_json& location, std::string_view body) {
+        const auto reply = refuse_fields({{"string_type", location, "m"}}, request_with(body));
+        return json::parse(reply.body)["detail"][0]["input"];
+    };
+    EXPECT_EQ(input({"body", "a"}, R"({"a":{"b":[1]}})"), json::parse(R"({"b":[1]})"));
+    EXPECT_EQ(input({"body", "a", 1}, R"({"a":["x",7]})"), 7);
+    for (const auto* name : {"key", "api_key", "password"}) {
+        const auto field = "\"" + std::string{name} + "\":";
+        EXPECT_TRUE(input({"body", name}, "{" + field + "5}").is_null());
+        EXPECT_TRUE(input({"body", name, 0}, "{" + field + "[5]}").is_null());
+        EXPECT_TRUE(input({"body", "a"}, "{\"a\":[{\"b\":{" + field + "5}}]}").is_null());
+    }
+    EXPECT_TRUE(input({"body", "a", 3}, R"({"a":["x"]})").is_null());
+    EXPECT_TRUE(input({"body", "b"}, R"({"a":1})").is_null());
+    EXPECT_TRUE(input(nlohmann::ordered_json::array({"body"}), R"(["sk-1"])").is_null());
+}
+
+TEST(FieldErrors, OfBrokenJsonNeverWalkTheBody) {
+    const std::string body(1 << 20, '[');
+    const auto reply = refuse_fields({{"json_invalid", {"body", 7}, "JSON decode error"}}, request_with(body));
+    EXPECT_EQ(reply.status, 422);
+    EXPECT_EQ(reply.body,
+              R"({"detail":[{"type":"json_invalid","loc":["body",7],"msg":"JSON decode error","input":{}}]})");
+}
+
+TEST(FieldErrors, AreNotListedWithoutEnd) {
+    const std::vector<FieldError> errors(200'000, {"string_type", {"body", "a"}, "m"});
+    const auto reply = refuse_fields(errors, request_with(R"({"a":1})"));
+    EXPECT_EQ(json::parse(reply.body)["detail"].size(), max_field_errors);
+}
+
+TEST(Paths, ThatAreWrong) {
+    EXPECT_EQ(refuse_path("").status, 404);
+    EXPECT_EQ(refuse_path("").body, R"({"detail":"Not Found"})");
+    EXPECT_EQ(refuse_path("GET, HEAD").status, 405);
+    EXPECT_EQ(refuse_path("GET, HEAD").body, R"({"detail":"Method Not Allowed"})");
+    EXPECT_EQ(header(refuse_path("GET, HEAD"), "Allow"), "GET, HEAD");
+}

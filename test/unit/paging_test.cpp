@@ -1,0 +1,32 @@
+// The Link header.
+#include "paging.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace pg_org;
+
+namespace {
+
+constexpr Route pages{"GET", "/organization/list", "org_list", Input::query, Envelope::detail, "organization_id"};
+constexpr Route no_pages{"GET", "/organization/info", "org_info", Input::query};
+constexpr auto two = R"([{"organization_id":"a","members":[{"organization_id":"x"}]},)"
+                     R"({"organization_id":"b&c","teams":[{"organization_id":"y","deep":[[{}]]}],"last":{}}])";
+
+}  // namespace
+
+TEST(Paging, LinksAFullPageToTheNext) {
+    EXPECT_EQ(next_page(pages, read_query("limit=2"), two), "</organization/list?limit=2&after=b%26c>; rel=\"next\"");
+}
+
+TEST(Paging, KeepsFiltersAndReplacesThePlace) {
+    EXPECT_EQ(next_page(pages, read_query("after=zzz&org_alias=x%3E%22+y&limit=2"), two),
+              "</organization/list?limit=2&org_alias=x%3E%22%20y&after=b%26c>; rel=\"next\"");
+}
+
+TEST(Paging, HasNoLinkOtherwise) {
+    EXPECT_EQ(next_page(pages, read_query("limit=3"), two), "");
+    EXPECT_EQ(next_page(pages, read_query("limit=1"), two), "");
+    EXPECT_EQ(next_page(pages, read_query("limit=2"), "[]"), "");
+    EXPECT_EQ(next_page(pages, read_query("after=a"), two), "");
+    EXPECT_EQ(next_page(no_pages, read_query("limit=2"), two), "");
+}

@@ -1,0 +1,50 @@
+// Which request goes where.
+#include "routes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace pg_org;
+
+TEST(Routes, AreFoundByMethodAndPath) {
+    EXPECT_EQ(find_route("POST", "/organization/new").route->function, "org_new");
+    EXPECT_EQ(find_route("GET", "/organization/info").route->function, "org_info");
+    EXPECT_EQ(find_route("POST", "/organization/info").route->function, "org_info_many");
+    EXPECT_EQ(find_route("DELETE", "/organization/delete").route->function, "org_delete");
+    EXPECT_EQ(find_route("GET", "/").route->path, "/");
+    EXPECT_EQ(find_route("HEAD", "/organization/list").route->function, "org_list");
+}
+
+TEST(Routes, TakeAParameterFromThePath) {
+    const auto match = find_route("PATCH", "/v2/organization/a%2Fb");
+    ASSERT_NE(match.route, nullptr);
+    EXPECT_EQ(match.route->function, "org_patch");
+    EXPECT_EQ(match.parameter, "organization_id");
+    EXPECT_EQ(match.parameter_value, "a/b");
+}
+
+TEST(Routes, UnknownPathsHaveNoMethods) {
+    for (const auto* path : {"", "//", "/nope", "/organization", "/organization/", "/organization/new/",
+                             "/organization/new/x", "/organization//new", "organization/new", "/ORGANIZATION/NEW",
+                             "/v2/organization/", "/v2/organization/a/b", "/v2/organization", "*",
+                             "/organization/new\n"}) {
+        const auto match = find_route("POST", path);
+        EXPECT_EQ(match.route, nullptr) << path;
+        EXPECT_EQ(match.allowed, "") << path;
+    }
+}
+
+TEST(Routes, KnownPathsSayTheirMethods) {
+    EXPECT_EQ(find_route("PUT", "/organization/new").allowed, "POST");
+    EXPECT_EQ(find_route("HEAD", "/organization/new").allowed, "POST");
+    EXPECT_EQ(find_route("DELETE", "/organization/info").allowed, "GET, HEAD, POST");
+    EXPECT_EQ(find_route("get", "/organization/list").allowed, "GET, HEAD");
+    EXPECT_EQ(find_route("GET", "/v2/organization/x").allowed, "PATCH");
+}
+
+TEST(Routes, AreDistinct) {
+    std::set<std::pair<std::string_view, std::string_view>> seen;
+    for (const Route& route : routes)
+        EXPECT_TRUE(seen.emplace(route.method, route.path).second) << route.path;
+}
