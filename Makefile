@@ -1,0 +1,42 @@
+# The front door.  PG_CONFIG=... names the pg_config of another server.
+#
+#   make                extension and gateway
+#   make install        both, into the server and into $(prefix)/bin
+#   make installcheck   test the installed extension on the running server of the PG* environment
+#   make run            everything that a first try needs, then the gateway in the foreground
+#   make test           everything that is tested, from nothing
+#   make ubsan          the extension's tests with the undefined-behaviour sanitizer
+#   make bench          measure speed; takes minutes
+#   make clean          what was built; data stays
+
+PG_CONFIG ?= pg_config
+prefix ?= /usr/local
+export PG_CONFIG prefix
+
+.PHONY: all extension gateway tests install installcheck run test ubsan bench clean
+
+all: extension gateway
+
+extension:
+	$(MAKE) -C extension all
+
+gateway: build/gateway/Makefile
+	+cmake --build build/gateway --target pg_org_gateway
+
+tests: build/gateway/Makefile
+	+cmake --build build/gateway
+
+build/gateway/Makefile:
+	cmake -S . -B build/gateway
+
+# Builds nothing of the gateway: this may be root, and the build somebody else's.
+install:
+	$(MAKE) -C extension install
+	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
+
+installcheck run test ubsan bench:
+	@tools/$@
+
+clean:
+	$(MAKE) -C extension clean
+	rm -rf build

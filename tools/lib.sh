@@ -1,0 +1,107 @@
+# What the scripts share: telling, failing, acting as the right user of the
+# system, starting and stopping a server.  Sourced, not run.
+# shellcheck shell=bash
+set -euo pipefail
+export LC_ALL=C.UTF-8
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$checkout/build
+export PG_CONFIG=${PG_CONFIG:-pg_config}
+
+fail() {
+    printf 'pg_org: %s\n' "$*" >&2
+    exit 1
+}
+
+# quietly LABEL COMMAND...: one line of progress; the output only if it fails.
+quietly() {
+    local label=$1 log
+    log=$build/log/$(tr ' /' '-' <<<"$1").log
+    shift
+    printf '%s ...\n' "$label"
+    mkdir -p "$build/log"
+    "$@" </dev/null >"$log" 2>&1 && return
+    tail -n 30 "$log" >&2
+    fail "$label failed: mend what stands above (all of it is in $log), then try again"
+}
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+bindir() {
+    "$PG_CONFIG" --bindir
+}
+
+# Nobody's PGHOST or PGOPTIONS may lead to another server than ours.
+forget_libpq_settings() {
+    local name
+    for name in "${!PG@}"; do
+        [[ $name == PG_* ]] || unset "$name"
+    done
+}
+
+major_version() {
+    "$PG_CONFIG" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'
+}
+
+# pgxs_tool PATH: a test driver that comes with the server's development files.
+pgxs_tool() {
+    printf '%s/../test/%s\n' "$(dirname "$("$PG_CONFIG" --pgxs)")" "$1"
+}
+
+# PostgreSQL refuses to run as root: then its processes are those of postgres.
+choose_server_user() {
+    server_user=$(id -un)
+    as_server_user=(env -C /)
+    ((EUID == 0)) || return 0
+    server_user=postgres
+    local home
+    home=$(getent passwd postgres | cut -d: -f6) || fail "there is no user postgres: install the server's package"
+    as_server_user=(setpriv --reuid=postgres --regid=postgres --init-groups env -C / "HOME=$home")
+}
+
+# private_directory PATTERN: a new directory that the server's user alone can enter.
+private_directory() {
+    local directory
+    directory=$(mktemp -d "$1")
+    chown "$server_user:" "$directory"
+    printf '%s\n' "$directory"
+}
+
+# daemon SIGNAL COMMAND...: to be put in the background.  It gets the signal when
+# the script is gone, however that ended, but not the terminal's Ctrl-C: the
+# script decides who stops first.
+daemon() {
+    exec setsid "${as_server_user[@]}" setpriv --pdeathsig "$1" "${@:2}" </dev/null
+}
+
+# init_cluster DIRECTORY [OPTION...]: its superuser is postgres.
+init_cluster() {
+    "${as_server_user[@]}" "$(bindir)/initdb" -D "$1" -U postgres -E UTF8 --locale=C.UTF-8 --data-checksums "${@:2}"
+}
+
+# start_postgres CLUSTER SOCKET_DIRECTORY LOG [OPTION...]: sets postgres_pid.
+start_postgres() {
+    local cluster=$1 socket=$2 log=$3 bin
+    bin=$(bindir)
+    daemon INT "$bin/postgres" -D "$cluster" -c listen_addresses= -c "unix_socket_directories=$socket" "${@:4}" \
+        >"$log" 2>&1 &
+    postgres_pid=$!
+    until "$bin/pg_isready" -q -h "$socket" -U postgres; do
+        kill -0 "$postgres_pid" 2>/dev/null || return
+        sleep 0.1
+    done
+}
+
+# stop PID SIGNAL LAST_SIGNAL: and wait until it is gone; the last after 30 s.
+stop() {
+    kill -s "$2" "$1" 2>/dev/null || true
+    for _ in {1..300}; do
+        kill -0 "$1" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -s "$3" "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}

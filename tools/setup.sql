@@ -1,0 +1,52 @@
+-- Bring the database of this session up to date: the extension, the tables, their
+-- owner.  Does what is missing and nothing else, so it may be run again; where it
+-- takes a superuser and this is none, it fails and says so.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+BEGIN;
+
+SELECT NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_org') AS extension_missing \gset
+\if :extension_missing
+    CREATE EXTENSION pg_org;
+\endif
+SELECT installed_version <> default_version AS extension_outdated
+FROM pg_available_extensions WHERE name = 'pg_org' \gset
+\if :extension_outdated
+    ALTER EXTENSION pg_org UPDATE;
+\endif
+SELECT extnamespace::regnamespace AS schema FROM pg_extension WHERE extname = 'pg_org' \gset
+
+-- The functions run their SQL as the tables' owner: that had better be no
+-- superuser, so a superuser makes one.
+SELECT rolsuper AS superuser, current_database() AS database,
+       coalesce((SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'org'),
+                CASE WHEN rolsuper THEN 'org' ELSE rolname END) AS owner
+FROM pg_roles WHERE rolname = current_user \gset
+\if :superuser
+    SELECT format('CREATE ROLE %I', :'owner')
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec
+    GRANT CREATE ON DATABASE :"database" TO :"owner";
+    GRANT EXECUTE ON FUNCTION :schema.org_setup() TO :"owner";
+    SELECT :schema.org_grant_access(:'owner') \g /dev/null
+    SET LOCAL ROLE :"owner";
+\endif
+
+SELECT to_regnamespace('org') IS NULL
+       OR has_function_privilege(:'schema' || '.org_setup()', 'EXECUTE') AND pg_has_role(:'owner', 'USAGE')
+       AS ours_to_set_up \gset
+\if :ours_to_set_up
+    SELECT :schema.org_setup() \g /dev/null
+\endif
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid JOIN pg_proc ON pg_proc.oid = objid
+               WHERE refclassid = 'pg_extension'::regclass AND extname = 'pg_org'
+                 AND classid = 'pg_proc'::regclass AND deptype = 'e'
+                 AND proname NOT IN ('org_setup', 'org_grant_access') AND NOT has_function_privilege(objid, 'EXECUTE')) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('role %I may not call the functions of pg_org', current_user),
+            HINT = format('Let its owner or a superuser run: SELECT org_grant_access(%L);', current_user);
+    END IF;
+END $$;
+COMMIT;
