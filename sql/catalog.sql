@@ -1,0 +1,169 @@
+-- What the catalogs must say of the extension and of the tables: nothing here
+-- names a function or table one by one, so new ones are held to the same.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+
+CREATE TEMPORARY VIEW extension_function AS
+    SELECT p.* FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
+     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+       AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org');
+CREATE TEMPORARY VIEW org_table AS
+    SELECT * FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p');
+CREATE TEMPORARY VIEW org_column AS
+    SELECT c.relname, attrelid, attnum, attname, atttypid, attcollation, attidentity, attgenerated
+      FROM org_table c JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE attnum > 0 AND NOT attisdropped;
+CREATE TEMPORARY VIEW org_constraint AS
+    SELECT c.relname, k.*, ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY AS key (attnum, place)
+                                   JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = key.attnum
+                                  ORDER BY place) AS columns
+      FROM org_table c JOIN pg_constraint k ON k.conrelid = c.oid;
+
+-- Functions -------------------------------------------------------------------
+-- The vocabulary: what is required, what is optional.
+SELECT proname, provolatile AS volatility, prorettype::regtype AS returns,
+       concat_ws(' ', VARIADIC proargnames[1:pronargs - pronargdefaults]) AS required,
+       concat_ws(' ', VARIADIC proargnames[pronargs - pronargdefaults + 1:]) AS optional
+  FROM extension_function ORDER BY proname;
+
+-- No two of one name, neither in the extension nor beside it.
+SELECT p.proname, count(*) FROM pg_proc p
+ WHERE p.proname IN (SELECT proname FROM extension_function) GROUP BY 1 HAVING count(*) > 1;
+
+-- Not the kind of language, rights or search path that lets others in.
+SELECT proname FROM extension_function
+ WHERE prosecdef OR prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
+    OR proconfig <> '{"search_path=pg_catalog, pg_temp"}' OR proconfig IS NULL;
+SELECT proname FROM extension_function WHERE has_function_privilege('public', oid, 'EXECUTE');
+
+-- Null arguments are told apart by the functions themselves.
+SELECT proname FROM extension_function WHERE proisstrict;
+
+-- api_key comes last, and every argument has a name.
+SELECT proname FROM extension_function
+ WHERE proname NOT IN ('org_setup', 'org_grant_access')
+   AND (proargnames[pronargs] IS DISTINCT FROM 'api_key' OR pg_get_function_arg_default(oid, pronargs) <> 'NULL::text');
+SELECT proname FROM extension_function WHERE '' = ANY (proargnames) OR cardinality(proargnames) <> pronargs;
+
+-- Names of arguments have one type everywhere.
+SELECT name, array_agg(DISTINCT type::regtype) AS types
+  FROM extension_function, unnest(proargnames, proargtypes::oid[]) AS argument (name, type)
+ WHERE proname <> 'org_grant_access' GROUP BY name HAVING count(DISTINCT type) > 1;
+
+-- A comment is a summary, a full stop, a new line and more about it.
+SELECT proname, obj_description(oid, 'pg_proc') FROM extension_function
+ WHERE coalesce(obj_description(oid, 'pg_proc'), '') !~ '^[A-Z][^\n]{5,60}\.\n[^\n]{20,}\.$';
+SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS extension_commented
+  FROM pg_extension WHERE extname = 'pg_org';
+
+-- Nothing but functions.
+SELECT classid::regclass FROM pg_depend
+ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org') AND classid <> 'pg_proc'::regclass;
+
+-- Tables ----------------------------------------------------------------------
+SELECT relname FROM org_table ORDER BY relname;
+
+-- All of it is commented.
+SELECT obj_description('org'::regnamespace, 'pg_namespace') IS NOT NULL AS schema_commented;
+SELECT relname FROM org_table WHERE obj_description(oid, 'pg_class') IS NULL;
+SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) IS NULL;
+
+-- Tables, their indexes and TOAST tables, and nothing else: no sequences, views, functions or triggers of ours.
+SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
+SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace;
+SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
+SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal;
+
+-- Reached by nobody but their owner.
+SELECT relname, relacl FROM org_table WHERE relacl IS NOT NULL;
+SELECT nspacl FROM pg_namespace WHERE nspname = 'org' AND nspacl IS NOT NULL;
+
+-- Each has a primary key.
+SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
+
+-- What an organization owns has organization_id first in every key, and in every key that points to such a table.
+SELECT relname, conname, columns FROM org_constraint
+ WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')
+   AND columns[1] <> 'organization_id';
+SELECT relname, conname, columns FROM org_constraint
+ WHERE contype = 'f' AND columns[1] <> 'organization_id'
+   AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass);
+-- The others are the global look-ups.
+SELECT relname FROM org_constraint WHERE contype = 'p' AND columns[1] <> 'organization_id' ORDER BY relname;
+
+-- Every foreign key has an index that begins with its columns.
+SELECT relname, conname, columns FROM org_constraint k
+ WHERE contype = 'f' AND NOT EXISTS (
+           SELECT FROM pg_index i
+            WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
+              AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(k.conkey)] @> k.conkey);
+-- What columns name is there: those that end in _id point somewhere, unless they name the row itself.
+SELECT relname, attname FROM org_column c
+ WHERE attname ~ '^(organization|user|team|budget)_id$'
+   AND NOT EXISTS (SELECT FROM org_constraint k
+                    WHERE k.conrelid = c.attrelid AND c.attnum = ANY (k.conkey)
+                      AND (k.contype = 'f' OR k.contype = 'p' AND k.columns[cardinality(k.columns)] = c.attname));
+
+-- Who made it and changed it when.
+SELECT c.relname, wanted FROM org_table c, unnest('{created_at, created_by, updated_at, updated_by}'::text[]) AS wanted
+ WHERE c.relname <> 'migration' AND NOT EXISTS (SELECT FROM org_column a WHERE a.attrelid = c.oid AND attname = wanted);
+
+-- Money is exact, times have a zone, identifiers compare alike everywhere.
+SELECT relname, attname, atttypid::regtype FROM org_column
+ WHERE atttypid IN ('real'::regtype, 'double precision'::regtype, 'money'::regtype, 'timestamp'::regtype,
+                    'json'::regtype, 'varchar'::regtype, 'char'::regtype);
+SELECT relname, attname FROM org_column
+ WHERE attname ~ '(spend|budget)$' AND attname !~ '^model_' AND atttypid <> 'numeric'::regtype;
+SELECT relname, attname FROM org_column WHERE attname ~ '_at$|^expires$' AND atttypid <> 'timestamptz'::regtype;
+SELECT relname, attname FROM org_column
+ WHERE attname ~ '_id$' AND attcollation <> '"C"'::regcollation;
+
+-- What must never be false ----------------------------------------------------
+-- Each of these writes to the tables directly, as only their owner can.
+BEGIN;
+INSERT INTO org.budget (budget_id) VALUES ('catalog-budget');
+INSERT INTO org.organization (organization_id, organization_alias, budget_id)
+VALUES ('catalog', 'Catalog', 'catalog-budget');
+INSERT INTO org."user" (user_id) VALUES ('catalog-user');
+INSERT INTO org.membership (organization_id, user_id, user_role) VALUES ('catalog', 'catalog-user', 'org_admin');
+INSERT INTO org.team (organization_id, team_id) VALUES ('catalog', 'catalog-team');
+INSERT INTO org.team_member (organization_id, team_id, user_id, role)
+VALUES ('catalog', 'catalog-team', 'catalog-user', 'user');
+INSERT INTO org.api_key (key_hash, key_id, key_name) VALUES (repeat('0', 64), 'catalog-key', 'sk-...0000');
+
+-- Numbers are zero or more and finite.
+SELECT relname, attname, value,
+       left(attempt(format('UPDATE org.%I SET %I = %L', relname, attname, value)), 5) AS answer
+  FROM org_column, unnest('{-1, NaN, Infinity, 0}'::text[]) WITH ORDINALITY AS tried (value, place)
+ WHERE atttypid = 'numeric'::regtype ORDER BY relname, attname, place;
+SELECT relname, attname,
+       left(attempt(format('UPDATE org.%I SET %I = -1', relname, attname)), 5) AS answer
+  FROM org_column WHERE atttypid = 'bigint'::regtype ORDER BY relname, attname;
+-- JSON is an object.
+SELECT relname, attname,
+       left(attempt(format('UPDATE org.%I SET %I = %L', relname, attname, '[]')), 5) AS answer
+  FROM org_column WHERE atttypid = 'jsonb'::regtype ORDER BY relname, attname;
+-- Identifiers are not empty, roles are among those there are, digests look like some, all of it points somewhere.
+SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
+    ($$INSERT INTO org.budget (budget_id) VALUES ('')$$),
+    ($$INSERT INTO org.organization (organization_id, organization_alias, budget_id)
+       VALUES ('', '', 'catalog-budget')$$),
+    ($$INSERT INTO org.organization (organization_id, organization_alias, budget_id) VALUES ('x', '', 'nowhere')$$),
+    ($$INSERT INTO org.organization (organization_id, organization_alias) VALUES ('x', '')$$),
+    ($$INSERT INTO org."user" (user_id) VALUES ('')$$),
+    ($$INSERT INTO org.team (organization_id, team_id) VALUES ('catalog', '')$$),
+    ($$INSERT INTO org.team (organization_id, team_id) VALUES ('nowhere', 'team')$$),
+    ($$UPDATE org."user" SET user_role = 'org_admin' WHERE user_id = 'catalog-user'$$),
+    ($$UPDATE org.membership SET user_role = 'proxy_admin' WHERE organization_id = 'catalog'$$),
+    ($$UPDATE org.membership SET budget_id = 'nowhere' WHERE organization_id = 'catalog'$$),
+    ($$UPDATE org.team_member SET role = 'org_admin' WHERE organization_id = 'catalog'$$),
+    ($$INSERT INTO org.team_member (organization_id, team_id, user_id, role)
+       VALUES ('catalog', 'catalog-team', 'default_user_id', 'user')$$),
+    ($$UPDATE org.api_key SET key_hash = 'sk-secret' WHERE key_id = 'catalog-key'$$),
+    ($$UPDATE org.api_key SET key_hash = repeat('A', 64) WHERE key_id = 'catalog-key'$$),
+    ($$UPDATE org.api_key SET team_id = 'catalog-team' WHERE key_id = 'catalog-key'$$),
+    ($$UPDATE org.api_key SET team_id = 'nowhere', organization_id = 'catalog' WHERE key_id = 'catalog-key'$$),
+    ($$DELETE FROM org.budget WHERE budget_id = 'catalog-budget'$$)) AS t (command);
+ROLLBACK;

@@ -1,0 +1,129 @@
+-- Keys: key_generate, key_block, key_unblock, and what a key is good for once it
+-- is blocked, expired, or what it belongs to is blocked or gone.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+
+SELECT org_new('Acme', 'acme', models => '{gpt-4o, openai/*}'), org_new('Beta', 'beta') \g /dev/null
+SELECT user_new(id, auto_create_key => false) FROM unnest('{ann, bob, eve}'::text[]) AS id \g /dev/null
+SELECT user_new('boss', user_role => 'proxy_admin', auto_create_key => false) \g /dev/null
+SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"}, {"role": "internal_user", "user_id": "bob"}]')
+       \g /dev/null
+SELECT team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}',
+                members_with_roles => '[{"role": "user", "user_id": "bob"}]'),
+       team_new('beta', 'Team', 'team'), team_new('acme', 'Alone', 'alone') \g /dev/null
+
+-- key_generate ----------------------------------------------------------------
+-- The reply, whole, with every field given, and with none: then it is nobody's in particular.
+SELECT reply(key_generate('bob', 'acme', 'team', '{gpt-4o}', '30d', 'Bob''s key', '{"a": {"b": 1}}',
+                          'sk-0123456789abcdefwxyz'))
+       \g (format=unaligned tuples_only=on)
+SELECT reply(key_generate()) \g (format=unaligned tuples_only=on)
+SELECT masked(key_generate(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
+       = masked(key_generate()::text) AS same;
+
+-- A secret is random, and kept nowhere but as its digest.
+SELECT reply ->> 'key' AS secret, reply ->> 'token_id' AS token_id FROM key_generate('ann') AS reply \gset
+SELECT :'secret' ~ '^sk-[0-9a-f]{48}$' AS long_enough,
+       (key_generate() ->> 'key') <> (key_generate() ->> 'key') AS different;
+SELECT key_hash = encode(sha256(:'secret'), 'hex') AS its_digest,
+       key_name = 'sk-...' || right(:'secret', 4) AS its_name,
+       position(:'secret' IN k::text) AS secret_at, user_id, created_by
+  FROM org.api_key k WHERE key_id = :'token_id';
+-- The name of a short one tells nothing.
+SELECT key_generate(key => key) ->> 'key_name' AS name
+  FROM unnest('{sk-1, sk-0123456789abcdef, sk-0123456789abcdefg}'::text[]) AS key;
+-- It expires after its duration.
+SELECT (key_generate(duration => '90m') ->> 'expires')::timestamptz - now() AS expires_after;
+
+-- Models are among those of the team and of the organization; none means those.
+SELECT models, attempt(format('key_generate(organization_id => %L, models => %L)', 'acme', models)) AS in_acme,
+       attempt(format('key_generate(organization_id => %L, team_id => %L, models => %L)', 'acme', 'team', models))
+       AS in_team
+  FROM unnest('{"{}", "{gpt-4o}", "{openai/gpt-4o}", "{openai/o1}", "{openai/*}", "{claude-3}",
+                "{gpt-4o, claude-3}", "{*}", "{all-proxy-models}", "{all-team-models}"}'::text[]) AS models;
+SELECT attempt($$key_generate('bob', models => '{anything}')$$),
+       attempt($$key_generate(organization_id => 'beta', models => '{anything}')$$);
+
+-- What it belongs to follows from the team, where that is clear.
+SELECT key_generate(team_id => 'alone') -> 'organization_id' AS organization_id;
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$key_generate('nobody')$$),
+    ($$key_generate('')$$),
+    ($$key_generate(organization_id => 'nowhere')$$),
+    ($$key_generate(team_id => 'nowhere')$$),
+    ($$key_generate(team_id => 'team')$$),
+    ($$key_generate(team_id => 'alone', organization_id => 'beta')$$),
+    ($$key_generate(models => '{NULL}')$$),
+    ($$key_generate(metadata => '[]')$$),
+    ($$key_generate(duration => '')$$),
+    ($$key_generate(duration => '0s')$$),
+    ($$key_generate(duration => '-1s')$$),
+    ($$key_generate(duration => 'soon')$$),
+    ($$key_generate(key => '')$$),
+    ($$key_generate(key => 'sk-')$$),
+    ($$key_generate(key => 'pk-secret')$$),
+    ($$key_generate(key => 'sk-0123456789abcdefwxyz')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+
+-- key_block, key_unblock ------------------------------------------------------
+-- The reply, whole: what is known of the key, never the key.
+SELECT reply(key_block('sk-0123456789abcdefwxyz')) \g (format=unaligned tuples_only=on)
+SELECT attempt($$org_list(api_key => 'sk-0123456789abcdefwxyz')$$);
+SELECT key_block('sk-0123456789abcdefwxyz') -> 'blocked' AS still_blocked;
+SELECT reply(key_unblock('sk-0123456789abcdefwxyz')) \g (format=unaligned tuples_only=on)
+SELECT attempt($$org_list(api_key => 'sk-0123456789abcdefwxyz')$$);
+SELECT key_unblock('sk-0123456789abcdefwxyz') -> 'blocked' AS still_blocked;
+-- A proxy admin's, too; by the identifier that may be shown as well, and never by the digest.
+SELECT key_generate('boss', key => 'sk-boss') ->> 'token_id' AS token_id \gset
+SELECT key_block(:'token_id') -> 'blocked' AS blocked;
+SELECT attempt($$org_list(api_key => 'sk-boss')$$), attempt($$key_unblock('sk-boss', api_key => 'sk-boss')$$);
+SELECT key_unblock(:'token_id') -> 'blocked' AS blocked;
+SELECT call, attempt(call) FROM (VALUES
+    ($$key_block(NULL)$$),
+    ($$key_block('')$$),
+    ($$key_block('sk-unknown')$$),
+    ($$key_block(encode(sha256('sk-boss'), 'hex'))$$),
+    ($$key_unblock(NULL)$$),
+    ($$key_unblock('sk-unknown')$$)) AS t (call);
+
+-- What a key is good for ------------------------------------------------------
+SELECT key_generate(key => 'sk-free'), key_generate('bob', key => 'sk-bob'),
+       key_generate('bob', 'acme', key => 'sk-bob-acme'),
+       key_generate('bob', 'acme', 'team', key => 'sk-bob-team'),
+       key_generate(organization_id => 'acme', key => 'sk-acme'),
+       key_generate('boss', 'acme', 'team', key => 'sk-boss-team'),
+       key_generate('bob', 'acme', 'team', duration => '1h', key => 'sk-expires') \g /dev/null
+CREATE FUNCTION test.use() RETURNS TABLE (key text, answer text) LANGUAGE sql AS $$
+    SELECT key, attempt(format('org_list(api_key => %L)', key))
+      FROM unnest('{sk-free, sk-bob, sk-bob-acme, sk-bob-team, sk-acme, sk-boss, sk-boss-team,
+                    sk-expires}'::text[]) AS key
+$$;
+SELECT * FROM use();
+-- Its team or its organization blocked: a proxy admin's is good all the same.
+UPDATE org.team SET blocked = true WHERE (organization_id, team_id) = ('acme', 'team');
+SELECT * FROM use();
+UPDATE org.team SET blocked = false;
+SELECT org_update('acme', blocked => true) -> 'blocked' AS blocked;
+SELECT * FROM use();
+SELECT org_update('acme', blocked => false, api_key => 'sk-boss-team') -> 'blocked' AS blocked;
+-- Expired: told with the time, and before blocks of what it belongs to.
+UPDATE org.api_key SET expires = '2026-01-02T03:04:05.000006Z' WHERE expires IS NOT NULL OR user_id = 'boss';
+UPDATE org.organization SET blocked = true WHERE organization_id = 'acme';
+SELECT * FROM use();
+UPDATE org.organization SET blocked = false;
+UPDATE org.api_key SET expires = now() + interval '1 hour' WHERE expires IS NOT NULL;
+SELECT * FROM use();
+-- A role is looked up with every call.
+SELECT attempt($$org_new('x', 'by-bob', api_key => 'sk-bob')$$);
+UPDATE org."user" SET user_role = 'proxy_admin' WHERE user_id = 'bob';
+SELECT attempt($$org_new('x', 'by-bob', api_key => 'sk-bob')$$);
+UPDATE org."user" SET user_role = 'internal_user' WHERE user_id = 'bob';
+SELECT attempt($$org_new('x', 'by-bob-again', api_key => 'sk-bob')$$);
+-- A user's keys go with the user.
+DELETE FROM org."user" WHERE user_id = 'bob';
+SELECT * FROM use();
+
+DROP FUNCTION test.use;
+CALL clear();

@@ -1,0 +1,173 @@
+-- Setting up: org_setup() and org_grant_access(), who may call them, and what
+-- the functions say and do before, after and without the extension.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+
+-- Before org_setup() ----------------------------------------------------------
+DROP SCHEMA org CASCADE;
+
+-- Every function says so, also to those who have a key or none.
+SELECT p.proname AS function,
+       attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', ', ')
+                                              FROM generate_series(1, p.pronargs - p.pronargdefaults)))) AS answer
+  FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org')
+   AND p.proname NOT IN ('org_setup', 'org_grant_access')
+ ORDER BY p.proname;
+SELECT attempt($$org_new('acme', api_key => 'sk-anything')$$);
+
+-- A schema of that name without the tables is no set-up either, and org_setup() uses it.
+CREATE SCHEMA org;
+SELECT attempt($$org_list()$$);
+
+-- org_setup() -----------------------------------------------------------------
+SELECT org_setup();
+SELECT count(*) AS tables, bool_and(relowner = current_user::regrole) AS all_ours
+  FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r';
+SELECT version FROM org.migration ORDER BY version;
+SELECT user_id, user_role, created_by FROM org."user";
+
+-- Called again it changes nothing.
+SELECT fingerprint() AS contents,
+       (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text))
+          FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'org'::regnamespace) AS columns
+\gset before_
+SELECT org_setup();
+SELECT org_setup();
+SELECT fingerprint() = :'before_contents' AS same_contents,
+       (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text))
+          FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'org'::regnamespace)
+       = :'before_columns' AS same_columns;
+
+-- In a transaction it is undone with it; plans that the session keeps survive.
+SELECT org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
+BEGIN;
+DROP SCHEMA org CASCADE;
+SELECT org_setup();
+SELECT json_array_length(org_list()) AS organizations;
+ROLLBACK;
+SELECT json_array_length(org_list()) AS organizations;
+DROP SCHEMA org CASCADE;
+SELECT org_setup();
+SELECT json_array_length(org_list()) AS organizations;
+
+-- The data is yours -----------------------------------------------------------
+-- Nothing in schema org belongs to the extension.
+SELECT count(*)
+  FROM pg_depend d
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org') AND d.classid <> 'pg_proc'::regclass;
+
+SELECT org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
+SELECT fingerprint() AS contents \gset before_
+DROP EXTENSION pg_org;
+SELECT fingerprint() = :'before_contents' AS same_contents;
+CREATE EXTENSION pg_org;
+SELECT org_info('setup-acme') ->> 'organization_alias' AS alias;
+SELECT org_setup();
+SELECT fingerprint() = :'before_contents' AS same_contents;
+
+-- Columns, indexes, defaults and policies that people add do no harm.
+ALTER TABLE org.organization ADD COLUMN country text DEFAULT 'NL', ENABLE ROW LEVEL SECURITY;
+CREATE INDEX ON org.organization (country);
+SELECT org_new('Beta', 'setup-beta') -> 'country' AS country;
+SELECT country FROM org.organization WHERE organization_id = 'setup-beta';
+SELECT org_setup();
+SELECT json_array_length(org_delete('{setup-acme, setup-beta}')) AS deleted;
+ALTER TABLE org.organization DROP COLUMN country, DISABLE ROW LEVEL SECURITY;
+
+-- Who may set up --------------------------------------------------------------
+DROP SCHEMA org CASCADE;
+CREATE ROLE regress_pg_org_owner;
+CREATE ROLE regress_pg_org_helper;
+CREATE ROLE regress_pg_org_other;
+GRANT regress_pg_org_owner TO regress_pg_org_helper;
+
+-- Not everybody.
+SET ROLE regress_pg_org_owner;
+SELECT attempt('org_setup()'), to_regnamespace('org') IS NULL AS nothing_made;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION org_setup() TO regress_pg_org_owner, regress_pg_org_other;
+SET ROLE regress_pg_org_owner;
+SELECT replace(attempt('org_setup()'), current_database(), '<database>') AS attempt,
+       to_regnamespace('org') IS NULL AS nothing_made;
+RESET ROLE;
+
+-- Whoever does owns all of it, and need be no superuser.
+GRANT CREATE ON DATABASE :"DBNAME" TO regress_pg_org_owner;
+SET ROLE regress_pg_org_owner;
+SELECT org_setup();
+SELECT current_user;
+RESET ROLE;
+REVOKE CREATE ON DATABASE :"DBNAME" FROM regress_pg_org_owner;
+SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'org';
+SELECT count(*) FILTER (WHERE relowner <> 'regress_pg_org_owner'::regrole) AS not_theirs
+  FROM pg_class WHERE relnamespace = 'org'::regnamespace;
+
+-- Again: the owner, their members and superusers may, others may not.
+SELECT org_setup();
+SET ROLE regress_pg_org_owner;
+SELECT org_setup();
+SET ROLE regress_pg_org_helper;
+SELECT org_setup();
+SET ROLE regress_pg_org_other;
+SELECT attempt('org_setup()');
+RESET ROLE;
+
+-- A schema made by somebody else beforehand does not give them a superuser's tables.
+DROP SCHEMA org CASCADE;
+CREATE SCHEMA org AUTHORIZATION regress_pg_org_other;
+SET ROLE regress_pg_org_owner;
+SELECT attempt('org_setup()');
+RESET ROLE;
+SELECT org_setup();
+SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'org'::regnamespace;
+DROP SCHEMA org CASCADE;
+
+-- org_grant_access() ----------------------------------------------------------
+SELECT org_setup();
+SELECT call, attempt(call) FROM (VALUES
+    ($$org_grant_access(NULL)$$),
+    ($$org_grant_access('regress_nobody')$$),
+    ($$org_grant_access('')$$)) AS t (call);
+CREATE ROLE "regress_pg_org '""; role";
+SELECT org_grant_access('regress_pg_org ''"; role');
+SELECT org_grant_access('regress_pg_org ''"; role');
+SELECT has_function_privilege('regress_pg_org ''"; role', p.oid, 'EXECUTE') AS granted,
+       string_agg(p.proname, ' ' ORDER BY p.proname) AS functions
+  FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org')
+ GROUP BY 1 ORDER BY 1;
+SELECT has_schema_privilege('regress_pg_org ''"; role', 'org', 'USAGE') AS may_enter_org;
+
+-- Only who owns the functions hands them out.
+SET ROLE "regress_pg_org '""; role";
+SELECT attempt($$org_grant_access('regress_pg_org_other')$$);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION org_grant_access(name) TO regress_pg_org_owner;
+SET ROLE regress_pg_org_owner;
+SELECT attempt($$org_grant_access('regress_pg_org_other')$$);
+RESET ROLE;
+SELECT has_function_privilege('regress_pg_org_other', 'org_list(text, text, bigint, text, text)', 'EXECUTE') AS granted;
+
+-- Another schema --------------------------------------------------------------
+DROP EXTENSION pg_org;
+CREATE SCHEMA rules;
+CREATE EXTENSION pg_org SCHEMA rules;
+SELECT rules.org_grant_access('regress_pg_org_other');
+SELECT has_schema_privilege('regress_pg_org_other', 'rules', 'USAGE') AS may_enter_rules,
+       has_schema_privilege('regress_pg_org_other', 'org', 'USAGE') AS may_enter_org;
+SELECT rules.org_setup();
+SELECT rules.org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
+SELECT json_array_length(rules.org_delete('{setup-acme}')) AS deleted;
+ALTER EXTENSION pg_org SET SCHEMA public;
+
+-- As found --------------------------------------------------------------------
+DROP SCHEMA org CASCADE;
+DROP SCHEMA rules CASCADE;
+DROP EXTENSION pg_org;
+DROP OWNED BY regress_pg_org_owner, regress_pg_org_helper, regress_pg_org_other, "regress_pg_org '""; role";
+DROP ROLE regress_pg_org_owner, regress_pg_org_helper, regress_pg_org_other, "regress_pg_org '""; role";

@@ -1,0 +1,106 @@
+-- Teams inside organizations: team_new, team_info.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+
+SELECT org_new('Acme', 'acme', models => '{gpt-4o, openai/*}'), org_new('Beta', 'beta') \g /dev/null
+SELECT user_new('ann', 'Ann@example.com', auto_create_key => false), user_new('bob', auto_create_key => false),
+       user_new('eve', 'eve@example.com', auto_create_key => false),
+       user_new('twin-1', 'twin@example.com', auto_create_key => false),
+       user_new('twin-2', 'twin@example.com', auto_create_key => false) \g /dev/null
+SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"}, {"role": "internal_user", "user_id": "bob"},
+           {"role": "internal_user", "user_id": "twin-1"}, {"role": "internal_user", "user_id": "twin-2"}]')
+           \g /dev/null
+
+-- team_new --------------------------------------------------------------------
+-- The reply, whole, with every field given.
+SELECT reply(team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}', '[{"role": "user", "user_id": "bob"},
+                      {"role": "admin", "user_email": "ANN@example.com"}]', '{"color": "red"}', 100, 5, 6, 7, '30d',
+                      true))
+       \g (format=unaligned tuples_only=on)
+-- And with none but the one that is required; a null is like an absent field.
+SELECT reply(team_new('acme')) \g (format=unaligned tuples_only=on)
+SELECT masked(team_new('acme', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
+       = masked(team_new('acme')::text) AS same;
+SELECT created_by, updated_by, budget_reset_at = created_at + interval '30 days' AS resets_after_duration
+  FROM org.team WHERE team_id = 'team';
+
+-- An identifier belongs to its organization: another may have the same.
+SELECT team_new('beta', 'Other', 'team') -> 'organization_id' AS organization_id;
+-- A list of nobody; one member twice is one row with the last role.
+SELECT team_new('acme', team_id => 'nobody', members_with_roles => '[]') -> 'members' AS members;
+SELECT reply -> 'members' AS members, reply -> 'admins' AS admins
+  FROM team_new('acme', team_id => 'twice',
+                members_with_roles => '[{"role": "user", "user_id": "bob"}, {"role": "admin", "user_id": "bob"}]')
+                AS reply;
+-- An empty identifier is as if absent.
+SELECT team_new('acme', team_id => 'by email',
+                members_with_roles => '[{"role": "user", "user_id": "", "user_email": "ann@example.com"}]')
+                -> 'members' AS members;
+
+-- Models are among the organization's: by name, by wildcard; none means those.
+SELECT models, attempt(format('team_new(%L, models => %L)', 'acme', models)) AS in_acme,
+       attempt(format('team_new(%L, models => %L)', 'beta', models)) AS in_beta
+  FROM unnest('{"{}", "{gpt-4o}", "{openai/o1, openai/*}", "{claude-3}", "{gpt-4o, claude-3}",
+                "{*}", "{all-proxy-models}", "{all-team-models}", "{\"\"}"}'::text[]) AS models;
+
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$team_new(NULL)$$),
+    ($$team_new('nowhere')$$),
+    ($$team_new('')$$),
+    ($$team_new('acme', team_id => 'team')$$),
+    ($$team_new('acme', team_id => '')$$),
+    ($$team_new('acme', team_id => repeat('x', 256))$$),
+    ($$team_new('acme', models => '{NULL}')$$),
+    ($$team_new('acme', metadata => '[]')$$),
+    ($$team_new('acme', max_budget => -1)$$),
+    ($$team_new('acme', max_budget => 'NaN')$$),
+    ($$team_new('acme', max_budget => 'Infinity')$$),
+    ($$team_new('acme', max_budget => 1e16)$$),
+    ($$team_new('acme', tpm_limit => -1)$$),
+    ($$team_new('acme', rpm_limit => -1)$$),
+    ($$team_new('acme', max_parallel_requests => -1)$$),
+    ($$team_new('acme', budget_duration => '30days')$$)) AS t (call);
+SELECT members, attempt(format('team_new(%L, members_with_roles => %L)', 'acme', members)) FROM (VALUES
+    ('null'),
+    ('{}'),
+    ('"ann"'),
+    ('[null]'),
+    ('["ann"]'),
+    ('[{}]'),
+    ('[{"user_id": "ann"}]'),
+    ('[{"role": "org_admin", "user_id": "ann"}]'),
+    ('[{"role": 1, "user_id": "ann"}]'),
+    ('[{"role": "user"}]'),
+    ('[{"role": "user", "user_id": "", "user_email": ""}]'),
+    ('[{"role": "user", "user_id": 1}]'),
+    ('[{"role": "user", "user_id": "eve"}]'),
+    ('[{"role": "user", "user_email": "eve@example.com"}]'),
+    ('[{"role": "user", "user_email": "twin@example.com"}]'),
+    ('[{"role": "user", "user_id": "nobody"}]'),
+    ('[{"role": "user", "user_id": "ann"}, {"role": "user", "user_id": "eve"}]')) AS t (members);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+
+-- team_info -------------------------------------------------------------------
+-- Whole: the team, its keys, its members with their budgets in it.
+SELECT key_generate('bob', 'acme', 'team', '{gpt-4o}', '1d', 'Bob''s', '{"a": 1}', 'sk-abcdefghijklmnop0000')
+       \g /dev/null
+INSERT INTO org.budget (budget_id, max_budget, created_by, updated_by) VALUES ('gold', 3, 'ann', 'ann');
+UPDATE org.team_member SET budget_id = 'gold', spend = 1.25
+WHERE (organization_id, team_id, user_id) = ('acme', 'team', 'bob');
+SELECT reply(team_info('team', 'acme')) \g (format=unaligned tuples_only=on)
+SELECT team_info('nobody') -> 'keys' AS keys, team_info('nobody') -> 'team_memberships' AS team_memberships;
+SELECT team_info('nobody', NULL) -> 'team_id' AS team_id;
+-- A team of several organizations has to be named with one of them.
+SELECT call, attempt(call) FROM (VALUES
+    ($$team_info(NULL)$$),
+    ($$team_info('team')$$),
+    ($$team_info('team', 'nowhere')$$),
+    ($$team_info('nobody', 'beta')$$),
+    ($$team_info('nowhere')$$),
+    ($$team_info('')$$)) AS t (call);
+-- The members' order is theirs, the same in all three lists.
+SELECT team_info('team', 'beta') -> 'team_info' -> 'team_alias' AS alias;
+
+CALL clear();

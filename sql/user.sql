@@ -1,0 +1,104 @@
+-- Users: user_new, user_info.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+
+-- user_new --------------------------------------------------------------------
+-- The reply, whole, with every field given: a key of theirs as well, this once.
+SELECT reply(user_new('ann', 'Ann@Example.com', 'Ann', 'proxy_admin_viewer', '{gpt-4o}', 100.50, '{"gpt-4o": 5}', 7, 8,
+                      '30d', 'sso-1',
+                      '{"a": 1}', true, 'Ann''s key', '1d')) \g (format=unaligned tuples_only=on)
+SELECT key_alias, expires = created_at + interval '1 day' AS expires_after_duration, user_id, organization_id, models,
+       created_by
+  FROM org.api_key;
+SELECT created_by, updated_by, budget_reset_at = created_at + interval '30 days' AS resets_after_duration
+  FROM org."user" WHERE user_id = 'ann';
+-- And with no field; a null is like an absent field.
+SELECT reply(user_new()) \g (format=unaligned tuples_only=on)
+SELECT masked(user_new(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
+       = masked(user_new()::text) AS same;
+-- The key is good.
+SELECT user_new('bob', user_role => 'proxy_admin') ->> 'key' AS key \gset
+SELECT json_array_length(org_list(api_key => :'key')) AS listed;
+-- Without one.
+SELECT reply -> 'key' AS key, reply -> 'key_name' AS key_name, reply -> 'token_id' AS token_id,
+       reply -> 'expires' AS expires
+  FROM user_new('cid', auto_create_key => false) AS reply;
+SELECT count(*) AS keys FROM org.api_key WHERE user_id = 'cid';
+-- Two may have one e-mail address.
+SELECT user_new('dan', 'ann@example.com') -> 'user_email' AS user_email;
+
+SELECT fingerprint() AS contents \gset before_
+SELECT call, masked(attempt(call)) AS attempt FROM (VALUES
+    ($$user_new('ann')$$),
+    ($$user_new('default_user_id')$$),
+    ($$user_new('')$$),
+    ($$user_new(repeat('x', 256))$$),
+    ($$user_new(user_email => '')$$),
+    ($$user_new(user_email => repeat('x', 256))$$),
+    ($$user_new(user_role => 'org_admin')$$),
+    ($$user_new(user_role => '')$$),
+    ($$user_new(user_role => 'PROXY_ADMIN')$$),
+    ($$user_new(models => '{NULL}')$$),
+    ($$user_new(max_budget => -1)$$),
+    ($$user_new(max_budget => 'NaN')$$),
+    ($$user_new(max_budget => 'Infinity')$$),
+    ($$user_new(model_max_budget => '[]')$$),
+    ($$user_new(tpm_limit => -1)$$),
+    ($$user_new(rpm_limit => -1)$$),
+    ($$user_new(budget_duration => '30')$$),
+    ($$user_new(sso_user_id => 'sso-1')$$),
+    ($$user_new(sso_user_id => '')$$),
+    ($$user_new(metadata => '1')$$),
+    ($$user_new(duration => 'never')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+
+-- user_info -------------------------------------------------------------------
+CALL clear();
+SELECT org_new('Acme', 'acme'), org_new('Beta', 'beta') \g /dev/null
+SELECT user_new('ann', 'ann@example.com', auto_create_key => false), user_new('boss', auto_create_key => false),
+       user_new('eve', auto_create_key => false) \g /dev/null
+SELECT org_member_add('acme', '[{"role": "internal_user", "user_id": "ann"},
+                                {"role": "org_admin", "user_id": "boss"}]'),
+       org_member_add('beta', '[{"role": "internal_user", "user_id": "ann"},
+                                {"role": "internal_user", "user_id": "boss"}]') \g /dev/null
+SELECT team_new('acme', 'Acme', 'in-acme', members_with_roles => '[{"role": "admin", "user_id": "ann"}]') \g /dev/null
+SELECT team_new('beta', 'Beta', 'in-beta', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
+SELECT key_generate('ann', 'acme', 'in-acme', key_alias => 'acme', key => 'sk-ann-acme') \g /dev/null
+-- Whole.
+SELECT reply(user_info('ann')) \g (format=unaligned tuples_only=on)
+
+SELECT key_generate('ann', 'beta', key_alias => 'beta', key => 'sk-ann-beta') \g /dev/null
+SELECT key_generate('ann', key_alias => 'free', key => 'sk-ann') \g /dev/null
+SELECT key_generate('boss', key => 'sk-boss'), key_generate('boss', 'beta', key => 'sk-boss-beta'),
+       key_generate('eve', key => 'sk-eve'),
+       key_generate(organization_id => 'acme', key => 'sk-acme') \g /dev/null
+CREATE FUNCTION test.seen(user_id text, api_key text DEFAULT NULL) RETURNS TABLE (user_teams json, keys text,
+       teams text) LANGUAGE sql AS $$
+    SELECT info -> 'user_info' -> 'teams',
+           (SELECT string_agg(k ->> 'key_alias', ' ') FROM json_array_elements(info -> 'keys') AS k),
+           (SELECT string_agg(t ->> 'team_id', ' ') FROM json_array_elements(info -> 'teams') AS t)
+      FROM user_info(user_id, api_key) AS info
+$$;
+-- Everything for those who read everything and for the user, as far as the key belongs to no organization.
+SELECT * FROM seen('ann');
+SELECT * FROM seen('ann', 'sk-ann');
+SELECT * FROM seen('ann', 'sk-ann-beta');
+-- For an admin of an organization the user is in: what is in that organization.
+SELECT * FROM seen('ann', 'sk-boss');
+-- Without an identifier the caller.
+SELECT user_info() -> 'user_id' AS user_id, user_info(NULL, 'sk-ann') -> 'user_id' AS of_key;
+-- Somebody else, nobody, and one who is not there look the same.
+SELECT call, attempt(call) FROM (VALUES
+    ($$user_info('nobody')$$),
+    ($$user_info('')$$),
+    ($$user_info('nobody', 'sk-boss')$$),
+    ($$user_info('eve', 'sk-boss')$$),
+    ($$user_info('ann', 'sk-boss-beta')$$),
+    ($$user_info('ann', 'sk-eve')$$),
+    ($$user_info('boss', 'sk-ann')$$),
+    ($$user_info('ann', 'sk-acme')$$),
+    ($$user_info(NULL, 'sk-acme')$$)) AS t (call);
+
+DROP FUNCTION test.seen;
+CALL clear();

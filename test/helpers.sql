@@ -1,0 +1,70 @@
+-- What the regression scripts share: the extension with its tables, and ways to
+-- show replies and refusals that are the same in every run.
+\set ECHO none
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pg_org;
+SELECT org_setup() \g /dev/null
+
+CREATE SCHEMA IF NOT EXISTS test;
+GRANT USAGE ON SCHEMA test TO PUBLIC;
+SET search_path = public, test;
+
+-- What becomes of a call of a function, or of another command: ok, or how it was refused.
+CREATE OR REPLACE FUNCTION test.attempt(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE CASE WHEN command ~ '^[a-z_.]+\(' THEN 'SELECT ' ELSE '' END || command;
+    RETURN 'ok';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN sqlstate || ' ' || sqlerrm || coalesce(' (' || nullif(hint, '') || ')', '');
+END $$;
+
+-- The text without what is random or depends on the time.
+CREATE OR REPLACE FUNCTION test.masked(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(shown,
+        '\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z', '<time>', 'g'),
+        '[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}', '<uuid>', 'g'),
+        'sk-[0-9a-f]{48}', 'sk-<secret>', 'g'),
+        'sk-\.\.\.[0-9a-f]{4}', 'sk-...<end>', 'g')
+$$;
+
+-- A reply as it stands, masked, with a line for each field.
+CREATE OR REPLACE FUNCTION test.reply(reply json) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT test.masked(regexp_replace(reply::text, ',("[a-z_]+":)', E',\n\\1', 'g'))
+$$;
+
+-- The same for the same contents of all tables.
+CREATE OR REPLACE FUNCTION test.fingerprint() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    relation regclass;
+    contents text;
+    fingerprint text = '';
+BEGIN
+    FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r' ORDER BY relname
+    LOOP
+        EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', relation)
+            INTO contents;
+        fingerprint = md5(fingerprint || contents);
+    END LOOP;
+    RETURN fingerprint;
+END $$;
+
+-- Budgets that nobody owns.
+CREATE OR REPLACE FUNCTION test.unowned_budgets() RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT budget_id FROM org.budget EXCEPT
+    (SELECT budget_id FROM org.organization UNION SELECT budget_id FROM org.membership
+     UNION SELECT budget_id FROM org.team_member) ORDER BY 1
+$$;
+
+-- Leaves the tables as org_setup() made them.
+CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
+    DELETE FROM org.api_key;
+    DELETE FROM org.organization;
+    DELETE FROM org.budget;
+    DELETE FROM org."user" WHERE user_id <> 'default_user_id';
+$$;
+
+\pset null '(null)'
+\set ECHO all
