@@ -12,8 +12,9 @@ CREATE VIEW test.owned AS
 CREATE FUNCTION test.budgets() RETURNS TABLE (
     budget text, owners text[], max_budget numeric, soft_budget numeric, tpm_limit bigint, rpm_limit bigint,
     parallel bigint, by_model jsonb, duration text, resets boolean, auto_created boolean) LANGUAGE sql AS $$
-    SELECT masked(b.budget_id), array_agg(owner ORDER BY owner COLLATE "C"), b.max_budget, b.soft_budget, b.tpm_limit, b.rpm_limit,
-           b.max_parallel_requests, b.model_max_budget, b.budget_duration, b.budget_reset_at IS NOT NULL, b.auto_created
+    SELECT masked(b.budget_id), array_agg(owner ORDER BY owner COLLATE "C"), b.max_budget, b.soft_budget, b.tpm_limit,
+           b.rpm_limit, b.max_parallel_requests, b.model_max_budget, b.budget_duration, b.budget_reset_at IS NOT NULL,
+           b.auto_created
       FROM org.budget b LEFT JOIN owned USING (budget_id)
      GROUP BY b.budget_id ORDER BY min(owner COLLATE "C"), 1
 $$;
@@ -222,9 +223,10 @@ SELECT org_new('A', 'a', budget_id => 'gold'), org_new('B', 'b', budget_id => 'g
 SELECT user_new(id, auto_create_key => false) FROM unnest('{ann, bob, cid}'::text[]) AS id \g /dev/null
 SELECT org_member_add(id, '[{"role": "org_admin", "user_id": "ann"}, {"role": "internal_user", "user_id": "bob"}]', 5)
   FROM unnest('{a, b}'::text[]) AS id \g /dev/null
-SELECT team_new('a', team_id => 'team', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
-UPDATE org.membership SET budget_id = 'silver' WHERE user_id = 'bob';
-UPDATE org.team_member SET budget_id = 'bronze';
+SELECT team_new(id, team_id => 'team', members_with_roles => '[{"role": "user", "user_id": "ann"}]')
+  FROM unnest('{a, b}'::text[]) AS id \g /dev/null
+UPDATE org.membership SET budget_id = 'silver' WHERE (organization_id, user_id) = ('a', 'bob');
+UPDATE org.team_member SET budget_id = CASE organization_id WHEN 'a' THEN 'bronze' ELSE 'silver' END;
 DELETE FROM org.budget WHERE budget_id IN (SELECT unowned_budgets()) AND auto_created;
 SELECT * FROM budgets();
 SELECT org_member_delete('a', 'ann') ->> 'user_id' AS removed;

@@ -103,6 +103,13 @@ SELECT attempt('org_list(api_key => repeat(''sk-'', 1000000))');
 SELECT length(org_patch('acme', '{"metadata": {"x": 1e131071}}') -> 'metadata' ->> 'x') AS digits;
 SELECT attempt($$org_patch('acme', '{"max_budget": 1e131071}')$$),
        attempt($$org_patch('acme', '{"tpm_limit": 1e131071}')$$);
+-- Numbers that are text, too long for any number.
+SELECT left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "%s"}', repeat('9', 200000)))), 5)
+       AS digits,
+       left(attempt(format('org_patch(%L, %L)', 'acme', format('{"tpm_limit": "1%s"}', repeat('0', 200000)))), 5)
+       AS zeros,
+       left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "0.%s"}', repeat('1', 200000)))), 5)
+       AS decimals;
 
 -- Deep ------------------------------------------------------------------------
 CALL clear();

@@ -45,7 +45,8 @@ SELECT user_added('beta', '{"role": "internal_user", "user_id": "ann", "user_ema
 SELECT user_added('beta', '{"role": "internal_user", "user_id": null, "user_email": "ann@example.com", "x": [1]}');
 SELECT * FROM members('acme');
 SELECT * FROM members('beta');
-SELECT masked(user_id) AS user_id, user_email, user_role, created_by FROM org."user" ORDER BY user_email COLLATE "C", user_id;
+SELECT masked(user_id) AS user_id, user_email, user_role, created_by FROM org."user"
+ ORDER BY user_email COLLATE "C", user_id;
 
 -- Again: the role becomes what was sent, the budget only if one was sent; there is one row.
 UPDATE org.membership SET created_at = '2026-01-01Z', updated_at = '2026-01-01Z', created_by = 'somebody',

@@ -3,11 +3,13 @@
 \set ON_ERROR_STOP on
 \set organizations 10000
 
-INSERT INTO org.budget (budget_id, max_budget, tpm_limit, rpm_limit, budget_duration, budget_reset_at, created_by, updated_by)
+INSERT INTO org.budget (budget_id, max_budget, tpm_limit, rpm_limit, budget_duration, budget_reset_at,
+                        created_by, updated_by)
 SELECT kind || n, n * 0.25, n * 100, n, '30d', now() + interval '30 days', 'default_user_id', 'default_user_id'
 FROM generate_series(1, :organizations) AS n, (VALUES ('organization-'), ('member-')) AS kinds (kind);
 
-INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, spend, created_by, updated_by)
+INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, spend,
+                              created_by, updated_by)
 SELECT n::text, 'Organization ' || n, 'organization-' || n, jsonb_build_object('tier', n % 3, 'region', 'eu'),
        '{gpt-4o,claude-3-5-sonnet}', n * 0.01, 'default_user_id', 'default_user_id'
 FROM generate_series(1, :organizations) AS n;
