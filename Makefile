@@ -21,13 +21,13 @@ extension:
 	$(MAKE) -C extension all
 
 gateway: build/gateway/Makefile
-	+cmake --build build/gateway --target pg_org_gateway
+	$(MAKE) -C build/gateway pg_org_gateway
 
 tests: build/gateway/Makefile
-	+cmake --build build/gateway
+	$(MAKE) -C build/gateway
 
 build/gateway/Makefile:
-	cmake -S . -B build/gateway
+	cmake -G 'Unix Makefiles' -S . -B build/gateway
 
 # Builds nothing of the gateway: this may be root, and the build somebody else's.
 install:

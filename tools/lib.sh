@@ -30,6 +30,11 @@ as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
+# make in the checkout, which ends when the script does.
+make_here() {
+    setpriv --pdeathsig TERM make -C "$checkout" -j"$(nproc)" "$@"
+}
+
 bindir() {
     "$PG_CONFIG" --bindir
 }

@@ -40,10 +40,11 @@ SELECT to_regnamespace('org') IS NULL
 
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_depend JOIN pg_extension ON pg_extension.oid = refobjid JOIN pg_proc ON pg_proc.oid = objid
-               WHERE refclassid = 'pg_extension'::regclass AND extname = 'pg_org'
-                 AND classid = 'pg_proc'::regclass AND deptype = 'e'
-                 AND proname NOT IN ('org_setup', 'org_grant_access') AND NOT has_function_privilege(objid, 'EXECUTE')) THEN
+    IF EXISTS (SELECT FROM pg_depend
+               JOIN pg_extension ON pg_extension.oid = refobjid AND refclassid = 'pg_extension'::regclass
+               JOIN pg_proc ON pg_proc.oid = objid AND classid = 'pg_proc'::regclass
+               WHERE extname = 'pg_org' AND deptype = 'e' AND proname NOT IN ('org_setup', 'org_grant_access')
+                 AND NOT has_function_privilege(objid, 'EXECUTE')) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('role %I may not call the functions of pg_org', current_user),
             HINT = format('Let its owner or a superuser run: SELECT org_grant_access(%L);', current_user);
