@@ -7,13 +7,14 @@
 #   make test           everything that is tested, from nothing
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make bench          measure speed; takes minutes
+#   make docs           write docs/sql.md again
 #   make clean          what was built; data stays
 
 PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway tests install installcheck run test ubsan bench clean
+.PHONY: all extension gateway tests install installcheck run test ubsan bench docs clean
 
 all: extension gateway
 
@@ -34,7 +35,7 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run test ubsan bench:
+installcheck run test ubsan bench docs:
 	@tools/$@
 
 clean:

@@ -3,7 +3,11 @@
 #include "budget.hpp"
 
 #include "duration.hpp"
+#include "etag.hpp"
 #include "fail.hpp"
+#include "limits.hpp"
+#include "models.hpp"
+#include "paging.hpp"
 
 using namespace pg_org;
 
@@ -23,7 +27,7 @@ constinit Statement read_statement{
 constinit Statement insert_statement{
     "INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,"
     "                        model_max_budget, budget_duration, budget_reset_at, auto_created, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true, $10, $10)"};
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $10) ON CONFLICT DO NOTHING RETURNING budget_id"};
 
 constinit Statement update_statement{
     "UPDATE org.budget SET max_budget = $2, soft_budget = $3, max_parallel_requests = $4, tpm_limit = $5,"
@@ -42,6 +46,26 @@ constinit Statement show_statement{
     "SELECT " BUDGET_COLUMNS
     "  FROM unnest($1) WITH ORDINALITY AS asked (budget_id, place) JOIN org.budget b USING (budget_id)"
     " ORDER BY asked.place"};
+
+constinit Statement lock_organizations{
+    "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id FOR NO KEY UPDATE"};
+
+// So that the entity tag of an organization tells of a change of its budget.
+constinit Statement touch_organizations{
+    "UPDATE org.organization SET updated_at = now(), updated_by = $2 WHERE organization_id = ANY ($1)"};
+
+constinit Statement find_page_start{"SELECT created_at FROM org.budget WHERE budget_id = $1"};
+
+constinit Statement list_budgets{
+    "SELECT " BUDGET_COLUMNS " FROM org.budget b"
+    " WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2) ORDER BY b.created_at, b.budget_id LIMIT $3"};
+
+constinit Statement name_owners{
+    "(SELECT 'Organization=' || organization_id FROM org.organization WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
+    " UNION ALL (SELECT 'Member=' || organization_id || '/' || user_id FROM org.membership"
+    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
+    " UNION ALL (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id FROM org.team_member"
+    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"};
 
 // The fields of a budget.
 struct Budget {
@@ -69,12 +93,35 @@ struct Budget {
         }
     }
 
-    void write(Session &session, Statement &statement, Text budget_id) const
+    template <typename... More>
+    Rows write(Session &session, Statement &statement, Text budget_id, const More &...more) const
     {
-        session.run(statement, budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
-                    model_max_budget, budget_duration, budget_reset_at, session.caller.user_id);
+        return session.run(statement, budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
+                           model_max_budget, budget_duration, budget_reset_at, session.caller.user_id, more...);
     }
 };
+
+enum class Made { by_request, along_with_owner };
+
+Text insert_budget(Session &session, Text budget_id, const Budget &budget, Made made)
+{
+    if (budget.write(session, insert_statement, budget_id, made == Made::along_with_owner).empty())
+        exists_already("Budget already exists for budget_id=%.*s", SHOW(budget_id));
+    return budget_id;
+}
+
+struct Owned {
+    Budget budget;
+    int64 owners;
+};
+
+Owned read_budget(Session &session, Text budget_id)
+{
+    const Row row = session.run(read_statement, budget_id)[0];
+    return {{row.get<Number>(0), row.get<Number>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
+             row.get<Json>(5), row.get<Text>(6), row.get<Time>(7)},
+            *row.get<int64>(8)};
+}
 
 bool less(Number a, Number b) { return DatumGetBool(DirectFunctionCall2(numeric_lt, a.datum, b.datum)); }
 
@@ -164,6 +211,13 @@ bool BudgetChange::set(Text field, const Value &value, bool merge)
     return true;
 }
 
+void BudgetChange::clear_all(Maybe<Texts> fields)
+{
+    for (const Text field : text_list(fields, "clear").value_or(Texts{}))
+        if (!clear(field))
+            cannot_be_cleared(field);
+}
+
 void BudgetChange::override_with(const BudgetChange &other)
 {
     const auto override_field = [](auto &field, const auto &with) {
@@ -204,11 +258,9 @@ Texts lock_budgets(Session &session, Texts budget_ids) { return session.run(lock
 
 Text create_budget(Session &session, const BudgetChange &fields)
 {
-    const Text budget_id = identifier_or_new({}, "budget_id");
     Budget budget{};
     budget.apply(fields);
-    budget.write(session, insert_statement, budget_id);
-    return budget_id;
+    return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
 }
 
 Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetChange &change)
@@ -216,16 +268,13 @@ Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetC
     if (change.empty())
         return budget_id;
     if (!budget_id)
-        return create_budget(session, change);
+        return change.sets_any() ? Maybe<Text>{create_budget(session, change)} : budget_id;
 
-    const Row row = session.run(read_statement, *budget_id)[0];
-    Budget budget{row.get<Number>(0), row.get<Number>(1), row.get<int64>(2), row.get<int64>(3),
-                  row.get<int64>(4),  row.get<Json>(5),   row.get<Text>(6),  row.get<Time>(7)};
-    const bool shared = *row.get<int64>(8) > 1;
+    auto [budget, owners] = read_budget(session, *budget_id);
     budget.apply(change);
-    if (shared)
-        budget_id = identifier_or_new({}, "budget_id");
-    budget.write(session, shared ? insert_statement : update_statement, *budget_id);
+    if (owners > 1)
+        return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
+    budget.write(session, update_statement, *budget_id);
     return budget_id;
 }
 
@@ -238,15 +287,99 @@ void delete_unowned_auto_created_budget(Session &session, Text budget_id)
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(budget_info)
+namespace {
+
+void write_budgets(Session &session, Texts budget_ids)
 {
-    Session session{fcinfo, Access::read};
+    for (const Row row : session.run(show_statement, budget_ids))
+        session.reply.object(row);
+}
+
+void require_budget_writer(const Caller &caller)
+{
+    if (!caller.is_proxy_admin())
+        forbidden("Only proxy admins can change budgets. Your role is = %s", role_name(caller.role));
+}
+
+void require_budget_reader(const Caller &caller)
+{
+    if (!caller.reads_everything())
+        forbidden("Only admins can see budgets. Your role is = %s", role_name(caller.role));
+}
+
+// Locks the organizations that own the budget, and then the budget, or says it is not found. Returns the former.
+Texts lock_with_organizations(Session &session, Text budget_id)
+{
+    session.run(lock_organizations, budget_id);
+    if (lock_budgets(session, {&budget_id, 1}).empty())
+        not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
+    return session.run(lock_organizations, budget_id).texts();
+}
+
+} // namespace
+
+PG_ORG_WRITE(budget_new)
+{
+    const Text budget_id = identifier_or_new(session.next<Text>(), "budget_id");
+    Budget budget{};
+    budget.apply(next_budget_fields(session));
+    require_budget_writer(session.caller);
+    insert_budget(session, budget_id, budget, Made::by_request);
+    write_budgets(session, {&budget_id, 1});
+}
+
+PG_ORG_WRITE(budget_update)
+{
+    const Text budget_id = required(session.next<Text>(), "budget_id");
+    BudgetChange change = next_budget_fields(session);
+    change.clear_all(session.next<Texts>());
+    const bool cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
+    require_budget_writer(session.caller);
+
+    const Texts organizations = lock_with_organizations(session, budget_id);
+    const auto write = [&] { write_budgets(session, {&budget_id, 1}); };
+    require_match(session, if_match, write);
+    Budget budget = read_budget(session, budget_id).budget;
+    budget.apply(change);
+    budget.write(session, update_statement, budget_id);
+    session.run(touch_organizations, organizations, session.caller.user_id);
+    for (const Text organization_id : organizations)
+        keep_within_organization(session, organization_id, cascade);
+    write();
+}
+
+PG_ORG_READ(budget_info)
+{
     const Texts budgets = required(text_list(session.next<Texts>(), "budgets"), "budgets");
-    if (!session.caller.reads_everything())
-        forbidden("Only admins can see budgets. Your role is = %s", role_name(session.caller.role));
+    require_budget_reader(session.caller);
     session.reply.begin_array();
-    for (const Row row : session.run(show_statement, budgets))
+    write_budgets(session, budgets);
+    session.reply.end_array();
+}
+
+PG_ORG_READ(budget_list)
+{
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+    require_budget_reader(session.caller);
+    Maybe<Time> after_created;
+    if (after)
+        after_created = page_start(session.run(find_page_start, *after), "budget_id");
+    session.reply.begin_array();
+    for (const Row row : session.run(list_budgets, after_created, after, limit))
         session.reply.object(row);
     session.reply.end_array();
-    return session.finish();
+}
+
+PG_ORG_WRITE(budget_delete)
+{
+    const Text budget_id = required(session.next<Text>(), "id");
+    require_budget_writer(session.caller);
+    lock_with_organizations(session, budget_id);
+    const Texts owners = session.run(name_owners, budget_id).texts();
+    if (!owners.empty())
+        exists_already("Budget=%.*s is in use by %s", SHOW(budget_id), show_list(owners));
+    write_budgets(session, {&budget_id, 1});
+    delete_unowned_budgets(session, {&budget_id, 1});
 }

@@ -31,12 +31,21 @@ struct BudgetChange {
         return !max_budget && !soft_budget && !tpm_limit && !rpm_limit && !max_parallel_requests &&
                !model_max_budget && !budget_duration;
     }
+    // Whether it gives any field a value.
+    bool sets_any() const
+    {
+        const auto sets = [](const auto &field) { return field && *field; };
+        return sets(max_budget) || sets(soft_budget) || sets(tpm_limit) || sets(rpm_limit) ||
+               sets(max_parallel_requests) || sets(model_max_budget) || sets(budget_duration);
+    }
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
     bool set(Text field, const Value &value, bool merge);
     // What the other change says goes before what this one says.
     void override_with(const BudgetChange &other);
     // Clears a field by its wire name; false if there is no such field.
     bool clear(Text field);
+    // Clears the fields that an argument `clear` names, refusing others.
+    void clear_all(Maybe<Texts> fields);
 };
 
 // The value as an amount of money, or as a limit of a count, or an error naming the field.

@@ -12,21 +12,27 @@ namespace {
 constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_viewer", "internal_user",
                                                  "internal_user_viewer"};
 
-constinit Statement find_key{
-    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, k.delegated, u.user_role,"
-    "       t.blocked, o.blocked"
-    "  FROM org.api_key k"
-    "  LEFT JOIN org.\"user\" u USING (user_id)"
-    "  LEFT JOIN org.organization o USING (organization_id)"
+#define KEY_AND_OWNERS(expires)                                                                                        \
+    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, " expires ", k.delegated, u.user_role,"      \
+    "       t.blocked, o.blocked, k.key_id"                                                                            \
+    "  FROM org.api_key k"                                                                                             \
+    "  LEFT JOIN org.\"user\" u USING (user_id)"                                                                       \
+    "  LEFT JOIN org.organization o USING (organization_id)"                                                           \
     "  LEFT JOIN org.team t USING (organization_id, team_id)"
-    " WHERE k.key_hash = $1"};
+
+constinit Statement find_key{KEY_AND_OWNERS("k.expires") " WHERE k.key_hash = $1"};
+
+// A secret that was replaced works until its time of grace is over.
+constinit Statement find_replaced_key{KEY_AND_OWNERS("least(k.expires, k.previous_expires)")
+                                      " WHERE k.previous_key_hash = $1"};
 
 constinit Statement find_membership{
     "SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
 
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.membership"
-    " WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) ORDER BY organization_id"};
+    " WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) AND (user_role = 'org_admin' OR NOT $3)"
+    " ORDER BY organization_id"};
 
 [[noreturn]] void forbid(const Maybe<Text> &role, Text organization_id, const char *route)
 {
@@ -51,20 +57,23 @@ Maybe<Role> parse_role(Text name)
     return {};
 }
 
-Text key_digest(Text key)
+Text hexadecimal(std::span<const uint8> bytes)
 {
-    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    char *hex = static_cast<char *>(palloc(2 * bytes.size()));
+    hex_encode(reinterpret_cast<const char *>(bytes.data()), bytes.size(), hex);
+    return {hex, 2 * bytes.size()};
+}
+
+Text digest(Text text)
+{
+    uint8 bytes[PG_SHA256_DIGEST_LENGTH];
     pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
     if (context == nullptr || pg_cryptohash_init(context) < 0 ||
-        pg_cryptohash_update(context, reinterpret_cast<const uint8 *>(key.data()), key.size()) < 0 ||
-        pg_cryptohash_final(context, digest, sizeof digest) < 0)
+        pg_cryptohash_update(context, reinterpret_cast<const uint8 *>(text.data()), text.size()) < 0 ||
+        pg_cryptohash_final(context, bytes, sizeof bytes) < 0)
         elog(ERROR, "could not compute a SHA-256 digest");
     pg_cryptohash_free(context);
-
-    constexpr size_t length = 2 * PG_SHA256_DIGEST_LENGTH;
-    char *hex = static_cast<char *>(palloc(length));
-    hex_encode(reinterpret_cast<const char *>(digest), sizeof digest, hex);
-    return {hex, length};
+    return hexadecimal(bytes);
 }
 
 Caller authenticate(Session &session, Text api_key)
@@ -74,7 +83,10 @@ Caller authenticate(Session &session, Text api_key)
     if (!api_key.starts_with("sk-"))
         unauthenticated("Authentication Error, LiteLLM Virtual Key expected. Keys start with 'sk-'.");
 
-    const Rows keys = session.run(find_key, key_digest(api_key));
+    const Text key_hash = digest(api_key);
+    Rows keys = session.run(find_key, key_hash);
+    if (keys.empty())
+        keys = session.run(find_replaced_key, key_hash);
     if (keys.empty())
         unauthenticated("Authentication Error, Invalid proxy server token passed.");
 
@@ -83,6 +95,7 @@ Caller authenticate(Session &session, Text api_key)
     const Maybe<Text> user_role = delegated ? Maybe<Text>{} : key.get<Text>(7);
     const Caller caller{
         .role = user_role ? *parse_role(*user_role) : Role::internal_user,
+        .key_id = key.get<Text>(10),
         .user_id = key.get<Text>(0),
         .organization_id = key.get<Text>(1),
         .team_id = key.get<Text>(2),
@@ -118,13 +131,26 @@ Texts organizations_of(Session &session)
 {
     const Caller &caller = session.caller;
     if (caller.user_id)
-        return session.run(find_organizations, *caller.user_id, caller.organization_id).texts();
+        return session.run(find_organizations, *caller.user_id, caller.organization_id, false).texts();
     return caller.organization_id ? Texts{&*caller.organization_id, 1} : Texts{};
+}
+
+Texts administered_organizations(Session &session)
+{
+    const Caller &caller = session.caller;
+    if (!caller.user_id)
+        return {};
+    return session.run(find_organizations, *caller.user_id, caller.organization_id, true).texts();
 }
 
 bool administers(Session &session, Text organization_id)
 {
     return session.caller.is_proxy_admin() || role_in(session, organization_id) == "org_admin";
+}
+
+Maybe<Texts> seen_inside(Session &session, const Text &organization_id)
+{
+    return session.caller.reads_everything() ? Maybe<Texts>{} : Texts{&organization_id, 1};
 }
 
 void require_proxy_admin(Session &session, Text organization_id, const char *route)

@@ -9,6 +9,7 @@ namespace pg_org {
 namespace {
 
 constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
+constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
 
 [[noreturn]] void raise(int sqlstate, const char *message)
 {
@@ -49,12 +50,19 @@ void invalid(const char *name, const char *format, ...)
     raise(ERRCODE_INVALID_PARAMETER_VALUE, psprintf("\"%s\" %s", name, rule));
 }
 
+void cannot_be_cleared(Text field)
+{
+    invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
+}
+
 void missing(const char *name) { raise(ERRCODE_NULL_VALUE_NOT_ALLOWED, psprintf("\"%s\" is required", name)); }
 
 void expired(Time since)
 {
     raise(errcode_expired_key, psprintf("Authentication Error - Expired Key. Key Expiry time %s", iso_8601(since)));
 }
+
+void stale() { raise(errcode_stale, "Changed since: if_match is not its current ETag. Read it again first"); }
 
 void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }
 void forbidden(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INSUFFICIENT_PRIVILEGE); }

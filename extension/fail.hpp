@@ -8,6 +8,8 @@ namespace pg_org {
 
 // 22023: "name" followed by what its value must be.  The name may be a path, as in member.0.role.
 [[noreturn]] void invalid(const char *name, const char *format, ...) pg_attribute_printf(2, 3);
+// 22023: an argument `clear` names what is not to be cleared.
+[[noreturn]] void cannot_be_cleared(Text field);
 // 22004: a required field was left out.
 [[noreturn]] void missing(const char *name);
 // 28000: the key itself is no good.
@@ -22,6 +24,8 @@ namespace pg_org {
 [[noreturn]] void exists_already(const char *format, ...) pg_attribute_printf(1, 2);
 // 23503: the request names something that is not there.
 [[noreturn]] void points_nowhere(const char *format, ...) pg_attribute_printf(1, 2);
+// 55ETG: what is to be changed is no longer what the caller last saw.
+[[noreturn]] void stale();
 // 55000: a rule says no for another reason.
 [[noreturn]] void refused(const char *format, ...) pg_attribute_printf(1, 2);
 

@@ -65,6 +65,13 @@ Writer &Writer::value(Text text)
     return *this;
 }
 
+Writer &Writer::value(int64 integer)
+{
+    comma();
+    appendStringInfo(buffer_, INT64_FORMAT, integer);
+    return *this;
+}
+
 void Writer::column(Oid type, Datum datum)
 {
     switch (type) {
@@ -72,8 +79,7 @@ void Writer::column(Oid type, Datum datum)
         value(to_text(datum));
         break;
     case INT8OID:
-        comma();
-        appendStringInfo(buffer_, INT64_FORMAT, DatumGetInt64(datum));
+        value(DatumGetInt64(datum));
         break;
     case BOOLOID:
         comma();
@@ -151,9 +157,27 @@ bool is_container(const JsonbValue &value, uint32 flag)
 
 Text string_of(const JsonbValue &value) { return {value.val.string.val, static_cast<size_t>(value.val.string.len)}; }
 
+std::span<const Member> members_in(JsonbContainer *object, const char *path)
+{
+    const auto all = allocate<Member>(JsonContainerSize(object));
+    JsonbIterator *iterator = JsonbIteratorInit(object);
+    JsonbValue item;
+    size_t count = 0;
+    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;) {
+        if (token == WJB_KEY)
+            all[count].key = string_of(item);
+        else if (token == WJB_VALUE) {
+            const char *key = c_string(all[count].key);
+            all[count++].value = {item, path == nullptr ? key : psprintf("%s.%s", path, key)};
+        }
+    }
+    return all;
+}
+
 // Whether the text is a number as JSON or PostgreSQL write it, NaN and infinities left aside.
 bool is_number(Text text)
 {
+    constexpr size_t longest = 1000;
     const char *at = text.data();
     const char *const end = at + text.size();
     const auto skip = [&](Text any_of) {
@@ -172,12 +196,14 @@ bool is_number(Text text)
         at++;
         mantissa += digits();
     }
-    if (mantissa == 0)
+    if (mantissa == 0 || text.size() > longest)
         return false;
     if (at != end && (*at == 'e' || *at == 'E')) {
         at++;
         skip("+-");
-        if (digits() == 0)
+        constexpr int most_digits = 4; // PostgreSQL's numeric goes no further than 1e131071
+        const auto exponent = digits();
+        if (exponent == 0 || exponent > most_digits)
             return false;
     }
     return at == end;
@@ -268,23 +294,7 @@ Value Value::member(const char *name) const
     return found == nullptr ? Value{{.type = jbvNull}, path} : Value{*found, path};
 }
 
-std::span<const Member> members(Json object)
-{
-    Jsonb *json = object.get();
-    const auto all = allocate<Member>(JB_ROOT_COUNT(json));
-    JsonbIterator *iterator = JsonbIteratorInit(&json->root);
-    JsonbValue item;
-    size_t count = 0;
-    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;) {
-        if (token == WJB_KEY)
-            all[count].key = string_of(item);
-        else if (token == WJB_VALUE) {
-            all[count].value = {item, c_string(all[count].key)};
-            count++;
-        }
-    }
-    return all;
-}
+std::span<const Member> members(Json object, const char *path) { return members_in(&object.get()->root, path); }
 
 bool is_object(Json json) { return JB_ROOT_IS_OBJECT(json.get()); }
 
@@ -313,23 +323,18 @@ void push_merged(JsonbParseState **state, const JsonbValue *target, JsonbValue p
         pushJsonbValue(state, WJB_VALUE, &patch);
 }
 
-std::span<const Member> members_of(const JsonbValue &object)
-{
-    return members({PointerGetDatum(JsonbValueToJsonb(const_cast<JsonbValue *>(&object)))});
-}
-
 JsonbValue *push_object(JsonbParseState **state, const JsonbValue *target, const JsonbValue &patch)
 {
     check_stack_depth();
     pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
     const bool target_is_object = target != nullptr && is_container(*target, JB_FOBJECT);
     if (target_is_object)
-        for (const auto &[key, value] : members_of(*target))
+        for (const auto &[key, value] : members_in(target->val.binary.data, nullptr))
             if (find_member(patch, value.path()) == nullptr) {
                 push_key(state, key);
                 pushJsonbValue(state, WJB_VALUE, const_cast<JsonbValue *>(&value.raw()));
             }
-    for (const auto &[key, value] : members_of(patch))
+    for (const auto &[key, value] : members_in(patch.val.binary.data, nullptr))
         if (!value.is_null()) {
             push_key(state, key);
             push_merged(state, target_is_object ? find_member(*target, value.path()) : nullptr, value.raw());

@@ -15,6 +15,12 @@ class Writer {
 public:
     explicit Writer(StringInfo buffer) : buffer_(buffer) {}
     StringInfo buffer() const { return buffer_; }
+    // Takes back all that was written since the buffer had this length.
+    void take_back(int length)
+    {
+        buffer_->len = length;
+        buffer_->data[length] = '\0';
+    }
 
     Writer &begin_object() { return open('{'); }
     Writer &end_object() { return close('}'); }
@@ -24,6 +30,7 @@ public:
     Writer &key(const char *name);
     Writer &null();
     Writer &value(Text text);
+    Writer &value(int64 integer);
     // Columns first to last (exclusive) of a row as members of the open object, named as the columns are.
     // Money has a decimal point, times are UTC, arrays are arrays of strings.
     Writer &columns(const Row &row, int first, int last);
@@ -71,9 +78,9 @@ Value to_value(Json json, const char *name);
 // The members of an object.
 struct Member {
     Text key;
-    Value value; // its path is the key
+    Value value; // its path is the key, below the path given
 };
-std::span<const Member> members(Json object);
+std::span<const Member> members(Json object, const char *path = nullptr);
 
 bool is_object(Json json);
 Json empty_object();

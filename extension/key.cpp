@@ -1,13 +1,15 @@
-// Keys: made once, known by their digest, blocked and unblocked.
+// Keys: made once and known by their digest; who may make, see, change and replace them.
 
 #include "key.hpp"
 
 #include "budget.hpp"
 #include "duration.hpp"
 #include "fail.hpp"
+#include "limits.hpp"
 #include "membership.hpp"
 #include "models.hpp"
 #include "organization.hpp"
+#include "paging.hpp"
 #include "user.hpp"
 
 using namespace pg_org;
@@ -17,13 +19,16 @@ namespace {
 // A key k in wire order. LiteLLM calls the id that may be shown token_id.
 #define KEY_COLUMNS                                                                                                    \
     "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
-    "k.spend, k.blocked, k.metadata, k.created_at, k.created_by, k.updated_at, k.updated_by"
+    "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
+    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.created_at, k.created_by, k.updated_at, k.updated_by"
 constexpr int summary_columns = 3;
 
 constinit Statement insert_key{
     "INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,"
-    "                         metadata, delegated, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11)"
+    "                         metadata, delegated, created_by, updated_by, max_budget, model_max_budget, tpm_limit,"
+    "                         rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11, $12,"
+    "         coalesce($13, '{}'), $14, $15, $16, $17, $18)"
     " ON CONFLICT DO NOTHING RETURNING key_id"};
 
 constinit Statement show_key{"SELECT " KEY_COLUMNS " FROM org.api_key k WHERE k.key_id = $1"};
@@ -36,23 +41,57 @@ constinit Statement show_keys_of_team{
     "SELECT " KEY_COLUMNS " FROM org.api_key k"
     " WHERE k.organization_id = $1 AND k.team_id = $2 ORDER BY k.created_at, k.key_id"};
 
-constinit Statement find_key{"SELECT key_id, organization_id FROM org.api_key WHERE key_hash = $1 OR key_id = $2"};
+constinit Statement find_key{
+    "SELECT key_id, organization_id, user_id FROM org.api_key WHERE key_hash = $1 OR key_id = $2"};
+
+constinit Statement lock_key{"SELECT key_id FROM org.api_key WHERE key_id = $1 FOR UPDATE"};
 
 constinit Statement set_blocked{
     "UPDATE org.api_key SET blocked = $2, updated_at = now(), updated_by = $3 WHERE key_id = $1"};
 
-Text random_secret()
-{
-    constexpr size_t random_bytes = 24;
-    constexpr Text prefix = "sk-";
-    uint8 bytes[random_bytes];
-    if (!pg_strong_random(bytes, sizeof bytes))
-        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
-    char *secret = static_cast<char *>(palloc(prefix.size() + 2 * random_bytes));
-    std::ranges::copy(prefix, secret);
-    hex_encode(reinterpret_cast<const char *>(bytes), sizeof bytes, secret + prefix.size());
-    return {secret, prefix.size() + 2 * random_bytes};
-}
+constinit Statement update_key{
+    "UPDATE org.api_key"
+    "   SET " CHANGED("key_alias", "$2", "$13") ", models = coalesce($3, models), metadata = coalesce($4, metadata),"
+    "       expires = CASE WHEN 'duration' = ANY ($13) THEN NULL ELSE coalesce($5, expires) END, "
+    CHANGED("max_budget", "$6", "$13") ", model_max_budget = coalesce($7, model_max_budget), "
+    CHANGED("tpm_limit", "$8", "$13") ", " CHANGED("rpm_limit", "$9", "$13") ", "
+    CHANGED("max_parallel_requests", "$10", "$13") ", " CHANGED_DURATION("$11", "$12", "$13")
+    ", updated_at = now(), updated_by = $14"
+    " WHERE key_id = $1"};
+
+constinit Statement find_keys_of_aliases{
+    "SELECT key_id FROM org.api_key WHERE key_alias = ANY ($1) ORDER BY created_at, key_id"};
+
+constinit Statement lock_organizations{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE"};
+
+constinit Statement delete_key{"DELETE FROM org.api_key WHERE key_id = $1 RETURNING key_id"};
+
+constinit Statement replace_secret{
+    "UPDATE org.api_key"
+    "   SET previous_key_hash = CASE WHEN $4 IS NOT NULL THEN key_hash END, previous_expires = $4,"
+    "       key_hash = $2, key_name = $3, expires = coalesce($5, expires), delegated = delegated OR $6,"
+    "       updated_at = now(), updated_by = $7"
+    " WHERE key_id = $1"};
+
+// Keys that the caller sees: $1 is null for all, else the organizations they administer; $2 is who they are and $3
+// what their key is confined to.
+#define VISIBLE_KEYS                                                                                                   \
+    "  FROM org.api_key k"                                                                                             \
+    " WHERE ($1 IS NULL OR k.organization_id = ANY ($1)"                                                               \
+    "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
+
+constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)"};
+
+constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4"};
+
+constinit Statement list_keys{
+    "SELECT " KEY_COLUMNS VISIBLE_KEYS
+    "   AND ($4 IS NULL OR k.organization_id = $4) AND ($5 IS NULL OR k.team_id = $5)"
+    "   AND ($6 IS NULL OR k.user_id = $6) AND ($7 IS NULL OR k.key_alias = $7)"
+    "   AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))"
+    " ORDER BY k.created_at, k.key_id LIMIT $10"};
 
 // The secret with its middle left out: enough to recognize it by, if it is long enough to spare that.
 Text name_of(Text secret)
@@ -60,13 +99,6 @@ Text name_of(Text secret)
     constexpr size_t shown = 4, enough = 20;
     const Text end = secret.size() < enough ? Text{} : Text{secret.data() + secret.size() - shown, shown};
     return to_text(psprintf("sk-...%.*s", SHOW(end)));
-}
-
-void require_models_within(Texts list, const char *owner, Text owner_id, Texts models)
-{
-    if (const auto model = first_not_allowed(list, models))
-        refused("Key model=%.*s is not among the models of %s=%.*s: %s", SHOW(*model), owner, SHOW(owner_id),
-                show_list(list));
 }
 
 [[noreturn]] void forbid_keys(const Caller &caller)
@@ -102,12 +134,12 @@ void require_maker(Session &session, const NewKey &key)
 
 // Who holds a key that somebody else made for them, or that such a key made, must not gain that user's role on the
 // platform by it.
-bool is_delegated(const Caller &caller, const NewKey &key)
+bool is_delegated(const Caller &caller, const Maybe<Text> &user_id)
 {
-    return caller.delegated || (!caller.is_proxy_admin() && key.user_id != caller.user_id);
+    return caller.delegated || (!caller.is_proxy_admin() && user_id != caller.user_id);
 }
 
-// Completes and checks what the key belongs to, and what it may use.
+// Completes and checks what the key belongs to.
 void place(Session &session, NewKey &key)
 {
     if (key.team_id) {
@@ -124,35 +156,87 @@ void place(Session &session, NewKey &key)
         !(key.organization_id && administers(session, *key.organization_id)))
         key.user_id = session.caller.user_id;
     require_maker(session, key);
-    if (key.organization_id) {
-        const Texts models = lock_organization(session, *key.organization_id).models;
-        if (key.models)
-            require_models_within(models, "Organization", *key.organization_id, *key.models);
-    }
-    if (key.team_id) {
-        const Texts models = lock_team(session, {*key.organization_id, *key.team_id});
-        if (key.models)
-            require_models_within(models, "Team", *key.team_id, *key.models);
-    }
+    if (key.organization_id)
+        lock_organization(session, *key.organization_id);
+    if (key.team_id)
+        lock_team(session, {*key.organization_id, *key.team_id});
+    // They may have lost the right while they waited for the locks.
+    require_maker(session, key);
     if (key.user_id)
         lock_user(session, *key.user_id);
 }
 
-Datum set_blocked_and_reply(FunctionCallInfo fcinfo, bool blocked, const char *route)
+// A key that a request names by its secret or its token_id.
+struct NamedKey {
+    Text key_id;
+    Maybe<Text> organization_id, user_id;
+};
+
+// Who may do something to a key besides its organization's admins and proxy admins.
+enum class Besides { nobody, its_user };
+
+bool is_own(Session &session, const NamedKey &key)
 {
-    Session session{fcinfo, Access::write};
-    const Text key = required(session.next<Text>(), "key");
-    const Rows found = session.run(find_key, key_digest(key), key);
-    const auto organization_id = found.empty() ? Maybe<Text>{} : found[0].get<Text>(1);
-    if (!session.caller.is_proxy_admin() && !(organization_id && administers(session, *organization_id)))
+    const Caller &caller = session.caller;
+    if (!key.user_id || key.user_id != caller.user_id || caller.role != Role::internal_user)
+        return false;
+    if (!key.organization_id)
+        return !caller.organization_id;
+    const auto role = role_in(session, *key.organization_id);
+    return role == "internal_user" || role == "org_admin";
+}
+
+// The key, if the caller may do this to it. One that does not exist is refused like one that is not theirs.
+NamedKey key_to_change(Session &session, Text key, Besides besides, const char *route)
+{
+    const Rows found = session.run(find_key, digest(key), key);
+    NamedKey named{};
+    if (!found.empty())
+        named = {*found[0].get<Text>(0), found[0].get<Text>(1), found[0].get<Text>(2)};
+    if (!session.caller.is_proxy_admin() && !(named.organization_id && administers(session, *named.organization_id)) &&
+        !(besides == Besides::its_user && is_own(session, named)))
         forbidden("You do not have the required role to perform %s on this key. Your role is = %s", route,
                   role_name(session.caller.role));
     if (found.empty())
         not_found("Key not found");
-    const Text key_id = *found[0].get<Text>(0);
-    session.run(set_blocked, key_id, blocked, session.caller.user_id);
-    session.reply.object(session.run(show_key, key_id)[0]);
-    return session.finish();
+    return named;
+}
+
+// The same, with its organization and then the key locked.
+NamedKey lock_key_to_change(Session &session, Text key, Besides besides, const char *route)
+{
+    const NamedKey named = key_to_change(session, key, besides, route);
+    if (named.organization_id) {
+        session.concerns(*named.organization_id);
+        session.run(lock_organizations, Texts{&*named.organization_id, 1});
+    }
+    if (session.run(lock_key, named.key_id).empty())
+        not_found("Key not found");
+    return key_to_change(session, named.key_id, besides, route);
+}
+
+void write_key(Session &session, Text key_id) { session.reply.object(session.run(show_key, key_id)[0]); }
+
+// A key with its secret: the only time it is shown.
+void write_key_with_secret(Session &session, const CreatedKey &key)
+{
+    const Row row = session.run(show_key, key.key_id)[0];
+    session.reply.begin_object().key("key");
+    session.write_secret(key.secret);
+    session.reply.columns(row, 0, row.description()->natts).end_object();
+}
+
+void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+{
+    const Text key = required(session.next<Text>(), "key");
+    const NamedKey named = lock_key_to_change(session, key, Besides::nobody, route);
+    session.run(set_blocked, named.key_id, blocked, session.caller.user_id);
+    write_key(session, named.key_id);
+}
+
+Maybe<Texts> visible_through(Session &session)
+{
+    return session.caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
 }
 
 } // namespace
@@ -161,18 +245,23 @@ namespace pg_org {
 
 CreatedKey create_key(Session &session, const NewKey &key)
 {
-    const Text secret = key.secret ? *key.secret : random_secret();
-    const Rows made = session.run(insert_key, key_digest(secret), name_of(secret), key.key_alias, key.user_id,
+    const Text secret = key.secret ? *key.secret : session.new_secret();
+    const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,
-                                  is_delegated(session.caller, key), session.caller.user_id);
+                                  is_delegated(session.caller, key.user_id), session.caller.user_id, key.max_budget,
+                                  key.model_max_budget, key.tpm_limit, key.rpm_limit, key.max_parallel_requests,
+                                  key.budget_duration, from_now("budget_duration", key.budget_duration));
     if (made.empty())
         exists_already("Key already exists");
-    return {secret, *made[0].get<Text>(0)};
+    const Text key_id = *made[0].get<Text>(0);
+    require_key_within_owners(session, key_id);
+    return {secret, key_id};
 }
 
 void write_new_key_summary(Session &session, const CreatedKey &key)
 {
-    session.reply.key("key").value(key.secret);
+    session.reply.key("key");
+    session.write_secret(key.secret);
     session.reply.columns(session.run(show_key, key.key_id)[0], 0, summary_columns);
 }
 
@@ -190,9 +279,8 @@ void write_keys_of_team(Session &session, const TeamName &team)
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(key_generate)
+PG_ORG_WRITE(key_generate)
 {
-    Session session{fcinfo, Access::write};
     NewKey key;
     key.user_id = session.next<Text>();
     key.organization_id = session.next<Text>();
@@ -200,18 +288,144 @@ PG_ORG_FUNCTION(key_generate)
     key.models = text_list(session.next<Texts>(), "models");
     key.expires = from_now("duration", session.next<Text>());
     key.key_alias = session.next<Text>();
+    if (key.key_alias)
+        identifier(key.key_alias, "key_alias");
     key.metadata = object(session.next<Json>(), "metadata");
     key.secret = session.next<Text>();
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
+    key.max_budget = money(session.next<Number>(), "max_budget");
+    key.model_max_budget = object(session.next<Json>(), "model_max_budget");
+    key.tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    key.rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    key.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
+    key.budget_duration = session.next<Text>();
+    from_now("budget_duration", key.budget_duration);
+
     place(session, key);
-    const CreatedKey created = create_key(session, key);
-    const Row row = session.run(show_key, created.key_id)[0];
-    session.reply.begin_object().key("key").value(created.secret);
-    session.reply.columns(row, 0, row.description()->natts).end_object();
-    return session.finish();
+    require_models_of_caller(session.caller, key.models.value_or(Texts{}));
+    write_key_with_secret(session, create_key(session, key));
 }
 
-PG_ORG_FUNCTION(key_block) { return set_blocked_and_reply(fcinfo, true, "/key/block"); }
+PG_ORG_WRITE(key_update)
+{
+    const Text key = required(session.next<Text>(), "key");
+    const auto key_alias = session.next<Text>();
+    if (key_alias)
+        identifier(key_alias, "key_alias");
+    const auto models = text_list(session.next<Texts>(), "models");
+    const auto metadata = object(session.next<Json>(), "metadata");
+    const auto expires = from_now("duration", session.next<Text>());
+    const auto max_budget = money(session.next<Number>(), "max_budget");
+    const auto model_max_budget = object(session.next<Json>(), "model_max_budget");
+    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    const auto max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
+    const auto budget_duration = session.next<Text>();
+    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    static constexpr std::array<Text, 7> clearable{"key_alias", "duration", "max_budget", "tpm_limit",
+                                                   "rpm_limit", "max_parallel_requests", "budget_duration"};
+    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
+    // Who holds a key may name it; what limits them is for those who gave it.
+    const bool only_names = !models && !expires && !max_budget && !model_max_budget && !tpm_limit && !rpm_limit &&
+                            !max_parallel_requests && !budget_duration &&
+                            std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
 
-PG_ORG_FUNCTION(key_unblock) { return set_blocked_and_reply(fcinfo, false, "/key/unblock"); }
+    const NamedKey named =
+        lock_key_to_change(session, key, only_names ? Besides::its_user : Besides::nobody, "/key/update");
+    session.run(update_key, named.key_id, key_alias, models, metadata, expires, max_budget, model_max_budget,
+                tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, clear,
+                session.caller.user_id);
+    if (models) {
+        require_models_of_caller(session.caller, *models);
+        require_key_within_owners(session, named.key_id);
+    }
+    write_key(session, named.key_id);
+}
+
+PG_ORG_READ(key_info)
+{
+    const auto asked = session.next<Text>();
+    const Text key = required(asked ? asked : session.caller.key_id, "key");
+    const Rows found = session.run(find_visible_key, visible_through(session), session.caller.user_id,
+                                   session.caller.organization_id, digest(key), key);
+    // A key may always look at itself.
+    const Rows rows = found.empty() && key == session.caller.key_id ? session.run(show_key, key) : found;
+    if (rows.empty())
+        not_found("Key not found");
+    constexpr int token_id = 1;
+    session.reply.begin_object().key("key").value(*rows[0].get<Text>(token_id));
+    session.reply.key("info").object(rows[0]).end_object();
+}
+
+PG_ORG_READ(key_list)
+{
+    const auto organization_id = session.next<Text>();
+    const auto team_id = session.next<Text>();
+    const auto user_id = session.next<Text>();
+    const auto key_alias = session.next<Text>();
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+
+    const Caller &caller = session.caller;
+    const auto through = visible_through(session);
+    Maybe<Time> after_created;
+    if (after)
+        after_created = page_start(
+            session.run(find_page_start, through, caller.user_id, caller.organization_id, *after), "token_id");
+    session.reply.begin_array();
+    for (const Row row : session.run(list_keys, through, caller.user_id, caller.organization_id, organization_id,
+                                     team_id, user_id, key_alias, after_created, after, limit))
+        session.reply.object(row);
+    session.reply.end_array();
+}
+
+PG_ORG_WRITE(key_delete)
+{
+    const Texts keys = text_list(session.next<Texts>(), "keys").value_or(Texts{});
+    const Texts aliases = text_list(session.next<Texts>(), "key_aliases").value_or(Texts{});
+    const Texts of_aliases = session.run(find_keys_of_aliases, aliases).texts();
+    if (of_aliases.size() < aliases.size() && session.caller.is_proxy_admin())
+        not_found("Key not found for one of key_aliases=%s", show_list(aliases));
+
+    const auto named = allocate<NamedKey>(keys.size() + of_aliases.size());
+    const auto organizations = allocate<Text>(named.size());
+    size_t in_organizations = 0;
+    for (size_t i = 0; i < named.size(); i++) {
+        const Text key = i < keys.size() ? keys[i] : of_aliases[i - keys.size()];
+        named[i] = key_to_change(session, key, Besides::its_user, "/key/delete");
+        if (named[i].organization_id)
+            organizations[in_organizations++] = *named[i].organization_id;
+    }
+    session.run(lock_organizations, Texts{organizations.first(in_organizations)});
+    std::ranges::sort(named, {}, &NamedKey::key_id);
+
+    session.reply.begin_array();
+    for (size_t i = 0; i < named.size(); i++) {
+        if (i > 0 && named[i].key_id == named[i - 1].key_id)
+            continue;
+        const Rows rows = session.run(show_key, named[i].key_id);
+        if (rows.empty() || session.run(delete_key, named[i].key_id).empty())
+            not_found("Key not found");
+        session.reply.object(rows[0]);
+    }
+    session.reply.end_array();
+}
+
+PG_ORG_WRITE(key_regenerate)
+{
+    const Text key = required(session.next<Text>(), "key");
+    const auto grace_until = from_now("grace_period", session.next<Text>());
+    const auto expires = from_now("duration", session.next<Text>());
+    const NamedKey named = lock_key_to_change(session, key, Besides::its_user, "/key/regenerate");
+
+    const Caller &caller = session.caller;
+    const Text secret = session.new_secret();
+    session.run(replace_secret, named.key_id, digest(secret), name_of(secret), grace_until, expires,
+                is_delegated(caller, named.user_id), caller.user_id);
+    write_key_with_secret(session, {secret, named.key_id});
+}
+
+PG_ORG_WRITE(key_block) { set_blocked_and_reply(session, true, "/key/block"); }
+
+PG_ORG_WRITE(key_unblock) { set_blocked_and_reply(session, false, "/key/unblock"); }

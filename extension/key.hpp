@@ -11,7 +11,10 @@ struct NewKey {
     Maybe<Text> user_id, organization_id, team_id, key_alias;
     Maybe<Texts> models;
     Maybe<Time> expires;
-    Maybe<Json> metadata;
+    Maybe<Json> metadata, model_max_budget;
+    Maybe<Number> max_budget;
+    Maybe<int64> tpm_limit, rpm_limit, max_parallel_requests;
+    Maybe<Text> budget_duration;
 };
 
 // A key that was made: the only time its secret is known.

@@ -73,24 +73,11 @@ struct NewMember {
     Maybe<Text> user_id, user_email;
 };
 
-Maybe<Text> not_empty(Maybe<Text> text) { return text && !text->empty() ? text : Maybe<Text>{}; }
-
 Text checked_role(Text role, const char *name)
 {
     if (std::ranges::find(roles, role) == roles.end())
         invalid(name, "must be one of org_admin, internal_user, internal_user_viewer");
     return role;
-}
-
-void require_id_or_email(const char *name, const Maybe<Text> &user_id, const Maybe<Text> &user_email)
-{
-    if (!user_id && !user_email)
-        invalid(name, "is not valid: Value error, Either user id or user email must be provided");
-}
-
-Maybe<Text> optional_text(const Value &value)
-{
-    return value.is_null() ? Maybe<Text>{} : not_empty(value.as_text());
 }
 
 NewMember read_member(const Value &value)
@@ -167,11 +154,7 @@ Text find_or_make_user(Session &session, const NewMember &member)
     if (member.user_id && user_exists(session, *member.user_id, member.user_email))
         return *member.user_id;
     if (member.user_email) {
-        const auto holder = user_of_email(session, *member.user_email);
-        if (holder && member.user_id)
-            refused("User with user_email=%.*s has another id than user_id=%.*s", SHOW(*member.user_email),
-                    SHOW(*member.user_id));
-        if (holder)
+        if (const auto holder = user_of_email(session, *member.user_email))
             return *holder;
     }
     const Text user_id = identifier_or_new(member.user_id, "user_id");
@@ -223,6 +206,12 @@ void write_membership(Writer &reply, const Row &row)
     reply.end_object();
 }
 
+void require_id_or_email(const char *name, const Maybe<Text> &user_id, const Maybe<Text> &user_email)
+{
+    if (!user_id && !user_email)
+        invalid(name, "is not valid: Value error, Either user id or user email must be provided");
+}
+
 Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Maybe<Text> user_email)
 {
     if (user_id) {
@@ -240,15 +229,13 @@ Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Ma
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(org_member_add)
+PG_ORG_WRITE(org_member_add)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto members = read_members(to_value(required(session.next_json(), "member"), "member"));
     const BudgetChange budget = next_member_budget(session);
-    require_organization_admin(session, organization_id, "/organization/member_add");
 
-    lock_organization(session, organization_id);
+    lock_organization_as_admin(session, organization_id, "/organization/member_add");
     lock_users_to_be(session, members);
     const auto user_ids = allocate<Text>(members.size());
     std::ranges::transform(members, user_ids.begin(),
@@ -261,16 +248,14 @@ PG_ORG_FUNCTION(org_member_add)
     Writer &reply = session.reply;
     reply.begin_object().key("organization_id").value(organization_id);
     reply.key("updated_users").begin_array();
-    write_users(session, user_ids);
+    write_users(session, user_ids, seen_inside(session, organization_id));
     reply.end_array().key("updated_organization_memberships").begin_array();
     write_memberships(session, organization_id, user_ids);
     reply.end_array().end_object();
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_member_update)
+PG_ORG_WRITE(org_member_update)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto user_id = not_empty(session.next<Text>());
     const auto user_email = not_empty(session.next<Text>());
@@ -279,37 +264,29 @@ PG_ORG_FUNCTION(org_member_update)
     if (role)
         checked_role(*role, "role");
     BudgetChange budget = next_member_budget(session);
-    for (const Text field : text_list(session.next<Texts>(), "clear").value_or(Texts{})) {
-        if (field != "max_budget_in_organization")
-            invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
+    static constexpr std::array<Text, 1> clearable{"max_budget_in_organization"};
+    if (!fields_to_clear(session.next<Texts>(), clearable).empty())
         budget.max_budget.emplace();
-    }
-    require_organization_admin(session, organization_id, "/organization/member_update");
 
-    lock_organization(session, organization_id);
+    lock_organization_as_admin(session, organization_id, "/organization/member_update");
     const Text member = find_member(session, organization_id, user_id, user_email);
     const auto budget_id = session.run(find_member_by_id, organization_id, member)[0].get<Text>(2);
-    const bool nothing_to_clear = !budget_id && !budget.max_budget.value_or(Maybe<Number>{});
-    if (role || (!budget.empty() && !nothing_to_clear)) {
-        if (budget_id)
-            lock_budgets(session, {&*budget_id, 1});
-        session.run(update_membership, organization_id, member, role,
-                    nothing_to_clear ? budget_id : change_budget(session, budget_id, budget), session.caller.user_id);
-    }
+    if (budget_id && !budget.empty())
+        lock_budgets(session, {&*budget_id, 1});
+    const auto budget_then = change_budget(session, budget_id, budget);
+    if (role || (!budget.empty() && budget_then))
+        session.run(update_membership, organization_id, member, role, budget_then, session.caller.user_id);
     write_memberships(session, organization_id, {&member, 1});
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_member_delete)
+PG_ORG_WRITE(org_member_delete)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto user_id = not_empty(session.next<Text>());
     const auto user_email = not_empty(session.next<Text>());
     require_id_or_email("user_id", user_id, user_email);
-    require_organization_admin(session, organization_id, "/organization/member_delete");
 
-    lock_organization(session, organization_id);
+    lock_organization_as_admin(session, organization_id, "/organization/member_delete");
     const Text member = find_member(session, organization_id, user_id, user_email);
     write_memberships(session, organization_id, {&member, 1});
     const Texts budgets = lock_budgets(
@@ -317,5 +294,4 @@ PG_ORG_FUNCTION(org_member_delete)
     session.run(delete_keys, organization_id, member);
     session.run(delete_membership, organization_id, member);
     delete_unowned_budgets(session, budgets);
-    return session.finish();
 }

@@ -15,6 +15,9 @@ inline constexpr int membership_organization_column = 1;
 
 void write_membership(Writer &reply, const Row &row);
 
+// Refuses a request that names nobody; the name is for the error.
+void require_id_or_email(const char *name, const Maybe<Text> &user_id, const Maybe<Text> &user_email);
+
 // The user that an object of user_id or user_email names among an organization's members, or an error.
 Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Maybe<Text> user_email);
 

@@ -3,9 +3,11 @@
 #include "organization.hpp"
 
 #include "budget.hpp"
+#include "etag.hpp"
 #include "fail.hpp"
+#include "limits.hpp"
 #include "membership.hpp"
-#include "models.hpp"
+#include "paging.hpp"
 #include "team.hpp"
 
 using namespace pg_org;
@@ -55,6 +57,9 @@ constinit Statement update_organization{
     " WHERE organization_id = $1"};
 
 constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
+
+constinit Statement set_blocked{
+    "UPDATE org.organization SET blocked = $2, updated_at = now(), updated_by = $3 WHERE organization_id = $1"};
 
 constinit Statement find_owned_budgets{
     "SELECT budget_id FROM org.organization WHERE organization_id = ANY ($1) UNION "
@@ -106,6 +111,7 @@ struct OrganizationChange {
     Maybe<ObjectChange> metadata, model_aliases;
     Maybe<bool> blocked;
     BudgetChange budget;
+    bool cascade = false; // lowers what would exceed the organization, which otherwise refuses the change
 
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
     bool set(Text field, const Value &value)
@@ -147,18 +153,6 @@ struct OrganizationChange {
     }
 };
 
-// A caller whose key is limited to some models can give no others.
-void require_models_of_key(const Caller &caller, Texts models)
-{
-    if (caller.models.empty() || allows_all(caller.models))
-        return;
-    if (models.empty())
-        refused("User not allowed to give access to all models. Select models you want org to have access to.");
-    if (const auto model = first_not_allowed(caller.models, models))
-        refused("User not allowed to give access to model=%.*s. Models you have access to = %s", SHOW(*model),
-                show_list(caller.models));
-}
-
 // Locks the budgets that a change of organization concerns.
 void lock_budgets_of(Session &session, const Organization &organization, const OrganizationChange &change)
 {
@@ -176,12 +170,16 @@ Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before)
     return change ? Maybe<Json>{change->applied_to(before)} : Maybe<Json>{};
 }
 
-void change_organization(Session &session, Text organization_id, const OrganizationChange &change)
+// Changes the organization and writes it as it is then.
+void change_organization(Session &session, Text organization_id, const OrganizationChange &change,
+                         Maybe<Text> if_match)
 {
     const Organization organization = lock_organization(session, organization_id);
     if (change.models)
-        require_models_of_key(session.caller, *change.models);
+        require_models_of_caller(session.caller, *change.models);
     lock_budgets_of(session, organization, change);
+    const auto write = [&] { write_organizations(session, {&organization_id, 1}); };
+    require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
                 new_value(change.metadata, organization.metadata), change.blocked, change.tags,
@@ -192,6 +190,9 @@ void change_organization(Session &session, Text organization_id, const Organizat
         session.run(set_budget, organization_id, budget_id);
     if (budget_id != organization.budget_id)
         delete_unowned_auto_created_budget(session, organization.budget_id);
+    if (change.models || !change.budget.empty() || budget_id != organization.budget_id)
+        keep_within_organization(session, organization_id, change.cascade);
+    write();
 }
 
 Maybe<ObjectChange> next_object(Session &session, const char *name)
@@ -212,10 +213,19 @@ namespace pg_org {
 
 Organization lock_organization(Session &session, Text organization_id)
 {
+    session.concerns(organization_id);
     const Rows rows = session.run(lock_one, organization_id);
     if (rows.empty())
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
     return {*rows[0].get<Text>(0), *rows[0].get<Texts>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
+}
+
+Organization lock_organization_as_admin(Session &session, Text organization_id, const char *route)
+{
+    require_organization_admin(session, organization_id, route);
+    const Organization organization = lock_organization(session, organization_id);
+    require_organization_admin(session, organization_id, route);
+    return organization;
 }
 
 size_t write_organizations(Session &session, Texts organization_ids)
@@ -249,9 +259,8 @@ size_t write_organizations(Session &session, Texts organization_ids)
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(org_new)
+PG_ORG_WRITE(org_new)
 {
-    Session session{fcinfo, Access::write};
     const Text alias = required(session.next<Text>(), "organization_alias");
     const Text organization_id = identifier_or_new(session.next<Text>(), "organization_id");
     const auto models = text_list(session.next<Texts>(), "models");
@@ -267,7 +276,8 @@ PG_ORG_FUNCTION(org_new)
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
         forbidden("Only admins can create orgs. Your role is = %s", role_name(caller.role));
-    require_models_of_key(caller, *models);
+    session.concerns(organization_id);
+    require_models_of_caller(caller, *models);
     if (budget_id && !budget.empty())
         refused("Either budget_id or budget fields (max_budget, tpm_limit, ...), not both: "
                 "budget_id=%.*s has its own",
@@ -282,12 +292,10 @@ PG_ORG_FUNCTION(org_new)
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 
     write_organizations(session, {&organization_id, 1});
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_update)
+PG_ORG_WRITE(org_update)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     OrganizationChange change;
     change.organization_alias = session.next<Text>();
@@ -299,44 +307,62 @@ PG_ORG_FUNCTION(org_update)
     change.model_aliases = next_object(session, "model_aliases");
     const BudgetChange flat = next_budget_fields(session);
     if (const auto nested = object(session.next<Json>(), "litellm_budget_table"))
-        for (const auto &[field, value] : members(*nested))
+        for (const auto &[field, value] : members(*nested, "litellm_budget_table"))
             if (!value.is_null())
                 change.budget.set(field, value, false);
     change.budget.override_with(flat);
     for (const Text field : text_list(session.next<Texts>(), "clear").value_or(Texts{}))
         if (!change.clear(field))
-            invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
+            cannot_be_cleared(field);
+    change.cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
 
     require_proxy_admin(session, organization_id, "/organization/update");
-    change_organization(session, organization_id, change);
-    write_organizations(session, {&organization_id, 1});
-    return session.finish();
+    change_organization(session, organization_id, change, if_match);
 }
 
-PG_ORG_FUNCTION(org_patch)
+PG_ORG_WRITE(org_patch)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto patch = object(session.next<Json>(), "patch");
     OrganizationChange change;
+    // LiteLLM's dashboard always sends object_permission, which has nothing behind it here.
     for (const auto &[field, value] : members(required(patch, "patch")))
-        if (!change.set(field, value))
+        if (field != "object_permission" && !change.set(field, value))
             invalid(value.path(), "is not a field that can be changed");
+    change.cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
 
     require_proxy_admin(session, organization_id, "/v2/organization/{organization_id}");
-    change_organization(session, organization_id, change);
-    write_organizations(session, {&organization_id, 1});
-    return session.finish();
+    change_organization(session, organization_id, change, if_match);
 }
 
-PG_ORG_FUNCTION(org_delete)
+namespace {
+
+void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
-    Session session{fcinfo, Access::write};
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    require_proxy_admin(session, organization_id, route);
+    lock_organization(session, organization_id);
+    session.run(set_blocked, organization_id, blocked, session.caller.user_id);
+    write_organizations(session, {&organization_id, 1});
+}
+
+} // namespace
+
+PG_ORG_WRITE(org_block) { set_blocked_and_reply(session, true, "/organization/block"); }
+
+PG_ORG_WRITE(org_unblock) { set_blocked_and_reply(session, false, "/organization/unblock"); }
+
+PG_ORG_WRITE(org_delete)
+{
     const Texts asked = required(text_list(session.next<Texts>(), "organization_ids"), "organization_ids");
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can delete organizations");
 
     const Texts locked = session.run(lock_to_delete, asked).texts();
+    if (locked.size() == 1)
+        session.concerns(locked[0]);
     const auto seen = allocate<bool>(locked.size());
     const auto receipt = allocate<Text>(locked.size());
     size_t count = 0;
@@ -354,47 +380,35 @@ PG_ORG_FUNCTION(org_delete)
     const Texts budgets = lock_budgets(session, session.run(find_owned_budgets, locked).texts());
     session.run(delete_organizations, locked);
     delete_unowned_budgets(session, budgets);
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_list)
+PG_ORG_READ(org_list)
 {
-    Session session{fcinfo, Access::read};
     const auto org_id = session.next<Text>();
     const auto org_alias = session.next<Text>();
-    const auto limit = session.next<int64>();
+    const auto limit = page_limit(session.next<int64>());
     const auto after = session.next<Text>();
-    if (limit && (*limit < 1 || *limit > 1000))
-        invalid("limit", "must be from 1 to 1000");
 
     const auto visible = visible_organizations(session);
     Maybe<Time> after_created;
-    if (after) {
-        const Rows start = session.run(find_page_start, *after, visible);
-        if (start.empty())
-            invalid("after", "must be the organization_id that the page before ended with");
-        after_created = start[0].get<Time>(0);
-    }
+    if (after)
+        after_created = page_start(session.run(find_page_start, *after, visible), "organization_id");
     session.reply.begin_array();
     write_organizations(
         session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
     session.reply.end_array();
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_info)
+PG_ORG_READ(org_info)
 {
-    Session session{fcinfo, Access::read};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     require_reader(session, organization_id);
     if (write_organizations(session, {&organization_id, 1}) == 0)
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(org_info_many)
+PG_ORG_READ(org_info_many)
 {
-    Session session{fcinfo, Access::read};
     const Texts organizations = required(text_list(session.next<Texts>(), "organizations"), "organizations");
     if (organizations.empty())
         refused("Specify list of organization id's to query. Passed in=[]");
@@ -404,5 +418,4 @@ PG_ORG_FUNCTION(org_info_many)
     session.reply.begin_array();
     write_organizations(session, organizations);
     session.reply.end_array();
-    return session.finish();
 }

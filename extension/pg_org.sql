@@ -36,6 +36,8 @@ CREATE FUNCTION org_new(
     blocked boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_new IS
@@ -60,23 +62,33 @@ CREATE FUNCTION org_update(
     budget_duration text DEFAULT NULL,
     litellm_budget_table jsonb DEFAULT NULL,
     clear text[] DEFAULT NULL,
+    cascade boolean DEFAULT NULL,
+    if_match text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_update IS
 'Change an organization.
-What is null stays as it is; clear names fields to set back to nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Returns the organization. For proxy admins.';
+What is null stays as it is; clear names fields to set back to nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_patch(
     organization_id text,
     patch jsonb,
+    cascade boolean DEFAULT NULL,
+    if_match text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_patch IS
 'Change an organization by merge patch.
-The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases and budget fields; a null clears, objects merge, an unrecognized field is refused. Returns the organization. For proxy admins.';
+The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_delete(
     organization_ids text[],
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_delete IS
@@ -110,12 +122,60 @@ COMMENT ON FUNCTION org_info_many IS
 'Show several organizations.
 In the order asked; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
 
+CREATE FUNCTION org_block(
+    organization_id text,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_block IS
+'Block an organization.
+From the next request on its keys are refused, but for those of proxy admins. Returns the organization. For proxy admins.';
+
+CREATE FUNCTION org_unblock(
+    organization_id text,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_unblock IS
+'Unblock an organization.
+From the next request on its keys are accepted again. Returns the organization. For proxy admins.';
+
+CREATE FUNCTION org_audit(
+    organization_id text,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_audit IS
+'List the changes of an organization.
+Of all it owns, by whom and how, newest first; an empty organization_id asks for what belongs to none. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
+
+CREATE FUNCTION org_audit_purge(
+    before timestamptz,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_audit_purge IS
+'Delete old entries of the audit log.
+All that are older than before. Only for the owner of the tables, without an api_key.';
+
+CREATE FUNCTION org_etag(reply json)
+RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_etag IS
+'Tell the entity tag of a reply.
+The ETag of an organization, team or budget as another function returned it, for if_match.';
+
 -- Members -------------------------------------------------------------------
 
 CREATE FUNCTION org_member_add(
     organization_id text,
     member json,
     max_budget_in_organization numeric DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_add IS
@@ -129,6 +189,8 @@ CREATE FUNCTION org_member_update(
     role text DEFAULT NULL,
     max_budget_in_organization numeric DEFAULT NULL,
     clear text[] DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_update IS
@@ -139,13 +201,15 @@ CREATE FUNCTION org_member_delete(
     organization_id text,
     user_id text DEFAULT NULL,
     user_email text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_delete IS
 'Remove a member from an organization.
 And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Returns the membership as it stood. For proxy admins and the organization''s admins.';
 
--- Users, keys, teams, budgets -----------------------------------------------
+-- Users ---------------------------------------------------------------------
 
 CREATE FUNCTION user_new(
     user_id text DEFAULT NULL,
@@ -163,11 +227,34 @@ CREATE FUNCTION user_new(
     auto_create_key boolean DEFAULT true,
     key_alias text DEFAULT NULL,
     duration text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_new IS
 'Create a user.
 And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. Returns the user. For proxy admins.';
+
+CREATE FUNCTION user_update(
+    user_id text,
+    user_email text DEFAULT NULL,
+    user_alias text DEFAULT NULL,
+    user_role text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_update IS
+'Change a user.
+What is null stays as it is; clear names fields to set back to nothing. The last proxy_admin stays one. Returns the user. For proxy admins; users themselves change user_alias and user_email.';
 
 CREATE FUNCTION user_info(
     user_id text DEFAULT NULL,
@@ -177,36 +264,31 @@ COMMENT ON FUNCTION user_info IS
 'Show a user.
 With their keys and teams; without user_id the caller. For the user, proxy admins and viewers, and for admins of an organization the user is in, who see the keys and teams of that organization only.';
 
-CREATE FUNCTION key_generate(
+CREATE FUNCTION user_list(
+    role text DEFAULT NULL,
+    user_email text DEFAULT NULL,
     user_id text DEFAULT NULL,
     organization_id text DEFAULT NULL,
     team_id text DEFAULT NULL,
-    models text[] DEFAULT NULL,
-    duration text DEFAULT NULL,
-    key_alias text DEFAULT NULL,
-    metadata jsonb DEFAULT NULL,
-    key text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
     api_key text DEFAULT NULL)
-RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION key_generate IS
-'Make a key.
-Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to.';
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_list IS
+'List users.
+All for proxy admins and viewers, those of their organizations for organizations'' admins, themselves for others, oldest first. Filter by role on the platform, user_email (part of it, case ignored), user_id, organization_id and team_id. For pages give limit (1 to 1000) and, from the second on, after: the last user_id of the page before.';
 
-CREATE FUNCTION key_block(
-    key text,
+CREATE FUNCTION user_delete(
+    user_ids text[],
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION key_block IS
-'Block a key.
-From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
+COMMENT ON FUNCTION user_delete IS
+'Delete users.
+All of them or, if one does not exist, none. Their memberships, keys and the budgets that nobody else uses go with them. The last proxy_admin stays. Returns the users as they stood just before. For proxy admins.';
 
-CREATE FUNCTION key_unblock(
-    key text,
-    api_key text DEFAULT NULL)
-RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION key_unblock IS
-'Unblock a key.
-From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
+-- Teams ---------------------------------------------------------------------
 
 CREATE FUNCTION team_new(
     organization_id text,
@@ -221,11 +303,36 @@ CREATE FUNCTION team_new(
     max_parallel_requests bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
     blocked boolean DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_new IS
 'Create a team in an organization.
-Its models must be among the organization''s, its members (members_with_roles: an array of role, admin or user, and user_id or user_email) members of the organization. Returns the team. For proxy admins and the organization''s admins.';
+Its models and limits must be within the organization''s, its members (members_with_roles: an array of role, admin or user, and user_id or user_email) members of the organization. Returns the team. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_update(
+    team_id text,
+    organization_id text DEFAULT NULL,
+    team_alias text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    cascade boolean DEFAULT NULL,
+    if_match text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_update IS
+'Change a team.
+What is null stays as it is; clear names fields to set back to nothing. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. organization_id is needed only if several organizations have a team of that team_id. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_info(
     team_id text,
@@ -236,6 +343,242 @@ COMMENT ON FUNCTION team_info IS
 'Show a team.
 With its members and keys. organization_id is needed only if the caller sees teams of that team_id in several organizations. For its members, its organization''s admins, proxy admins and viewers.';
 
+CREATE FUNCTION team_list(
+    organization_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    team_alias text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_list IS
+'List teams.
+All for proxy admins and viewers, those of their organizations for organizations'' admins, their own for others, oldest first. Filter by organization_id, user_id of a member and team_alias (part of it, case ignored). For pages give limit (1 to 1000) and, from the second on, after: the last team_id of the page before.';
+
+CREATE FUNCTION team_delete(
+    team_ids text[],
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_delete IS
+'Delete teams.
+With their keys, and the members'' budgets that nobody else uses. All of them or none. Returns the teams as they stood just before. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_block(
+    team_id text,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_block IS
+'Block a team.
+From the next request on its keys are refused, but for those of proxy admins. Returns the team. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_unblock(
+    team_id text,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_unblock IS
+'Unblock a team.
+From the next request on its keys are accepted again. Returns the team. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_member_add(
+    team_id text,
+    member json,
+    max_budget_in_team numeric DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_member_add IS
+'Add members to a team.
+The member is an object of role (admin or user) and user_id or user_email, or an array of such, each a member of the organization; who is in the team already gets the new role. With max_budget_in_team each of them has a budget of their own. All or none. Returns the team with updated_users and updated_team_memberships. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_member_update(
+    team_id text,
+    user_id text DEFAULT NULL,
+    user_email text DEFAULT NULL,
+    role text DEFAULT NULL,
+    max_budget_in_team numeric DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_member_update IS
+'Change a team member''s role or budget.
+Name the member by user_id or user_email; clear takes {max_budget_in_team}. Returns the member''s place in the team. For proxy admins and the organization''s admins.';
+
+CREATE FUNCTION team_member_delete(
+    team_id text,
+    user_id text DEFAULT NULL,
+    user_email text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_member_delete IS
+'Remove a member from a team.
+With the keys they hold there and the budget that nobody else uses. Returns the team. For proxy admins and the organization''s admins.';
+
+-- Keys ----------------------------------------------------------------------
+
+CREATE FUNCTION key_generate(
+    user_id text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    duration text DEFAULT NULL,
+    key_alias text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    key text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_generate IS
+'Make a key.
+Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to.';
+
+CREATE FUNCTION key_update(
+    key text,
+    key_alias text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    duration text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_update IS
+'Change a key.
+Name it by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins and the admins of its organization; its user changes key_alias and metadata.';
+
+CREATE FUNCTION key_info(
+    key text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_info IS
+'Show a key.
+Name it by itself or its token_id; without key the caller''s own. For its user, the admins of its organization, proxy admins and viewers.';
+
+CREATE FUNCTION key_list(
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    key_alias text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_list IS
+'List keys.
+All for proxy admins and viewers, those of their organizations for organizations'' admins, their own for others, oldest first; never the secrets. Filter by organization_id, team_id, user_id and key_alias. For pages give limit (1 to 1000) and, from the second on, after: the last token_id of the page before.';
+
+CREATE FUNCTION key_delete(
+    keys text[] DEFAULT NULL,
+    key_aliases text[] DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_delete IS
+'Delete keys.
+Named by themselves, by token_id or, in key_aliases, by alias; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
+
+CREATE FUNCTION key_regenerate(
+    key text,
+    grace_period text DEFAULT NULL,
+    duration text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_regenerate IS
+'Replace a key''s secret.
+Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, the admins of its organization and its user.';
+
+CREATE FUNCTION key_block(
+    key text,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_block IS
+'Block a key.
+From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+CREATE FUNCTION key_unblock(
+    key text,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_unblock IS
+'Unblock a key.
+From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+-- Budgets -------------------------------------------------------------------
+
+CREATE FUNCTION budget_new(
+    budget_id text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION budget_new IS
+'Create a budget.
+To be attached to organizations by its budget_id. Returns the budget. For proxy admins.';
+
+CREATE FUNCTION budget_update(
+    budget_id text,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    cascade boolean DEFAULT NULL,
+    if_match text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION budget_update IS
+'Change a budget.
+For all its owners. What is null stays as it is; clear names fields to set back to nothing. Limits below what the teams of an organization hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the budget. For proxy admins.';
+
 CREATE FUNCTION budget_info(
     budgets text[],
     api_key text DEFAULT NULL)
@@ -244,10 +587,34 @@ COMMENT ON FUNCTION budget_info IS
 'Show budgets.
 In the order asked; what does not exist is left out. For proxy admins and viewers.';
 
+CREATE FUNCTION budget_list(
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION budget_list IS
+'List budgets.
+All of them, oldest first. For pages give limit (1 to 1000) and, from the second on, after: the last budget_id of the page before. For proxy admins and viewers.';
+
+CREATE FUNCTION budget_delete(
+    id text,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION budget_delete IS
+'Delete a budget.
+Refused, naming them, while somebody uses it. Returns the budget as it stood. For proxy admins.';
+
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION
     org_setup, org_grant_access,
-    org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many,
+    org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
+    org_audit, org_audit_purge, org_etag,
     org_member_add, org_member_update, org_member_delete,
-    user_new, user_info, key_generate, key_block, key_unblock, team_new, team_info, budget_info
+    user_new, user_update, user_info, user_list, user_delete,
+    team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,
+    team_member_add, team_member_update, team_member_delete,
+    key_generate, key_update, key_info, key_list, key_delete, key_regenerate, key_block, key_unblock,
+    budget_new, budget_update, budget_info, budget_list, budget_delete
 FROM PUBLIC;

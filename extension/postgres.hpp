@@ -21,6 +21,7 @@ extern "C" {
 #include <catalog/pg_namespace.h>
 #include <catalog/pg_type.h>
 #include <common/cryptohash.h>
+#include <common/hmac.h>
 #include <common/sha2.h>
 #include <executor/spi.h>
 #include <fmgr.h>
@@ -30,6 +31,8 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/datetime.h>
+#include <utils/guc.h>
+#include <utils/inval.h>
 #include <utils/json.h>
 #include <utils/jsonb.h>
 #include <utils/lsyscache.h>

@@ -74,13 +74,17 @@ Texts Rows::texts() const
     return values;
 }
 
-Session::Session(FunctionCallInfo fcinfo, Access access)
-    : reply(make_reply_buffer()), fcinfo(fcinfo), read_only_(access == Access::read)
+Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
+    : reply(make_reply_buffer()), fcinfo(fcinfo), function_(function), read_only_(access == Access::read)
 {
     const Oid owner = tables_owner();
-    const int key_argument = PG_NARGS() - 1;
-    const bool has_key = !PG_ARGISNULL(key_argument);
-    if (!has_key && !has_privs_of_role(GetUserId(), owner))
+    int position = PG_NARGS();
+    api_key_ = argument(--position);
+    if (!read_only_) {
+        request_id_ = argument(--position);
+        idempotency_key_ = argument(--position);
+    }
+    if (!api_key_ && !has_privs_of_role(GetUserId(), owner))
         unauthenticated("Authentication Error, No api key passed in.");
 
     // As foreign keys do: act as the tables' owner until the call ends; an error restores the caller by itself.
@@ -88,17 +92,43 @@ Session::Session(FunctionCallInfo fcinfo, Access access)
     SetUserIdAndSecContext(owner, security_before_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
     SPI_connect();
 
-    caller = has_key ? authenticate(*this, to_text(fcinfo->args[key_argument].value))
-                     : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
+    caller = api_key_ ? authenticate(*this, *api_key_)
+                      : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
+    if (!read_only_)
+        describe_call({});
+    if (idempotency_key_)
+        look_for_repetition();
 }
 
 Datum Session::finish()
 {
+    if (idempotency_key_ && !repeated_)
+        remember_reply();
     SPI_finish();
     SetUserIdAndSecContext(user_before_, security_before_);
     StringInfo buffer = reply.buffer();
     SET_VARSIZE(buffer->data, buffer->len);
     return PointerGetDatum(buffer->data);
+}
+
+void Session::concerns(Text organization_id) { describe_call(organization_id); }
+
+// The setting is undone when the function that set it, with its pinned search_path, returns or fails.
+void Session::describe_call(Maybe<Text> organization_id)
+{
+    Writer call{makeStringInfo()};
+    const auto member = [&](const char *name, Maybe<Text> text) {
+        if (text)
+            call.key(name).value(*text);
+    };
+    call.begin_object();
+    member("action", to_text(function_));
+    member("user_id", caller.user_id);
+    member("key_id", caller.key_id);
+    member("request_id", request_id_);
+    member("organization_id", organization_id);
+    call.end_object();
+    set_config_option("pg_org.call", call.buffer()->data, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 Maybe<Json> Session::next_json()
@@ -126,6 +156,7 @@ template <typename T> T required(Maybe<T> value, const char *name)
 template Text required(Maybe<Text>, const char *);
 template Texts required(Maybe<Texts>, const char *);
 template Json required(Maybe<Json>, const char *);
+template Time required(Maybe<Time>, const char *);
 
 Text identifier(Maybe<Text> value, const char *name)
 {
@@ -145,6 +176,15 @@ Text identifier_or_new(Maybe<Text> value, const char *name)
     LOCAL_FCINFO(no_arguments, 0);
     InitFunctionCallInfoData(*no_arguments, nullptr, 0, InvalidOid, nullptr, nullptr);
     return to_text(DatumGetCString(DirectFunctionCall1(uuid_out, gen_random_uuid(no_arguments))));
+}
+
+Texts fields_to_clear(Maybe<Texts> clear, Texts clearable)
+{
+    const Texts fields = text_list(clear, "clear").value_or(Texts{});
+    for (const Text field : fields)
+        if (std::ranges::find(clearable, field) == clearable.end())
+            cannot_be_cleared(field);
+    return fields;
 }
 
 Maybe<Texts> text_list(Maybe<Texts> value, const char *name)

@@ -1,5 +1,8 @@
 // One call of one function: who is calling, with what arguments, SQL as the
 // owner of the tables, and the reply.  Statements are the SQL that rules run.
+//
+// A function that SQL can call is PG_ORG_READ(name) { rule } or PG_ORG_WRITE(name) { rule }, where the rule has
+// `session`. The last argument is always api_key; before it a write has idempotency_key and request_id.
 #pragma once
 
 #include "caller.hpp"
@@ -119,8 +122,10 @@ enum class Access { read, write };
 
 class Session {
 public:
-    // Establishes who is calling (api_key is the last argument), acts as the tables' owner from here on.
-    Session(FunctionCallInfo fcinfo, Access access);
+    // Establishes who is calling, acts as the tables' owner from here on.
+    Session(FunctionCallInfo fcinfo, Access access, const char *function);
+    // Whether the reply is there already: the request was carried out before.
+    bool is_repeated() const { return repeated_; }
     // Ends the call and gives what was written to reply.
     Datum finish();
 
@@ -142,6 +147,14 @@ public:
         return execute(statement.plan(types), datums.data(), nulls.data());
     }
 
+    // From here on, changes of what has no organization of its own are audited as this one's.
+    void concerns(Text organization_id);
+    // A new secret for a key: random; with an idempotency key computed from that and the caller's own key, so that it
+    // need not be stored to be given again.
+    Text new_secret();
+    // Writes the secret as a value of the reply.
+    void write_secret(Text secret);
+
     Caller caller;
     Writer reply;
 
@@ -158,22 +171,69 @@ private:
     };
 
     Rows execute(SPIPlanPtr plan, Datum *values, const char *nulls);
+    Maybe<Text> argument(int position) const
+    {
+        return PG_ARGISNULL(position) ? Maybe<Text>{} : to_text(fcinfo->args[position].value);
+    }
+    void describe_call(Maybe<Text> organization_id);
+    void look_for_repetition();
+    void remember_reply();
+    Text request_hash() const;
+    Text derived_secret() const;
 
     FunctionCallInfo fcinfo; // named as the PG_ARG macros want it
+    const char *function_;
     bool read_only_;
     int next_argument_ = 0;
+    Maybe<Text> api_key_, idempotency_key_, request_id_;
+    Text idempotency_caller_, salt_;
+    Maybe<int64> secret_at_;
+    bool repeated_ = false;
     Oid user_before_ = InvalidOid;
     int security_before_ = 0;
 };
 
 static_assert(std::is_trivially_destructible_v<Session> && std::is_trivially_destructible_v<Rows>);
 
+template <typename Rule> Datum call(FunctionCallInfo fcinfo, Access access, const char *function, Rule rule)
+{
+    Session session{fcinfo, access, function};
+    if (!session.is_repeated())
+        rule(session);
+    return session.finish();
+}
+
+#define PG_ORG_RULE(name, access)                                                                                      \
+    static void name##_rule(pg_org::Session &session);                                                                 \
+    PG_ORG_FUNCTION(name) { return pg_org::call(fcinfo, access, #name, name##_rule); }                                 \
+    static void name##_rule(pg_org::Session &session)
+#define PG_ORG_READ(name) PG_ORG_RULE(name, pg_org::Access::read)
+#define PG_ORG_WRITE(name) PG_ORG_RULE(name, pg_org::Access::write)
+
 // What is required, or an error naming the argument.
 template <typename T> T required(Maybe<T> value, const char *name);
+// What is not empty: an empty string in a form means that nothing was chosen.
+inline Maybe<Text> not_empty(Maybe<Text> text) { return text && !text->empty() ? text : Maybe<Text>{}; }
+// Likewise of a JSON string or null.
+inline Maybe<Text> optional_text(const Value &value)
+{
+    return value.is_null() ? Maybe<Text>{} : not_empty(value.as_text());
+}
 // An identifier people choose: required, not empty, at most 255 bytes.
 Text identifier(Maybe<Text> value, const char *name);
 // The same, but may be left out: then a new UUID.
 Text identifier_or_new(Maybe<Text> value, const char *name);
+// In an UPDATE: the column becomes what the parameter says, stays for null, or is cleared if the list names it.
+#define CHANGED(column, parameter, clear)                                                                              \
+    column " = CASE WHEN '" column "' = ANY (" clear ") THEN NULL ELSE coalesce(" parameter ", " column ") END"
+// Likewise budget_duration with budget_reset_at; the same duration again leaves the period as it is.
+#define CHANGED_DURATION(duration, reset_at, clear)                                                                    \
+    CHANGED("budget_duration", duration, clear)                                                                        \
+    ", budget_reset_at = CASE WHEN 'budget_duration' = ANY (" clear ") THEN NULL"                                      \
+    " WHEN " duration " <> coalesce(budget_duration, '') THEN " reset_at " ELSE budget_reset_at END"
+// The fields that an argument `clear` names, all of them among those that can be cleared.
+Texts fields_to_clear(Maybe<Texts> clear, Texts clearable);
+
 // A list of strings without nulls.
 Maybe<Texts> text_list(Maybe<Texts> value, const char *name);
 

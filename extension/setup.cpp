@@ -13,8 +13,12 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array migrations{
+constexpr std::array<const char *, 3> migrations{
 #include "migrations/1_tables.inc"
+    ,
+#include "migrations/2_audit.inc"
+    ,
+#include "migrations/3_idempotency.inc"
 };
 
 void run(const char *sql)
@@ -68,6 +72,7 @@ PG_ORG_FUNCTION(org_setup)
     SPI_connect();
     // Two at once: the second finds the work done.
     run("SELECT pg_advisory_xact_lock(hashtextextended('org_setup', 0))");
+    AcceptInvalidationMessages();
     become_owner();
     for (auto version = static_cast<size_t>(applied_migrations()); version < migrations.size(); version++) {
         run(migrations[version]);

@@ -4,11 +4,14 @@
 
 #include "budget.hpp"
 #include "duration.hpp"
+#include "etag.hpp"
 #include "fail.hpp"
 #include "key.hpp"
+#include "limits.hpp"
 #include "membership.hpp"
-#include "models.hpp"
 #include "organization.hpp"
+#include "paging.hpp"
+#include "user.hpp"
 
 using namespace pg_org;
 
@@ -19,7 +22,7 @@ constinit Statement find_organizations_of_team{
     " WHERE team_id = $1 AND ($2 IS NULL OR organization_id = $2) ORDER BY organization_id"};
 
 constinit Statement lock_one{
-    "SELECT models FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR KEY SHARE"};
+    "SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR KEY SHARE"};
 
 constinit Statement find_role{
     "SELECT role FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
@@ -31,11 +34,6 @@ constinit Statement insert_team{
     "         $13, $13)"
     " ON CONFLICT DO NOTHING RETURNING team_id"};
 
-constinit Statement insert_team_member{
-    "INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $5, $5)"
-    " ON CONFLICT (organization_id, team_id, user_id) DO UPDATE SET role = excluded.role"};
-
 constinit Statement show_team{
     "SELECT " TEAM_COLUMNS " FROM org.team t WHERE t.organization_id = $1 AND t.team_id = $2"};
 
@@ -45,46 +43,130 @@ constinit Statement show_teams_of_user{
     " ORDER BY t.created_at, t.organization_id, t.team_id"};
 
 constinit Statement show_team_memberships{
-    "SELECT tm.user_id, tm.team_id, tm.spend, tm.budget_id, " BUDGET_COLUMNS
-    "  FROM org.team_member tm LEFT JOIN org.budget b ON b.budget_id = tm.budget_id"
-    " WHERE tm.organization_id = $1 AND tm.team_id = $2 ORDER BY tm.created_at, tm.user_id"};
+    "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, tm.budget_id, "
+    "       b.max_budget AS max_budget_in_team, " BUDGET_COLUMNS
+    "  FROM org.team_member tm JOIN org.\"user\" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = tm.budget_id"
+    " WHERE tm.organization_id = $1 AND tm.team_id = $2 AND ($3 IS NULL OR tm.user_id = ANY ($3))"
+    " ORDER BY tm.created_at, tm.user_id"};
+
+constinit Statement update_team{
+    "UPDATE org.team"
+    "   SET " CHANGED("team_alias", "$3", "$12") ", models = coalesce($4, models), metadata = coalesce($5, metadata), "
+    CHANGED("max_budget", "$6", "$12") ", " CHANGED("tpm_limit", "$7", "$12") ", " CHANGED("rpm_limit", "$8", "$12")
+    ", " CHANGED("max_parallel_requests", "$9", "$12") ", " CHANGED_DURATION("$10", "$11", "$12")
+    ", blocked = coalesce($13, blocked), updated_at = now(), updated_by = $14"
+    " WHERE organization_id = $1 AND team_id = $2"};
+
+constinit Statement set_blocked{
+    "UPDATE org.team SET blocked = $3, updated_at = now(), updated_by = $4"
+    " WHERE organization_id = $1 AND team_id = $2"};
+
+constinit Statement lock_organizations_of_teams{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE"};
+
+constinit Statement find_member_budgets{
+    "SELECT budget_id FROM org.team_member"
+    " WHERE organization_id = $1 AND team_id = $2 AND ($3 IS NULL OR user_id = ANY ($3)) AND budget_id IS NOT NULL"};
+
+constinit Statement delete_team{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = $2"};
+
+constinit Statement upsert_team_member{
+    "INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by)"
+    " VALUES ($1, $2, $3, coalesce($4, 'user'), $5, $5)"
+    " ON CONFLICT (organization_id, team_id, user_id) DO UPDATE"
+    "   SET role = coalesce($4, m.role), updated_at = now(), updated_by = $5"
+    " RETURNING m.budget_id"};
+
+constinit Statement set_member_budget{
+    "UPDATE org.team_member SET budget_id = $4 WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
+
+constinit Statement touch_team{
+    "UPDATE org.team SET updated_at = now(), updated_by = $3 WHERE organization_id = $1 AND team_id = $2"};
+
+constinit Statement delete_keys_of_member{
+    "DELETE FROM org.api_key WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
+
+constinit Statement delete_team_member{
+    "DELETE FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
+
+// Teams that the caller sees: $3 is null for all, else the organizations they administer; $4 who they are and $5 what
+// their key is confined to.
+#define VISIBLE_TEAMS                                                                                                  \
+    "  FROM org.team t"                                                                                                \
+    " WHERE ($1 IS NULL OR t.organization_id = $1)"                                                                    \
+    "   AND ($2 IS NULL OR EXISTS (SELECT FROM org.team_member tm WHERE (tm.organization_id, tm.team_id, tm.user_id)"  \
+    "                              = (t.organization_id, t.team_id, $2)))"                                             \
+    "   AND ($3 IS NULL OR t.organization_id = ANY ($3)"                                                               \
+    "        OR (EXISTS (SELECT FROM org.team_member tm WHERE (tm.organization_id, tm.team_id, tm.user_id)"            \
+    "                    = (t.organization_id, t.team_id, $4))"                                                        \
+    "            AND ($5 IS NULL OR t.organization_id = $5)))"
+
+constinit Statement find_page_start{
+    "SELECT t.created_at, t.organization_id::text" VISIBLE_TEAMS " AND t.team_id = $6 LIMIT 2"};
+
+constinit Statement list_teams{
+    "SELECT " TEAM_COLUMNS VISIBLE_TEAMS
+    "   AND ($6 IS NULL OR position(lower($6) IN lower(t.team_alias)) > 0)"
+    "   AND ($7 IS NULL OR (t.created_at, t.organization_id, t.team_id) > ($7, $8, $9))"
+    " ORDER BY t.created_at, t.organization_id, t.team_id LIMIT $10"};
 
 // A member of the new team as the request names them.
 struct NewTeamMember {
-    Text role;
+    Maybe<Text> role; // none: as it is
+
     Maybe<Text> user_id, user_email;
 };
 
-Maybe<Text> optional_text(const Value &value) { return value.is_null() ? Maybe<Text>{} : value.as_text(); }
 
-std::span<const NewTeamMember> read_members(const Maybe<Json> &json)
+void require_team_role(Text role, const char *name)
 {
-    if (!json)
-        return {};
-    const auto values = to_value(*json, "members_with_roles").elements();
+    if (role != "admin" && role != "user")
+        invalid(name, "must be one of admin, user");
+}
+
+NewTeamMember read_member(const Value &value)
+{
+    const Value role = value.member("role");
+    const NewTeamMember member{
+        .role = required(optional_text(role), role.path()),
+        .user_id = optional_text(value.member("user_id")),
+        .user_email = optional_text(value.member("user_email")),
+    };
+    require_team_role(*member.role, role.path());
+    require_id_or_email(value.path(), member.user_id, member.user_email);
+    return member;
+}
+
+std::span<const NewTeamMember> read_list(const Value &value)
+{
+    const auto values = value.elements();
     const auto list = allocate<NewTeamMember>(values.size());
-    std::ranges::transform(values, list.begin(), [](const Value &value) {
-        const Value role = value.member("role");
-        const NewTeamMember member{
-            .role = required(optional_text(role), role.path()),
-            .user_id = optional_text(value.member("user_id")),
-            .user_email = optional_text(value.member("user_email")),
-        };
-        if (member.role != "admin" && member.role != "user")
-            invalid(role.path(), "must be one of admin, user");
-        if (!member.user_id && !member.user_email)
-            invalid(value.path(), "is not valid: Value error, Either user id or user email must be provided");
-        return member;
-    });
+    std::ranges::transform(values, list.begin(), read_member);
     return list;
 }
 
-void write_team_memberships(Session &session, const TeamName &team)
+// A list of members, or one.
+std::span<const NewTeamMember> read_members(const Value &value)
 {
-    constexpr int own_columns = 4;
-    for (const Row row : session.run(show_team_memberships, team.organization_id, team.team_id)) {
+    if (!value.is_object())
+        return read_list(value);
+    const auto one = allocate<NewTeamMember>(1);
+    one[0] = read_member(value);
+    return one;
+}
+
+void write_team(Session &session, const TeamName &team)
+{
+    session.reply.object(session.run(show_team, team.organization_id, team.team_id)[0]);
+}
+
+void write_team_memberships(Session &session, const TeamName &team, Maybe<Texts> user_ids)
+{
+    constexpr int own_columns = 7, budget_id = 5;
+    for (const Row row : session.run(show_team_memberships, team.organization_id, team.team_id, user_ids)) {
         Writer &reply = session.reply.begin_object().columns(row, 0, own_columns).key("litellm_budget_table");
-        if (row.get<Text>(own_columns - 1))
+        if (row.get<Text>(budget_id))
             reply.begin_object().columns(row, own_columns, own_columns + budget_columns).end_object();
         else
             reply.null();
@@ -92,9 +174,91 @@ void write_team_memberships(Session &session, const TeamName &team)
     }
 }
 
+// The team that a caller wants to change, if they may.
+TeamName team_to_change(Session &session, Text team_id, Maybe<Text> organization_id, const char *route)
+{
+    const auto team = find_team(session, team_id, organization_id);
+    if (team) {
+        require_organization_admin(session, team->organization_id, route);
+        return *team;
+    }
+    if (!session.caller.is_proxy_admin())
+        forbidden("You do not have the required role to perform %s on Team %.*s. Your role is %s", route,
+                  SHOW(team_id), role_name(session.caller.role));
+    not_found("Team not found for team_id=%.*s", SHOW(team_id));
+}
+
+// The same, with its organization locked, and then the team.
+TeamName lock_team_to_change(Session &session, Text team_id, Maybe<Text> organization_id, const char *route)
+{
+    const TeamName team = team_to_change(session, team_id, organization_id, route);
+    lock_organization_as_admin(session, team.organization_id, route);
+    lock_team(session, team);
+    return team;
+}
+
+// Puts the members into the team, with budgets of their own if one is given. Returns who they are.
+Texts put_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members,
+                  const BudgetChange &budget)
+{
+    const auto user_ids = allocate<Text>(members.size());
+    std::ranges::transform(members, user_ids.begin(), [&](const NewTeamMember &member) {
+        return find_member(session, team.organization_id, member.user_id, member.user_email);
+    });
+    if (!budget.empty())
+        lock_budgets(session, session.run(find_member_budgets, team.organization_id, team.team_id,
+                                          Maybe<Texts>{user_ids}).texts());
+    for (size_t i = 0; i < members.size(); i++) {
+        const Rows rows = session.run(upsert_team_member, team.organization_id, team.team_id, user_ids[i],
+                                      members[i].role, session.caller.user_id);
+        if (!budget.empty())
+            session.run(set_member_budget, team.organization_id, team.team_id, user_ids[i],
+                        change_budget(session, rows[0].get<Text>(0), budget));
+    }
+    session.run(touch_team, team.organization_id, team.team_id, session.caller.user_id);
+    return user_ids;
+}
+
+BudgetChange next_member_budget(Session &session)
+{
+    BudgetChange budget;
+    if (const auto amount = money(session.next<Number>(), "max_budget_in_team"))
+        budget.max_budget = amount;
+    return budget;
+}
+
+// The member of the team whom the request names.
+Text find_team_member(Session &session, const TeamName &team, Maybe<Text> user_id, Maybe<Text> user_email)
+{
+    const Text member = find_member(session, team.organization_id, user_id, user_email);
+    if (session.run(find_role, team.organization_id, team.team_id, member).empty())
+        not_found("Member not found in team for user_id=%.*s", SHOW(member));
+    return member;
+}
+
+void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+{
+    const Text team_id = required(session.next<Text>(), "team_id");
+    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), route);
+    session.run(set_blocked, team.organization_id, team.team_id, blocked, session.caller.user_id);
+    write_team(session, team);
+}
+
 } // namespace
 
 namespace pg_org {
+
+void write_team_info(Session &session, const TeamName &team)
+{
+    Writer &reply = session.reply;
+    reply.begin_object().key("team_id").value(team.team_id);
+    reply.key("team_info").object(session.run(show_team, team.organization_id, team.team_id)[0]);
+    reply.key("keys").begin_array();
+    write_keys_of_team(session, team);
+    reply.end_array().key("team_memberships").begin_array();
+    write_team_memberships(session, team, {});
+    reply.end_array().end_object();
+}
 
 void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids)
 {
@@ -125,24 +289,22 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
     return found;
 }
 
-Texts lock_team(Session &session, const TeamName &team)
+void lock_team(Session &session, const TeamName &team)
 {
-    const Rows rows = session.run(lock_one, team.organization_id, team.team_id);
-    if (rows.empty())
+    if (session.run(lock_one, team.organization_id, team.team_id).empty())
         not_found("Team not found for team_id=%.*s", SHOW(team.team_id));
-    return *rows[0].get<Texts>(0);
 }
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(team_new)
+PG_ORG_WRITE(team_new)
 {
-    Session session{fcinfo, Access::write};
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto team_alias = session.next<Text>();
     const TeamName team{organization_id, identifier_or_new(session.next<Text>(), "team_id")};
     const auto models = text_list(session.next<Texts>(), "models");
-    const auto members = read_members(session.next_json());
+    const auto given = session.next_json();
+    const auto members = given ? read_list(to_value(*given, "members_with_roles")) : std::span<const NewTeamMember>{};
     const auto metadata = object(session.next<Json>(), "metadata");
     const auto max_budget = money(session.next<Number>(), "max_budget");
     const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
@@ -151,42 +313,173 @@ PG_ORG_FUNCTION(team_new)
     const auto budget_duration = session.next<Text>();
     const auto budget_reset_at = from_now("budget_duration", budget_duration);
     const auto blocked = session.next<bool>();
-    require_organization_admin(session, organization_id, "/team/new");
 
-    const Organization organization = lock_organization(session, organization_id);
-    if (models)
-        if (const auto model = first_not_allowed(organization.models, *models))
-            refused("Team model=%.*s is not among the models of Organization=%.*s: %s", SHOW(*model),
-                    SHOW(organization_id), show_list(organization.models));
-    const auto &caller_id = session.caller.user_id;
+    lock_organization_as_admin(session, organization_id, "/team/new");
     if (session
             .run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked, max_budget,
-                 tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, caller_id)
+                 tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, session.caller.user_id)
             .empty())
         exists_already("Team already exists for team_id=%.*s", SHOW(team.team_id));
-    for (const NewTeamMember &member : members)
-        session.run(insert_team_member, organization_id, team.team_id,
-                    find_member(session, organization_id, member.user_id, member.user_email), member.role, caller_id);
-
-    session.reply.object(session.run(show_team, organization_id, team.team_id)[0]);
-    return session.finish();
+    require_team_within_organization(session, organization_id, team.team_id);
+    put_members(session, team, members, {});
+    write_team(session, team);
 }
 
-PG_ORG_FUNCTION(team_info)
+PG_ORG_WRITE(team_update)
 {
-    Session session{fcinfo, Access::read};
+    const Text team_id = required(session.next<Text>(), "team_id");
+    const auto organization_id = session.next<Text>();
+    const auto team_alias = session.next<Text>();
+    const auto models = text_list(session.next<Texts>(), "models");
+    const auto metadata = object(session.next<Json>(), "metadata");
+    const auto max_budget = money(session.next<Number>(), "max_budget");
+    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    const auto max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
+    const auto budget_duration = session.next<Text>();
+    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const auto blocked = session.next<bool>();
+    static constexpr std::array<Text, 6> clearable{"team_alias", "max_budget",            "tpm_limit",
+                                                   "rpm_limit",  "max_parallel_requests", "budget_duration"};
+    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
+    const bool cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
+
+    const TeamName team = lock_team_to_change(session, team_id, organization_id, "/team/update");
+    require_match(session, if_match, [&] { write_team_info(session, team); });
+    session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, max_budget, tpm_limit,
+                rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, clear, blocked,
+                session.caller.user_id);
+    require_team_within_organization(session, team.organization_id, team_id);
+    if (models)
+        keep_within_team(session, team.organization_id, team_id, cascade);
+    write_team(session, team);
+}
+
+PG_ORG_READ(team_info)
+{
     const Text team_id = required(session.next<Text>(), "team_id");
     const auto team = find_team(session, team_id, session.next<Text>());
     if (!team)
         not_found("Team not found for team_id=%.*s", SHOW(team_id));
+    write_team_info(session, *team);
+}
+
+PG_ORG_READ(team_list)
+{
+    const auto organization_id = session.next<Text>();
+    const auto user_id = session.next<Text>();
+    const auto team_alias = session.next<Text>();
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+
+    const Caller &caller = session.caller;
+    const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
+    Maybe<Time> after_created;
+    Maybe<Text> after_organization;
+    if (after) {
+        const Rows start = session.run(find_page_start, organization_id, user_id, administered, caller.user_id,
+                                       caller.organization_id, *after);
+        after_created = page_start(start, "team_id");
+        if (start.size() > 1)
+            invalid("after", "is a team_id in several organizations: filter by organization_id");
+        after_organization = start[0].get<Text>(1);
+    }
+    session.reply.begin_array();
+    for (const Row row : session.run(list_teams, organization_id, user_id, administered, caller.user_id,
+                                     caller.organization_id, team_alias, after_created, after_organization, after,
+                                     limit))
+        session.reply.object(row);
+    session.reply.end_array();
+}
+
+PG_ORG_WRITE(team_delete)
+{
+    const Texts team_ids = required(text_list(session.next<Texts>(), "team_ids"), "team_ids");
+    const auto organization_id = session.next<Text>();
+    const auto teams = allocate<TeamName>(team_ids.size());
+    const auto organizations = allocate<Text>(team_ids.size());
+    for (size_t i = 0; i < team_ids.size(); i++) {
+        teams[i] = team_to_change(session, team_ids[i], organization_id, "/team/delete");
+        organizations[i] = teams[i].organization_id;
+    }
+    session.run(lock_organizations_of_teams, Texts{organizations});
+
+    session.reply.begin_array();
+    for (const TeamName &team : teams) {
+        session.concerns(team.organization_id);
+        const Rows rows = session.run(show_team, team.organization_id, team.team_id);
+        if (rows.empty()) {
+            // Named twice, or deleted by somebody else just now.
+            if (std::ranges::count(team_ids, team.team_id) > 1)
+                continue;
+            not_found("Team not found for team_id=%.*s", SHOW(team.team_id));
+        }
+        session.reply.object(rows[0]);
+        const Texts budgets = lock_budgets(
+            session,
+            session.run(find_member_budgets, team.organization_id, team.team_id, Maybe<Texts>{}).texts());
+        session.run(delete_team, team.organization_id, team.team_id);
+        delete_unowned_budgets(session, budgets);
+    }
+    session.reply.end_array();
+}
+
+PG_ORG_WRITE(team_block) { set_blocked_and_reply(session, true, "/team/block"); }
+
+PG_ORG_WRITE(team_unblock) { set_blocked_and_reply(session, false, "/team/unblock"); }
+
+PG_ORG_WRITE(team_member_add)
+{
+    const Text team_id = required(session.next<Text>(), "team_id");
+    const auto members = read_members(to_value(required(session.next_json(), "member"), "member"));
+    const BudgetChange budget = next_member_budget(session);
+    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_add");
+    const Texts user_ids = put_members(session, team, members, budget);
 
     Writer &reply = session.reply;
-    reply.begin_object().key("team_id").value(team_id);
-    reply.key("team_info").object(session.run(show_team, team->organization_id, team_id)[0]);
-    reply.key("keys").begin_array();
-    write_keys_of_team(session, *team);
-    reply.end_array().key("team_memberships").begin_array();
-    write_team_memberships(session, *team);
+    const Row row = session.run(show_team, team.organization_id, team_id)[0];
+    reply.begin_object().columns(row, 0, row.description()->natts).key("updated_users").begin_array();
+    write_users(session, user_ids, seen_inside(session, team.organization_id));
+    reply.end_array().key("updated_team_memberships").begin_array();
+    write_team_memberships(session, team, Maybe<Texts>{user_ids});
     reply.end_array().end_object();
-    return session.finish();
+}
+
+PG_ORG_WRITE(team_member_update)
+{
+    const Text team_id = required(session.next<Text>(), "team_id");
+    const auto user_id = not_empty(session.next<Text>());
+    const auto user_email = not_empty(session.next<Text>());
+    require_id_or_email("user_id", user_id, user_email);
+    const auto role = session.next<Text>();
+    if (role)
+        require_team_role(*role, "role");
+    BudgetChange budget = next_member_budget(session);
+    static constexpr std::array<Text, 1> clearable{"max_budget_in_team"};
+    if (!fields_to_clear(session.next<Texts>(), clearable).empty())
+        budget.max_budget.emplace();
+    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_update");
+
+    const NewTeamMember member{.role = role, .user_id = find_team_member(session, team, user_id, user_email)};
+    const Texts user_ids = put_members(session, team, {&member, 1}, budget);
+    write_team_memberships(session, team, Maybe<Texts>{user_ids});
+}
+
+PG_ORG_WRITE(team_member_delete)
+{
+    const Text team_id = required(session.next<Text>(), "team_id");
+    const auto user_id = not_empty(session.next<Text>());
+    const auto user_email = not_empty(session.next<Text>());
+    require_id_or_email("user_id", user_id, user_email);
+    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_delete");
+
+    const Text member = find_team_member(session, team, user_id, user_email);
+    const Texts budgets = lock_budgets(session, session.run(find_member_budgets, team.organization_id, team_id,
+                                                            Maybe<Texts>{Texts{&member, 1}}).texts());
+    session.run(delete_keys_of_member, team.organization_id, team_id, member);
+    session.run(delete_team_member, team.organization_id, team_id, member);
+    delete_unowned_budgets(session, budgets);
+    session.run(touch_team, team.organization_id, team_id, session.caller.user_id);
+    write_team(session, team);
 }

@@ -21,17 +21,21 @@ namespace pg_org {
     "NULL::text AS model_id, NULL::text AS litellm_model_table"
 inline constexpr int team_organization_column = 2;
 
-// Writes the teams of a user inside the organizations given (none: all).
-void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
-
 // A team that a request names by its id and, if several organizations have one of that id, by organization.
 struct TeamName {
     Text organization_id, team_id;
 };
+
+// Writes a team with its keys and memberships.
+void write_team_info(Session &session, const TeamName &team);
+
+// Writes the teams of a user inside the organizations given (none: all).
+void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
+
 // The team, if the caller may know of it; none otherwise.
 Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organization_id);
-// The models that the team lists, once it is locked against being deleted.
-Texts lock_team(Session &session, const TeamName &team);
+// Locks a team against being deleted, or says it is not found.
+void lock_team(Session &session, const TeamName &team);
 // The caller's role in the team.
 Maybe<Text> role_in_team(Session &session, const TeamName &team);
 

@@ -6,6 +6,7 @@
 #include "duration.hpp"
 #include "fail.hpp"
 #include "key.hpp"
+#include "paging.hpp"
 #include "team.hpp"
 
 using namespace pg_org;
@@ -22,7 +23,7 @@ namespace {
     "u.created_at, u.updated_at"
 
 constinit Statement show_users{
-    "SELECT " USER_COLUMNS("")
+    "SELECT " USER_COLUMNS(" AND ($2 IS NULL OR tm.organization_id = ANY ($2))")
     "  FROM unnest($1) WITH ORDINALITY AS asked (id, place) JOIN org.\"user\" u ON u.user_id = asked.id"
     " ORDER BY asked.place"};
 
@@ -47,6 +48,57 @@ constinit Statement find_administered_organizations_of{
     "         WHERE user_id = $2 AND user_role = 'org_admin' AND ($3 IS NULL OR organization_id = $3))"
     " ORDER BY organization_id"};
 
+constinit Statement lock_proxy_admins{
+    "SELECT user_id FROM org.\"user\" WHERE user_role = 'proxy_admin' ORDER BY user_id FOR UPDATE"};
+
+constinit Statement lock_to_change{"SELECT user_role FROM org.\"user\" WHERE user_id = $1 FOR NO KEY UPDATE"};
+
+constinit Statement update_user{
+    "UPDATE org.\"user\""
+    "   SET " CHANGED("user_email", "$2", "$13") ", " CHANGED("user_alias", "$3", "$13")
+    ", user_role = coalesce($4, user_role), models = coalesce($5, models), " CHANGED("max_budget", "$6", "$13")
+    ", model_max_budget = coalesce($7, model_max_budget), " CHANGED("tpm_limit", "$8", "$13") ", "
+    CHANGED("rpm_limit", "$9", "$13") ", " CHANGED_DURATION("$10", "$11", "$13")
+    ", metadata = coalesce($12, metadata), updated_at = now(), updated_by = $14"
+    " WHERE user_id = $1"};
+
+constinit Statement lock_organizations_of_users{
+    "SELECT organization_id FROM org.organization WHERE organization_id IN"
+    "       (SELECT organization_id FROM org.membership WHERE user_id = ANY ($1))"
+    " ORDER BY organization_id FOR NO KEY UPDATE"};
+
+constinit Statement lock_to_delete{
+    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR UPDATE"};
+
+constinit Statement find_budgets_of_users{
+    "SELECT budget_id FROM org.membership WHERE user_id = ANY ($1) AND budget_id IS NOT NULL UNION "
+    "SELECT budget_id FROM org.team_member WHERE user_id = ANY ($1) AND budget_id IS NOT NULL"};
+
+constinit Statement delete_users{"DELETE FROM org.\"user\" WHERE user_id = ANY ($1)"};
+
+// Users that the caller sees: $1 is null for all, else those in one of these organizations, and $2.
+#define VISIBLE_USERS                                                                                                  \
+    "  FROM org.\"user\" u"                                                                                            \
+    " WHERE ($1 IS NULL OR u.user_id = $2"                                                                             \
+    "        OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = ANY ($1)))"
+
+constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.user_id = $3"};
+
+constinit Statement list_users{
+    "SELECT " USER_COLUMNS(" AND ($1 IS NULL OR tm.organization_id = ANY ($1)"
+                           "      OR (u.user_id = $2 AND ($11 IS NULL OR tm.organization_id = $11)))") VISIBLE_USERS
+    "   AND ($3 IS NULL OR u.user_role = $3)"
+    "   AND ($4 IS NULL OR position(lower($4) IN lower(u.user_email)) > 0)"
+    "   AND ($5 IS NULL OR u.user_id = $5)"
+    "   AND ($6 IS NULL OR EXISTS (SELECT FROM org.membership m"
+    "                               WHERE m.user_id = u.user_id AND m.organization_id = $6"
+    "                                 AND ($1 IS NULL OR m.user_id = $2 OR m.organization_id = ANY ($1))))"
+    "   AND ($7 IS NULL OR EXISTS (SELECT FROM org.team_member tm"
+    "                               WHERE tm.user_id = u.user_id AND tm.team_id = $7"
+    "                                 AND ($1 IS NULL OR tm.user_id = $2 OR tm.organization_id = ANY ($1))))"
+    "   AND ($8 IS NULL OR (u.created_at, u.user_id) > ($8, $9))"
+    " ORDER BY u.created_at, u.user_id LIMIT $10"};
+
 // The organizations through which the caller may see the user: none means without limit, an empty list not at all.
 Maybe<Texts> seen_through(Session &session, Text user_id)
 {
@@ -60,11 +112,11 @@ Maybe<Texts> seen_through(Session &session, Text user_id)
     return session.run(find_administered_organizations_of, user_id, *caller.user_id, caller.organization_id).texts();
 }
 
-Role checked_role(Maybe<Text> name)
+Role checked_role(Maybe<Text> value, const char *name = "user_role")
 {
-    const auto role = parse_role(name.value_or("internal_user"));
+    const auto role = parse_role(value.value_or("internal_user"));
     if (!role)
-        invalid("user_role", "must be one of proxy_admin, proxy_admin_viewer, internal_user, internal_user_viewer");
+        invalid(name, "must be one of proxy_admin, proxy_admin_viewer, internal_user, internal_user_viewer");
     return *role;
 }
 
@@ -72,9 +124,9 @@ Role checked_role(Maybe<Text> name)
 
 namespace pg_org {
 
-void write_users(Session &session, Texts user_ids)
+void write_users(Session &session, Texts user_ids, Maybe<Texts> organization_ids)
 {
-    for (const Row row : session.run(show_users, user_ids))
+    for (const Row row : session.run(show_users, user_ids, organization_ids))
         session.reply.object(row);
 }
 
@@ -86,9 +138,8 @@ void lock_user(Session &session, Text user_id)
 
 } // namespace pg_org
 
-PG_ORG_FUNCTION(user_new)
+PG_ORG_WRITE(user_new)
 {
-    Session session{fcinfo, Access::write};
     const Text user_id = identifier_or_new(session.next<Text>(), "user_id");
     const auto user_email = session.next<Text>();
     if (user_email)
@@ -128,12 +179,111 @@ PG_ORG_FUNCTION(user_new)
         session.reply.key("key").null().key("key_name").null().key("token_id").null().key("expires").null();
     const Row row = session.run(show_user, user_id, Maybe<Texts>{})[0];
     session.reply.columns(row, 0, row.description()->natts).end_object();
-    return session.finish();
 }
 
-PG_ORG_FUNCTION(user_info)
+namespace {
+
+// There is always one who can let others in again.
+void require_proxy_admin_besides(Session &session, Texts user_ids)
 {
-    Session session{fcinfo, Access::read};
+    const Texts admins = session.run(lock_proxy_admins).texts();
+    const auto goes = [&](Text admin) { return std::ranges::find(user_ids, admin) != user_ids.end(); };
+    if (std::ranges::any_of(admins, goes) && std::ranges::all_of(admins, goes))
+        refused("The last proxy_admin cannot be deleted or demoted");
+}
+
+} // namespace
+
+PG_ORG_WRITE(user_update)
+{
+    const Text user_id = required(session.next<Text>(), "user_id");
+    const auto user_email = session.next<Text>();
+    if (user_email)
+        identifier(user_email, "user_email");
+    const auto user_alias = session.next<Text>();
+    const auto user_role = session.next<Text>();
+    if (user_role)
+        checked_role(user_role);
+    const auto models = text_list(session.next<Texts>(), "models");
+    const auto max_budget = money(session.next<Number>(), "max_budget");
+    const auto model_max_budget = object(session.next<Json>(), "model_max_budget");
+    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    const auto budget_duration = session.next<Text>();
+    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const auto metadata = object(session.next<Json>(), "metadata");
+    static constexpr std::array<Text, 6> clearable{"user_email", "user_alias", "max_budget",
+                                                   "tpm_limit",  "rpm_limit",  "budget_duration"};
+    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
+
+    const Caller &caller = session.caller;
+    if (!caller.is_proxy_admin()) {
+        // A key that is confined to an organization is perhaps not in its user's own hands.
+        const bool own =
+            caller.user_id == user_id && !caller.organization_id && caller.role != Role::proxy_admin_viewer;
+        const bool clears_others = std::ranges::any_of(
+            clear, [](Text field) { return field != "user_email" && field != "user_alias"; });
+        if (!own || user_role || models || max_budget || model_max_budget || tpm_limit || rpm_limit ||
+            budget_duration || metadata || clears_others)
+            forbidden("Only proxy admins can change users, beyond one's own user_alias and user_email. Your role is = %s",
+                      role_name(caller.role));
+    }
+    if (user_role && *user_role != "proxy_admin")
+        require_proxy_admin_besides(session, {&user_id, 1});
+    if (session.run(lock_to_change, user_id).empty())
+        not_found("User not found for user_id=%.*s", SHOW(user_id));
+    session.run(update_user, user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,
+                tpm_limit, rpm_limit, budget_duration, budget_reset_at, metadata, clear, caller.user_id);
+    write_users(session, {&user_id, 1}, {});
+}
+
+PG_ORG_WRITE(user_delete)
+{
+    const Texts asked = required(text_list(session.next<Texts>(), "user_ids"), "user_ids");
+    if (!session.caller.is_proxy_admin())
+        forbidden("Only proxy admins can delete users. Your role is = %s", role_name(session.caller.role));
+
+    session.run(lock_organizations_of_users, asked);
+    require_proxy_admin_besides(session, asked);
+    const Texts locked = session.run(lock_to_delete, asked).texts();
+    // Only now nobody can make them a member, with a budget, any more.
+    const Texts budgets = lock_budgets(session, session.run(find_budgets_of_users, asked).texts());
+    for (const Text user_id : asked)
+        if (!std::ranges::binary_search(locked, user_id))
+            not_found("User not found for user_id=%.*s", SHOW(user_id));
+    session.reply.begin_array();
+    write_users(session, locked, {});
+    session.reply.end_array();
+    session.run(delete_users, locked);
+    delete_unowned_budgets(session, budgets);
+}
+
+PG_ORG_READ(user_list)
+{
+    const auto role = session.next<Text>();
+    if (role)
+        checked_role(role, "role");
+    const auto user_email = session.next<Text>();
+    const auto user_id = session.next<Text>();
+    const auto organization_id = session.next<Text>();
+    const auto team_id = session.next<Text>();
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+
+    const Caller &caller = session.caller;
+    const auto through = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
+    Maybe<Time> after_created;
+    if (after)
+        after_created = page_start(session.run(find_page_start, through, caller.user_id, *after), "user_id");
+    session.reply.begin_array();
+    for (const Row row : session.run(list_users, through, caller.user_id, role, user_email, user_id, organization_id,
+                                     team_id, after_created, after, limit, caller.organization_id))
+        session.reply.object(row);
+    session.reply.end_array();
+}
+
+PG_ORG_READ(user_info)
+{
     const auto asked = session.next<Text>();
     const Text user_id = required(asked ? asked : session.caller.user_id, "user_id");
     const auto organizations = seen_through(session, user_id);
@@ -148,5 +298,4 @@ PG_ORG_FUNCTION(user_info)
     reply.end_array().key("teams").begin_array();
     write_teams_of_user(session, user_id, organizations);
     reply.end_array().end_object();
-    return session.finish();
 }

@@ -121,6 +121,11 @@ UPDATE org."user" SET user_role = 'proxy_admin' WHERE user_id = 'bob';
 SELECT attempt($$org_new('x', 'by-bob', api_key => 'sk-bob')$$);
 UPDATE org."user" SET user_role = 'internal_user' WHERE user_id = 'bob';
 SELECT attempt($$org_new('x', 'by-bob-again', api_key => 'sk-bob')$$);
+-- A key limited to some models gives no others away.
+SELECT key_generate(user_id => 'default_user_id', models => '{m1,n/*}', key => 'sk-few'), key_generate(key => 'sk-target') \g /dev/null
+SELECT models, attempt(format('key_generate(models => %L, api_key => ''sk-few'')', models)) AS generate,
+       attempt(format('key_update(''sk-target'', models => %L, api_key => ''sk-few'')', models)) AS update
+  FROM unnest('{"{m1}","{n/x,n/*}","{m2}","{}"}'::text[]) AS models;
 -- A user's keys go with the user.
 DELETE FROM org."user" WHERE user_id = 'bob';
 SELECT * FROM use();

@@ -111,7 +111,6 @@ SELECT member, attempt(format('org_member_add(%L, %L)', 'acme', member)) FROM (V
     ('{"role": "org_admin", "user_email": {"a": 1}}'),
     ('{"role": "org_admin", "user_email": "twin@example.com"}'),
     ('{"role": "org_admin", "user_id": "ann", "user_email": "other@example.com"}'),
-    ('{"role": "org_admin", "user_id": "eve", "user_email": "ann@example.com"}'),
     ('{"role": "org_admin", "user_id": "eve", "user_email": "twin@example.com"}'),
     ('[{"role": "org_admin", "user_id": "eve"}, {"role": "org_admin", "user_email": "twin@example.com"}]'),
     ('[{"role": "org_admin", "user_email": "eve@example.com"}, {"role": "boss", "user_id": "ann"}]'),
@@ -224,6 +223,9 @@ SELECT org_member_delete('beta', user_email => 'TWIN@example.com') -> 'user_id' 
 SELECT user_added('acme', '{"role": "internal_user", "user_id": "ann"}');
 SELECT * FROM members('acme');
 SELECT user_info('ann') -> 'user_info' -> 'teams' AS teams;
+
+-- By user_id; where there is no such user, by the e-mail address.
+SELECT user_added('acme', '{"role": "internal_user", "user_id": "nobody-yet", "user_email": "ANN@example.com"}');
 
 DROP FUNCTION test.members, test.user_added;
 CALL clear();

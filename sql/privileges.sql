@@ -73,7 +73,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_patch('privileges', '{"metadata": {"a": {"b": 1}}}', api_key => 'sk-admin')$$),
     ($$user_new('privileges-other', 'other@example.com', api_key => 'sk-admin')$$),
     ($$org_member_add('privileges', '[{"role": "org_admin", "user_id": "privileges-user"},
-                                      {"role": "internal_user", "user_email": "new@example.com"}]', 5, 'sk-admin')$$),
+                                      {"role": "internal_user", "user_email": "new@example.com"}]', 5, api_key => 'sk-admin')$$),
     ($$org_member_update('privileges', 'privileges-user', max_budget_in_organization => 6, api_key => 'sk-admin')$$),
     ($$team_new('privileges', team_id => 'team', budget_duration => '1d', api_key => 'sk-admin',
                 members_with_roles => '[{"role": "admin", "user_id": "privileges-user"}]')$$),
@@ -126,7 +126,7 @@ END $$;
 CREATE TRIGGER tell_role BEFORE DELETE ON org.organization EXECUTE FUNCTION test.tell_role();
 SELECT attempt($$org_delete('{privileges-owner}')$$);
 SET ROLE regress_pg_org_gateway;
-SELECT attempt($$org_delete('{privileges-owner}', 'sk-admin')$$);
+SELECT attempt($$org_delete('{privileges-owner}', api_key => 'sk-admin')$$);
 RESET ROLE;
 DROP TRIGGER tell_role ON org.organization;
 DROP FUNCTION test.tell_role;
@@ -161,11 +161,11 @@ SELECT now();
 -- The rules don't fall into it.
 SELECT org_new('Trap', 'privileges-trap', budget_duration => '1d', api_key => 'sk-admin') ->> 'organization_id' AS made;
 SELECT json_array_length(org_list(org_alias => 'TRAP', api_key => 'sk-admin')) AS listed;
-SELECT org_member_add('privileges-trap', '{"role": "org_admin", "user_email": "trap@example.com"}', 1, 'sk-admin')
+SELECT org_member_add('privileges-trap', '{"role": "org_admin", "user_email": "trap@example.com"}', 1, api_key => 'sk-admin')
        ->> 'organization_id' AS added_to;
 SELECT org_member_update('privileges-trap', user_email => 'TRAP@example.com', role => 'internal_user',
                          api_key => 'sk-admin') ->> 'user_role' AS user_role;
-SELECT json_array_length(org_delete('{privileges-trap}', 'sk-admin')) AS deleted;
+SELECT json_array_length(org_delete('{privileges-trap}', api_key => 'sk-admin')) AS deleted;
 RESET ROLE;
 SELECT org_setup();
 SELECT org_grant_access('regress_pg_org_gateway');

@@ -29,6 +29,7 @@ CREATE TABLE org.budget (
     updated_at             timestamptz NOT NULL DEFAULT now(),
     updated_by             text
 );
+CREATE INDEX budget_created_at_idx ON org.budget (created_at, budget_id);
 COMMENT ON TABLE org.budget IS 'What its owners (organizations, memberships, team members) may spend and how fast. May be shared.';
 COMMENT ON COLUMN org.budget.budget_id IS 'Identifier of the budget.';
 COMMENT ON COLUMN org.budget.max_budget IS 'Hard limit of spend in a period, in US dollars; null means no limit, 0 nothing.';
@@ -101,6 +102,8 @@ CREATE TABLE org."user" (
     updated_at        timestamptz NOT NULL DEFAULT now(),
     updated_by        text
 );
+CREATE INDEX user_created_at_idx ON org."user" (created_at, user_id);
+CREATE INDEX user_role_idx ON org."user" (user_role) WHERE user_role LIKE 'proxy%';
 CREATE INDEX user_email_idx ON org."user" (lower(user_email));
 COMMENT ON TABLE org."user" IS 'A person or service, known to the whole platform.';
 COMMENT ON COLUMN org."user".user_id IS 'Identifier of the user.';
@@ -169,6 +172,7 @@ CREATE TABLE org.team (
     PRIMARY KEY (organization_id, team_id)
 );
 CREATE INDEX team_team_id_idx ON org.team (team_id);
+CREATE INDEX team_created_at_idx ON org.team (created_at, organization_id, team_id);
 COMMENT ON TABLE org.team IS 'A group of an organization''s members that shares keys and limits.';
 COMMENT ON COLUMN org.team.organization_id IS 'The organization that owns the team.';
 COMMENT ON COLUMN org.team.team_id IS 'Identifier of the team inside its organization.';
@@ -228,6 +232,13 @@ CREATE TABLE org.api_key (
     team_id          text COLLATE "C",
     models           text[] NOT NULL DEFAULT '{}',
     spend            numeric NOT NULL DEFAULT 0 CHECK (spend >= 0 AND spend < 'Infinity'),
+    max_budget       numeric CHECK (max_budget >= 0 AND max_budget < 'Infinity'),
+    model_max_budget jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(model_max_budget) = 'object'),
+    tpm_limit        bigint CHECK (tpm_limit >= 0),
+    rpm_limit        bigint CHECK (rpm_limit >= 0),
+    max_parallel_requests bigint CHECK (max_parallel_requests >= 0),
+    budget_duration  text,
+    budget_reset_at  timestamptz,
     expires          timestamptz,
     blocked          boolean NOT NULL DEFAULT false,
     delegated        boolean NOT NULL DEFAULT false,
@@ -236,10 +247,14 @@ CREATE TABLE org.api_key (
     created_by       text,
     updated_at       timestamptz NOT NULL DEFAULT now(),
     updated_by       text,
+    previous_key_hash     text COLLATE "C" UNIQUE CHECK (previous_key_hash ~ '^[0-9a-f]{64}$'),
+    previous_expires      timestamptz,
     CHECK (team_id IS NULL OR organization_id IS NOT NULL),
     FOREIGN KEY (organization_id, team_id) REFERENCES org.team ON DELETE CASCADE
 );
 CREATE INDEX api_key_user_id_idx ON org.api_key (user_id);
+CREATE INDEX api_key_created_at_idx ON org.api_key (created_at, key_id);
+CREATE INDEX api_key_key_alias_idx ON org.api_key (key_alias);
 CREATE INDEX api_key_owner_idx ON org.api_key (organization_id, team_id);
 COMMENT ON TABLE org.api_key IS 'Keys, by the digest of their secret: the secret itself is nowhere.';
 COMMENT ON COLUMN org.api_key.key_hash IS 'sha256 of the key in lower-case hexadecimal.';
@@ -251,6 +266,13 @@ COMMENT ON COLUMN org.api_key.organization_id IS 'Organization it belongs to and
 COMMENT ON COLUMN org.api_key.team_id IS 'Team of that organization it belongs to; null means none.';
 COMMENT ON COLUMN org.api_key.models IS 'Models it may use; empty means those of its team, organization or user.';
 COMMENT ON COLUMN org.api_key.spend IS 'Spent with it so far, in US dollars.';
+COMMENT ON COLUMN org.api_key.max_budget IS 'Hard limit of spend in a period, in US dollars; null means no limit of its own.';
+COMMENT ON COLUMN org.api_key.model_max_budget IS 'Limits of spend by model: an object with the model''s name as key.';
+COMMENT ON COLUMN org.api_key.tpm_limit IS 'Most tokens a minute; null means no limit of its own.';
+COMMENT ON COLUMN org.api_key.rpm_limit IS 'Most requests a minute; null means no limit of its own.';
+COMMENT ON COLUMN org.api_key.max_parallel_requests IS 'Most requests under way at once; null means no limit of its own.';
+COMMENT ON COLUMN org.api_key.budget_duration IS 'Length of a budget period: a whole number and s, m, h, d, w or mo.';
+COMMENT ON COLUMN org.api_key.budget_reset_at IS 'When the first budget period ends.';
 COMMENT ON COLUMN org.api_key.expires IS 'From when on it is refused; null means never.';
 COMMENT ON COLUMN org.api_key.blocked IS 'Whether it is refused.';
 COMMENT ON COLUMN org.api_key.delegated IS 'Whether an organization''s admin made it for somebody else: then it never acts with that user''s role on the whole platform.';
@@ -259,6 +281,8 @@ COMMENT ON COLUMN org.api_key.created_at IS 'When it was made.';
 COMMENT ON COLUMN org.api_key.created_by IS 'Who made it: a user_id.';
 COMMENT ON COLUMN org.api_key.updated_at IS 'When it was last changed.';
 COMMENT ON COLUMN org.api_key.updated_by IS 'Who last changed it: a user_id.';
+COMMENT ON COLUMN org.api_key.previous_key_hash IS 'Digest of the secret that the last regeneration replaced, while it still works.';
+COMMENT ON COLUMN org.api_key.previous_expires IS 'Until when the replaced secret works.';
 
 INSERT INTO org."user" (user_id, user_role, created_by, updated_by)
 VALUES ('default_user_id', 'proxy_admin', 'default_user_id', 'default_user_id');

@@ -1,0 +1,25 @@
+// Lists in pages: how many, and after which element.
+#pragma once
+
+#include "fail.hpp"
+#include "session.hpp"
+
+namespace pg_org {
+
+// The size of a page, from 1 to 1000; none is all.
+inline Maybe<int64> page_limit(Maybe<int64> limit)
+{
+    if (limit && (*limit < 1 || *limit > 1000))
+        invalid("limit", "must be from 1 to 1000");
+    return limit;
+}
+
+// The time by which the element that the page before ended with is sorted: the first column of the one row.
+inline Maybe<Time> page_start(const Rows &rows, const char *id)
+{
+    if (rows.empty())
+        invalid("after", "must be the %s that the page before ended with", id);
+    return rows[0].get<Time>(0);
+}
+
+} // namespace pg_org

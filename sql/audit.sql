@@ -1,0 +1,91 @@
+-- The audit log: every change, by whom, in the same transaction, and nobody rewrites it.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+\set ECHO none
+SELECT org_new('A', 'A', max_budget => 5, request_id => 'req-1') \g /dev/null
+SELECT user_new('ada', 'ada@example.com', auto_create_key => false) \g /dev/null
+SELECT org_member_add('A', '{"role":"org_admin","user_id":"ada"}') \g /dev/null
+SELECT key_generate(user_id => 'ada', key_alias => 'ada''s', key => 'sk-ada') ->> 'token_id' AS ada_key \gset
+-- What the log has of an organization, oldest first.
+CREATE FUNCTION test.log(organization_id text, api_key text DEFAULT NULL)
+RETURNS TABLE (actor text, key boolean, action text, kind text, id text, request_id text, before text, after text)
+LANGUAGE sql AS $$
+    SELECT entry ->> 'actor', entry ->> 'key_id' IS NOT NULL, entry ->> 'action', entry ->> 'kind',
+           test.masked(entry ->> 'id'), entry ->> 'request_id',
+           coalesce(entry -> 'before' ->> 'organization_alias', entry -> 'before' ->> 'team_alias'),
+           coalesce(entry -> 'after' ->> 'organization_alias', entry -> 'after' ->> 'team_alias')
+      FROM json_array_elements(org_audit(organization_id, api_key => api_key)) WITH ORDINALITY AS e (entry, place)
+     ORDER BY place DESC
+$$;
+\set ECHO all
+
+-- Each function, by the user of the key or as the tables' owner.
+SELECT team_new('A', 'Red', 'red', request_id => 'req-2', api_key => 'sk-ada') \g /dev/null
+SELECT team_update('red', team_alias => 'Rot', api_key => 'sk-ada') \g /dev/null
+SELECT key_generate(team_id => 'red', api_key => 'sk-ada') ->> 'key' AS red_key \gset
+SELECT key_regenerate(:'red_key', api_key => 'sk-ada') ->> 'key' AS red_key \gset
+SELECT org_update('A', organization_alias => 'B') \g /dev/null
+SELECT * FROM test.log('A', 'sk-ada');
+
+-- The whole entry once, and no secret in any of them.
+SELECT test.reply(json_array_elements(org_audit('A', "limit" => 1)));
+SELECT count(*) FROM org.audit_log WHERE before::text || after::text ~ '[0-9a-f]{64}';
+
+-- Saving the same again and spending are no changes; what was refused or rolled back leaves nothing.
+SELECT count(*) AS entries FROM org.audit_log \gset
+SELECT org_update('A', organization_alias => 'B') \g /dev/null
+UPDATE org.organization SET spend = spend + 1, model_spend = '{"m": 1}';
+SELECT test.attempt('org_update(''A'', max_budget => -1)');
+BEGIN;
+SELECT org_block('A') \g /dev/null
+ROLLBACK;
+SELECT count(*) - :entries AS more FROM org.audit_log;
+
+-- Plain SQL is audited as well, as the database role; so is what a cascade takes along.
+CREATE ROLE biller;
+GRANT USAGE ON SCHEMA org TO biller;
+GRANT SELECT, UPDATE ON org.organization TO biller;
+SET ROLE biller;
+UPDATE org.organization SET organization_alias = 'billed' WHERE organization_id = 'A';
+RESET ROLE;
+SELECT org_delete('{A}') \g /dev/null
+SELECT * FROM test.log('A') OFFSET 9;
+TRUNCATE org.team_member;
+SELECT action, kind, organization_id FROM org.audit_log ORDER BY occurred_at DESC LIMIT 1;
+
+-- Who reads it: the organization's admins, proxy admins and viewers; for what belongs to none only the latter.
+SELECT org_new('C', 'C'), org_member_add('C', '{"role":"internal_user","user_id":"ada"}') \g /dev/null
+SELECT test.attempt('org_audit(''C'', api_key => ''sk-ada'')');
+SELECT test.attempt('org_audit(''A'', api_key => ''sk-ada'')');
+SELECT test.attempt('org_audit('''', api_key => ''sk-ada'')');
+SELECT test.attempt('org_audit(NULL)');
+SELECT DISTINCT entry ->> 'kind' AS of_no_organization FROM json_array_elements(org_audit('')) AS entry ORDER BY 1;
+
+-- Pages, newest first.
+SELECT json_array_length(org_audit('A')) AS entries \gset
+SELECT org_audit('A', "limit" => 4) -> 3 ->> 'audit_id' AS last \gset
+SELECT json_array_length(org_audit('A', "limit" => 4)) AS page, json_array_length(org_audit('A', after => :'last')) = :entries - 4 AS rest;
+SELECT bool_and(newer >= older) AS newest_first
+  FROM (SELECT entry ->> 'occurred_at' AS older, lag(entry ->> 'occurred_at') OVER (ORDER BY place) AS newer
+          FROM json_array_elements(org_audit('A')) WITH ORDINALITY AS e (entry, place)) AS pairs;
+SELECT test.attempt('org_audit(''A'', "limit" => 0)');
+SELECT test.attempt('org_audit(''A'', after => ''nothing'')');
+
+-- It only grows; the owner alone takes old entries away.
+SELECT test.attempt('UPDATE org.audit_log SET actor = NULL');
+SELECT test.attempt('DELETE FROM org.audit_log');
+SELECT test.attempt('TRUNCATE org.audit_log');
+SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin') \g /dev/null
+SELECT test.attempt('org_audit_purge(now(), api_key => ''sk-admin'')');
+SELECT test.attempt('org_audit_purge(NULL)');
+SELECT org_audit_purge(now() - interval '1 hour');
+SELECT (org_audit_purge(clock_timestamp()) ->> 'deleted')::bigint > 0 AS purged;
+SELECT count(*) FROM org.audit_log;
+
+\set ECHO none
+REVOKE ALL ON org.organization FROM biller;
+REVOKE ALL ON SCHEMA org FROM biller;
+DROP ROLE biller;
+DROP FUNCTION test.log;
+CALL test.clear();

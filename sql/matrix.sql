@@ -1,0 +1,95 @@
+-- Who may call what: every function, called by every kind of caller about an
+-- organization of their own (A) and one of somebody else's (for bea, and for
+-- all of B's, A is foreign).  What was allowed is undone at once.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+\set ECHO none
+SET client_min_messages = warning;
+
+SELECT org_new('A', 'A', models => '{m1}'), org_new('B', 'B') \g /dev/null
+SELECT user_new(id, auto_create_key => false)
+  FROM unnest('{vera,ada,ann,vic,bea,ben,sam}'::text[]) AS id \g /dev/null
+SELECT user_update('vera', user_role => 'proxy_admin_viewer') \g /dev/null
+SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"},{"role":"internal_user_viewer","user_id":"vic"}]') \g /dev/null
+SELECT org_member_add('B', '[{"role":"org_admin","user_id":"bea"},{"role":"internal_user","user_id":"ben"}]') \g /dev/null
+SELECT team_new('A', team_id => 'red', members_with_roles => '[{"role":"admin","user_id":"ann"}]') \g /dev/null
+SELECT budget_new('free') \g /dev/null
+SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_generate(user_id => 'vera', key => 'sk-viewer'),
+       key_generate(user_id => 'ada', key => 'sk-orgadmin'), key_generate(user_id => 'ann', key => 'sk-member'),
+       key_generate(user_id => 'vic', key => 'sk-memberviewer'),
+       key_generate(user_id => 'bea', key => 'sk-foreignadmin'), key_generate(user_id => 'ben', key => 'sk-foreign'),
+       key_generate(user_id => 'sam', key => 'sk-stranger'), key_generate(key => 'sk-nobody'),
+       key_generate(organization_id => 'A', key => 'sk-ofa'), key_generate(organization_id => 'B', key => 'sk-ofb'),
+       key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred') \g /dev/null
+
+CREATE TABLE test.caller (place serial, caller text, key text);
+INSERT INTO test.caller (caller, key) VALUES
+    ('admin', 'sk-admin'), ('viewer', 'sk-viewer'), ('orgadmin', 'sk-orgadmin'), ('member', 'sk-member'),
+    ('m.viewer', 'sk-memberviewer'), ('key of A', 'sk-ofa'), ('foreign admin', 'sk-foreignadmin'),
+    ('foreign', 'sk-foreign'), ('key of B', 'sk-ofb'), ('stranger', 'sk-stranger'), ('no user', 'sk-nobody');
+
+CREATE TABLE test.call (place serial, call text);
+INSERT INTO test.call (call) VALUES
+    ('org_new(''C''{})'), ('org_update(''A'', organization_alias => ''a''{})'), ('org_update(''A'', max_budget => 1{})'),
+    ('org_patch(''A'', ''{"blocked":true}''{})'), ('org_delete(''{A}''{})'), ('org_info(''A''{})'),
+    ('org_info_many(''{A}''{})'), ('org_block(''A''{})'), ('org_unblock(''A''{})'), ('org_audit(''A''{})'),
+    ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
+    ('org_member_add(''A'', ''{"role":"internal_user","user_id":"new"}''{})'),
+    ('org_member_update(''A'', ''ann'', role => ''org_admin''{})'), ('org_member_delete(''A'', ''ann''{})'),
+    ('user_new(''new''{})'), ('user_update(''ann'', user_alias => ''Ann''{})'),
+    ('user_update(''ann'', user_role => ''proxy_admin''{})'), ('user_update(''ann'', max_budget => 1{})'),
+    ('user_update(''ann'', clear => ''{max_budget}''{})'),
+    ('user_info(''ann''{})'), ('user_delete(''{ann}''{})'),
+    ('team_new(''A''{})'), ('team_update(''red'', team_alias => ''Red''{})'), ('team_info(''red''{})'),
+    ('team_delete(''{red}''{})'), ('team_block(''red''{})'), ('team_unblock(''red''{})'),
+    ('team_member_add(''red'', ''{"role":"user","user_id":"ada"}''{})'),
+    ('team_member_update(''red'', ''ann'', role => ''user''{})'), ('team_member_delete(''red'', ''ann''{})'),
+    ('key_generate(organization_id => ''A''{})'), ('key_generate(team_id => ''red''{})'),
+    ('key_generate(team_id => ''red'', organization_id => ''A'', user_id => ''ann''{})'),
+    ('key_generate(user_id => ''ann''{})'), ('key_generate(user_id => ''default_user_id''{})'), ('key_generate(key => ''sk-chosen''{})'),
+    ('key_update(''sk-annred'', key_alias => ''mine''{})'), ('key_update(''sk-annred'', max_budget => 1{})'),
+    ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_regenerate(''sk-annred''{})'),
+    ('key_block(''sk-annred''{})'), ('key_unblock(''sk-annred''{})'),
+    ('budget_new(''new''{})'), ('budget_update(''free'', max_budget => 1{})'), ('budget_info(''{free}''{})'),
+    ('budget_list(NULL{})'), ('budget_delete(''free''{})');
+
+-- yes, or the SQLSTATE of the refusal; nothing stays of either.
+CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'SELECT ' || replace(call, '{}', format(', api_key => %L', key));
+    RAISE SQLSTATE 'YESOK';
+EXCEPTION
+    WHEN SQLSTATE 'YESOK' THEN RETURN 'yes';
+    WHEN OTHERS THEN RETURN sqlstate;
+END $$;
+
+CREATE TABLE test.before AS SELECT test.fingerprint();
+\set ECHO queries
+
+-- A refusal is 42501; what is not found (P0002) is not even admitted to exist.
+SELECT replace(call, '{}', '') AS call, test.outcome(call, caller.key) AS outcome, caller.caller, caller.place AS column
+  FROM test.call, test.caller ORDER BY call.place, caller.place
+\crosstabview call caller outcome column
+
+-- Lists show what is one's own.
+SELECT caller,
+       json_array_length(org_list(api_key => key)) AS organizations, json_array_length(team_list(api_key => key)) AS teams,
+       json_array_length(user_list(api_key => key)) AS users, json_array_length(key_list(api_key => key)) AS keys
+  FROM test.caller ORDER BY place;
+
+-- Nothing of it stays.
+SELECT test.fingerprint() = fingerprint AS unchanged FROM test.before;
+
+-- No function is left out.
+SELECT p.proname
+  FROM pg_extension e
+  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.classid = 'pg_proc'::regclass
+  JOIN pg_proc p ON p.oid = d.objid
+ WHERE e.extname = 'pg_org' AND NOT EXISTS (SELECT FROM test.call WHERE call LIKE p.proname || '(%')
+ ORDER BY p.proname;
+
+\set ECHO none
+DROP TABLE test.call, test.caller, test.before;
+DROP FUNCTION test.outcome;
+CALL test.clear();
