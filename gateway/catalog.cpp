@@ -33,8 +33,8 @@ const Statement signatures{R"(
      ORDER BY p.proname, a.position)",
                            {}};
 
-bool is_routed(std::string_view function) {
-    return std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
+bool is_called(std::string_view function) {
+    return function == tag_function || std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ Functions read_functions(const std::vector<Row>& rows) {
     Functions functions;
     for (const Row& row : rows) {
         const auto& name = row[0];
-        if (!is_routed(name))
+        if (!is_called(name))
             continue;
         if (row[2] != "t")
             throw std::runtime_error{"this role may not execute " + name + "; org_grant_access() would let it"};

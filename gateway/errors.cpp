@@ -38,6 +38,7 @@ constexpr std::array translations{
     Translation{"42501", 401, {}},
     Translation{"53300", 503, "Too busy, try again"},
     Translation{"53400", 429, {}},
+    Translation{"55ETG", 412, {}},
     Translation{"55P03", 503, "Too busy, try again"},
     Translation{"55", 400, {}},
     Translation{"57014", 504, "The database took too long"},

@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <array>
+
 namespace pg_org {
 namespace {
 
@@ -25,9 +27,10 @@ Reply about() {
     return {200, body.dump()};
 }
 
+constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
+
 // What is wrong with what was sent, whatever function it is for.
 std::vector<FieldError> check_sent(const Match& match, const Body& body, const Fields& fields, const Request& request) {
-    constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
     const bool in_query = match.route->input == Input::query;
     std::vector<FieldError> errors;
     if (!in_query && request.body.empty())
@@ -40,6 +43,31 @@ std::vector<FieldError> check_sent(const Match& match, const Body& body, const F
         if (!value.storable)
             errors.push_back({"value_error", {in_query ? "query" : "body", name}, unstorable});
     return errors;
+}
+
+// What headers say goes to arguments as well.
+struct HeaderField {
+    const char* header;
+    const char* argument;
+};
+constexpr std::array header_fields{HeaderField{"idempotency-key", "idempotency_key"},
+                                   HeaderField{"if-match", "if_match"}};
+
+void add_headers(Fields& fields, const Request& request, std::vector<FieldError>& errors) {
+    for (const auto& [header, argument] : header_fields)
+        if (auto value = request.header(header); is_storable(value)) {
+            if (!value.empty())
+                fields[argument] = Value{Value::Kind::string, std::move(value), {}};
+        } else {
+            errors.push_back({"value_error", {"header", header}, unstorable});
+        }
+    fields.try_emplace("request_id", Value{Value::Kind::string, std::string{request.id}, {}});
+}
+
+// The reply and its entity tag, from one call.
+Statement with_tag(const Statement& call, const Function& tag) {
+    return {"SELECT reply, " + tag.identifier + "(reply) FROM (" + call.sql + " AS reply OFFSET 0) AS called",
+            call.values};
 }
 
 }  // namespace
@@ -95,9 +123,13 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
 
     Fields fields = in_query ? read_query(query) : body.fields;
     auto errors = check_sent(match, body, fields, request);
-    if (route.input == Input::merge_patch)
-        fields = {{match.parameter, Value{Value::Kind::string, match.parameter_value, {}}},
-                  {"patch", Value{Value::Kind::object, json_text(fields), {}}}};
+    if (route.input == Input::merge_patch) {
+        Value patch{Value::Kind::object, json_text(fields), {}};
+        fields = read_query(query);
+        fields[match.parameter] = Value{Value::Kind::string, match.parameter_value, {}};
+        fields["patch"] = std::move(patch);
+    }
+    add_headers(fields, request, errors);
     const Statement statement = bind_arguments(functions->find(route.function)->second, fields, credentials.api_key,
                                      in_query ? "query" : "body", errors);
     if (!errors.empty()) {
@@ -105,7 +137,11 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
         return refuse_fields(errors, request);
     }
 
-    Reply reply{200, std::move(database_.run(statement).at(0).at(0))};
+    auto row = std::move(
+        database_.run(route.tagged ? with_tag(statement, functions->at(std::string{tag_function})) : statement).at(0));
+    Reply reply{200, std::move(row.at(0))};
+    if (route.tagged && !row.at(1).empty())
+        reply.headers.emplace_back("ETag", row.at(1));
     if (const auto link = next_page(route, fields, reply.body); !link.empty())
         reply.headers.emplace_back("Link", link);
     return reply;

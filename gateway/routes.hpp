@@ -23,7 +23,20 @@ struct Route {
     Input input = Input::none;
     Envelope envelope = Envelope::detail;
     std::string_view page_key = {};  // of a list in pages: the field of its elements that `after` takes
+    bool tagged = false;             // the reply is one thing that has an entity tag
 };
+
+constexpr Route list(std::string_view path, std::string_view function, std::string_view page_key) {
+    return {"GET", path, function, Input::query, Envelope::detail, page_key};
+}
+
+constexpr Route tagged(Route route) {
+    route.tagged = true;
+    return route;
+}
+
+// Tells the entity tag of a tagged route's reply.
+inline constexpr std::string_view tag_function = "org_etag";
 
 inline constexpr Route root{"GET", "/", {}};
 inline constexpr Route liveness{"GET", "/health/liveliness", {}};
@@ -34,24 +47,48 @@ inline constexpr std::array routes{
     liveness,
     Route{"GET", "/health/liveness", {}},
     readiness,
-    Route{"POST", "/organization/new", "org_new", Input::body},
-    Route{"PATCH", "/organization/update", "org_update", Input::body},
-    Route{"PATCH", "/v2/organization/{organization_id}", "org_patch", Input::merge_patch},
+    tagged({"POST", "/organization/new", "org_new", Input::body}),
+    tagged({"PATCH", "/organization/update", "org_update", Input::body}),
+    tagged({"POST", "/organization/update", "org_update", Input::body}),  // as LiteLLM's Terraform provider sends it
+    tagged({"PATCH", "/v2/organization/{organization_id}", "org_patch", Input::merge_patch}),
     Route{"DELETE", "/organization/delete", "org_delete", Input::body},
-    Route{"GET", "/organization/list", "org_list", Input::query, Envelope::detail, "organization_id"},
-    Route{"GET", "/organization/info", "org_info", Input::query},
+    list("/organization/list", "org_list", "organization_id"),
+    tagged({"GET", "/organization/info", "org_info", Input::query}),
     Route{"POST", "/organization/info", "org_info_many", Input::body},
+    Route{"POST", "/organization/block", "org_block", Input::body},
+    Route{"POST", "/organization/unblock", "org_unblock", Input::body},
+    list("/organization/audit", "org_audit", "audit_id"),
     Route{"POST", "/organization/member_add", "org_member_add", Input::body, Envelope::error},
     Route{"PATCH", "/organization/member_update", "org_member_update", Input::body},
     Route{"DELETE", "/organization/member_delete", "org_member_delete", Input::body},
     Route{"POST", "/user/new", "user_new", Input::body},
+    Route{"POST", "/user/update", "user_update", Input::body},
     Route{"GET", "/user/info", "user_info", Input::query},
+    list("/user/list", "user_list", "user_id"),
+    Route{"POST", "/user/delete", "user_delete", Input::body},
+    tagged({"POST", "/team/new", "team_new", Input::body}),
+    tagged({"POST", "/team/update", "team_update", Input::body}),
+    tagged({"GET", "/team/info", "team_info", Input::query}),
+    list("/team/list", "team_list", "team_id"),
+    Route{"POST", "/team/delete", "team_delete", Input::body},
+    Route{"POST", "/team/block", "team_block", Input::body},
+    Route{"POST", "/team/unblock", "team_unblock", Input::body},
+    Route{"POST", "/team/member_add", "team_member_add", Input::body},
+    Route{"POST", "/team/member_update", "team_member_update", Input::body},
+    Route{"POST", "/team/member_delete", "team_member_delete", Input::body},
     Route{"POST", "/key/generate", "key_generate", Input::body},
+    Route{"POST", "/key/update", "key_update", Input::body},
+    Route{"GET", "/key/info", "key_info", Input::query},
+    list("/key/list", "key_list", "token_id"),
+    Route{"POST", "/key/delete", "key_delete", Input::body},
+    Route{"POST", "/key/regenerate", "key_regenerate", Input::body},
     Route{"POST", "/key/block", "key_block", Input::body},
     Route{"POST", "/key/unblock", "key_unblock", Input::body},
-    Route{"POST", "/team/new", "team_new", Input::body},
-    Route{"GET", "/team/info", "team_info", Input::query},
-    Route{"POST", "/budget/info", "budget_info", Input::body},
+    tagged({"POST", "/budget/new", "budget_new", Input::body}),
+    tagged({"POST", "/budget/update", "budget_update", Input::body}),
+    tagged({"POST", "/budget/info", "budget_info", Input::body}),
+    list("/budget/list", "budget_list", "budget_id"),
+    Route{"POST", "/budget/delete", "budget_delete", Input::body},
 };
 
 struct Match {

@@ -1,0 +1,103 @@
+// The lists besides /organization/list: pages, filters, and who sees what.
+
+#include "matchers.hpp"
+
+namespace pg_org::test {
+namespace {
+
+// Where a reply's Link leads, as a route; empty if there is none.
+std::string next(const Reply& reply) {
+    const std::string link = reply.header("Link");
+    return link.empty() ? "" : "GET " + link.substr(1, link.find('>') - 1);
+}
+
+std::vector<Json> walk(std::string route, const std::string& field) {
+    std::vector<Json> seen;
+    for (int pages = 0; !route.empty() && pages < 1000; ++pages) {
+        const Reply page = call(route);
+        EXPECT_EQ(page.status, 200) << page.text;
+        for (const Json& id : values_of(page.body, field)) seen.push_back(id);
+        route = next(page);
+    }
+    return seen;
+}
+
+TEST(Lists, GiveAllInPagesInTheSameOrder) {
+    const std::string id = organization();
+    for (int i = 0; i < 5; ++i) {
+        team(id);
+        join(id, person().id);
+        key_for({{"organization_id", id}});
+        ask("POST /budget/new", Json::object());
+    }
+    const std::vector<std::pair<std::string, std::string>> lists{{"/team/list?organization_id=" + id, "team_id"},
+                                                                 {"/user/list?organization_id=" + id, "user_id"},
+                                                                 {"/key/list?organization_id=" + id, "token_id"},
+                                                                 {"/budget/list?", "budget_id"},
+                                                                 {"/organization/audit?organization_id=" + id,
+                                                                  "audit_id"}};
+    for (const auto& [path, field] : lists) {
+        SCOPED_TRACE(path);
+        const std::vector<Json> all = values_of(ask("GET " + path), field);
+        EXPECT_GE(all.size(), 5u);
+        EXPECT_EQ(walk("GET " + path + "&limit=2", field), all);
+        EXPECT_EQ(call("GET " + path).header("Link"), "") << "all at once has no next page";
+        EXPECT_EQ(call("GET " + path + "&limit=0").status, 422);
+        EXPECT_EQ(call("GET " + path + "&limit=1001").status, 422);
+        EXPECT_EQ(call("GET " + path + "&limit=x").status, 422);
+        EXPECT_THAT(call("GET " + path + "&after=nothing"), e3({"query", "after"}, "value_error"));
+    }
+}
+
+TEST(Lists, Filter) {
+    const std::string id = organization(), team_id = team(id, {{"team_alias", "Deep Blue"}});
+    const std::string user_id = fresh("user"), email = fresh("Ann") + "@example.com", alias = fresh("alias");
+    ask("POST /user/new", {{"user_id", user_id}, {"user_email", email}, {"auto_create_key", false}});
+    join(id, user_id);
+    ask("POST /team/member_add", {{"team_id", team_id}, {"member", {{"role", "user"}, {"user_id", user_id}}}});
+    key_for({{"team_id", team_id}, {"user_id", user_id}, {"key_alias", alias}});
+    const auto listed = [](const std::string& path, const std::string& field) {
+        return values_of(ask("GET " + path), field);
+    };
+    const std::vector<Json> user{user_id}, one_team{team_id}, none;
+
+    EXPECT_EQ(listed("/user/list?user_email=" + encoded(email.substr(2, 8)), "user_id"), user);
+    EXPECT_EQ(listed("/user/list?user_id=" + user_id, "user_id"), user);
+    EXPECT_EQ(listed("/user/list?organization_id=" + id, "user_id"), user);
+    EXPECT_EQ(listed("/user/list?team_id=" + team_id, "user_id"), user);
+    EXPECT_EQ(listed("/user/list?role=proxy_admin&user_id=" + user_id, "user_id"), none);
+    EXPECT_THAT(call("GET /user/list?role=king"), e3({"query", "role"}, "value_error"));
+    EXPECT_EQ(listed("/team/list?user_id=" + user_id, "team_id"), one_team);
+    EXPECT_EQ(listed("/team/list?organization_id=" + id, "team_id"), one_team);
+    EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=deep", "team_id"), one_team);
+    EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=red", "team_id"), none);
+    for (const std::string& filter : {"user_id=" + user_id, "team_id=" + team_id, "organization_id=" + id,
+                                      "key_alias=" + alias})
+        EXPECT_EQ(listed("/key/list?" + filter, "key_alias"), std::vector<Json>{alias}) << filter;
+}
+
+TEST(Lists, ShowEverybodyWhatIsTheirs) {
+    const std::string id = organization();
+    const Person admin = person(), member = person(), stranger = person();
+    join(id, admin.id, "org_admin");
+    join(id, member.id);
+    const std::string team_id = team(id, {{"members_with_roles", {{{"user_id", member.id}, {"role", "user"}}}}});
+    team(id);
+    key_for({{"organization_id", id}});
+    const auto count = [](const std::string& path, const std::string& key) {
+        return ask("GET " + path, nullptr, key).size();
+    };
+    EXPECT_EQ(count("/user/list", admin.key), 2u);
+    EXPECT_EQ(count("/user/list", member.key), 1u);
+    EXPECT_EQ(count("/user/list", stranger.key), 1u);
+    EXPECT_EQ(count("/team/list", admin.key), 2u);
+    EXPECT_EQ(count("/team/list", member.key), 1u);
+    EXPECT_EQ(count("/team/list", stranger.key), 0u);
+    EXPECT_EQ(count("/key/list", admin.key), 2u) << "the organization's, and their own";
+    EXPECT_EQ(count("/key/list", member.key), 1u);
+    EXPECT_EQ(call("GET /budget/list", nullptr, admin.key).status, 401);
+    EXPECT_EQ(count("/user/list?organization_id=" + id, stranger.key), 0u) << "a filter opens nothing";
+}
+
+}  // namespace
+}  // namespace pg_org::test
