@@ -16,7 +16,8 @@ constinit Statement list_entries{
     "       request_id"
     "  FROM org.audit_log"
     " WHERE organization_id = $1 AND ($2 IS NULL OR (occurred_at, audit_id) < ($2, $3))"
-    " ORDER BY occurred_at DESC, audit_id DESC LIMIT $4"};
+    " ORDER BY occurred_at DESC, audit_id DESC LIMIT $4",
+    Planned::each_time};
 
 constinit Statement purge{"DELETE FROM org.audit_log WHERE occurred_at < $1"};
 

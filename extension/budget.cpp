@@ -58,7 +58,8 @@ constinit Statement find_page_start{"SELECT created_at FROM org.budget WHERE bud
 
 constinit Statement list_budgets{
     "SELECT " BUDGET_COLUMNS " FROM org.budget b"
-    " WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2) ORDER BY b.created_at, b.budget_id LIMIT $3"};
+    " WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2) ORDER BY b.created_at, b.budget_id LIMIT $3",
+    Planned::each_time};
 
 constinit Statement name_owners{
     "(SELECT 'Organization=' || organization_id FROM org.organization WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"

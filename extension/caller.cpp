@@ -12,19 +12,21 @@ namespace {
 constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_viewer", "internal_user",
                                                  "internal_user_viewer"};
 
-#define KEY_AND_OWNERS(expires)                                                                                        \
+#define KEY_AND_USER(expires)                                                                                          \
     "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, " expires ", k.delegated, u.user_role,"      \
-    "       t.blocked, o.blocked, k.key_id"                                                                            \
-    "  FROM org.api_key k"                                                                                             \
-    "  LEFT JOIN org.\"user\" u USING (user_id)"                                                                       \
-    "  LEFT JOIN org.organization o USING (organization_id)"                                                           \
-    "  LEFT JOIN org.team t USING (organization_id, team_id)"
+    "       k.key_id"                                                                                                  \
+    "  FROM org.api_key k LEFT JOIN org.\"user\" u USING (user_id)"
 
-constinit Statement find_key{KEY_AND_OWNERS("k.expires") " WHERE k.key_hash = $1"};
+constinit Statement find_key{KEY_AND_USER("k.expires") " WHERE k.key_hash = $1"};
 
 // A secret that was replaced works until its time of grace is over.
-constinit Statement find_replaced_key{KEY_AND_OWNERS("least(k.expires, k.previous_expires)")
+constinit Statement find_replaced_key{KEY_AND_USER("least(k.expires, k.previous_expires)")
                                       " WHERE k.previous_key_hash = $1"};
+
+constinit Statement find_blocked_owners{
+    "SELECT o.blocked, t.blocked"
+    "  FROM org.organization o LEFT JOIN org.team t ON t.organization_id = o.organization_id AND t.team_id = $2"
+    " WHERE o.organization_id = $1"};
 
 constinit Statement find_membership{
     "SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
@@ -33,6 +35,18 @@ constinit Statement find_organizations{
     "SELECT organization_id FROM org.membership"
     " WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) AND (user_role = 'org_admin' OR NOT $3)"
     " ORDER BY organization_id"};
+
+// The keys of a blocked team or organization are refused; those of proxy admins could unblock it.
+void require_owners_not_blocked(Session &session, const Caller &caller)
+{
+    if (!caller.organization_id || caller.is_proxy_admin())
+        return;
+    const Row owners = session.run(find_blocked_owners, *caller.organization_id, caller.team_id)[0];
+    if (owners.get<bool>(1).value_or(false))
+        unauthenticated("Authentication Error, Team=%.*s is blocked.", SHOW(*caller.team_id));
+    if (*owners.get<bool>(0))
+        unauthenticated("Authentication Error, Organization=%.*s is blocked.", SHOW(*caller.organization_id));
+}
 
 [[noreturn]] void forbid(const Maybe<Text> &role, Text organization_id, const char *route)
 {
@@ -95,7 +109,7 @@ Caller authenticate(Session &session, Text api_key)
     const Maybe<Text> user_role = delegated ? Maybe<Text>{} : key.get<Text>(7);
     const Caller caller{
         .role = user_role ? *parse_role(*user_role) : Role::internal_user,
-        .key_id = key.get<Text>(10),
+        .key_id = key.get<Text>(8),
         .user_id = key.get<Text>(0),
         .organization_id = key.get<Text>(1),
         .team_id = key.get<Text>(2),
@@ -107,12 +121,7 @@ Caller authenticate(Session &session, Text api_key)
     const Maybe<Time> expires = key.get<Time>(5);
     if (expires && expires->value <= GetCurrentStatementStartTimestamp())
         expired(*expires);
-    if (!caller.is_proxy_admin()) {
-        if (key.get<bool>(8).value_or(false))
-            unauthenticated("Authentication Error, Team=%.*s is blocked.", SHOW(*caller.team_id));
-        if (key.get<bool>(9).value_or(false))
-            unauthenticated("Authentication Error, Organization=%.*s is blocked.", SHOW(*caller.organization_id));
-    }
+    require_owners_not_blocked(session, caller);
     return caller;
 }
 

@@ -18,8 +18,21 @@ const char *iso_8601(Time time)
     // Without a time zone to convert to, the fields are those of UTC.
     if (timestamp2tm(time.value, nullptr, &parts, &microseconds, nullptr, nullptr) != 0)
         ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"));
-    return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year, parts.tm_mon, parts.tm_mday, parts.tm_hour,
-                    parts.tm_min, parts.tm_sec, static_cast<int>(microseconds));
+    char *text = static_cast<char *>(palloc(MAXDATELEN + 1));
+    char *at = text;
+    const auto number = [&](int value, int digits, char then) {
+        at = pg_ultostr_zeropad(at, static_cast<uint32>(value), digits);
+        *at++ = then;
+    };
+    number(parts.tm_year, 4, '-');
+    number(parts.tm_mon, 2, '-');
+    number(parts.tm_mday, 2, 'T');
+    number(parts.tm_hour, 2, ':');
+    number(parts.tm_min, 2, ':');
+    number(parts.tm_sec, 2, '.');
+    number(static_cast<int>(microseconds), 6, 'Z');
+    *at = '\0';
+    return text;
 }
 
 // Writing -------------------------------------------------------------------
@@ -47,7 +60,9 @@ Writer &Writer::close(char bracket)
 Writer &Writer::key(const char *name)
 {
     comma();
-    appendStringInfo(buffer_, "\"%s\":", name);
+    appendStringInfoCharMacro(buffer_, '"');
+    appendStringInfoString(buffer_, name);
+    appendBinaryStringInfo(buffer_, "\":", 2);
     return *this;
 }
 
@@ -61,14 +76,23 @@ Writer &Writer::null()
 Writer &Writer::value(Text text)
 {
     comma();
-    escape_json(buffer_, c_string(text));
+    const bool plain = std::ranges::none_of(
+        text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; });
+    if (!plain) {
+        escape_json(buffer_, c_string(text));
+        return *this;
+    }
+    appendStringInfoCharMacro(buffer_, '"');
+    appendBinaryStringInfo(buffer_, text.data(), static_cast<int>(text.size()));
+    appendStringInfoCharMacro(buffer_, '"');
     return *this;
 }
 
 Writer &Writer::value(int64 integer)
 {
+    char digits[MAXINT8LEN + 1];
     comma();
-    appendStringInfo(buffer_, INT64_FORMAT, integer);
+    appendBinaryStringInfo(buffer_, digits, pg_lltoa(integer, digits));
     return *this;
 }
 
@@ -95,8 +119,7 @@ void Writer::column(Oid type, Datum datum)
         break;
     }
     case TIMESTAMPTZOID:
-        comma();
-        appendStringInfo(buffer_, "\"%s\"", iso_8601({DatumGetTimestampTz(datum)}));
+        value(to_text(iso_8601({DatumGetTimestampTz(datum)})));
         break;
     case JSONBOID: {
         comma();
@@ -126,12 +149,10 @@ Writer &Writer::columns(const Row &row, int first, int last)
     for (int i = first; i < last; i++) {
         const FormData_pg_attribute &attribute = *TupleDescAttr(row.description(), i);
         key(NameStr(attribute.attname));
-        bool is_null = false;
-        const Datum datum = row.datum(i, &is_null);
-        if (is_null)
+        if (row.is_null(i))
             null();
         else
-            column(attribute.atttypid, datum);
+            column(attribute.atttypid, row.datum(i));
     }
     return *this;
 }

@@ -82,16 +82,19 @@ constinit Statement replace_secret{
     " WHERE ($1 IS NULL OR k.organization_id = ANY ($1)"                                                               \
     "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
 
-constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)"};
+constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
+    Planned::each_time};
 
-constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4"};
+constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4",
+    Planned::each_time};
 
 constinit Statement list_keys{
     "SELECT " KEY_COLUMNS VISIBLE_KEYS
     "   AND ($4 IS NULL OR k.organization_id = $4) AND ($5 IS NULL OR k.team_id = $5)"
     "   AND ($6 IS NULL OR k.user_id = $6) AND ($7 IS NULL OR k.key_alias = $7)"
     "   AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))"
-    " ORDER BY k.created_at, k.key_id LIMIT $10"};
+    " ORDER BY k.created_at, k.key_id LIMIT $10",
+    Planned::each_time};
 
 // The secret with its middle left out: enough to recognize it by, if it is long enough to spare that.
 Text name_of(Text secret)

@@ -13,6 +13,14 @@ namespace pg_org {
     "org.membership m JOIN org.\"user\" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = m.budget_id"
 inline constexpr int membership_organization_column = 1;
 
+// The order in which memberships are shown.
+inline auto membership_key(const Row &row)
+{
+    constexpr int user_id = 0, created_at = 5;
+    return std::tuple{*row.get<Text>(membership_organization_column), row.get<Time>(created_at)->value,
+                      *row.get<Text>(user_id)};
+}
+
 void write_membership(Writer &reply, const Row &row);
 
 // Refuses a request that names nobody; the name is for the error.

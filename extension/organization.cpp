@@ -21,16 +21,15 @@ constexpr int organization_columns = 14;
 
 constinit Statement show_organizations{
     "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS
-    "  FROM org.organization o JOIN org.budget b USING (budget_id)"
-    " WHERE o.organization_id = ANY ($1) ORDER BY o.organization_id"};
+    "  FROM unnest($1) AS asked (id) JOIN org.organization o ON o.organization_id = asked.id"
+    "  JOIN org.budget b USING (budget_id)"};
 
 constinit Statement show_members{
     "SELECT " MEMBERSHIP_COLUMNS " FROM " MEMBERSHIP_TABLES
-    " WHERE m.organization_id = ANY ($1) ORDER BY m.organization_id, m.created_at, m.user_id"};
+    "  JOIN unnest($1) AS asked (id) ON m.organization_id = asked.id"};
 
 constinit Statement show_teams{
-    "SELECT " TEAM_COLUMNS " FROM org.team t"
-    " WHERE t.organization_id = ANY ($1) ORDER BY t.organization_id, t.created_at, t.team_id"};
+    "SELECT " TEAM_COLUMNS " FROM unnest($1) AS asked (id) JOIN org.team t ON t.organization_id = asked.id"};
 
 constinit Statement lock_one{
     "SELECT budget_id, models, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
@@ -81,28 +80,24 @@ constinit Statement list_organizations{
     "   AND ($2 IS NULL OR position(lower($2) IN lower(organization_alias)) > 0)"
     "   AND ($3 IS NULL OR organization_id = ANY ($3))"
     "   AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))"
-    " ORDER BY created_at, organization_id LIMIT $6"};
+    " ORDER BY created_at, organization_id LIMIT $6",
+    Planned::each_time};
 
-// Rows in the order of the organization_id that they have in a column.
-struct ByOrganization {
-    Rows rows;
-    int column;
+// The rows of one organization among rows in the order of the organization_id that they have in a column.
+std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, int column)
+{
+    const auto id = [column](const Row &row) { return *row.get<Text>(column); };
+    const auto found = std::ranges::equal_range(rows, organization_id, {}, id);
+    return {found.begin(), found.end()};
+}
 
-    Text organization_id(size_t i) const { return *rows[i].get<Text>(column); }
-    size_t first(Text id) const
-    {
-        size_t low = 0, high = rows.size();
-        while (low < high) {
-            const size_t middle = low + (high - low) / 2;
-            if (organization_id(middle) < id)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low;
-    }
-    bool is(size_t i, Text id) const { return i < rows.size() && organization_id(i) == id; }
-};
+Texts distinct(Texts ids)
+{
+    const auto sorted = allocate<Text>(ids.size());
+    std::ranges::copy(ids, sorted.begin());
+    std::ranges::sort(sorted);
+    return sorted.first(std::ranges::unique(sorted).begin() - sorted.begin());
+}
 
 // What a caller wants of an organization's fields; none keeps them.
 struct OrganizationChange {
@@ -230,29 +225,29 @@ Organization lock_organization_as_admin(Session &session, Text organization_id, 
 
 size_t write_organizations(Session &session, Texts organization_ids)
 {
-    const ByOrganization organizations{session.run(show_organizations, organization_ids), 0};
-    const ByOrganization members{session.run(show_members, organization_ids), membership_organization_column};
-    const ByOrganization teams{session.run(show_teams, organization_ids), team_organization_column};
+    const Texts ids = distinct(organization_ids);
+    const auto organizations =
+        session.run(show_organizations, ids).sorted_by([](const Row &row) { return *row.get<Text>(0); });
+    const auto members = session.run(show_members, ids).sorted_by(membership_key);
+    const auto teams = session.run(show_teams, ids).sorted_by(team_key);
+    const TeamWriter team_writer{session, teams};
     Writer &reply = session.reply;
     size_t written = 0;
     for (const Text id : organization_ids) {
         CHECK_FOR_INTERRUPTS();
-        const size_t at = organizations.first(id);
-        if (!organizations.is(at, id))
-            continue;
-        const Row row = organizations.rows[at];
-        reply.begin_object().columns(row, 0, organization_columns);
-        reply.key("members").begin_array();
-        for (size_t i = members.first(id); members.is(i, id); i++)
-            write_membership(reply, members.rows[i]);
-        reply.end_array().key("teams").begin_array();
-        for (size_t i = teams.first(id); teams.is(i, id); i++)
-            reply.object(teams.rows[i]);
-        reply.end_array().key("litellm_budget_table").begin_object();
-        reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
-        // Fields that clients of LiteLLM may read; there is nothing behind them here.
-        reply.key("users").null().key("object_permission").null().key("object_permission_id").null().end_object();
-        written++;
+        for (const Row &row : rows_of(id, organizations, 0)) {
+            reply.begin_object().columns(row, 0, organization_columns).key("members").begin_array();
+            for (const Row &member : rows_of(id, members, membership_organization_column))
+                write_membership(reply, member);
+            reply.end_array().key("teams").begin_array();
+            for (const Row &team : rows_of(id, teams, team_organization_column))
+                team_writer.write(team);
+            reply.end_array().key("litellm_budget_table").begin_object();
+            reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
+            // Fields that clients of LiteLLM may read; there is nothing behind them here.
+            reply.key("users").null().key("object_permission").null().key("object_permission_id").null().end_object();
+            written++;
+        }
     }
     return written;
 }

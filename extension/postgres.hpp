@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -27,6 +28,7 @@ extern "C" {
 #include <fmgr.h>
 #include <lib/stringinfo.h>
 #include <miscadmin.h>
+#include <nodes/parsenodes.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>

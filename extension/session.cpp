@@ -58,7 +58,9 @@ Datum to_array(Texts texts)
 SPIPlanPtr Statement::plan(std::span<const Oid> types)
 {
     if (plan_ == nullptr) {
-        SPIPlanPtr plan = SPI_prepare(sql_, static_cast<int>(types.size()), const_cast<Oid *>(types.data()));
+        const int options = planned_ == Planned::once ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN;
+        SPIPlanPtr plan =
+            SPI_prepare_cursor(sql_, static_cast<int>(types.size()), const_cast<Oid *>(types.data()), options);
         if (plan == nullptr || SPI_keepplan(plan) != 0)
             elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
         plan_ = plan;

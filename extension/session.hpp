@@ -11,15 +11,20 @@
 
 namespace pg_org {
 
-// The SQL of a rule, planned once in a session of the server.  Always a static constinit variable; parameters get
+// When a statement is planned: once for all values of its parameters, or for those of each call, which pays for
+// itself where some of them may be null and then mean no condition at all.
+enum class Planned { once, each_time };
+
+// The SQL of a rule, prepared once in a session of the server.  Always a static constinit variable; parameters get
 // their types from what it is first run with, columns are read with Row::get.
 class Statement {
 public:
-    consteval explicit Statement(const char *sql) : sql_(sql) {}
+    consteval explicit Statement(const char *sql, Planned planned = Planned::once) : sql_(sql), planned_(planned) {}
     SPIPlanPtr plan(std::span<const Oid> types);
 
 private:
     const char *sql_;
+    Planned planned_;
     SPIPlanPtr plan_ = nullptr;
 };
 
@@ -67,23 +72,29 @@ template <> struct Sql<Json> {
 // A row of a result, valid until the call ends.
 class Row {
 public:
-    Row(HeapTuple tuple, TupleDesc description) : tuple_(tuple), description_(description) {}
+    Row() = default;
+    Row(HeapTuple tuple, TupleDesc description)
+        : description_(description), values_(allocate<Datum>(description->natts)),
+          nulls_(allocate<bool>(description->natts))
+    {
+        heap_deform_tuple(tuple, description, values_.data(), nulls_.data());
+    }
 
     TupleDesc description() const { return description_; }
-    Datum datum(int column, bool *is_null) const { return SPI_getbinval(tuple_, description_, column + 1, is_null); }
+    bool is_null(int column) const { return nulls_[column]; }
+    Datum datum(int column) const { return values_[column]; }
 
     // The value of a column, counted from 0, whose type must be T's.
     template <typename T> Maybe<T> get(int column) const
     {
         Assert(TupleDescAttr(description_, column)->atttypid == Sql<T>::type);
-        bool is_null = false;
-        const Datum value = datum(column, &is_null);
-        return is_null ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(value)};
+        return is_null(column) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(datum(column))};
     }
 
 private:
-    HeapTuple tuple_;
-    TupleDesc description_;
+    TupleDesc description_ = nullptr;
+    std::span<Datum> values_;
+    std::span<bool> nulls_;
 };
 
 // The rows of a result.
@@ -111,6 +122,22 @@ public:
 
     // The values of the first column.
     Texts texts() const;
+    // All rows in the order of a key of theirs: cheaper than a sort in the statement, which costs more to
+    // set up than a few rows cost to sort.
+    template <typename Key> std::span<const Row> sorted_by(Key key) const
+    {
+        const auto rows = all();
+        std::ranges::sort(rows, {}, key);
+        return rows;
+    }
+    // All rows, read once.
+    std::span<Row> all() const
+    {
+        const auto rows = allocate<Row>(size_);
+        for (size_t i = 0; i < size_; i++)
+            rows[i] = (*this)[i];
+        return rows;
+    }
 
 private:
     SPITupleTable *table_;

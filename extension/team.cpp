@@ -71,6 +71,11 @@ constinit Statement find_member_budgets{
 
 constinit Statement delete_team{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = $2"};
 
+constinit Statement show_members{
+    "SELECT tm.organization_id, tm.team_id, tm.user_id, u.user_email, tm.role, tm.created_at"
+    "  FROM unnest($1, $2) AS asked (organization_id, team_id)"
+    "  JOIN org.team_member tm USING (organization_id, team_id) JOIN org.\"user\" u USING (user_id)"};
+
 constinit Statement upsert_team_member{
     "INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by)"
     " VALUES ($1, $2, $3, coalesce($4, 'user'), $5, $5)"
@@ -103,13 +108,15 @@ constinit Statement delete_team_member{
     "            AND ($5 IS NULL OR t.organization_id = $5)))"
 
 constinit Statement find_page_start{
-    "SELECT t.created_at, t.organization_id::text" VISIBLE_TEAMS " AND t.team_id = $6 LIMIT 2"};
+    "SELECT t.created_at, t.organization_id::text" VISIBLE_TEAMS " AND t.team_id = $6 LIMIT 2",
+    Planned::each_time};
 
 constinit Statement list_teams{
     "SELECT " TEAM_COLUMNS VISIBLE_TEAMS
     "   AND ($6 IS NULL OR position(lower($6) IN lower(t.team_alias)) > 0)"
     "   AND ($7 IS NULL OR (t.created_at, t.organization_id, t.team_id) > ($7, $8, $9))"
-    " ORDER BY t.created_at, t.organization_id, t.team_id LIMIT $10"};
+    " ORDER BY t.created_at, t.organization_id, t.team_id LIMIT $10",
+    Planned::each_time};
 
 // A member of the new team as the request names them.
 struct NewTeamMember {
@@ -158,7 +165,7 @@ std::span<const NewTeamMember> read_members(const Value &value)
 
 void write_team(Session &session, const TeamName &team)
 {
-    session.reply.object(session.run(show_team, team.organization_id, team.team_id)[0]);
+    write_teams(session, session.run(show_team, team.organization_id, team.team_id).all());
 }
 
 void write_team_memberships(Session &session, const TeamName &team, Maybe<Texts> user_ids)
@@ -248,11 +255,61 @@ void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 
 namespace pg_org {
 
+TeamWriter::TeamWriter(Session &session, std::span<const Row> teams) : session_(session)
+{
+    if (teams.empty())
+        return;
+    const auto organization_ids = allocate<Text>(teams.size()), team_ids = allocate<Text>(teams.size());
+    for (size_t i = 0; i < teams.size(); i++) {
+        organization_ids[i] = *teams[i].get<Text>(team_organization_column);
+        team_ids[i] = *teams[i].get<Text>(team_id_column);
+    }
+    members_ = session.run(show_members, Texts{organization_ids}, Texts{team_ids}).sorted_by([](const Row &row) {
+        return std::tuple{*row.get<Text>(0), *row.get<Text>(1), row.get<Time>(5)->value, *row.get<Text>(2)};
+    });
+}
+
+void TeamWriter::write_fields(const Row &team) const
+{
+    constexpr int before_members = 3, user_id = 2, role = 4, after_role = 5;
+    const auto name = std::tuple{*team.get<Text>(team_organization_column), *team.get<Text>(team_id_column)};
+    const auto members = std::ranges::equal_range(
+        members_, name, {}, [](const Row &row) { return std::tuple{*row.get<Text>(0), *row.get<Text>(1)}; });
+
+    Writer &reply = session_.reply;
+    reply.columns(team, 0, before_members).key("admins").begin_array();
+    for (const Row &member : members)
+        if (member.get<Text>(role) == "admin")
+            reply.value(*member.get<Text>(user_id));
+    reply.end_array().key("members").begin_array();
+    for (const Row &member : members)
+        reply.value(*member.get<Text>(user_id));
+    reply.end_array().key("members_with_roles").begin_array();
+    for (const Row &member : members)
+        reply.begin_object().columns(member, user_id, after_role).end_object();
+    reply.end_array().columns(team, before_members, team.description()->natts);
+}
+
+void TeamWriter::write(const Row &team) const
+{
+    session_.reply.begin_object();
+    write_fields(team);
+    session_.reply.end_object();
+}
+
+void write_teams(Session &session, std::span<const Row> teams)
+{
+    const TeamWriter writer{session, teams};
+    for (const Row &team : teams)
+        writer.write(team);
+}
+
 void write_team_info(Session &session, const TeamName &team)
 {
     Writer &reply = session.reply;
     reply.begin_object().key("team_id").value(team.team_id);
-    reply.key("team_info").object(session.run(show_team, team.organization_id, team.team_id)[0]);
+    reply.key("team_info");
+    write_team(session, team);
     reply.key("keys").begin_array();
     write_keys_of_team(session, team);
     reply.end_array().key("team_memberships").begin_array();
@@ -262,8 +319,7 @@ void write_team_info(Session &session, const TeamName &team)
 
 void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids)
 {
-    for (const Row row : session.run(show_teams_of_user, user_id, organization_ids))
-        session.reply.object(row);
+    write_teams(session, session.run(show_teams_of_user, user_id, organization_ids).all());
 }
 
 Maybe<Text> role_in_team(Session &session, const TeamName &team)
@@ -386,10 +442,10 @@ PG_ORG_READ(team_list)
         after_organization = start[0].get<Text>(1);
     }
     session.reply.begin_array();
-    for (const Row row : session.run(list_teams, organization_id, user_id, administered, caller.user_id,
+    write_teams(session, session.run(list_teams, organization_id, user_id, administered, caller.user_id,
                                      caller.organization_id, team_alias, after_created, after_organization, after,
-                                     limit))
-        session.reply.object(row);
+                                     limit)
+                             .all());
     session.reply.end_array();
 }
 
@@ -415,7 +471,7 @@ PG_ORG_WRITE(team_delete)
                 continue;
             not_found("Team not found for team_id=%.*s", SHOW(team.team_id));
         }
-        session.reply.object(rows[0]);
+        write_teams(session, rows.all());
         const Texts budgets = lock_budgets(
             session,
             session.run(find_member_budgets, team.organization_id, team.team_id, Maybe<Texts>{}).texts());
@@ -438,8 +494,10 @@ PG_ORG_WRITE(team_member_add)
     const Texts user_ids = put_members(session, team, members, budget);
 
     Writer &reply = session.reply;
-    const Row row = session.run(show_team, team.organization_id, team_id)[0];
-    reply.begin_object().columns(row, 0, row.description()->natts).key("updated_users").begin_array();
+    const auto rows = session.run(show_team, team.organization_id, team_id).all();
+    reply.begin_object();
+    TeamWriter{session, rows}.write_fields(rows[0]);
+    reply.key("updated_users").begin_array();
     write_users(session, user_ids, seen_inside(session, team.organization_id));
     reply.end_array().key("updated_team_memberships").begin_array();
     write_team_memberships(session, team, Maybe<Texts>{user_ids});

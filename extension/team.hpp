@@ -5,21 +5,34 @@
 
 namespace pg_org {
 
-// A team t in wire order.
+// A team t in wire order; its members come after the third column.
 #define TEAM_COLUMNS                                                                                                   \
-    "t.team_id, t.team_alias, t.organization_id, "                                                                     \
-    "ARRAY(SELECT tm.user_id::text FROM org.team_member tm WHERE (tm.organization_id, tm.team_id, tm.role) = "         \
-    "      (t.organization_id, t.team_id, 'admin') ORDER BY tm.created_at, tm.user_id) AS admins, "                    \
-    "ARRAY(SELECT tm.user_id::text FROM org.team_member tm WHERE (tm.organization_id, tm.team_id) = "                  \
-    "      (t.organization_id, t.team_id) ORDER BY tm.created_at, tm.user_id) AS members, "                            \
-    "(SELECT coalesce(json_agg(json_build_object('user_id', tm.user_id, 'user_email', u.user_email, 'role', tm.role) " \
-    "                 ORDER BY tm.created_at, tm.user_id), '[]')"                                                      \
-    "   FROM org.team_member tm JOIN org.\"user\" u USING (user_id)"                                                   \
-    "  WHERE (tm.organization_id, tm.team_id) = (t.organization_id, t.team_id)) AS members_with_roles, "               \
-    "t.metadata, t.tpm_limit, t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, "            \
-    "t.max_parallel_requests, t.budget_reset_at, t.created_at, t.updated_at, "                                         \
-    "NULL::text AS model_id, NULL::text AS litellm_model_table"
-inline constexpr int team_organization_column = 2;
+    "t.team_id, t.team_alias, t.organization_id, t.metadata, t.tpm_limit, t.rpm_limit, t.max_budget, "                 \
+    "t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, t.budget_reset_at, t.created_at, "      \
+    "t.updated_at, NULL::text AS model_id, NULL::text AS litellm_model_table"
+inline constexpr int team_id_column = 0, team_organization_column = 2;
+
+// The order in which an organization's teams are shown.
+inline auto team_key(const Row &row)
+{
+    constexpr int created_at = 13;
+    return std::tuple{*row.get<Text>(team_organization_column), row.get<Time>(created_at)->value,
+                      *row.get<Text>(team_id_column)};
+}
+
+// Writes rows of TEAM_COLUMNS, having read the members of all of them at once.
+class TeamWriter {
+public:
+    TeamWriter(Session &session, std::span<const Row> teams);
+    void write(const Row &team) const;
+    // Without the braces around it.
+    void write_fields(const Row &team) const;
+
+private:
+    Session &session_;
+    std::span<const Row> members_; // in the order of organization and team
+};
+void write_teams(Session &session, std::span<const Row> teams);
 
 // A team that a request names by its id and, if several organizations have one of that id, by organization.
 struct TeamName {

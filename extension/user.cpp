@@ -82,7 +82,8 @@ constinit Statement delete_users{"DELETE FROM org.\"user\" WHERE user_id = ANY (
     " WHERE ($1 IS NULL OR u.user_id = $2"                                                                             \
     "        OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = ANY ($1)))"
 
-constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.user_id = $3"};
+constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.user_id = $3",
+    Planned::each_time};
 
 constinit Statement list_users{
     "SELECT " USER_COLUMNS(" AND ($1 IS NULL OR tm.organization_id = ANY ($1)"
@@ -97,7 +98,8 @@ constinit Statement list_users{
     "                               WHERE tm.user_id = u.user_id AND tm.team_id = $7"
     "                                 AND ($1 IS NULL OR tm.user_id = $2 OR tm.organization_id = ANY ($1))))"
     "   AND ($8 IS NULL OR (u.created_at, u.user_id) > ($8, $9))"
-    " ORDER BY u.created_at, u.user_id LIMIT $10"};
+    " ORDER BY u.created_at, u.user_id LIMIT $10",
+    Planned::each_time};
 
 // The organizations through which the caller may see the user: none means without limit, an empty list not at all.
 Maybe<Texts> seen_through(Session &session, Text user_id)

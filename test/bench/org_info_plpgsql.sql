@@ -1,16 +1,17 @@
 -- org_info as one would write it in PL/pgSQL: the key, who may, and the reply.
-CREATE FUNCTION wire_time(moment timestamptz) RETURNS text LANGUAGE sql STABLE
+CREATE FUNCTION public.wire_time(moment timestamptz) RETURNS text LANGUAGE sql STABLE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
-CREATE FUNCTION budget_json(b org.budget) RETURNS json LANGUAGE sql STABLE
+CREATE FUNCTION public.budget_json(b org.budget) RETURNS json LANGUAGE sql STABLE
 RETURN json_build_object(
     'budget_id', b.budget_id, 'max_budget', b.max_budget, 'soft_budget', b.soft_budget,
     'max_parallel_requests', b.max_parallel_requests, 'tpm_limit', b.tpm_limit, 'rpm_limit', b.rpm_limit,
     'model_max_budget', b.model_max_budget, 'budget_duration', b.budget_duration,
-    'budget_reset_at', wire_time(b.budget_reset_at), 'created_at', wire_time(b.created_at), 'created_by', b.created_by,
-    'updated_at', wire_time(b.updated_at), 'updated_by', b.updated_by);
+    'budget_reset_at', public.wire_time(b.budget_reset_at), 'created_at', public.wire_time(b.created_at), 'created_by', b.created_by,
+    'updated_at', public.wire_time(b.updated_at), 'updated_by', b.updated_by);
 
-CREATE FUNCTION org_info_plpgsql(asked_id text, api_key text) RETURNS json LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION org_info_plpgsql(asked_id text, api_key text) RETURNS json LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     caller record;
     reply json;
@@ -31,13 +32,13 @@ BEGIN
         'spend', o.spend, 'model_spend', o.model_spend, 'metadata', o.metadata, 'models', o.models,
         'blocked', o.blocked, 'tags', o.tags, 'model_aliases', o.model_aliases,
         'created_by', o.created_by, 'updated_by', o.updated_by,
-        'created_at', wire_time(o.created_at), 'updated_at', wire_time(o.updated_at),
+        'created_at', public.wire_time(o.created_at), 'updated_at', public.wire_time(o.updated_at),
         'members', (
             SELECT coalesce(json_agg(json_build_object(
                 'user_id', m.user_id, 'organization_id', m.organization_id, 'user_role', m.user_role,
-                'spend', m.spend, 'budget_id', m.budget_id, 'created_at', wire_time(m.created_at),
-                'updated_at', wire_time(m.updated_at), 'user_email', u.user_email, 'user', NULL,
-                'litellm_budget_table', CASE WHEN mb.budget_id IS NOT NULL THEN budget_json(mb) END)
+                'spend', m.spend, 'budget_id', m.budget_id, 'created_at', public.wire_time(m.created_at),
+                'updated_at', public.wire_time(m.updated_at), 'user_email', u.user_email, 'user', NULL,
+                'litellm_budget_table', CASE WHEN mb.budget_id IS NOT NULL THEN public.budget_json(mb) END)
                 ORDER BY m.created_at, m.user_id), '[]')
             FROM org.membership m JOIN org."user" u USING (user_id)
             LEFT JOIN org.budget mb ON mb.budget_id = m.budget_id
@@ -49,8 +50,8 @@ BEGIN
                 'metadata', t.metadata, 'tpm_limit', t.tpm_limit, 'rpm_limit', t.rpm_limit,
                 'max_budget', t.max_budget, 'budget_duration', t.budget_duration, 'models', t.models,
                 'blocked', t.blocked, 'spend', t.spend, 'max_parallel_requests', t.max_parallel_requests,
-                'budget_reset_at', wire_time(t.budget_reset_at), 'created_at', wire_time(t.created_at),
-                'updated_at', wire_time(t.updated_at), 'model_id', NULL, 'litellm_model_table', NULL)
+                'budget_reset_at', public.wire_time(t.budget_reset_at), 'created_at', public.wire_time(t.created_at),
+                'updated_at', public.wire_time(t.updated_at), 'model_id', NULL, 'litellm_model_table', NULL)
                 ORDER BY t.created_at, t.team_id), '[]')
             FROM org.team t, LATERAL (
                 SELECT coalesce(json_agg(tm.user_id ORDER BY tm.created_at, tm.user_id)
@@ -62,7 +63,7 @@ BEGIN
                 FROM org.team_member tm JOIN org."user" u USING (user_id)
                 WHERE tm.organization_id = t.organization_id AND tm.team_id = t.team_id) AS p
             WHERE t.organization_id = o.organization_id),
-        'litellm_budget_table', budget_json(b),
+        'litellm_budget_table', public.budget_json(b),
         'users', NULL, 'object_permission', NULL, 'object_permission_id', NULL) INTO reply
     FROM org.organization o JOIN org.budget b USING (budget_id)
     WHERE o.organization_id = asked_id;
