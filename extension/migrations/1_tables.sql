@@ -209,6 +209,7 @@ CREATE TABLE org.team_member (
 );
 CREATE INDEX team_member_user_id_idx ON org.team_member (organization_id, user_id);
 CREATE INDEX team_member_user_idx ON org.team_member (user_id);
+CREATE INDEX team_member_team_id_idx ON org.team_member (team_id);
 CREATE INDEX team_member_budget_id_idx ON org.team_member (budget_id);
 COMMENT ON TABLE org.team_member IS 'Which members of an organization are in which of its teams.';
 COMMENT ON COLUMN org.team_member.organization_id IS 'The organization.';
@@ -256,6 +257,7 @@ CREATE INDEX api_key_user_id_idx ON org.api_key (user_id);
 CREATE INDEX api_key_created_at_idx ON org.api_key (created_at, key_id);
 CREATE INDEX api_key_key_alias_idx ON org.api_key (key_alias);
 CREATE INDEX api_key_owner_idx ON org.api_key (organization_id, team_id);
+CREATE INDEX api_key_team_id_idx ON org.api_key (team_id);
 COMMENT ON TABLE org.api_key IS 'Keys, by the digest of their secret: the secret itself is nowhere.';
 COMMENT ON COLUMN org.api_key.key_hash IS 'sha256 of the key in lower-case hexadecimal.';
 COMMENT ON COLUMN org.api_key.key_id IS 'Identifier that may be shown; says nothing about the secret.';
