@@ -7,6 +7,7 @@
 #include "fail.hpp"
 #include "limits.hpp"
 #include "models.hpp"
+#include "organization.hpp"
 #include "paging.hpp"
 
 using namespace pg_org;
@@ -47,8 +48,8 @@ constinit Statement show_statement{
     "  FROM unnest($1) WITH ORDINALITY AS asked (budget_id, place) JOIN org.budget b USING (budget_id)"
     " ORDER BY asked.place"};
 
-constinit Statement lock_organizations{
-    "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id FOR NO KEY UPDATE"};
+constinit Statement find_organizations{
+    "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
 
 // So that the entity tag of an organization tells of a change of its budget.
 constinit Statement touch_organizations{
@@ -311,10 +312,12 @@ void require_budget_reader(const Caller &caller)
 // Locks the organizations that own the budget, and then the budget, or says it is not found. Returns the former.
 Texts lock_with_organizations(Session &session, Text budget_id)
 {
-    session.run(lock_organizations, budget_id);
+    lock_organizations(session, session.run(find_organizations, budget_id).texts());
     if (lock_budgets(session, {&budget_id, 1}).empty())
         not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
-    return session.run(lock_organizations, budget_id).texts();
+    const Texts owners = session.run(find_organizations, budget_id).texts();
+    require_organizations_locked(session, owners);
+    return owners;
 }
 
 } // namespace
@@ -377,7 +380,9 @@ PG_ORG_WRITE(budget_delete)
 {
     const Text budget_id = required(session.next<Text>(), "id");
     require_budget_writer(session.caller);
-    lock_with_organizations(session, budget_id);
+    // Who wants to own it waits for this lock.
+    if (lock_budgets(session, {&budget_id, 1}).empty())
+        not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
     const Texts owners = session.run(name_owners, budget_id).texts();
     if (!owners.empty())
         exists_already("Budget=%.*s is in use by %s", SHOW(budget_id), show_list(owners));

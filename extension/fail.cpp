@@ -62,6 +62,8 @@ void expired(Time since)
     raise(errcode_expired_key, psprintf("Authentication Error - Expired Key. Key Expiry time %s", iso_8601(since)));
 }
 
+void busy() { raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "Changed by somebody else just now. Try again"); }
+
 void stale() { raise(errcode_stale, "Changed since: if_match is not its current ETag. Read it again first"); }
 
 void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }

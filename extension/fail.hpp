@@ -24,6 +24,8 @@ namespace pg_org {
 [[noreturn]] void exists_already(const char *format, ...) pg_attribute_printf(1, 2);
 // 23503: the request names something that is not there.
 [[noreturn]] void points_nowhere(const char *format, ...) pg_attribute_printf(1, 2);
+// 40001: something came between that can't be locked any more in the fixed order; the same again will work.
+[[noreturn]] void busy();
 // 55ETG: what is to be changed is no longer what the caller last saw.
 [[noreturn]] void stale();
 // 55000: a rule says no for another reason.

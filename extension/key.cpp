@@ -27,8 +27,9 @@ constinit Statement insert_key{
     "INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,"
     "                         metadata, delegated, created_by, updated_by, max_budget, model_max_budget, tpm_limit,"
     "                         rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11, $12,"
-    "         coalesce($13, '{}'), $14, $15, $16, $17, $18)"
+    " SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11, $12,"
+    "        coalesce($13, '{}'), $14, $15, $16, $17, $18"
+    "  WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)"
     " ON CONFLICT DO NOTHING RETURNING key_id"};
 
 constinit Statement show_key{"SELECT " KEY_COLUMNS " FROM org.api_key k WHERE k.key_id = $1"};
@@ -61,10 +62,6 @@ constinit Statement update_key{
 
 constinit Statement find_keys_of_aliases{
     "SELECT key_id FROM org.api_key WHERE key_alias = ANY ($1) ORDER BY created_at, key_id"};
-
-constinit Statement lock_organizations{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
-    " ORDER BY organization_id FOR NO KEY UPDATE"};
 
 constinit Statement delete_key{"DELETE FROM org.api_key WHERE key_id = $1 RETURNING key_id"};
 
@@ -119,7 +116,7 @@ bool makes_own_key(Session &session, const NewKey &key)
            role_in_team(session, {*key.organization_id, *key.team_id});
 }
 
-// A proxy admin makes any key; an organization's admin makes keys inside it, for its members.
+// A proxy admin makes any key, an organization's admin keys inside it.
 void require_maker(Session &session, const NewKey &key)
 {
     const Caller &caller = session.caller;
@@ -127,12 +124,8 @@ void require_maker(Session &session, const NewKey &key)
         return;
     if (key.secret || !key.organization_id)
         forbid_keys(caller);
-    if (makes_own_key(session, key))
-        return;
-    if (!administers(session, *key.organization_id))
+    if (!makes_own_key(session, key) && !administers(session, *key.organization_id))
         forbid_keys(caller);
-    if (key.user_id)
-        find_member(session, *key.organization_id, key.user_id, {});
 }
 
 // Who holds a key that somebody else made for them, or that such a key made, must not gain that user's role on the
@@ -165,6 +158,8 @@ void place(Session &session, NewKey &key)
         lock_team(session, {*key.organization_id, *key.team_id});
     // They may have lost the right while they waited for the locks.
     require_maker(session, key);
+    if (key.user_id && !session.caller.is_proxy_admin())
+        find_member(session, *key.organization_id, key.user_id, {});
     if (key.user_id)
         lock_user(session, *key.user_id);
 }
@@ -211,7 +206,7 @@ NamedKey lock_key_to_change(Session &session, Text key, Besides besides, const c
     const NamedKey named = key_to_change(session, key, besides, route);
     if (named.organization_id) {
         session.concerns(*named.organization_id);
-        session.run(lock_organizations, Texts{&*named.organization_id, 1});
+        lock_organizations(session, Texts{&*named.organization_id, 1});
     }
     if (session.run(lock_key, named.key_id).empty())
         not_found("Key not found");
@@ -400,7 +395,7 @@ PG_ORG_WRITE(key_delete)
         if (named[i].organization_id)
             organizations[in_organizations++] = *named[i].organization_id;
     }
-    session.run(lock_organizations, Texts{organizations.first(in_organizations)});
+    lock_organizations(session, Texts{organizations.first(in_organizations)});
     std::ranges::sort(named, {}, &NamedKey::key_id);
 
     session.reply.begin_array();

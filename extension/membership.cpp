@@ -19,6 +19,11 @@ constinit Statement lock_names{
     "  FROM (SELECT DISTINCT hashtextextended(lower(name), 1869768034) AS hash"
     "          FROM unnest($1) AS name ORDER BY hash) AS sorted"};
 
+constinit Statement lock_named_users{
+    "SELECT FROM org.\"user\""
+    " WHERE user_id = ANY ($1) OR lower(user_email) = ANY (SELECT lower(name) FROM unnest($1) AS name)"
+    " ORDER BY user_id FOR KEY SHARE"};
+
 constinit Statement find_by_email{
     "SELECT user_id FROM org.\"user\" WHERE lower(user_email) = lower($1) ORDER BY user_id LIMIT 2 FOR KEY SHARE"};
 
@@ -53,11 +58,13 @@ constinit Statement show_memberships{
     " WHERE m.organization_id = $1 ORDER BY asked.place"};
 
 constinit Statement find_member_by_id{
-    "SELECT user_id, user_role, budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
+    "SELECT user_id, user_role, budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2"
+    "   FOR KEY SHARE"};
 
 constinit Statement find_member_by_email{
     "SELECT m.user_id FROM org.membership m JOIN org.\"user\" u USING (user_id)"
-    " WHERE m.organization_id = $1 AND lower(u.user_email) = lower($2) ORDER BY m.user_id LIMIT 2"};
+    " WHERE m.organization_id = $1 AND lower(u.user_email) = lower($2) ORDER BY m.user_id LIMIT 2"
+    "   FOR KEY SHARE OF m"};
 
 constinit Statement find_budgets_in_organization{
     "SELECT budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2 AND budget_id IS NOT NULL UNION "
@@ -114,7 +121,8 @@ std::span<const NewMember> read_members(const Value &value)
     return list;
 }
 
-// So that two requests at once neither make two users of one new e-mail address nor wait for each other.
+// So that two requests at once neither make two users of one new e-mail address nor wait for each other, whatever the
+// order of their lists.
 void lock_users_to_be(Session &session, std::span<const NewMember> members)
 {
     const auto names = allocate<Text>(2 * members.size());
@@ -126,6 +134,7 @@ void lock_users_to_be(Session &session, std::span<const NewMember> members)
             names[count++] = *member.user_email;
     }
     session.run(lock_names, Texts{names.first(count)});
+    session.run(lock_named_users, Texts{names.first(count)});
 }
 
 // The one user with the address, none if nobody has it.
@@ -158,9 +167,10 @@ Text find_or_make_user(Session &session, const NewMember &member)
             return *holder;
     }
     const Text user_id = identifier_or_new(member.user_id, "user_id");
-    // Somebody else may just have made a user of that id: then it is found now.
-    if (session.run(insert_user, user_id, member.user_email, session.caller.user_id).empty())
-        user_exists(session, user_id, member.user_email);
+    // Somebody else may just have made a user of that id, who then is found, unless they are deleted by then.
+    while (session.run(insert_user, user_id, member.user_email, session.caller.user_id).empty())
+        if (user_exists(session, user_id, member.user_email))
+            break;
     return user_id;
 }
 

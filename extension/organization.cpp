@@ -47,6 +47,14 @@ constinit Statement lock_one{
     "SELECT budget_id, models, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
     "   FOR NO KEY UPDATE"};
 
+constinit Statement lock_several{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE"};
+
+constinit Statement lock_more{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE SKIP LOCKED"};
+
 constinit Statement lock_to_delete{
     "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
     " ORDER BY organization_id FOR UPDATE"};
@@ -225,6 +233,14 @@ Organization lock_organization(Session &session, Text organization_id)
     if (rows.empty())
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
     return {*rows[0].get<Text>(0), *rows[0].get<Texts>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
+}
+
+void lock_organizations(Session &session, Texts organization_ids) { session.run(lock_several, organization_ids); }
+
+void require_organizations_locked(Session &session, Texts organization_ids)
+{
+    if (session.run(lock_more, organization_ids).size() < organization_ids.size())
+        busy();
 }
 
 Organization lock_organization_as_admin(Session &session, Text organization_id, const char *route)

@@ -15,7 +15,14 @@ struct Organization {
 // Locks an organization, as every change inside it does first, or says it is not found.
 Organization lock_organization(Session &session, Text organization_id);
 
-// The same for one of its admins (or a proxy admin), who must still be that once the lock is there.
+// Locks those of the organizations that exist, in the fixed order.
+void lock_organizations(Session &session, Texts organization_ids);
+
+// Locks organizations that turn out to be concerned only when what comes after them is locked: without waiting, which
+// could be for ever. The caller is to try again if somebody else has one of them.
+void require_organizations_locked(Session &session, Texts organization_ids);
+
+// As lock_organization, for one of its admins (or a proxy admin), who must still be that once the lock is there.
 Organization lock_organization_as_admin(Session &session, Text organization_id, const char *route);
 
 // Writes the organizations in the order asked, with members, teams and budgets; those that do not exist are left out.

@@ -61,10 +61,6 @@ constinit Statement set_blocked{
     "UPDATE org.team SET blocked = $3, updated_at = now(), updated_by = $4"
     " WHERE organization_id = $1 AND team_id = $2"};
 
-constinit Statement lock_organizations_of_teams{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
-    " ORDER BY organization_id FOR NO KEY UPDATE"};
-
 constinit Statement find_member_budgets{
     "SELECT budget_id FROM org.team_member"
     " WHERE organization_id = $1 AND team_id = $2 AND ($3 IS NULL OR user_id = ANY ($3)) AND budget_id IS NOT NULL"};
@@ -459,7 +455,7 @@ PG_ORG_WRITE(team_delete)
         teams[i] = team_to_change(session, team_ids[i], organization_id, "/team/delete");
         organizations[i] = teams[i].organization_id;
     }
-    session.run(lock_organizations_of_teams, Texts{organizations});
+    lock_organizations(session, Texts{organizations});
 
     session.reply.begin_array();
     for (const TeamName &team : teams) {

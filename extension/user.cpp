@@ -6,6 +6,7 @@
 #include "duration.hpp"
 #include "fail.hpp"
 #include "key.hpp"
+#include "organization.hpp"
 #include "paging.hpp"
 #include "team.hpp"
 
@@ -48,10 +49,11 @@ constinit Statement find_administered_organizations_of{
     "         WHERE user_id = $2 AND user_role = 'org_admin' AND ($3 IS NULL OR organization_id = $3))"
     " ORDER BY organization_id"};
 
-constinit Statement lock_proxy_admins{
-    "SELECT user_id FROM org.\"user\" WHERE user_role = 'proxy_admin' ORDER BY user_id FOR UPDATE"};
+constinit Statement lock_with_proxy_admins{
+    "SELECT user_id, user_role = 'proxy_admin' FROM org.\"user\""
+    " WHERE user_id = ANY ($1) OR user_role = 'proxy_admin' ORDER BY user_id FOR UPDATE"};
 
-constinit Statement lock_to_change{"SELECT user_role FROM org.\"user\" WHERE user_id = $1 FOR NO KEY UPDATE"};
+constinit Statement lock_to_change{"SELECT FROM org.\"user\" WHERE user_id = $1 FOR NO KEY UPDATE"};
 
 constinit Statement update_user{
     "UPDATE org.\"user\""
@@ -62,13 +64,10 @@ constinit Statement update_user{
     ", metadata = coalesce($12, metadata), updated_at = now(), updated_by = $14"
     " WHERE user_id = $1"};
 
-constinit Statement lock_organizations_of_users{
-    "SELECT organization_id FROM org.organization WHERE organization_id IN"
-    "       (SELECT organization_id FROM org.membership WHERE user_id = ANY ($1))"
-    " ORDER BY organization_id FOR NO KEY UPDATE"};
-
-constinit Statement lock_to_delete{
-    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR UPDATE"};
+constinit Statement find_organizations_of_users{
+    "SELECT organization_id FROM org.membership WHERE user_id = ANY ($1) UNION "
+    "SELECT organization_id FROM org.api_key WHERE user_id = ANY ($1) AND organization_id IS NOT NULL"
+    " ORDER BY organization_id"};
 
 constinit Statement find_budgets_of_users{
     "SELECT budget_id FROM org.membership WHERE user_id = ANY ($1) AND budget_id IS NOT NULL UNION "
@@ -185,13 +184,24 @@ PG_ORG_WRITE(user_new)
 
 namespace {
 
-// There is always one who can let others in again.
-void require_proxy_admin_besides(Session &session, Texts user_ids)
+// Locks the users who are to be deleted or demoted and returns those that exist. With them all proxy admins, for there
+// must be one left to let others in again.
+Texts lock_besides_a_proxy_admin(Session &session, Texts user_ids)
 {
-    const Texts admins = session.run(lock_proxy_admins).texts();
-    const auto goes = [&](Text admin) { return std::ranges::find(user_ids, admin) != user_ids.end(); };
-    if (std::ranges::any_of(admins, goes) && std::ranges::all_of(admins, goes))
+    const auto goes = [&](Text user_id) { return std::ranges::find(user_ids, user_id) != user_ids.end(); };
+    const Rows rows = session.run(lock_with_proxy_admins, user_ids);
+    const auto going = allocate<Text>(rows.size());
+    size_t count = 0, admins_going = 0, admins_staying = 0;
+    for (const Row row : rows) {
+        const Text user_id = *row.get<Text>(0);
+        if (*row.get<bool>(1))
+            ++(goes(user_id) ? admins_going : admins_staying);
+        if (goes(user_id))
+            going[count++] = user_id;
+    }
+    if (admins_going > 0 && admins_staying == 0)
         refused("The last proxy_admin cannot be deleted or demoted");
+    return going.first(count);
 }
 
 } // namespace
@@ -231,7 +241,7 @@ PG_ORG_WRITE(user_update)
                       role_name(caller.role));
     }
     if (user_role && *user_role != "proxy_admin")
-        require_proxy_admin_besides(session, {&user_id, 1});
+        lock_besides_a_proxy_admin(session, {&user_id, 1});
     if (session.run(lock_to_change, user_id).empty())
         not_found("User not found for user_id=%.*s", SHOW(user_id));
     session.run(update_user, user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,
@@ -245,10 +255,10 @@ PG_ORG_WRITE(user_delete)
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can delete users. Your role is = %s", role_name(session.caller.role));
 
-    session.run(lock_organizations_of_users, asked);
-    require_proxy_admin_besides(session, asked);
-    const Texts locked = session.run(lock_to_delete, asked).texts();
-    // Only now nobody can make them a member, with a budget, any more.
+    lock_organizations(session, session.run(find_organizations_of_users, asked).texts());
+    const Texts locked = lock_besides_a_proxy_admin(session, asked);
+    // Only now nobody can make them a member, or a key of theirs, any more.
+    require_organizations_locked(session, session.run(find_organizations_of_users, locked).texts());
     const Texts budgets = lock_budgets(session, session.run(find_budgets_of_users, asked).texts());
     for (const Text user_id : asked)
         if (!std::ranges::binary_search(locked, user_id))

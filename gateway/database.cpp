@@ -100,7 +100,22 @@ Database::Database(const Config& config) : config_{config} {
 }
 Database::~Database() = default;
 
+// A single statement is a transaction: one that failed because of others at the same time left nothing, and may be
+// tried again.
 std::vector<Row> Database::run(const Statement& statement) {
+    constexpr int most_retries = 2;
+    for (int retries = 0;; ++retries) {
+        try {
+            return run_once(statement);
+        } catch (const DatabaseError& error) {
+            if (retries == most_retries ||
+                (error.sqlstate != sqlstate::serialization_failure && error.sqlstate != sqlstate::deadlock_detected))
+                throw;
+        }
+    }
+}
+
+std::vector<Row> Database::run_once(const Statement& statement) {
     auto connection = take();
     std::vector<Row> rows;
     try {

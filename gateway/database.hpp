@@ -33,8 +33,10 @@ struct DatabaseError : std::runtime_error {
         : std::runtime_error{text}, sqlstate{std::move(sqlstate)}, message{std::move(message)}, internal{internal} {}
 };
 
-// The SQLSTATEs of what happens on this side of the connection.
 namespace sqlstate {
+inline constexpr std::string_view serialization_failure = "40001";
+inline constexpr std::string_view deadlock_detected = "40P01";
+// Of what happens on this side of the connection:
 inline constexpr std::string_view cannot_connect = "08001";
 inline constexpr std::string_view connection_lost = "08006";
 inline constexpr std::string_view too_many_connections = "53300";
@@ -46,7 +48,7 @@ public:
     explicit Database(const Config& config);
     ~Database();
 
-    // Prepared once per connection.  Throws DatabaseError.
+    // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
     std::vector<Row> run(const Statement& statement);
 
 private:
@@ -59,6 +61,7 @@ private:
     std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end
     std::size_t open_ = 0;
 
+    std::vector<Row> run_once(const Statement& statement);
     std::unique_ptr<Connection> take();
     std::unique_ptr<Connection> connect();
     void give_back(std::unique_ptr<Connection> connection);

@@ -103,7 +103,7 @@ CREATE TABLE org."user" (
     updated_by        text
 );
 CREATE INDEX user_created_at_idx ON org."user" (created_at, user_id);
-CREATE INDEX user_role_idx ON org."user" (user_role) WHERE user_role LIKE 'proxy%';
+CREATE INDEX user_role_idx ON org."user" (user_role) WHERE user_role = 'proxy_admin';
 CREATE INDEX user_email_idx ON org."user" (lower(user_email));
 COMMENT ON TABLE org."user" IS 'A person or service, known to the whole platform.';
 COMMENT ON COLUMN org."user".user_id IS 'Identifier of the user.';
