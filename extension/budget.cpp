@@ -215,7 +215,8 @@ bool BudgetChange::set(Text field, const Value &value, bool merge)
 
 void BudgetChange::clear_all(Maybe<Texts> fields)
 {
-    for (const Text field : text_list(fields, "clear").value_or(Texts{}))
+    const Texts named = text_list(fields, "clear").value_or(Texts{});
+    for (const Text field : named)
         if (!clear(field))
             cannot_be_cleared(field);
 }

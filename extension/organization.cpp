@@ -334,7 +334,8 @@ PG_ORG_WRITE(org_update)
             if (!value.is_null())
                 change.budget.set(field, value, false);
     change.budget.override_with(flat);
-    for (const Text field : text_list(session.next<Texts>(), "clear").value_or(Texts{}))
+    const Texts cleared = text_list(session.next<Texts>(), "clear").value_or(Texts{});
+    for (const Text field : cleared)
         if (!change.clear(field))
             cannot_be_cleared(field);
     change.cascade = session.next<bool>().value_or(false);
