@@ -9,13 +9,23 @@
 namespace pg_org {
 namespace {
 
+// CLI11 from 2.4 on passes over an environment variable that fails a check, instead of refusing it.
+CLI::Option* checked(CLI::Option* option, const CLI::Validator& check) {
+    return option
+        ->each([option, check](std::string text) {
+            if (const auto complaint = check(text); !complaint.empty())
+                throw std::invalid_argument{option->get_name() + ": " + complaint};
+        })
+        ->check(check);
+}
+
 void add_duration(CLI::App& app, const std::string& option, const std::string& variable,
                   std::chrono::milliseconds& value, const std::string& description) {
-    app.add_option_function<std::int64_t>(
-           option, [&value](std::int64_t given) { value = std::chrono::milliseconds{given}; }, description)
+    checked(app.add_option_function<std::int64_t>(
+                option, [&value](std::int64_t given) { value = std::chrono::milliseconds{given}; }, description),
+            CLI::Range(std::int64_t{1}, std::int64_t{3'600'000}))
         ->envname(variable)
         ->type_name("MS")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{3'600'000}))
         ->default_str(std::to_string(value.count()));
 }
 
@@ -36,27 +46,25 @@ std::optional<Config> read_config(int argc, const char* const* argv) {
     app.set_version_flag("--version", PG_ORG_VERSION);
     app.get_formatter()->column_width(44);
     app.add_option("--host", config.host, "Address to listen on")->envname("PG_ORG_HOST")->capture_default_str();
-    app.add_option("--port", config.port, "Port to listen on; 0 picks a free one")
-        ->envname("PG_ORG_PORT")->check(CLI::Range(0, 65535))->capture_default_str();
+    checked(app.add_option("--port", config.port, "Port to listen on; 0 picks a free one"), CLI::Range(0, 65535))
+        ->envname("PG_ORG_PORT")->capture_default_str();
     app.add_option("--database-url", config.database_url,
                    "Database, as a URL or key=value pairs; when empty, libpq's PG* variables say")
         ->envname("DATABASE_URL");
-    app.add_option("--pool-size", config.pool_size, "Database connections at most")
-        ->envname("PG_ORG_POOL_SIZE")->check(CLI::Range(1, 1000))->capture_default_str();
+    checked(app.add_option("--pool-size", config.pool_size, "Database connections at most"), CLI::Range(1, 1000))
+        ->envname("PG_ORG_POOL_SIZE")->capture_default_str();
     add_duration(app, "--pool-timeout", "PG_ORG_POOL_TIMEOUT", config.pool_timeout,
                  "How long a request waits for a database connection");
     add_duration(app, "--lock-timeout", "PG_ORG_LOCK_TIMEOUT", config.lock_timeout,
                  "How long a statement waits for a lock; less than the statement timeout");
     add_duration(app, "--statement-timeout", "PG_ORG_STATEMENT_TIMEOUT", config.statement_timeout,
                  "How long a statement may take");
-    app.add_option("--threads", config.threads, "HTTP connections served at once")
-        ->envname("PG_ORG_THREADS")->check(CLI::Range(1, 1000))->capture_default_str();
-    app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most")
-        ->envname("PG_ORG_MAX_BODY_BYTES")->check(CLI::Range(1, 1 << 30))->capture_default_str();
-    app.add_option("--log-level", config.log_level, "debug, info, warning or error")
-        ->envname("PG_ORG_LOG_LEVEL")
-        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-        ->capture_default_str();
+    checked(app.add_option("--threads", config.threads, "HTTP connections served at once"), CLI::Range(1, 1000))
+        ->envname("PG_ORG_THREADS")->capture_default_str();
+    checked(app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most"), CLI::Range(1, 1 << 30))
+        ->envname("PG_ORG_MAX_BODY_BYTES")->capture_default_str();
+    checked(app.add_option("--log-level", config.log_level, "debug, info, warning or error"), CLI::IsMember({"debug", "info", "warning", "error"}))
+        ->envname("PG_ORG_LOG_LEVEL")->capture_default_str();
 
     try {
         app.parse(argc, argv);

@@ -77,8 +77,8 @@ SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated 
 SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal;
 
 -- Reached by nobody but their owner.
-SELECT relname, relacl FROM org_table WHERE relacl IS NOT NULL;
-SELECT nspacl FROM pg_namespace WHERE nspname = 'org' AND nspacl IS NOT NULL;
+SELECT relname, grantee::regrole FROM org_table, aclexplode(relacl) WHERE grantee <> relowner;
+SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'org' AND grantee <> nspowner;
 
 -- Each has a primary key.
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');

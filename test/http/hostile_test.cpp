@@ -448,7 +448,10 @@ TEST(Hostile, HeadersOfGarbageAreAnswered) {
           std::string("sk-'; DROP SCHEMA org CASCADE; --"), std::string("sk-\t"), std::string("sk-\U0001f600")}) {
         for (const char* name : {"Authorization", "x-litellm-api-key", "API-Key", "x-api-key", "x-goog-api-key"}) {
             const std::string prefix = std::string(name) == "Authorization" ? "Bearer " : "";
-            EXPECT_THAT(send("GET /organization/list", "", {{name, prefix + key}}), e1(401, testing::_)) << name;
+            // Newer versions of httplib refuse some of them on their own.
+            EXPECT_THAT(send("GET /organization/list", "", {{name, prefix + key}}),
+                        testing::AnyOf(e1(401, testing::_), e2(400, testing::HasSubstr("malformed"))))
+                << name;
         }
     }
 }
