@@ -16,7 +16,10 @@ inline constexpr int budget_columns = 13;
 struct ObjectChange {
     Json value;
     bool merge;
-    Json applied_to(Maybe<Json> before) const { return merge ? merge_patch(before ? *before : empty_object(), value) : value; }
+    Json applied_to(Maybe<Json> before) const
+    {
+        return merge ? merge_patch(before ? *before : empty_object(), value) : value;
+    }
 };
 
 // What a caller wants of a budget's fields.

@@ -20,7 +20,8 @@ namespace {
 #define KEY_COLUMNS                                                                                                    \
     "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
     "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
-    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.created_at, k.created_by, k.updated_at, k.updated_by"
+    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.created_at, k.created_by, k.updated_at, "          \
+    "k.updated_by"
 constexpr int summary_columns = 3;
 
 constinit Statement insert_key{

@@ -20,8 +20,9 @@ constinit Statement lock_names{
     "          FROM unnest($1) AS name ORDER BY hash) AS sorted"};
 
 constinit Statement lock_named_users{
-    "SELECT FROM org.\"user\""
-    " WHERE user_id = ANY ($1) OR lower(user_email) = ANY (SELECT lower(name) FROM unnest($1) AS name)"
+    "SELECT FROM org.\"user\" WHERE user_id IN"
+    "       (SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) UNION"
+    "        SELECT user_id FROM org.\"user\" u JOIN unnest($1) AS name ON lower(u.user_email) = lower(name))"
     " ORDER BY user_id FOR KEY SHARE"};
 
 constinit Statement find_by_email{

@@ -44,7 +44,7 @@ constinit ByOrganization show_members
 constinit ByOrganization show_teams BY_ORGANIZATION("SELECT " TEAM_COLUMNS " FROM org.team t", "t.organization_id");
 
 constinit Statement lock_one{
-    "SELECT budget_id, models, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
+    "SELECT budget_id, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
     "   FOR NO KEY UPDATE"};
 
 constinit Statement lock_several{
@@ -232,7 +232,7 @@ Organization lock_organization(Session &session, Text organization_id)
     const Rows rows = session.run(lock_one, organization_id);
     if (rows.empty())
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
-    return {*rows[0].get<Text>(0), *rows[0].get<Texts>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
+    return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2)};
 }
 
 void lock_organizations(Session &session, Texts organization_ids) { session.run(lock_several, organization_ids); }

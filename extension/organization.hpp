@@ -8,7 +8,6 @@ namespace pg_org {
 // What changes of an organization look at.
 struct Organization {
     Text budget_id;
-    Texts models;
     Json metadata, model_aliases;
 };
 

@@ -89,7 +89,8 @@ PG_ORG_FUNCTION(org_grant_access)
         missing("role");
     SPI_connect();
     run(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
-                 "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I', string_agg(p.oid::regprocedure::text, ', '), r),"
+                 "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
+                 "              string_agg(p.oid::regprocedure::text, ', '), r),"
                  "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
                  "           FILTER (WHERE NOT has_schema_privilege(r, n.oid, 'USAGE'))"
                  "  FROM (SELECT %s::name) AS given (r)"

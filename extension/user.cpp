@@ -78,8 +78,8 @@ constinit Statement delete_users{"DELETE FROM org.\"user\" WHERE user_id = ANY (
 // Users that the caller sees: $1 is null for all, else those in one of these organizations, and $2.
 #define VISIBLE_USERS                                                                                                  \
     "  FROM org.\"user\" u"                                                                                            \
-    " WHERE ($1 IS NULL OR u.user_id = $2"                                                                             \
-    "        OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = ANY ($1)))"
+    " WHERE ($1 IS NULL OR u.user_id = ANY (ARRAY(SELECT m.user_id FROM org.membership m"                              \
+    "                                              WHERE m.organization_id = ANY ($1) UNION SELECT $2)))"
 
 constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.user_id = $3",
     Planned::each_time};
@@ -237,7 +237,8 @@ PG_ORG_WRITE(user_update)
             clear, [](Text field) { return field != "user_email" && field != "user_alias"; });
         if (!own || user_role || models || max_budget || model_max_budget || tpm_limit || rpm_limit ||
             budget_duration || metadata || clears_others)
-            forbidden("Only proxy admins can change users, beyond one's own user_alias and user_email. Your role is = %s",
+            forbidden("Only proxy admins can change users, beyond one's own user_alias and user_email. "
+                      "Your role is = %s",
                       role_name(caller.role));
     }
     if (user_role && *user_role != "proxy_admin")

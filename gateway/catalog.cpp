@@ -34,7 +34,8 @@ const Statement signatures{R"(
                            {}};
 
 bool is_called(std::string_view function) {
-    return function == tag_function || std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
+    return function == tag_function ||
+           std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
 }
 
 }  // namespace

@@ -61,9 +61,11 @@ std::optional<Config> read_config(int argc, const char* const* argv) {
                  "How long a statement may take");
     checked(app.add_option("--threads", config.threads, "HTTP connections served at once"), CLI::Range(1, 1000))
         ->envname("PG_ORG_THREADS")->capture_default_str();
-    checked(app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most"), CLI::Range(1, 1 << 30))
+    checked(app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most"),
+            CLI::Range(1, 1 << 30))
         ->envname("PG_ORG_MAX_BODY_BYTES")->capture_default_str();
-    checked(app.add_option("--log-level", config.log_level, "debug, info, warning or error"), CLI::IsMember({"debug", "info", "warning", "error"}))
+    checked(app.add_option("--log-level", config.log_level, "debug, info, warning or error"),
+            CLI::IsMember({"debug", "info", "warning", "error"}))
         ->envname("PG_ORG_LOG_LEVEL")->capture_default_str();
 
     try {

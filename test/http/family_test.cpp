@@ -33,8 +33,9 @@ TEST(Users, AreChangedByProxyAdminsAndInSmallThingsByThemselves) {
     EXPECT_EQ(ask("POST /user/update", {{"user_id", someone.id}, {"user_alias", "Ann"}}, someone.key).at("user_alias"),
               "Ann");
     const auto before = database_digest();
-    for (const Json& field : {Json{{"user_role", "proxy_admin"}}, Json{{"max_budget", 1}}, Json{{"models", {"m"}}},
-                              Json{{"tpm_limit", 1}}, Json{{"metadata", {{"a", 1}}}}, Json{{"clear", {"max_budget"}}}}) {
+    for (const Json& field :
+         {Json{{"user_role", "proxy_admin"}}, Json{{"max_budget", 1}}, Json{{"models", {"m"}}}, Json{{"tpm_limit", 1}},
+          Json{{"metadata", {{"a", 1}}}}, Json{{"clear", {"max_budget"}}}}) {
         Json body = field;
         body["user_id"] = someone.id;
         EXPECT_EQ(call("POST /user/update", body, someone.key).status, 401) << field;
@@ -42,7 +43,8 @@ TEST(Users, AreChangedByProxyAdminsAndInSmallThingsByThemselves) {
     EXPECT_EQ(call("POST /user/update", {{"user_id", person().id}, {"user_alias", "x"}}, someone.key).status, 401);
     query("DELETE FROM org.\"user\" WHERE user_alias = 'x'");
 
-    const Json changed = ask("POST /user/update", {{"user_id", someone.id}, {"user_role", "proxy_admin"}, {"max_budget", 7}});
+    const Json changed =
+        ask("POST /user/update", {{"user_id", someone.id}, {"user_role", "proxy_admin"}, {"max_budget", 7}});
     EXPECT_TRUE(is_user(changed));
     EXPECT_EQ(changed.at("user_role"), "proxy_admin");
     EXPECT_EQ(call("GET /budget/list", nullptr, someone.key).status, 200) << "at once";
@@ -100,17 +102,18 @@ TEST(Teams, TakeMembersOfTheirOrganization) {
     EXPECT_TRUE(is_user(added.at("updated_users").at(0)));
     EXPECT_EQ(added.at("updated_team_memberships").at(0).at("max_budget_in_team"), 5.0);
     const auto before = database_digest();
-    EXPECT_EQ(call("POST /team/member_add",
-                   {{"team_id", team_id}, {"member", {{{"role", "user"}, {"user_id", someone.id}},
-                                                      {{"role", "user"}, {"user_id", stranger.id}}}}})
-                  .status,
-              404);
+    EXPECT_EQ(
+        call("POST /team/member_add",
+             {{"team_id", team_id},
+              {"member", {{{"role", "user"}, {"user_id", someone.id}}, {{"role", "user"}, {"user_id", stranger.id}}}}})
+            .status,
+        404);
     EXPECT_EQ(database_digest(), before) << "all or none";
 
     const std::string key = key_for({{"team_id", team_id}, {"user_id", someone.id}});
-    EXPECT_EQ(ask("POST /team/member_update", {{"team_id", team_id}, {"user_id", someone.id}, {"role", "admin"}})
-                  .at("role"),
-              "admin");
+    EXPECT_EQ(
+        ask("POST /team/member_update", {{"team_id", team_id}, {"user_id", someone.id}, {"role", "admin"}}).at("role"),
+        "admin");
     const Json left = ask("POST /team/member_delete", {{"team_id", team_id}, {"user_id", someone.id}});
     EXPECT_EQ(left.at("members"), Json::array());
     EXPECT_EQ(call("GET /key/info", nullptr, key).status, 401) << "their key of the team is gone";
@@ -182,7 +185,8 @@ TEST(Keys, AreReplacedAtOnceOrWithGrace) {
 }
 
 TEST(Keys, AreDeletedAllOrNone) {
-    const std::string one = key_for({{"user_id", person().id}, {"key_alias", fresh("alias")}}), two = key_for({{"user_id", person().id}});
+    const std::string one = key_for({{"user_id", person().id}, {"key_alias", fresh("alias")}}),
+                      two = key_for({{"user_id", person().id}});
     EXPECT_EQ(call("POST /key/delete", {{"keys", {one, "sk-unknown"}}}).status, 404);
     EXPECT_EQ(call("GET /key/info", nullptr, one).status, 200);
     const std::string alias = ask("GET /key/info?key=" + one).at("info").at("key_alias");
@@ -204,7 +208,8 @@ struct Boundaries : testing::Test {
 
 TEST_F(Boundaries, AnOrganizationsAdminDoesNotBecomeAProxyAdmin) {
     const auto before = database_digest();
-    for (const Json& fields : {Json{{"user_role", "proxy_admin"}}, Json{{"role", "proxy_admin"}, {"user_role", "proxy_admin"}}}) {
+    for (const Json& fields :
+         {Json{{"user_role", "proxy_admin"}}, Json{{"role", "proxy_admin"}, {"user_role", "proxy_admin"}}}) {
         Json body = fields;
         body["user_id"] = admin.id;
         EXPECT_EQ(call("POST /user/update", body, admin.key).status, 401);
@@ -213,7 +218,8 @@ TEST_F(Boundaries, AnOrganizationsAdminDoesNotBecomeAProxyAdmin) {
         body["role"] = "proxy_admin";
         EXPECT_EQ(call("PATCH /organization/member_update", body, admin.key).status, 422);
     }
-    EXPECT_EQ(call("POST /key/generate", {{"user_id", "default_user_id"}, {"organization_id", mine}}, admin.key).status, 404);
+    EXPECT_EQ(call("POST /key/generate", {{"user_id", "default_user_id"}, {"organization_id", mine}}, admin.key).status,
+              404);
     EXPECT_EQ(call("POST /key/generate", {{"user_id", "default_user_id"}}, admin.key).status, 401);
     EXPECT_EQ(database_digest(), before);
 }
@@ -241,13 +247,18 @@ TEST_F(Boundaries, AKeyOfOneOrganizationDoesNotActInAnother) {
     const auto before = database_digest();
     EXPECT_EQ(call("GET /organization/info?organization_id=" + theirs, nullptr, confined).status, 401);
     EXPECT_EQ(call("POST /team/new", {{"organization_id", theirs}}, confined).status, 401);
-    EXPECT_EQ(call("POST /team/update", {{"team_id", foreign_team}, {"organization_id", mine}, {"team_alias", "x"}}, confined).status, 401);
+    EXPECT_EQ(
+        call("POST /team/update", {{"team_id", foreign_team}, {"organization_id", mine}, {"team_alias", "x"}}, confined)
+            .status,
+        401);
     EXPECT_EQ(call("POST /team/delete", {{"team_ids", {foreign_team}}}, confined).status, 401);
     EXPECT_EQ(call("POST /key/generate", {{"team_id", foreign_team}}, confined).status, 401);
     EXPECT_EQ(call("POST /key/generate", {{"team_id", foreign_team}, {"organization_id", mine}}, confined).status, 401);
     EXPECT_EQ(call("POST /key/generate", {{"user_id", victim.id}, {"organization_id", mine}}, confined).status, 404);
     EXPECT_EQ(call("POST /budget/info", {{"budgets", {foreign_budget}}}, confined).status, 401);
-    EXPECT_EQ(call("PATCH /organization/update", {{"organization_id", mine}, {"budget_id", foreign_budget}}, confined).status, 401);
+    EXPECT_EQ(
+        call("PATCH /organization/update", {{"organization_id", mine}, {"budget_id", foreign_budget}}, confined).status,
+        401);
     EXPECT_EQ(call("GET /user/info?user_id=" + victim.id, nullptr, confined).status, 404);
     EXPECT_EQ(database_digest(), before);
     EXPECT_EQ(ask("GET /organization/list", nullptr, confined).size(), 1u);
@@ -255,8 +266,10 @@ TEST_F(Boundaries, AKeyOfOneOrganizationDoesNotActInAnother) {
 
 TEST_F(Boundaries, ASharedBudgetIsNotEditedThroughTheSmallerOwner) {
     const std::string budget_id = info(theirs).at("budget_id");
-    ask("POST /organization/member_add", {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}});
-    query("UPDATE org.membership SET budget_id = $1 WHERE organization_id = $2 AND user_id = $3", budget_id, mine, victim.id);
+    ask("POST /organization/member_add",
+        {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}});
+    query("UPDATE org.membership SET budget_id = $1 WHERE organization_id = $2 AND user_id = $3", budget_id, mine,
+          victim.id);
     const Json before = ask("POST /budget/info", {{"budgets", {budget_id}}});
     ask("PATCH /organization/member_update",
         {{"organization_id", mine}, {"user_id", victim.id}, {"max_budget_in_organization", 1000000}}, admin.key);
@@ -268,8 +281,10 @@ TEST_F(Boundaries, IdsThatExistElsewhereAreFree) {
     const std::string team_id = team(theirs);
     EXPECT_EQ(call("POST /team/new", {{"organization_id", mine}, {"team_id", team_id}}, admin.key).status, 200)
         << "not even their existence is told";
-    EXPECT_EQ(ask("POST /team/update", {{"team_id", team_id}, {"team_alias", "mine"}}, admin.key).at("organization_id"), mine);
-    EXPECT_EQ(ask("GET /team/info?team_id=" + team_id + "&organization_id=" + theirs).at("team_info").at("team_alias"), nullptr);
+    EXPECT_EQ(ask("POST /team/update", {{"team_id", team_id}, {"team_alias", "mine"}}, admin.key).at("organization_id"),
+              mine);
+    EXPECT_EQ(ask("GET /team/info?team_id=" + team_id + "&organization_id=" + theirs).at("team_info").at("team_alias"),
+              nullptr);
 }
 
 }  // namespace

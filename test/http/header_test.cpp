@@ -14,7 +14,9 @@ Reply with(const std::string& route, const Json& body, const std::string& header
     return send(route, body.is_null() ? "" : body.dump(), headers);
 }
 
-std::string organizations() { return value("SELECT count(*) FROM org.organization"); }
+std::string organizations() {
+    return value("SELECT count(*) FROM org.organization");
+}
 
 TEST(IdempotencyKey, GivesTheFirstReplyAgainAndDoesNothingTwice) {
     const std::string once = fresh("once");
@@ -115,13 +117,25 @@ struct Tagged {
 std::vector<Tagged> tagged_things() {
     const std::string id = organization(), team_id = team(id);
     const std::string budget_id = ask("POST /budget/new", Json::object()).at("budget_id");
-    return {{"organization", "GET /organization/info?organization_id=" + id, nullptr, "PATCH /organization/update",
+    return {{"organization",
+             "GET /organization/info?organization_id=" + id,
+             nullptr,
+             "PATCH /organization/update",
              {{"organization_id", id}, {"tags", {"a"}}}},
-            {"patched organization", "GET /organization/info?organization_id=" + id, nullptr,
-             "PATCH /v2/organization/" + id, {{"tags", {"b"}}}},
-            {"team", "GET /team/info?team_id=" + team_id, nullptr, "POST /team/update",
+            {"patched organization",
+             "GET /organization/info?organization_id=" + id,
+             nullptr,
+             "PATCH /v2/organization/" + id,
+             {{"tags", {"b"}}}},
+            {"team",
+             "GET /team/info?team_id=" + team_id,
+             nullptr,
+             "POST /team/update",
              {{"team_id", team_id}, {"team_alias", "a"}}},
-            {"budget", "POST /budget/info", {{"budgets", {budget_id}}}, "POST /budget/update",
+            {"budget",
+             "POST /budget/info",
+             {{"budgets", {budget_id}}},
+             "POST /budget/update",
              {{"budget_id", budget_id}, {"max_budget", 5}}}};
 }
 

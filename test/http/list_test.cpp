@@ -30,12 +30,12 @@ TEST(Lists, GiveAllInPagesInTheSameOrder) {
         key_for({{"organization_id", id}});
         ask("POST /budget/new", Json::object());
     }
-    const std::vector<std::pair<std::string, std::string>> lists{{"/team/list?organization_id=" + id, "team_id"},
-                                                                 {"/user/list?organization_id=" + id, "user_id"},
-                                                                 {"/key/list?organization_id=" + id, "token_id"},
-                                                                 {"/budget/list?", "budget_id"},
-                                                                 {"/organization/audit?organization_id=" + id,
-                                                                  "audit_id"}};
+    const std::vector<std::pair<std::string, std::string>> lists{
+        {"/team/list?organization_id=" + id, "team_id"},
+        {"/user/list?organization_id=" + id, "user_id"},
+        {"/key/list?organization_id=" + id, "token_id"},
+        {"/budget/list?", "budget_id"},
+        {"/organization/audit?organization_id=" + id, "audit_id"}};
     for (const auto& [path, field] : lists) {
         SCOPED_TRACE(path);
         const std::vector<Json> all = values_of(ask("GET " + path), field);
@@ -71,8 +71,8 @@ TEST(Lists, Filter) {
     EXPECT_EQ(listed("/team/list?organization_id=" + id, "team_id"), one_team);
     EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=deep", "team_id"), one_team);
     EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=red", "team_id"), none);
-    for (const std::string& filter : {"user_id=" + user_id, "team_id=" + team_id, "organization_id=" + id,
-                                      "key_alias=" + alias})
+    for (const std::string& filter :
+         {"user_id=" + user_id, "team_id=" + team_id, "organization_id=" + id, "key_alias=" + alias})
         EXPECT_EQ(listed("/key/list?" + filter, "key_alias"), std::vector<Json>{alias}) << filter;
 }
 
