@@ -47,10 +47,9 @@ void log_event(Level level, std::string_view message, const nlohmann::ordered_js
         for (const auto& [name, value] : fields.items())
             line += ' ' + name + '=' + dump(value);
     } else {
-        nlohmann::ordered_json entry{{"message", message}};
-        entry.update(fields);
-        line = dump(entry);
-        line = line.substr(1, line.size() - 2);  // the pattern has the braces
+        line = "\"message\":" + dump(message);
+        if (const std::string rest = dump(fields); rest.size() > 2)
+            line.append(",").append(rest, 1, rest.size() - 2);  // the pattern has the braces
     }
     spdlog::log(level_of(level), "{}", line);
 }
