@@ -142,8 +142,9 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
     Reply reply{200, std::move(row.at(0))};
     if (route.tagged && !row.at(1).empty())
         reply.headers.emplace_back("ETag", row.at(1));
-    if (const auto link = next_page(route, fields, reply.body); !link.empty())
-        reply.headers.emplace_back("Link", link);
+    if (!route.page_key.empty())
+        if (const auto link = next_page(route, read_query(query), reply.body); !link.empty())
+            reply.headers.emplace_back("Link", link);
     return reply;
 }
 

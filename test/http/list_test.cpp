@@ -49,6 +49,14 @@ TEST(Lists, GiveAllInPagesInTheSameOrder) {
     }
 }
 
+TEST(Lists, LinkToTheNextPageOfTheSameQuestion) {
+    const std::string id = organization();
+    team(id), team(id);
+    const Reply page = call("GET /team/list?limit=1&organization_id=" + id);
+    EXPECT_EQ(page.header("Link"), "</team/list?limit=1&organization_id=" + id + "&after=" +
+                                       page.body.at(0).at("team_id").get<std::string>() + ">; rel=\"next\"");
+}
+
 TEST(Lists, Filter) {
     const std::string id = organization(), team_id = team(id, {{"team_alias", "Deep Blue"}});
     const std::string user_id = fresh("user"), email = fresh("Ann") + "@example.com", alias = fresh("alias");
