@@ -189,6 +189,21 @@ BudgetChange next_budget_fields(Session &session)
     return fields;
 }
 
+OwnLimits next_own_limits(Session &session, LimitsOf owner)
+{
+    OwnLimits limits;
+    limits.max_budget = money(session.next<Number>(), "max_budget");
+    if (owner != LimitsOf::team)
+        limits.model_max_budget = object(session.next<Json>(), "model_max_budget");
+    limits.tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    limits.rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    if (owner != LimitsOf::user)
+        limits.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
+    limits.budget_duration = session.next<Text>();
+    limits.budget_reset_at = from_now("budget_duration", limits.budget_duration);
+    return limits;
+}
+
 bool BudgetChange::set(Text field, const Value &value, bool merge)
 {
     if (value.is_null())

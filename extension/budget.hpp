@@ -61,6 +61,24 @@ Maybe<Json> object(Maybe<Json> value, const char *name);
 // seven arguments of a call.
 BudgetChange next_budget_fields(Session &session);
 
+// The limits that teams, users and keys have in rows of their own; none of them set means no change of any.
+struct OwnLimits {
+    Maybe<Number> max_budget;
+    Maybe<Json> model_max_budget;
+    Maybe<int64> tpm_limit, rpm_limit, max_parallel_requests;
+    Maybe<Text> budget_duration;
+    Maybe<Time> budget_reset_at;
+
+    bool any() const
+    {
+        return max_budget || model_max_budget || tpm_limit || rpm_limit || max_parallel_requests || budget_duration;
+    }
+};
+// max_budget, model_max_budget, tpm_limit, rpm_limit, max_parallel_requests, budget_duration: the next arguments of a
+// call. Users have no limit of parallel requests, teams none by model.
+enum class LimitsOf { team, user, key };
+OwnLimits next_own_limits(Session &session, LimitsOf owner);
+
 // Locks budgets, in the fixed order. Returns those that exist.
 Texts lock_budgets(Session &session, Texts budget_ids);
 // Makes a budget and returns its id.

@@ -247,9 +247,10 @@ CreatedKey create_key(Session &session, const NewKey &key)
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,
-                                  is_delegated(session.caller, key.user_id), session.caller.user_id, key.max_budget,
-                                  key.model_max_budget, key.tpm_limit, key.rpm_limit, key.max_parallel_requests,
-                                  key.budget_duration, from_now("budget_duration", key.budget_duration));
+                                  is_delegated(session.caller, key.user_id), session.caller.user_id,
+                                  key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
+                                  key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration,
+                                  key.limits.budget_reset_at);
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
@@ -293,13 +294,7 @@ PG_ORG_WRITE(key_generate)
     key.secret = session.next<Text>();
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
-    key.max_budget = money(session.next<Number>(), "max_budget");
-    key.model_max_budget = object(session.next<Json>(), "model_max_budget");
-    key.tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    key.rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    key.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
-    key.budget_duration = session.next<Text>();
-    from_now("budget_duration", key.budget_duration);
+    key.limits = next_own_limits(session, LimitsOf::key);
 
     place(session, key);
     require_models_of_caller(session.caller, key.models.value_or(Texts{}));
@@ -315,26 +310,19 @@ PG_ORG_WRITE(key_update)
     const auto models = text_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
     const auto expires = from_now("duration", session.next<Text>());
-    const auto max_budget = money(session.next<Number>(), "max_budget");
-    const auto model_max_budget = object(session.next<Json>(), "model_max_budget");
-    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    const auto max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
-    const auto budget_duration = session.next<Text>();
-    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const OwnLimits limits = next_own_limits(session, LimitsOf::key);
     static constexpr std::array<Text, 7> clearable{"key_alias", "duration", "max_budget", "tpm_limit",
                                                    "rpm_limit", "max_parallel_requests", "budget_duration"};
     const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
     // Who holds a key may name it; what limits them is for those who gave it.
-    const bool only_names = !models && !expires && !max_budget && !model_max_budget && !tpm_limit && !rpm_limit &&
-                            !max_parallel_requests && !budget_duration &&
+    const bool only_names = !models && !expires && !limits.any() &&
                             std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
 
     const NamedKey named =
         lock_key_to_change(session, key, only_names ? Besides::its_user : Besides::nobody, "/key/update");
-    session.run(update_key, named.key_id, key_alias, models, metadata, expires, max_budget, model_max_budget,
-                tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, clear,
-                session.caller.user_id);
+    session.run(update_key, named.key_id, key_alias, models, metadata, expires, limits.max_budget,
+                limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
+                limits.budget_duration, limits.budget_reset_at, clear, session.caller.user_id);
     if (models) {
         require_models_of_caller(session.caller, *models);
         require_key_within_owners(session, named.key_id);

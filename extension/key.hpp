@@ -1,6 +1,7 @@
 // Keys, as the other rooms need them.
 #pragma once
 
+#include "budget.hpp"
 #include "team.hpp"
 
 namespace pg_org {
@@ -11,10 +12,8 @@ struct NewKey {
     Maybe<Text> user_id, organization_id, team_id, key_alias;
     Maybe<Texts> models;
     Maybe<Time> expires;
-    Maybe<Json> metadata, model_max_budget;
-    Maybe<Number> max_budget;
-    Maybe<int64> tpm_limit, rpm_limit, max_parallel_requests;
-    Maybe<Text> budget_duration;
+    Maybe<Json> metadata;
+    OwnLimits limits;
 };
 
 // A key that was made: the only time its secret is known.

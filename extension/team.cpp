@@ -3,7 +3,6 @@
 #include "team.hpp"
 
 #include "budget.hpp"
-#include "duration.hpp"
 #include "etag.hpp"
 #include "fail.hpp"
 #include "key.hpp"
@@ -358,18 +357,14 @@ PG_ORG_WRITE(team_new)
     const auto given = session.next_json();
     const auto members = given ? read_list(to_value(*given, "members_with_roles")) : std::span<const NewTeamMember>{};
     const auto metadata = object(session.next<Json>(), "metadata");
-    const auto max_budget = money(session.next<Number>(), "max_budget");
-    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    const auto max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
-    const auto budget_duration = session.next<Text>();
-    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const OwnLimits limits = next_own_limits(session, LimitsOf::team);
     const auto blocked = session.next<bool>();
 
     lock_organization_as_admin(session, organization_id, "/team/new");
     if (session
-            .run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked, max_budget,
-                 tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, session.caller.user_id)
+            .run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked, limits.max_budget,
+                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
+                 limits.budget_reset_at, session.caller.user_id)
             .empty())
         exists_already("Team already exists for team_id=%.*s", SHOW(team.team_id));
     require_team_within_organization(session, organization_id, team.team_id);
@@ -384,12 +379,7 @@ PG_ORG_WRITE(team_update)
     const auto team_alias = session.next<Text>();
     const auto models = text_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
-    const auto max_budget = money(session.next<Number>(), "max_budget");
-    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    const auto max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
-    const auto budget_duration = session.next<Text>();
-    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const OwnLimits limits = next_own_limits(session, LimitsOf::team);
     const auto blocked = session.next<bool>();
     static constexpr std::array<Text, 6> clearable{"team_alias", "max_budget",            "tpm_limit",
                                                    "rpm_limit",  "max_parallel_requests", "budget_duration"};
@@ -399,9 +389,9 @@ PG_ORG_WRITE(team_update)
 
     const TeamName team = lock_team_to_change(session, team_id, organization_id, "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team); });
-    session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, max_budget, tpm_limit,
-                rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, clear, blocked,
-                session.caller.user_id);
+    session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
+                limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
+                limits.budget_reset_at, clear, blocked, session.caller.user_id);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models)
         keep_within_team(session, team.organization_id, team_id, cascade);

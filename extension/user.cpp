@@ -148,12 +148,7 @@ PG_ORG_WRITE(user_new)
     const auto user_alias = session.next<Text>();
     const Role role = checked_role(session.next<Text>());
     const auto models = text_list(session.next<Texts>(), "models");
-    const auto max_budget = money(session.next<Number>(), "max_budget");
-    const auto model_max_budget = object(session.next<Json>(), "model_max_budget");
-    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    const auto budget_duration = session.next<Text>();
-    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const OwnLimits limits = next_own_limits(session, LimitsOf::user);
     const auto sso_user_id = session.next<Text>();
     if (sso_user_id)
         identifier(sso_user_id, "sso_user_id");
@@ -167,9 +162,9 @@ PG_ORG_WRITE(user_new)
     if (!caller.is_proxy_admin())
         forbidden("Only proxy admins can create users. Your role is = %s", role_name(caller.role));
     if (session
-            .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, max_budget,
-                 model_max_budget, tpm_limit, rpm_limit, budget_duration, budget_reset_at, sso_user_id, metadata,
-                 caller.user_id)
+            .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
+                 limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
+                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id)
             .empty())
         exists_already("User already exists for user_id=%.*s or sso_user_id", SHOW(user_id));
 
@@ -217,12 +212,7 @@ PG_ORG_WRITE(user_update)
     if (user_role)
         checked_role(user_role);
     const auto models = text_list(session.next<Texts>(), "models");
-    const auto max_budget = money(session.next<Number>(), "max_budget");
-    const auto model_max_budget = object(session.next<Json>(), "model_max_budget");
-    const auto tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    const auto rpm_limit = limit(session.next<int64>(), "rpm_limit");
-    const auto budget_duration = session.next<Text>();
-    const auto budget_reset_at = from_now("budget_duration", budget_duration);
+    const OwnLimits limits = next_own_limits(session, LimitsOf::user);
     const auto metadata = object(session.next<Json>(), "metadata");
     static constexpr std::array<Text, 6> clearable{"user_email", "user_alias", "max_budget",
                                                    "tpm_limit",  "rpm_limit",  "budget_duration"};
@@ -235,8 +225,7 @@ PG_ORG_WRITE(user_update)
             caller.user_id == user_id && !caller.organization_id && caller.role != Role::proxy_admin_viewer;
         const bool clears_others = std::ranges::any_of(
             clear, [](Text field) { return field != "user_email" && field != "user_alias"; });
-        if (!own || user_role || models || max_budget || model_max_budget || tpm_limit || rpm_limit ||
-            budget_duration || metadata || clears_others)
+        if (!own || user_role || models || limits.any() || metadata || clears_others)
             forbidden("Only proxy admins can change users, beyond one's own user_alias and user_email. "
                       "Your role is = %s",
                       role_name(caller.role));
@@ -245,8 +234,9 @@ PG_ORG_WRITE(user_update)
         lock_besides_a_proxy_admin(session, {&user_id, 1});
     if (session.run(lock_to_change, user_id).empty())
         not_found("User not found for user_id=%.*s", SHOW(user_id));
-    session.run(update_user, user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,
-                tpm_limit, rpm_limit, budget_duration, budget_reset_at, metadata, clear, caller.user_id);
+    session.run(update_user, user_id, user_email, user_alias, user_role, models, limits.max_budget,
+                limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
+                limits.budget_reset_at, metadata, clear, caller.user_id);
     write_users(session, {&user_id, 1}, {});
 }
 
