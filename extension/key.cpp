@@ -391,6 +391,8 @@ PG_ORG_WRITE(key_delete)
     for (size_t i = 0; i < named.size(); i++) {
         if (i > 0 && named[i].key_id == named[i - 1].key_id)
             continue;
+        // They may have lost the right while they waited for the locks.
+        key_to_change(session, named[i].key_id, Besides::its_user, "/key/delete");
         const Rows rows = session.run(show_key, named[i].key_id);
         if (rows.empty() || session.run(delete_key, named[i].key_id).empty())
             not_found("Key not found");

@@ -450,6 +450,8 @@ PG_ORG_WRITE(team_delete)
     session.reply.begin_array();
     for (const TeamName &team : teams) {
         session.concerns(team.organization_id);
+        // They may have lost the right while they waited for the locks.
+        require_organization_admin(session, team.organization_id, "/team/delete");
         const Rows rows = session.run(show_team, team.organization_id, team.team_id);
         if (rows.empty()) {
             // Named twice, or deleted by somebody else just now.
