@@ -13,12 +13,14 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 3> migrations{
+constexpr std::array<const char *, 4> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
     ,
 #include "migrations/3_idempotency.inc"
+    ,
+#include "migrations/4_usage.inc"
 };
 
 void run(const char *sql)
