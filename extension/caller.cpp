@@ -14,7 +14,7 @@ constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_vie
 
 #define KEY_AND_USER(expires)                                                                                          \
     "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, " expires ", k.delegated, u.user_role,"      \
-    "       k.key_id"                                                                                                  \
+    "       k.key_id, k.permissions"                                                                                   \
     "  FROM org.api_key k LEFT JOIN org.\"user\" u USING (user_id)"
 
 constinit Statement find_key{KEY_AND_USER("k.expires") " WHERE k.key_hash = $1"};
@@ -115,6 +115,7 @@ Caller authenticate(Session &session, Text api_key)
         .team_id = key.get<Text>(2),
         .models = *key.get<Texts>(3),
         .delegated = delegated,
+        .permissions = key.get<Json>(9),
     };
     if (*key.get<bool>(4))
         unauthenticated("Authentication Error, Key is blocked. Ask an admin to unblock it.");
@@ -155,6 +156,17 @@ Texts administered_organizations(Session &session)
 bool administers(Session &session, Text organization_id)
 {
     return session.caller.is_proxy_admin() || role_in(session, organization_id) == "org_admin";
+}
+
+bool has_permission(Session &session, const char *permission)
+{
+    const Caller &caller = session.caller;
+    if (caller.is_proxy_admin())
+        return true;
+    if (!caller.permissions)
+        return false;
+    const Value granted = to_value(*caller.permissions, "permissions").member(permission);
+    return granted.raw().type == jbvBool && granted.raw().val.boolean;
 }
 
 Maybe<Texts> seen_inside(Session &session, const Text &organization_id)

@@ -18,6 +18,7 @@ struct Caller {
     Maybe<Text> team_id;         // the team that the key belongs to
     Texts models;                // the key's; empty means all
     bool delegated = false;      // an organization's admin made the key for this user
+    Maybe<Json> permissions;     // the key's: what it may do besides
 
     bool is_proxy_admin() const { return role == Role::proxy_admin; }
     bool reads_everything() const { return role == Role::proxy_admin || role == Role::proxy_admin_viewer; }
@@ -45,6 +46,9 @@ Texts organizations_of(Session &session);
 Texts administered_organizations(Session &session);
 // Whether the caller administers the organization: as its org_admin or as proxy admin.
 bool administers(Session &session, Text organization_id);
+
+// Whether the caller's key holds the permission; proxy admins have all of them.
+bool has_permission(Session &session, const char *permission);
 
 // The organizations whose things may be shown to a caller who works inside one: that one, for those who read
 // everything all (none).

@@ -82,7 +82,7 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
     const Oid owner = tables_owner();
     int position = PG_NARGS();
     api_key_ = argument(--position);
-    if (!read_only_) {
+    if (access == Access::write) {
         request_id_ = argument(--position);
         idempotency_key_ = argument(--position);
     }

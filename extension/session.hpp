@@ -1,8 +1,9 @@
 // One call of one function: who is calling, with what arguments, SQL as the
 // owner of the tables, and the reply.  Statements are the SQL that rules run.
 //
-// A function that SQL can call is PG_ORG_READ(name) { rule } or PG_ORG_WRITE(name) { rule }, where the rule has
-// `session`. The last argument is always api_key; before it a write has idempotency_key and request_id.
+// A function that SQL can call is PG_ORG_READ(name) { rule }, PG_ORG_WRITE(name) { rule } or PG_ORG_CALL(name) { rule },
+// where the rule has `session`. The last argument is always api_key; before it a write has idempotency_key and
+// request_id. A call writes too, but has neither: it tells repetitions apart by arguments of its own.
 #pragma once
 
 #include "caller.hpp"
@@ -144,8 +145,8 @@ private:
     size_t size_;
 };
 
-// Whether a call may change anything; must agree with the function's volatility.
-enum class Access { read, write };
+// Whether a call may change anything, which must agree with the function's volatility, and what its last arguments are.
+enum class Access { read, write, call };
 
 class Session {
 public:
@@ -236,6 +237,7 @@ template <typename Rule> Datum call(FunctionCallInfo fcinfo, Access access, cons
     static void name##_rule(pg_org::Session &session)
 #define PG_ORG_READ(name) PG_ORG_RULE(name, pg_org::Access::read)
 #define PG_ORG_WRITE(name) PG_ORG_RULE(name, pg_org::Access::write)
+#define PG_ORG_CALL(name) PG_ORG_RULE(name, pg_org::Access::call)
 
 // What is required, or an error naming the argument.
 template <typename T> T required(Maybe<T> value, const char *name);
