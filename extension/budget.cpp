@@ -91,7 +91,7 @@ struct Budget {
         // The same duration again leaves the period as it is: saving a form must not put off the reset.
         if (change.budget_duration && (*change.budget_duration != budget_duration || !budget_reset_at)) {
             budget_duration = *change.budget_duration;
-            budget_reset_at = from_now("budget_duration", budget_duration);
+            budget_reset_at = first_reset("budget_duration", budget_duration);
         }
     }
 
@@ -133,7 +133,7 @@ template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Chang
 
 Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
 {
-    from_now(name, value);
+    first_reset(name, value);
     return value;
 }
 
@@ -200,7 +200,7 @@ OwnLimits next_own_limits(Session &session, LimitsOf owner)
     if (owner != LimitsOf::user)
         limits.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
     limits.budget_duration = session.next<Text>();
-    limits.budget_reset_at = from_now("budget_duration", limits.budget_duration);
+    limits.budget_reset_at = first_reset("budget_duration", limits.budget_duration);
     return limits;
 }
 

@@ -1,4 +1,4 @@
-// Reading durations and adding them to the present.
+// Reading durations, and counting with them.
 
 #include "duration.hpp"
 
@@ -11,43 +11,139 @@ namespace {
 struct Unit {
     Text name;
     int64 microseconds; // of a unit of fixed length
-    int32 months;       // of a unit of the calendar
     int64 most;         // how many of it make a hundred years
+    Text calendar;      // what the calendar calls it
 };
 
 constexpr int64 days_of_century = 36525;
+constexpr int64 months_of_century = 100 * MONTHS_PER_YEAR;
 constexpr std::array units{
-    Unit{"s", USECS_PER_SEC, 0, days_of_century * SECS_PER_DAY},
-    Unit{"m", USECS_PER_MINUTE, 0, days_of_century * MINS_PER_HOUR * HOURS_PER_DAY},
-    Unit{"h", USECS_PER_HOUR, 0, days_of_century * HOURS_PER_DAY},
-    Unit{"d", USECS_PER_DAY, 0, days_of_century},
-    Unit{"w", 7 * USECS_PER_DAY, 0, days_of_century / 7},
-    Unit{"mo", 0, 1, 100 * MONTHS_PER_YEAR},
+    Unit{"s", USECS_PER_SEC, days_of_century * SECS_PER_DAY, {}},
+    Unit{"m", USECS_PER_MINUTE, days_of_century * MINS_PER_HOUR * HOURS_PER_DAY, {}},
+    Unit{"h", USECS_PER_HOUR, days_of_century * HOURS_PER_DAY, {}},
+    Unit{"d", USECS_PER_DAY, days_of_century, "day"},
+    Unit{"w", 7 * USECS_PER_DAY, days_of_century / 7, "week"},
+    Unit{"mo", 0, months_of_century, "month"},
 };
+
+bool is_time_zone(Text name) { return !name.empty() && pg_tzset(c_string(name)) != nullptr; }
+
+// On a timestamp without time zone the calendar is UTC's, whatever the session's zone.
+TimestampTz plus_months(TimestampTz time, int64 months)
+{
+    Interval interval{.time = 0, .day = 0, .month = static_cast<int32>(months)};
+    return DatumGetTimestamp(
+        DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(time), IntervalPGetDatum(&interval)));
+}
+
+bool is_too_long(const Duration &duration)
+{
+    return duration.count > std::ranges::find(units, duration.microseconds, &Unit::microseconds)->most;
+}
+
+Maybe<Duration> parse(Text text)
+{
+    const size_t at = text.find('@');
+    const Text length = at == Text::npos ? text : head(text, at);
+    int64 count = 0;
+    const char *const end = length.data() + length.size();
+    const auto [rest, error] = std::from_chars(length.data(), end, count);
+    const auto unit = std::ranges::find(units, Text{rest, static_cast<size_t>(end - rest)}, &Unit::name);
+    if (error != std::errc{} || count <= 0 || unit == units.end())
+        return {};
+    if (at == Text::npos)
+        return Duration{count, unit->microseconds, {}, {}};
+    const Text zone = tail(text, at + 1);
+    if (count != 1 || unit->calendar.empty() || !is_time_zone(zone))
+        return {};
+    return Duration{1, unit->microseconds, unit->calendar, zone};
+}
+
+// The duration as one that a field may hold, or an error naming the field.
+Duration checked(const char *name, Text text)
+{
+    const auto duration = parse(text);
+    if (!duration)
+        invalid(name, "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d");
+    if (is_too_long(*duration))
+        invalid(name, "must be at most a hundred years");
+    return *duration;
+}
+
+Time plus(Time time, const Duration &duration)
+{
+    if (duration.microseconds == 0)
+        return {plus_months(time.value, duration.count)};
+    return {time.value + duration.count * duration.microseconds};
+}
+
+Window calendar_window(Time time, const Duration &duration)
+{
+    const Datum zone = PointerGetDatum(
+        cstring_to_text_with_len(duration.zone.data(), static_cast<int>(duration.zone.size())));
+    const Datum unit = PointerGetDatum(
+        cstring_to_text_with_len(duration.calendar.data(), static_cast<int>(duration.calendar.size())));
+    const Datum local = DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(time.value));
+    const Datum start = DirectFunctionCall2(timestamp_trunc, unit, local);
+    const bool month = duration.microseconds == 0;
+    Interval interval{.time = 0,
+                      .day = month ? 0 : static_cast<int32>(duration.microseconds / USECS_PER_DAY),
+                      .month = month ? 1 : 0};
+    const Datum end = DirectFunctionCall2(timestamp_pl_interval, start, IntervalPGetDatum(&interval));
+    return {{DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, start))},
+            Time{DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, end))}};
+}
+
+// From the anchor, not from period to period: the 31st stays the 31st where there is one.
+Window months_window(Time time, int64 months, Time anchor)
+{
+    constexpr int64 longest_month = 31 * USECS_PER_DAY;
+    int64 periods = (time.value - anchor.value) / (months * longest_month) - 1;
+    while (plus_months(anchor.value, periods * months) <= time.value)
+        periods++;
+    while (plus_months(anchor.value, (periods - 1) * months) > time.value)
+        periods--;
+    return {{plus_months(anchor.value, (periods - 1) * months)}, Time{plus_months(anchor.value, periods * months)}};
+}
 
 } // namespace
 
-Maybe<Time> from_now(const char *name, Maybe<Text> duration)
+Maybe<Duration> parse_duration(Text text)
 {
-    if (!duration)
-        return {};
-    int64 count = 0;
-    const char *const end = duration->data() + duration->size();
-    const auto [rest, error] = std::from_chars(duration->data(), end, count);
-    const Text unit_name{rest, static_cast<size_t>(end - rest)};
-    const auto unit = std::ranges::find(units, unit_name, &Unit::name);
-    if (error != std::errc{} || count <= 0 || unit == units.end())
-        invalid(name, "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d");
-    if (count > unit->most)
-        invalid(name, "must be at most a hundred years");
+    const auto duration = parse(text);
+    return duration && !is_too_long(*duration) ? duration : Maybe<Duration>{};
+}
 
-    const TimestampTz now = GetCurrentTransactionStartTimestamp();
-    if (unit->months == 0)
-        return Time{now + count * unit->microseconds};
-    // On a timestamp without time zone the calendar is UTC's, whatever the session's zone.
-    Interval months{.time = 0, .day = 0, .month = static_cast<int32>(count) * unit->months};
-    return Time{DatumGetTimestamp(
-        DirectFunctionCall2(timestamp_pl_interval, TimestampGetDatum(now), IntervalPGetDatum(&months)))};
+Maybe<Time> from_now(const char *name, Maybe<Text> text)
+{
+    if (!text)
+        return {};
+    const Duration duration = checked(name, *text);
+    if (!duration.zone.empty())
+        invalid(name, "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d");
+    return plus({GetCurrentTransactionStartTimestamp()}, duration);
+}
+
+Maybe<Time> first_reset(const char *name, Maybe<Text> text)
+{
+    if (!text)
+        return {};
+    const Duration duration = checked(name, *text);
+    const Time now{GetCurrentTransactionStartTimestamp()};
+    return duration.zone.empty() ? plus(now, duration) : calendar_window(now, duration).end;
+}
+
+Window window_at(Time time, const Duration &duration, Time anchor)
+{
+    if (!duration.zone.empty())
+        return calendar_window(time, duration);
+    if (duration.microseconds == 0)
+        return months_window(time, duration.count, anchor);
+    const int64 length = duration.count * duration.microseconds;
+    const int64 since = time.value - anchor.value;
+    const int64 periods = since / length + (since >= 0 ? 1 : since % length == 0 ? 1 : 0);
+    const int64 end = anchor.value + periods * length;
+    return {{end - length}, Time{end}};
 }
 
 } // namespace pg_org

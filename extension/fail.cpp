@@ -8,9 +8,6 @@ namespace pg_org {
 
 namespace {
 
-constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
-constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
-
 [[noreturn]] void raise(int sqlstate, const char *message)
 {
     ereport(ERROR, errcode(sqlstate), errmsg_internal("%s", message));
@@ -47,7 +44,7 @@ void invalid(const char *name, const char *format, ...)
     va_start(arguments, format);
     const char *rule = format_message(format, arguments);
     va_end(arguments);
-    raise(ERRCODE_INVALID_PARAMETER_VALUE, psprintf("\"%s\" %s", name, rule));
+    raise(invalid_value(name, rule));
 }
 
 void cannot_be_cleared(Text field)
@@ -55,11 +52,41 @@ void cannot_be_cleared(Text field)
     invalid("clear", "must name fields that can be cleared, not %.*s", SHOW(field));
 }
 
-void missing(const char *name) { raise(ERRCODE_NULL_VALUE_NOT_ALLOWED, psprintf("\"%s\" is required", name)); }
+void missing(const char *name) { raise(missing_value(name)); }
 
-void expired(Time since)
+void expired(Time since) { raise(expired_key(since)); }
+
+Refusal refusal(int sqlstate, const char *argument, const char *format, ...)
 {
-    raise(errcode_expired_key, psprintf("Authentication Error - Expired Key. Key Expiry time %s", iso_8601(since)));
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = format_message(format, arguments);
+    va_end(arguments);
+    return {sqlstate, argument, message};
+}
+
+Refusal invalid_value(const char *name, const char *rule)
+{
+    return refusal(ERRCODE_INVALID_PARAMETER_VALUE, name, "\"%s\" %s", name, rule);
+}
+
+Refusal missing_value(const char *name)
+{
+    return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" is required", name);
+}
+
+Refusal expired_key(Time since)
+{
+    return refusal(errcode_expired_key, nullptr, "Authentication Error - Expired Key. Key Expiry time %s",
+                   iso_8601(since));
+}
+
+void raise(const Refusal &refusal)
+{
+    ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),
+            refusal.detail != nullptr ? errdetail_internal("%s", refusal.detail) : 0,
+            refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0);
+    pg_unreachable();
 }
 
 void busy() { raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "Changed by somebody else just now. Try again"); }

@@ -31,6 +31,27 @@ namespace pg_org {
 // 55000: a rule says no for another reason.
 [[noreturn]] void refused(const char *format, ...) pg_attribute_printf(1, 2);
 
+// SQLSTATEs of our own, of refusals that clients tell apart.
+inline constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
+inline constexpr int errcode_model_denied = MAKE_SQLSTATE('2', '8', 'M', 'O', 'D');
+inline constexpr int errcode_rate_limit = MAKE_SQLSTATE('5', '3', 'R', 'A', 'T');
+inline constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
+
+// A refusal of one request among many: told, not raised.
+struct Refusal {
+    int sqlstate;
+    const char *argument; // that it is about, null: none
+    const char *message;
+    const char *detail = nullptr, *hint = nullptr;
+};
+Refusal refusal(int sqlstate, const char *argument, const char *format, ...) pg_attribute_printf(3, 4);
+// As invalid(), missing() and expired() put it.
+Refusal invalid_value(const char *name, const char *rule);
+Refusal missing_value(const char *name);
+Refusal expired_key(Time since);
+// Raises it after all: it was the only one.
+[[noreturn]] void raise(const Refusal &refusal);
+
 // printf-style arguments for a Text: "%.*s", SHOW(text)
 #define SHOW(text) static_cast<int>((text).size()), (text).data()
 

@@ -96,6 +96,19 @@ Writer &Writer::value(int64 integer)
     return *this;
 }
 
+Writer &Writer::value(Number number)
+{
+    comma();
+    const char *digits =
+        DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, number.datum)));
+    appendStringInfoString(buffer_, digits);
+    if (strchr(digits, '.') == nullptr)
+        appendStringInfoString(buffer_, ".0");
+    return *this;
+}
+
+Writer &Writer::value(Time time) { return value(to_text(iso_8601(time))); }
+
 void Writer::column(Oid type, Datum datum)
 {
     switch (type) {
@@ -109,17 +122,11 @@ void Writer::column(Oid type, Datum datum)
         comma();
         appendStringInfoString(buffer_, DatumGetBool(datum) ? "true" : "false");
         break;
-    case NUMERICOID: {
-        comma();
-        const char *digits =
-            DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, datum)));
-        appendStringInfoString(buffer_, digits);
-        if (strchr(digits, '.') == nullptr)
-            appendStringInfoString(buffer_, ".0");
+    case NUMERICOID:
+        value(Number{datum});
         break;
-    }
     case TIMESTAMPTZOID:
-        value(to_text(iso_8601({DatumGetTimestampTz(datum)})));
+        value(Time{DatumGetTimestampTz(datum)});
         break;
     case JSONBOID: {
         comma();
@@ -245,39 +252,73 @@ Value to_value(Json json, const char *name)
 
 bool Value::is_object() const { return is_container(value_, JB_FOBJECT); }
 
-Text Value::as_text() const
+Maybe<Text> Value::text() const
 {
-    if (value_.type != jbvString)
-        invalid(path_, "must be a string");
-    return string_of(value_);
+    return value_.type == jbvString ? Maybe<Text>{string_of(value_)} : Maybe<Text>{};
 }
 
-bool Value::as_bool() const
+Maybe<bool> Value::boolean() const
 {
-    if (value_.type != jbvBool)
-        invalid(path_, "must be true or false");
-    return value_.val.boolean;
+    return value_.type == jbvBool ? Maybe<bool>{value_.val.boolean} : Maybe<bool>{};
 }
 
-Number Value::as_number() const
+Maybe<Number> Value::number() const
 {
     if (value_.type == jbvNumeric)
-        return {NumericGetDatum(value_.val.numeric)};
+        return Number{NumericGetDatum(value_.val.numeric)};
     if (value_.type != jbvString || !is_number(string_of(value_)))
-        invalid(path_, "must be a number");
-    return {DirectFunctionCall3(numeric_in, CStringGetDatum(c_string(string_of(value_))),
-                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))};
+        return {};
+    return Number{DirectFunctionCall3(numeric_in, CStringGetDatum(c_string(string_of(value_))),
+                                      ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))};
 }
+
+Maybe<int64> Value::integer() const
+{
+    const auto value = number();
+    if (!value)
+        return {};
+    const Text digits = to_text(
+        DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, value->datum))));
+    int64 integer = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
+    return error == std::errc{} && rest == digits.data() + digits.size() ? Maybe<int64>{integer} : Maybe<int64>{};
+}
+
+Maybe<Texts> Value::texts() const
+{
+    if (!is_container(value_, JB_FARRAY))
+        return {};
+    const auto values = elements();
+    const auto texts = allocate<Text>(values.size());
+    for (size_t i = 0; i < values.size(); i++) {
+        if (values[i].raw().type != jbvString)
+            return {};
+        texts[i] = string_of(values[i].raw());
+    }
+    return Texts{texts};
+}
+
+namespace {
+
+template <typename T> T expected(const Maybe<T> &value, const char *path, const char *rule)
+{
+    if (!value)
+        invalid(path, "%s", rule);
+    return *value;
+}
+
+} // namespace
+
+Text Value::as_text() const { return expected(text(), path_, "must be a string"); }
+
+bool Value::as_bool() const { return expected(boolean(), path_, "must be true or false"); }
+
+Number Value::as_number() const { return expected(number(), path_, "must be a number"); }
 
 int64 Value::as_integer() const
 {
-    const Text digits = to_text(DatumGetCString(
-        DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, as_number().datum))));
-    int64 integer = 0;
-    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
-    if (error != std::errc{} || rest != digits.data() + digits.size())
-        invalid(path_, "must be a whole number of at most 64 bits");
-    return integer;
+    as_number();
+    return expected(integer(), path_, "must be a whole number of at most 64 bits");
 }
 
 Texts Value::as_texts() const

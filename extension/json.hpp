@@ -31,6 +31,12 @@ public:
     Writer &null();
     Writer &value(Text text);
     Writer &value(int64 integer);
+    Writer &value(Number number);
+    Writer &value(Time time);
+    template <typename T> Writer &value(const Maybe<T> &value_or_null)
+    {
+        return value_or_null ? value(*value_or_null) : null();
+    }
     // Columns first to last (exclusive) of a row as members of the open object, named as the columns are.
     // Money has a decimal point, times are UTC, arrays are arrays of strings.
     Writer &columns(const Row &row, int first, int last);
@@ -56,11 +62,17 @@ public:
     const JsonbValue &raw() const { return value_; }
     bool is_null() const { return value_.type == jbvNull; }
     bool is_object() const;
+    // Each of these is none for another type.
+    Maybe<Text> text() const;
+    Maybe<bool> boolean() const;
+    Maybe<Number> number() const; // a number, or a string of one
+    Maybe<int64> integer() const; // likewise, whole and in range
+    Maybe<Texts> texts() const;
     // Each of these refuses another type with an error naming the path.
     Text as_text() const;
     bool as_bool() const;
-    Number as_number() const;  // a number, or a string of one
-    int64 as_integer() const;  // likewise, whole and in range
+    Number as_number() const;
+    int64 as_integer() const;
     Texts as_texts() const;
     Json as_object() const;
     std::span<const Value> elements() const; // of an array

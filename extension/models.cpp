@@ -46,6 +46,12 @@ bool allows(Texts list, Text model)
            std::ranges::any_of(list, [&](Text name) { return matches(name, model); });
 }
 
+bool is_model(Text name)
+{
+    return name != "all-proxy-models" && name.find('*') == Text::npos &&
+           std::ranges::find(narrow_names, name) == narrow_names.end();
+}
+
 Maybe<Text> first_not_allowed(Texts list, Texts models)
 {
     if (list.empty())

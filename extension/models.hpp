@@ -10,6 +10,8 @@ bool allows_all(Texts list);
 // Whether a list allows a model: by name, by a wildcard such as openai/*, or because it allows all. The model may be
 // a wildcard itself; then all that it stands for must be allowed. An empty list allows nothing here.
 bool allows(Texts list, Text model);
+// Whether a name is that of one model, which can be called.
+bool is_model(Text name);
 // The first of the models that the list does not allow; an empty list allows all.
 Maybe<Text> first_not_allowed(Texts list, Texts models);
 // ['a', 'b']

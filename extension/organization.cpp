@@ -235,7 +235,10 @@ Organization lock_organization(Session &session, Text organization_id)
     return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2)};
 }
 
-void lock_organizations(Session &session, Texts organization_ids) { session.run(lock_several, organization_ids); }
+Texts lock_organizations(Session &session, Texts organization_ids)
+{
+    return session.run(lock_several, organization_ids).texts();
+}
 
 void require_organizations_locked(Session &session, Texts organization_ids)
 {

@@ -14,8 +14,8 @@ struct Organization {
 // Locks an organization, as every change inside it does first, or says it is not found.
 Organization lock_organization(Session &session, Text organization_id);
 
-// Locks those of the organizations that exist, in the fixed order.
-void lock_organizations(Session &session, Texts organization_ids);
+// Locks those of the organizations that exist, in the fixed order, and returns them.
+Texts lock_organizations(Session &session, Texts organization_ids);
 
 // Locks organizations that turn out to be concerned only when what comes after them is locked: without waiting, which
 // could be for ever. The caller is to try again if somebody else has one of them.

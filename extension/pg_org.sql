@@ -606,6 +606,105 @@ COMMENT ON FUNCTION budget_delete IS
 'Delete a budget.
 Refused, naming them, while somebody uses it. Returns the budget as it stood. For proxy admins.';
 
+-- Usage ---------------------------------------------------------------------
+
+CREATE FUNCTION usage_reserve(
+    key text,
+    model text,
+    max_cost numeric DEFAULT NULL,
+    max_tokens bigint DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    ttl_seconds bigint DEFAULT 600,
+    tags text[] DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_reserve IS
+'Ask whether a call to a model may be made.
+For key, its secret or token_id, every limit of the key, its user, team, membership and organization is checked, and max_cost (US dollars) and max_tokens are held against each until the call is settled, cancelled, or ttl_seconds (1 to 86400) are over. The same request_id again gets the same answer; without one it is made. Returns the model with aliases resolved and what is left of each limit. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_reserve_many(
+    requests json,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_reserve_many IS
+'Ask for many calls at once.
+An array of objects with the arguments of usage_reserve, decided one after the other in one transaction. Returns an array with what usage_reserve would return for each, or an object with error: its sqlstate, message and more; one refusal touches none of the others. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_settle(
+    cost numeric,
+    request_id text DEFAULT NULL,
+    reservation_id text DEFAULT NULL,
+    prompt_tokens bigint DEFAULT NULL,
+    completion_tokens bigint DEFAULT NULL,
+    cache_read_input_tokens bigint DEFAULT NULL,
+    cache_creation_input_tokens bigint DEFAULT NULL,
+    failed boolean DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_settle IS
+'Tell what a reserved call has cost.
+Named by request_id or reservation_id. The hold ends and the cost (US dollars) is spent: in full, even if it is more than was held or the hold had expired, and once: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_settle_many(
+    requests json,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_settle_many IS
+'Settle many calls at once.
+An array of objects with the arguments of usage_settle. Returns an array with what usage_settle would return for each, or an object with error: its sqlstate and message; one refusal touches none of the others. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_cancel(
+    request_id text DEFAULT NULL,
+    reservation_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_cancel IS
+'Take back a reservation.
+For a call that was not made, named by request_id or reservation_id: nothing is held or counted for it any more. One that was settled is refused. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_record(
+    key text,
+    model text,
+    cost numeric,
+    request_id text DEFAULT NULL,
+    prompt_tokens bigint DEFAULT NULL,
+    completion_tokens bigint DEFAULT NULL,
+    cache_read_input_tokens bigint DEFAULT NULL,
+    cache_creation_input_tokens bigint DEFAULT NULL,
+    failed boolean DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_record IS
+'Record what a call has cost that was never reserved.
+No limit is asked: it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+
+CREATE FUNCTION usage_limits(
+    key text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_limits IS
+'Show what is left of every limit of a key.
+At every level: what was spent in the current period, what is held, what remains and when it resets. Without key, of the caller''s own. For the key itself, its organization''s admins, proxy admins and viewers, and keys with the permission usage.';
+
+CREATE FUNCTION usage_verify(
+    organization_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_verify IS
+'Compare every counter with its ledger.
+Returns those that differ, with what they are and what they should be: none, unless the tables were changed by hand. Of all organizations or of one. For proxy admins and viewers.';
+
+CREATE FUNCTION usage_repair(
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_repair IS
+'Set every counter to what its ledger says.
+Of all organizations or of one, which wait meanwhile. Returns those that differed. For proxy admins.';
+
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION
     org_setup, org_grant_access,
@@ -616,5 +715,7 @@ REVOKE ALL ON FUNCTION
     team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,
     team_member_add, team_member_update, team_member_delete,
     key_generate, key_update, key_info, key_list, key_delete, key_regenerate, key_block, key_unblock,
-    budget_new, budget_update, budget_info, budget_list, budget_delete
+    budget_new, budget_update, budget_info, budget_list, budget_delete,
+    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
+    usage_verify, usage_repair
 FROM PUBLIC;

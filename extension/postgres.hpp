@@ -29,10 +29,12 @@ extern "C" {
 #include <lib/stringinfo.h>
 #include <miscadmin.h>
 #include <nodes/parsenodes.h>
+#include <pgtime.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>
 #include <utils/datetime.h>
+#include <utils/fmgroids.h>
 #include <utils/guc.h>
 #include <utils/inval.h>
 #include <utils/json.h>

@@ -44,23 +44,42 @@ template <> struct Sql<Texts> {
     static Datum to_datum(Texts value) { return to_array(value); }
     static Texts from_datum(Datum datum) { return to_texts(datum); }
 };
+// Lists of values of fixed or of varying length, as parameters only.
+template <typename T> struct Sql<std::span<const T>> {
+    static constexpr Oid type = Sql<T>::array_type;
+    static Datum to_datum(std::span<const T> values)
+    {
+        const auto elements = allocate<Datum>(values.size());
+        std::ranges::transform(values, elements.begin(), Sql<T>::to_datum);
+        return PointerGetDatum(construct_array(elements.data(), static_cast<int>(values.size()), Sql<T>::type,
+                                               Sql<T>::length, Sql<T>::length > 0, Sql<T>::alignment));
+    }
+};
 template <> struct Sql<bool> {
-    static constexpr Oid type = BOOLOID;
+    static constexpr Oid type = BOOLOID, array_type = BOOLARRAYOID;
+    static constexpr int length = 1;
+    static constexpr char alignment = TYPALIGN_CHAR;
     static Datum to_datum(bool value) { return BoolGetDatum(value); }
     static bool from_datum(Datum datum) { return DatumGetBool(datum); }
 };
 template <> struct Sql<int64> {
-    static constexpr Oid type = INT8OID;
+    static constexpr Oid type = INT8OID, array_type = INT8ARRAYOID;
+    static constexpr int length = 8;
+    static constexpr char alignment = TYPALIGN_DOUBLE;
     static Datum to_datum(int64 value) { return Int64GetDatum(value); }
     static int64 from_datum(Datum datum) { return DatumGetInt64(datum); }
 };
 template <> struct Sql<Number> {
-    static constexpr Oid type = NUMERICOID;
+    static constexpr Oid type = NUMERICOID, array_type = NUMERICARRAYOID;
+    static constexpr int length = -1;
+    static constexpr char alignment = TYPALIGN_INT;
     static Datum to_datum(Number value) { return value.datum; }
     static Number from_datum(Datum datum) { return {datum}; }
 };
 template <> struct Sql<Time> {
-    static constexpr Oid type = TIMESTAMPTZOID;
+    static constexpr Oid type = TIMESTAMPTZOID, array_type = TIMESTAMPTZARRAYOID;
+    static constexpr int length = 8;
+    static constexpr char alignment = TYPALIGN_DOUBLE;
     static Datum to_datum(Time value) { return TimestampTzGetDatum(value.value); }
     static Time from_datum(Datum datum) { return {DatumGetTimestampTz(datum)}; }
 };

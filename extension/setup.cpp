@@ -1,14 +1,24 @@
 // Setting up: the tables, and who may call the functions.
 
+#include "books.hpp"
 #include "caller.hpp"
 #include "fail.hpp"
 #include "session.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
+PGDLLEXPORT void _PG_init();
 }
 
 using namespace pg_org;
+
+// Run when the server loads the module.
+void _PG_init()
+{
+    DefineCustomStringVariable("pg_org.now", "What counts as the present for limits and usage.",
+                               "Empty: the clock says. To try out what happens when time passes.", &now_setting, "",
+                               PGC_SUSET, 0, nullptr, nullptr, nullptr);
+}
 
 namespace {
 

@@ -32,6 +32,10 @@ struct Json {
 // A copy of the text in the current memory context, ended by a zero.
 inline const char *c_string(Text text) { return pnstrdup(text.data(), text.size()); }
 
+// Parts of a text, which must be that long: substr() would throw.
+inline Text head(Text text, size_t size) { return {text.data(), size}; }
+inline Text tail(Text text, size_t from) { return {text.data() + from, text.size() - from}; }
+
 inline Text to_text(const char *string) { return {string, strlen(string)}; }
 
 inline Text to_text(Datum datum)

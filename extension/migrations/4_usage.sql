@@ -104,6 +104,7 @@ CREATE TABLE org.usage_account (
     minute           timestamptz NOT NULL,
     minute_requests  bigint NOT NULL CHECK (minute_requests >= 0),
     minute_tokens    bigint NOT NULL CHECK (minute_tokens >= 0),
+    charged_at       timestamptz NOT NULL,
     warned_window    timestamptz NOT NULL,
     exceeded_window  timestamptz NOT NULL,
     PRIMARY KEY (organization_id, team_id, user_id, key_id, model)
@@ -122,6 +123,7 @@ COMMENT ON COLUMN org.usage_account.held_requests IS 'How many reservations it h
 COMMENT ON COLUMN org.usage_account.minute IS 'Minute that the next two belong to.';
 COMMENT ON COLUMN org.usage_account.minute_requests IS 'Calls reserved in that minute, without those cancelled or expired.';
 COMMENT ON COLUMN org.usage_account.minute_tokens IS 'Tokens of those calls: what they took once settled, until then what is held.';
+COMMENT ON COLUMN org.usage_account.charged_at IS 'When window_spend last grew, or later.';
 COMMENT ON COLUMN org.usage_account.warned_window IS 'Start of the last period in which the soft budget was crossed; infinity for none.';
 COMMENT ON COLUMN org.usage_account.exceeded_window IS 'Start of the last period in which the budget was exceeded; infinity for none.';
 

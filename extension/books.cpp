@@ -1,0 +1,643 @@
+// Reading, counting and writing accounts.
+
+#include "books.hpp"
+
+#include "event.hpp"
+#include "fail.hpp"
+#include "number.hpp"
+#include "organization.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constinit Statement lock_users{
+    "SELECT FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE"};
+
+constinit Statement lock_keys{
+    "SELECT FROM org.api_key WHERE key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
+
+#define BUDGET_LIMITS(owner, b)                                                                                        \
+    owner ".created_at, " owner ".spend, " b ".max_budget, " b ".soft_budget, " b ".model_max_budget, " b ".tpm_limit," \
+    " " b ".rpm_limit, " b ".max_parallel_requests, " b ".budget_duration, " b ".budget_reset_at"
+
+constinit Statement read_standings_statement{
+    "SELECT o.blocked, o.models, o.model_aliases, o.default_reserve, " BUDGET_LIMITS("o", "ob") ","
+    "       t.blocked, t.models, t.created_at, t.spend, t.max_budget, NULL::numeric, NULL::jsonb, t.tpm_limit,"
+    "       t.rpm_limit, t.max_parallel_requests, t.budget_duration, t.budget_reset_at,"
+    "       " BUDGET_LIMITS("m", "mb") ", " BUDGET_LIMITS("tm", "tb") ","
+    "       u.models, u.created_at, u.spend, u.max_budget, NULL::numeric, u.model_max_budget, u.tpm_limit,"
+    "       u.rpm_limit, NULL::bigint, u.budget_duration, u.budget_reset_at,"
+    "       k.blocked, k.models, k.key_alias, k.expires, k.created_at, k.spend, k.max_budget, NULL::numeric,"
+    "       k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration,"
+    "       k.budget_reset_at, p.place"
+    "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS p (organization_id, team_id, user_id, key_id, place)"
+    "  LEFT JOIN org.organization o ON o.organization_id = p.organization_id"
+    "  LEFT JOIN org.budget ob ON ob.budget_id = o.budget_id"
+    "  LEFT JOIN org.team t ON t.organization_id = p.organization_id AND t.team_id = p.team_id"
+    "  LEFT JOIN org.membership m ON m.organization_id = p.organization_id AND m.user_id = p.user_id"
+    "  LEFT JOIN org.budget mb ON mb.budget_id = m.budget_id"
+    "  LEFT JOIN org.team_member tm"
+    "    ON tm.organization_id = p.organization_id AND tm.team_id = p.team_id AND tm.user_id = p.user_id"
+    "  LEFT JOIN org.budget tb ON tb.budget_id = tm.budget_id"
+    "  LEFT JOIN org.\"user\" u ON u.user_id = p.user_id"
+    "  LEFT JOIN org.api_key k ON k.key_id = p.key_id"};
+
+constinit Statement read_accounts_statement{
+    "SELECT h.place, a.model, a.owner_since, a.window_start, a.window_spend, a.held_cost, a.held_requests, a.minute,"
+    "       a.minute_requests, a.minute_tokens, a.charged_at, a.warned_window, a.exceeded_window"
+    "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS h (organization_id, team_id, user_id, key_id, place)"
+    "  JOIN org.usage_account a USING (organization_id, team_id, user_id, key_id)"};
+
+// $1 to $5 name the account, $6 is when its owner was made, $7 when the period and $8 when the minute began.
+#define IS_COUNTED                                                                                                     \
+    " AND reserved_at >= $6 AND ($5 = '' OR model = $5 OR substr(model, strpos(model, '/') + 1) = $5)"
+#define RECOUNT(is_owners)                                                                                             \
+    "SELECT spent.cost, held.cost, held.requests, held.minute_requests + spent.minute_requests,"                       \
+    "       held.minute_tokens + spent.minute_tokens, spent.charged_at"                                                \
+    "  FROM (SELECT coalesce(sum(max_cost), 0) AS cost, count(*) AS requests,"                                         \
+    "               count(*) FILTER (WHERE reserved_at >= $8) AS minute_requests,"                                     \
+    "               coalesce(sum(max_tokens) FILTER (WHERE reserved_at >= $8), 0)::bigint AS minute_tokens"            \
+    "          FROM org.reservation WHERE " is_owners IS_COUNTED ") AS held,"                                          \
+    "       (SELECT coalesce(sum(cost) FILTER (WHERE closed_at >= $7), 0) AS cost,"                                    \
+    "               count(*) FILTER (WHERE reserved_at >= $8) AS minute_requests,"                                     \
+    "               coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE reserved_at >= $8), 0)::bigint"      \
+    "                   AS minute_tokens,"                                                                             \
+    "               coalesce(max(closed_at), '-infinity') AS charged_at"                                               \
+    "          FROM org.usage"                                                                                         \
+    "         WHERE " is_owners IS_COUNTED " AND state = 'settled' AND closed_at >= least($7, $8)) AS spent"
+// Nothing is compared with an identifier that is not the account's, so that an index finds what is.
+constinit Statement recount_user{
+    RECOUNT("$1 = '' AND $2 = '' AND $4 = '' AND user_id = $3"), Planned::each_time};
+constinit Statement recount_in_organization{
+    RECOUNT("organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)"
+            " AND ($4 = '' OR key_id = $4)"),
+    Planned::each_time};
+
+constinit Statement write_accounts{
+    "INSERT INTO org.usage_account AS a (organization_id, team_id, user_id, key_id, model, owner_since, window_start,"
+    "       window_spend, held_cost, held_requests, minute, minute_requests, minute_tokens, charged_at,"
+    "       warned_window, exceeded_window)"
+    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    " ON CONFLICT (organization_id, team_id, user_id, key_id, model) DO UPDATE"
+    "   SET owner_since = excluded.owner_since, window_start = excluded.window_start,"
+    "       window_spend = excluded.window_spend, held_cost = excluded.held_cost,"
+    "       held_requests = excluded.held_requests, minute = excluded.minute,"
+    "       minute_requests = excluded.minute_requests, minute_tokens = excluded.minute_tokens,"
+    "       charged_at = excluded.charged_at, warned_window = excluded.warned_window,"
+    "       exceeded_window = excluded.exceeded_window"};
+
+constexpr std::array<Text, owners> owner_names{"organization", "team", "member", "team_member", "user", "key"};
+constexpr std::array<Text, 5> limit_names{"max_budget", "model_max_budget", "max_parallel_requests", "rpm_limit",
+                                          "tpm_limit"};
+constexpr Time never{DT_NOEND};
+
+// The name of a model without its provider's before it.
+Text without_provider(Text model) { return tail(model, model.find('/') + 1); }
+
+Time minute_of(Time time)
+{
+    int64 into = time.value % USECS_PER_MINUTE;
+    if (into < 0)
+        into += USECS_PER_MINUTE;
+    return {time.value - into};
+}
+
+// Reads the columns of a row one after the other.
+class Columns {
+public:
+    explicit Columns(const Row &row) : row_(row) {}
+    template <typename T> Maybe<T> next() { return row_.get<T>(at_++); }
+
+private:
+    const Row &row_;
+    int at_ = 0;
+};
+
+struct MaybeLimits {
+    bool exist;
+    OwnerLimits limits;
+};
+
+MaybeLimits next_limits(Columns &columns)
+{
+    const auto since = columns.next<Time>();
+    OwnerLimits limits{};
+    limits.since = since.value_or(Time{});
+    limits.spend = columns.next<Number>().value_or(Number{});
+    limits.max_budget = columns.next<Number>();
+    limits.soft_budget = columns.next<Number>();
+    limits.model_max_budget = columns.next<Json>();
+    limits.tpm_limit = columns.next<int64>();
+    limits.rpm_limit = columns.next<int64>();
+    limits.max_parallel_requests = columns.next<int64>();
+    limits.budget_duration = columns.next<Text>();
+    limits.budget_reset_at = columns.next<Time>();
+    return {since.has_value(), limits};
+}
+
+Party name_of(Owner owner, const Party &party)
+{
+    switch (owner) {
+    case Owner::organization:
+        return {party.organization_id, {}, {}, {}};
+    case Owner::team:
+        return {party.organization_id, party.team_id, {}, {}};
+    case Owner::member:
+        return {party.organization_id, {}, party.user_id, {}};
+    case Owner::team_member:
+        return {party.organization_id, party.team_id, party.user_id, {}};
+    case Owner::user:
+        return {{}, {}, party.user_id, {}};
+    case Owner::key:
+        return {party.organization_id, {}, {}, party.key_id};
+    }
+    pg_unreachable();
+}
+
+// A holder's name is not enough: a user has the name of a member of no organization, who does not exist.
+bool is_before(const Holder &a, const Holder &b) { return std::tie(a.owner, a.name) < std::tie(b.owner, b.name); }
+
+Window window_of(const OwnerLimits &limits, Time now)
+{
+    const auto duration = limits.budget_duration ? parse_duration(*limits.budget_duration) : Maybe<Duration>{};
+    return duration ? window_at(now, *duration, limits.budget_reset_at.value_or(limits.since)) : forever;
+}
+
+struct ModelBudget {
+    Number value;
+    Window window;
+};
+
+// What an entry of model_max_budget says: an amount, or an object of amount and duration. One that says neither was
+// not written by us and allows nothing, which is noticed sooner than if it allowed everything.
+ModelBudget model_budget(const Holder &holder, const Value &entry, Time now)
+{
+    const auto either = [&](const char *name, const char *other) {
+        const Value value = entry.member(name);
+        return value.is_null() ? entry.member(other) : value;
+    };
+    const auto amount = (entry.is_object() ? either("budget_limit", "max_budget") : entry).number();
+    const auto text = either("time_period", "budget_duration").text();
+    const auto duration = text ? parse_duration(*text) : Maybe<Duration>{};
+    return {amount && *amount >= zero() ? *amount : zero(),
+            duration ? window_at(now, *duration, holder.limits.since) : holder.window};
+}
+
+// Whether a call is charged to an owner: one made before it was charged to somebody else of its name.
+bool is_charged_to(const Call &call, const Holder &holder)
+{
+    return name_of(holder.owner, call.party) == holder.name && call.reserved_at.value >= holder.limits.since.value;
+}
+
+bool is_limited(const OwnerLimits &limits)
+{
+    return limits.max_budget || limits.soft_budget || limits.tpm_limit || limits.rpm_limit ||
+           limits.max_parallel_requests;
+}
+
+// What a call counts for in the minute it was reserved in.
+int64 requests_in(State state) { return state == State::held || state == State::settled; }
+int64 tokens_in(State state, const Call &call)
+{
+    return state == State::held ? call.max_tokens : state == State::settled ? call.tokens() : 0;
+}
+
+} // namespace
+
+char *now_setting = nullptr;
+
+Time present()
+{
+    if (now_setting == nullptr || *now_setting == '\0')
+        return {GetCurrentTimestamp()};
+    return {DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(now_setting),
+                                                    ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)))};
+}
+
+Text owner_name(Owner owner) { return owner_names[static_cast<size_t>(owner)]; }
+Text UsageLimit::name() const { return limit_names[kind]; }
+Number Account::held() const { return held_cost - lapsed_cost; }
+bool Account::counts(Text model_called) const
+{
+    return model.empty() || model == model_called || model == without_provider(model_called);
+}
+
+Text Holder::id() const
+{
+    switch (owner) {
+    case Owner::organization:
+        return name.organization_id;
+    case Owner::team:
+        return name.team_id;
+    case Owner::team_member:
+        return to_text(psprintf("%.*s/%.*s", SHOW(name.team_id), SHOW(name.user_id)));
+    case Owner::member:
+    case Owner::user:
+        return name.user_id;
+    case Owner::key:
+        return name.key_id;
+    }
+    pg_unreachable();
+}
+
+Texts lock_organizations_of(Session &session, std::span<const Party> parties)
+{
+    return lock_organizations(session,
+                              column<Text>(parties, [](const Party &party) { return party.organization_id; }));
+}
+
+void lock_users_and_keys_of(Session &session, std::span<const Party> parties)
+{
+    const auto ids = allocate<Text>(parties.size());
+    const auto lock = [&](Statement &statement, auto member, auto concerned) {
+        size_t count = 0;
+        for (const Party &party : parties)
+            if (concerned(party))
+                ids[count++] = party.*member;
+        if (count > 0)
+            session.run(statement, Texts{ids.first(count)});
+    };
+    lock(lock_users, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); });
+    lock(lock_keys, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); });
+}
+
+Books::Books(Session &session, std::span<const Party> parties, Time now)
+    : session_(session), now_(now), minute_(minute_of(now))
+{
+    const auto sorted = allocate<Party>(parties.size());
+    std::ranges::copy(parties, sorted.begin());
+    std::ranges::sort(sorted);
+    const auto repeated = std::ranges::unique(sorted);
+    read_standings(sorted.first(sorted.size() - repeated.size()));
+    read_accounts();
+}
+
+void Books::read_standings(std::span<const Party> parties)
+{
+    const Rows rows = session_.run(
+        read_standings_statement, column<Text>(parties, [](const Party &party) { return party.organization_id; }),
+        column<Text>(parties, [](const Party &party) { return party.team_id; }),
+        column<Text>(parties, [](const Party &party) { return party.user_id; }),
+        column<Text>(parties, [](const Party &party) { return party.key_id; }));
+    standings_ = allocate<Standing>(parties.size());
+    const auto holders = allocate<Holder>(parties.size() * owners);
+    size_t count = 0;
+    for (const Row row : rows) {
+        const auto place = static_cast<size_t>(*row.get<int64>(row.description()->natts - 1)) - 1;
+        Standing &standing = standings_[place];
+        standing.party = parties[place];
+        Columns columns{row};
+        const auto add_holder = [&](Owner owner) {
+            const auto [exist, limits] = next_limits(columns);
+            if (exist)
+                holders[count++] = {owner, name_of(owner, standing.party), limits, window_of(limits, now_), nullptr, {}};
+        };
+        standing.organization_blocked = columns.next<bool>().value_or(false);
+        standing.organization_models = columns.next<Texts>().value_or(Texts{});
+        standing.model_aliases = columns.next<Json>();
+        standing.default_reserve = columns.next<Number>();
+        add_holder(Owner::organization);
+        standing.team_blocked = columns.next<bool>().value_or(false);
+        standing.team_models = columns.next<Texts>().value_or(Texts{});
+        add_holder(Owner::team);
+        add_holder(Owner::member);
+        add_holder(Owner::team_member);
+        standing.user_models = columns.next<Texts>().value_or(Texts{});
+        add_holder(Owner::user);
+        const auto key_blocked = columns.next<bool>();
+        standing.key_exists = key_blocked.has_value();
+        standing.key_blocked = key_blocked.value_or(false);
+        standing.key_models = columns.next<Texts>().value_or(Texts{});
+        standing.key_alias = columns.next<Text>();
+        standing.key_expires = columns.next<Time>();
+        add_holder(Owner::key);
+    }
+    const auto all = holders.first(count);
+    std::ranges::sort(all, is_before);
+    const auto repeated = std::ranges::unique(
+        all, [](const Holder &a, const Holder &b) { return a.owner == b.owner && a.name == b.name; });
+    holders_ = all.first(all.size() - repeated.size());
+    for (Standing &standing : standings_)
+        for (size_t i = 0; i < owners; i++) {
+            const Owner owner = static_cast<Owner>(i);
+            const Holder wanted{owner, name_of(owner, standing.party), {}, {}, nullptr, {}};
+            const auto found = std::ranges::lower_bound(holders_, wanted, is_before);
+            if (found != holders_.end() && !is_before(wanted, *found))
+                standing.holders[i] = &*found;
+        }
+}
+
+void Books::read_accounts()
+{
+    const auto named = [&](auto member) {
+        return column<Text>(holders_, [&](const Holder &holder) { return holder.name.*member; });
+    };
+    const Rows rows = session_.run(read_accounts_statement, named(&Party::organization_id), named(&Party::team_id),
+                                   named(&Party::user_id), named(&Party::key_id));
+    for (const Row row : rows) {
+        Columns columns{row};
+        Holder &holder = holders_[static_cast<size_t>(*columns.next<int64>()) - 1];
+        Account *account = allocate<Account>(1).data();
+        account->model = *columns.next<Text>();
+        account->owner_since = *columns.next<Time>();
+        account->window_start = *columns.next<Time>();
+        account->window_spend = *columns.next<Number>();
+        account->held_cost = *columns.next<Number>();
+        account->held_requests = *columns.next<int64>();
+        account->minute = *columns.next<Time>();
+        account->minute_requests = *columns.next<int64>();
+        account->minute_tokens = *columns.next<int64>();
+        account->charged_at = *columns.next<Time>();
+        account->warned_window = *columns.next<Time>();
+        account->exceeded_window = *columns.next<Time>();
+        account->lapsed_cost = zero();
+        account->next = holder.accounts;
+        holder.accounts = account;
+    }
+    for (Holder &holder : holders_) {
+        for (Account *account = holder.accounts; account != nullptr; account = account->next) {
+            account->window = holder.window;
+            if (!account->model.empty() && holder.limits.model_max_budget) {
+                const Value entry = to_value(*holder.limits.model_max_budget, "").member(c_string(account->model));
+                if (!entry.is_null())
+                    account->window = model_budget(holder, entry, now_).window;
+            }
+            bring_up_to_date(holder, *account);
+        }
+        if (is_limited(holder.limits))
+            account_of(holder, {}, holder.window);
+    }
+}
+
+// Begins a new period or minute; when more than that has changed, counts again.
+void Books::bring_up_to_date(Holder &holder, Account &account)
+{
+    if (account.minute.value < minute_.value) {
+        account.minute = minute_;
+        account.minute_requests = account.minute_tokens = 0;
+        account.changed = true;
+    }
+    if (account.owner_since.value != holder.limits.since.value) {
+        recount(holder, account);
+    } else if (account.window_start.value != account.window.start.value) {
+        if (account.charged_at.value >= account.window.start.value) {
+            recount(holder, account);
+        } else {
+            account.window_start = account.window.start;
+            account.window_spend = zero();
+            account.changed = true;
+        }
+    }
+}
+
+// The account of a model, or of all: an owner has one from the first call on that a limit of it applies to.
+Account *Books::account_of(Holder &holder, Text model, const Window &window)
+{
+    for (Account *account = holder.accounts; account != nullptr; account = account->next)
+        if (account->model == model)
+            return account;
+    Account *account = allocate<Account>(1).data();
+    account->model = model;
+    account->window = window;
+    account->warned_window = account->exceeded_window = never;
+    account->lapsed_cost = zero();
+    account->next = holder.accounts;
+    holder.accounts = account;
+    recount(holder, *account);
+    leave_out_expired(holder, *account);
+    return account;
+}
+
+void Books::recount(const Holder &holder, Account &account)
+{
+    // All that was ever spent is known: its calls may be many.
+    const bool ever = account.model.empty() && account.window.start.value == DT_NOBEGIN;
+    const Party &name = holder.name;
+    const Row row = session_.run(holder.owner == Owner::user ? recount_user : recount_in_organization,
+                                 name.organization_id, name.team_id, name.user_id, name.key_id, account.model,
+                                 holder.limits.since, ever ? now_ : account.window.start, minute_)[0];
+    account.owner_since = holder.limits.since;
+    account.window_start = account.window.start;
+    account.window_spend = ever ? holder.limits.spend : *row.get<Number>(0);
+    account.held_cost = *row.get<Number>(1);
+    account.held_requests = *row.get<int64>(2);
+    account.minute = minute_;
+    account.minute_requests = *row.get<int64>(3);
+    account.minute_tokens = *row.get<int64>(4);
+    account.charged_at = ever ? now_ : *row.get<Time>(5);
+    account.changed = true;
+}
+
+Standing &Books::standing(const Party &party) { return *std::ranges::lower_bound(standings_, party, {}, &Standing::party); }
+
+Holder *Books::holder_of(const Call &call, Owner owner)
+{
+    Holder *holder = standing(call.party).holders[static_cast<size_t>(owner)];
+    return holder != nullptr && call.reserved_at.value >= holder->limits.since.value ? holder : nullptr;
+}
+
+void Books::leave_out_expired()
+{
+    const auto named = [&](auto member) {
+        return column<Text>(standings_, [&](const Standing &standing) { return standing.party.*member; });
+    };
+    lapsed_ = find_lapsed(session_, named(&Party::organization_id), named(&Party::key_id), named(&Party::user_id), now_);
+    if (!lapsed_.empty())
+        for (Holder &holder : holders_)
+            for (Account *account = holder.accounts; account != nullptr; account = account->next)
+                leave_out_expired(holder, *account);
+}
+
+void Books::leave_out_expired(const Holder &holder, Account &account) const
+{
+    for (const Call *call : lapsed_) {
+        if (!is_charged_to(*call, holder) || !account.counts(call->model))
+            continue;
+        account.lapsed_cost = account.lapsed_cost + call->max_cost;
+        account.lapsed_requests++;
+        if (minute_of(call->reserved_at).value == account.minute.value) {
+            account.lapsed_minute_requests++;
+            account.lapsed_minute_tokens += call->max_tokens;
+        }
+    }
+}
+
+UsageLimits Books::limits_of(Standing &standing, Maybe<Text> model)
+{
+    size_t most = 0;
+    for (const Holder *holder : standing.holders)
+        if (holder != nullptr)
+            most += 4 + (holder->limits.model_max_budget ? members(*holder->limits.model_max_budget).size() : 0);
+    const auto limits = allocate<UsageLimit>(most);
+    size_t count = 0;
+    const auto add_model = [&](Holder &holder, Text name, const Value &entry) {
+        const ModelBudget budget = model_budget(holder, entry, now_);
+        Account *account = account_of(holder, name, budget.window);
+        limits[count++] = {UsageLimit::model_max_budget, &holder,         account, budget.value, account->window_spend,
+                           account->held(),         budget.window.end};
+    };
+    const auto add_budgets = [&](Holder &holder) {
+        if (holder.limits.max_budget) {
+            Account *account = account_of(holder, {}, holder.window);
+            limits[count++] = {UsageLimit::max_budget, &holder, account, *holder.limits.max_budget, account->window_spend,
+                               account->held(),   holder.window.end};
+        }
+        if (!holder.limits.model_max_budget)
+            return;
+        if (!model) {
+            for (const auto &[name, entry] : members(*holder.limits.model_max_budget))
+                add_model(holder, name, entry);
+            return;
+        }
+        const Value entries = to_value(*holder.limits.model_max_budget, "");
+        const Text bare = without_provider(*model);
+        if (const Value entry = entries.member(c_string(*model)); !entry.is_null())
+            add_model(holder, *model, entry);
+        if (const Value entry = entries.member(c_string(bare)); bare != *model && !entry.is_null())
+            add_model(holder, bare, entry);
+    };
+    const auto add_rates = [&](Holder &holder) {
+        const OwnerLimits &given = holder.limits;
+        const auto add = [&](UsageLimit::Kind kind, Maybe<int64> value, auto spent, auto held, Maybe<Time> resets_at) {
+            if (!value)
+                return;
+            Account *account = account_of(holder, {}, holder.window);
+            limits[count++] = {kind, &holder, account, number(*value), number(spent(*account)), number(held(*account)),
+                               resets_at};
+        };
+        const auto none = [](const Account &) -> int64 { return 0; };
+        const Time next_minute{minute_.value + USECS_PER_MINUTE};
+        add(UsageLimit::max_parallel_requests, given.max_parallel_requests, none,
+            [](const Account &account) { return account.parallel_requests(); }, {});
+        add(UsageLimit::rpm_limit, given.rpm_limit, [](const Account &account) { return account.requests(); }, none,
+            next_minute);
+        add(UsageLimit::tpm_limit, given.tpm_limit, [](const Account &account) { return account.tokens(); }, none,
+            next_minute);
+    };
+    for (Holder *holder : standing.holders)
+        if (holder != nullptr)
+            add_budgets(*holder);
+    for (Holder *holder : standing.holders)
+        if (holder != nullptr)
+            add_rates(*holder);
+    return limits.first(count);
+}
+
+void Books::move(const Call &call, State from, State to)
+{
+    const bool charges = to == State::settled;
+    for (size_t i = 0; i < owners; i++) {
+        Holder *holder = holder_of(call, static_cast<Owner>(i));
+        if (holder == nullptr)
+            continue;
+        if (charges)
+            holder->charged = holder->charged ? *holder->charged + call.cost : call.cost;
+        for (Account *account = holder->accounts; account != nullptr; account = account->next) {
+            if (!account->counts(call.model))
+                continue;
+            account->changed = true;
+            if (from == State::held) {
+                account->held_cost = account->held_cost - call.max_cost;
+                account->held_requests--;
+            } else if (to == State::held) {
+                account->held_cost = account->held_cost + call.max_cost;
+                account->held_requests++;
+            }
+            if (minute_of(call.reserved_at).value == account->minute.value) {
+                account->minute_requests += requests_in(to) - requests_in(from);
+                account->minute_tokens += tokens_in(to, call) - tokens_in(from, call);
+            }
+            if (charges) {
+                account->window_spend = account->window_spend + call.cost;
+                account->charged_at = now_;
+            }
+        }
+    }
+}
+
+namespace {
+
+// Tells of the account's budget in an event.
+void tell(Session &session, Text kind, const Holder &holder, const Account &account, Number value)
+{
+    Writer data{makeStringInfo()};
+    data.begin_object().key("owner").value(owner_name(holder.owner)).key("id").value(holder.id());
+    data.key("model").value(account.model.empty() ? Maybe<Text>{} : account.model);
+    data.key("value").value(value).key("spent").value(account.window_spend).key("held").value(account.held());
+    data.key("resets_at").value(account.window.end).end_object();
+    emit_event(session, holder.name.organization_id, kind, to_text(data.buffer()->data));
+}
+
+} // namespace
+
+void Books::exceeded(const UsageLimit &limit)
+{
+    Account &account = *limit.account;
+    if (account.exceeded_window.value == account.window.start.value)
+        return;
+    account.exceeded_window = account.window.start;
+    account.changed = true;
+    tell(session_, "budget.exceeded", *limit.holder, account, limit.value);
+}
+
+void Books::tell_of_budgets()
+{
+    for (const Holder &holder : holders_)
+        for (Account *account = holder.accounts; account != nullptr; account = account->next) {
+            if (!account->model.empty() || account->charged_at.value != now_.value)
+                continue;
+            const auto soft = holder.limits.soft_budget, hard = holder.limits.max_budget;
+            if (soft && account->window_spend >= *soft && account->warned_window.value != account->window.start.value) {
+                account->warned_window = account->window.start;
+                tell(session_, "budget.soft_limit_crossed", holder, *account, *soft);
+            }
+            if (hard && account->window_spend >= *hard)
+                exceeded({UsageLimit::max_budget, &holder, account, *hard, account->window_spend, account->held(), {}});
+        }
+}
+
+void Books::write()
+{
+    tell_of_budgets();
+    struct Entry {
+        const Party *name;
+        const Account *account;
+    };
+    size_t count = 0;
+    const auto each_changed = [&](auto function) {
+        for (Holder &holder : holders_)
+            for (Account *account = holder.accounts; account != nullptr; account = account->next)
+                if (account->changed)
+                    function(holder, *account);
+    };
+    each_changed([&](const Holder &, Account &) { count++; });
+    if (count == 0)
+        return;
+    const auto entries = allocate<Entry>(count);
+    count = 0;
+    each_changed([&](const Holder &holder, Account &account) {
+        entries[count++] = {&holder.name, &account};
+        account.changed = false;
+    });
+    const auto names = [&](auto member) {
+        return column<Text>(entries, [&](const Entry &entry) { return entry.name->*member; });
+    };
+    const auto times = [&](auto member) {
+        return column<Time>(entries, [&](const Entry &entry) { return entry.account->*member; });
+    };
+    const auto counts = [&](auto member) {
+        return column<int64>(entries, [&](const Entry &entry) { return entry.account->*member; });
+    };
+    const auto amounts = [&](auto member) {
+        return column<Number>(entries, [&](const Entry &entry) { return entry.account->*member; });
+    };
+    session_.run(write_accounts, names(&Party::organization_id), names(&Party::team_id), names(&Party::user_id),
+                 names(&Party::key_id), column<Text>(entries, [](const Entry &entry) { return entry.account->model; }),
+                 times(&Account::owner_since), times(&Account::window_start), amounts(&Account::window_spend),
+                 amounts(&Account::held_cost), counts(&Account::held_requests), times(&Account::minute),
+                 counts(&Account::minute_requests), counts(&Account::minute_tokens), times(&Account::charged_at),
+                 times(&Account::warned_window), times(&Account::exceeded_window));
+}
+
+} // namespace pg_org

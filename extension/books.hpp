@@ -1,0 +1,139 @@
+// Whoever has limits, and what counts against them: what was spent in the current period, what is held, and what was
+// asked for in the current minute.  Periods and minutes are computed when they are looked at, and a reservation counts
+// until it expires whether or not anybody has put it away: nothing has to run in time.
+#pragma once
+
+#include "duration.hpp"
+#include "ledger.hpp"
+
+namespace pg_org {
+
+// From the outermost in; the order in which limits are asked.
+enum class Owner { organization, team, member, team_member, user, key };
+inline constexpr size_t owners = 6;
+Text owner_name(Owner owner);
+
+struct OwnerLimits {
+    Time since; // when the owner was made
+    Number spend;
+    Maybe<Number> max_budget, soft_budget;
+    Maybe<Json> model_max_budget;
+    Maybe<int64> tpm_limit, rpm_limit, max_parallel_requests;
+    Maybe<Text> budget_duration;
+    Maybe<Time> budget_reset_at;
+};
+
+// What counts for an owner, of all its calls or of those to one model.
+struct Account {
+    Text model; // as model_max_budget names it; empty: all
+    Time owner_since, window_start;
+    Number window_spend, held_cost;
+    int64 held_requests;
+    Time minute;
+    int64 minute_requests, minute_tokens;
+    Time charged_at, warned_window, exceeded_window;
+
+    Window window; // the current one
+    // Of what is held, what has expired and was not put away yet.
+    Number lapsed_cost;
+    int64 lapsed_requests, lapsed_minute_requests, lapsed_minute_tokens;
+    bool changed;
+    Account *next;
+
+    Number held() const;
+    int64 parallel_requests() const { return held_requests - lapsed_requests; }
+    int64 requests() const { return minute_requests - lapsed_minute_requests; }
+    int64 tokens() const { return minute_tokens - lapsed_minute_tokens; }
+    bool counts(Text model_called) const;
+};
+
+// An owner, with its accounts.
+struct Holder {
+    Owner owner;
+    Party name; // the columns by which its accounts are found
+    OwnerLimits limits;
+    Window window;
+    Account *accounts;
+    Maybe<Number> charged; // by the calls settled now
+
+    Text id() const; // as replies call it
+};
+
+// What applies to the calls of a party.
+struct Standing {
+    Party party;
+    bool key_exists, key_blocked, organization_blocked, team_blocked;
+    Maybe<Text> key_alias;
+    Maybe<Time> key_expires;
+    Texts key_models, team_models, organization_models, user_models;
+    Maybe<Json> model_aliases;
+    Maybe<Number> default_reserve;
+    std::array<Holder *, owners> holders; // null: there is none
+};
+
+// A limit, with what counts against it.
+struct UsageLimit {
+    enum Kind { max_budget, model_max_budget, max_parallel_requests, rpm_limit, tpm_limit } kind;
+    const Holder *holder;
+    Account *account;
+    Number value, spent, held;
+    Maybe<Time> resets_at;
+
+    bool is_budget() const { return kind <= model_max_budget; }
+    Text name() const; // as replies call it
+};
+using UsageLimits = std::span<const UsageLimit>;
+
+// The present: what a superuser has set pg_org.now to, else the clock.
+Time present();
+extern char *now_setting;
+
+// Locks what limits hang on, in the fixed order: first the parties' organizations, then their users, and their keys if
+// those have no organization.  Whoever changes a limit, blocks or deletes one of them waits, or has been waited for.
+// The former returns those organizations that exist.
+Texts lock_organizations_of(Session &session, std::span<const Party> parties);
+void lock_users_and_keys_of(Session &session, std::span<const Party> parties);
+
+class Books {
+public:
+    // Reads what applies to the parties at a point in time.
+    Books(Session &session, std::span<const Party> parties, Time now);
+
+    Time now() const { return now_; }
+    std::span<const Holder> holders() const { return holders_; }
+    Standing &standing(const Party &party);
+    // Whom the call is charged to, null if it was made before them or they are gone.
+    Holder *holder_of(const Call &call, Owner owner);
+
+    // Leaves out of what is held what has expired and was not put away.
+    void leave_out_expired();
+
+    // The limits of calls to a model, or of all models: budgets first, of the outermost owner first.
+    UsageLimits limits_of(Standing &standing, Maybe<Text> model);
+
+    // Counts that a call has come from one state to another.
+    void move(const Call &call, State from, State to);
+
+    // Notes that a budget was the reason to refuse a call.
+    void exceeded(const UsageLimit &limit);
+
+    // Writes what has changed; tells, once in a period, of soft budgets that were crossed and budgets exceeded.
+    void write();
+
+private:
+    Session &session_;
+    Time now_, minute_;
+    std::span<Standing> standings_; // by party
+    std::span<Holder> holders_;     // by owner and name
+    Calls lapsed_;                  // expired, and not put away
+
+    void read_standings(std::span<const Party> parties);
+    void read_accounts();
+    void bring_up_to_date(Holder &holder, Account &account);
+    Account *account_of(Holder &holder, Text model, const Window &window);
+    void recount(const Holder &holder, Account &account);
+    void leave_out_expired(const Holder &holder, Account &account) const;
+    void tell_of_budgets();
+};
+
+} // namespace pg_org

@@ -1,0 +1,74 @@
+// The ledger of calls to models.  A call is in the tables once: in reservation while something is held for it, in
+// usage from then on.  What becomes of it is a change of its state, and all counters follow from that (see books).
+#pragma once
+
+#include "session.hpp"
+
+namespace pg_org {
+
+// Whom a call is charged to. An empty identifier means none.
+struct Party {
+    Text organization_id, team_id, user_id, key_id;
+    auto operator<=>(const Party &) const = default;
+};
+
+enum class State { none, held, settled, cancelled, expired };
+Text name_of(State state);
+
+struct Call {
+    Party party;
+    Text request_id;
+    Text model;      // aliases resolved
+    Text tags;       // as a text[] literal
+    Number max_cost; // held, in US dollars
+    int64 max_tokens;
+    Time reserved_at, expires_at;
+    Number cost; // zero before it is settled, as all that follows
+    int64 prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens;
+    bool failed;
+    Time closed_at;
+    State state;  // what it is by now
+    State stored; // what it is in the tables
+
+    int64 tokens() const { return prompt_tokens + completion_tokens; }
+};
+using Calls = std::span<Call *const>;
+
+// The name by which replies call a reservation: its organization and request.
+Text reservation_id(const Call &call);
+
+// A call as requests name it: by request_id, among those of an organization if that is known.
+struct CallName {
+    Maybe<Text> organization_id;
+    Text request_id;
+};
+// What a reservation_id stands for, none if it is malformed.
+Maybe<CallName> parse_reservation_id(Text id);
+
+// Finds the calls of those names, in the order of the names; several for one only if it has no organization.
+struct FoundCall {
+    size_t place; // of its name
+    Call *call;
+};
+std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names);
+// The same, locking them against others who would change them at the same time.
+std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names);
+
+// Reservations of the organizations (of the keys, for those of none) that have expired; the oldest thousand.
+Calls find_expired(Session &session, Texts organization_ids, Texts key_ids, Time now);
+
+// Those that are left, and those of the users elsewhere.
+Calls find_lapsed(Session &session, Texts organization_ids, Texts key_ids, Texts user_ids, Time now);
+
+// Writes those calls whose state is not what is stored.
+void write_calls(Session &session, Calls calls);
+
+// A list of values, one from each element of a range.
+template <typename T, typename Range, typename Get> std::span<const T> column(const Range &range, Get get)
+{
+    const auto values = allocate<T>(std::size(range));
+    std::ranges::transform(range, values.begin(), get);
+    return values;
+}
+
+} // namespace pg_org
