@@ -168,6 +168,45 @@ COMMENT ON FUNCTION org_etag IS
 'Tell the entity tag of a reply.
 The ETag of an organization, team or budget as another function returned it, for if_match.';
 
+-- Events --------------------------------------------------------------------
+
+CREATE FUNCTION org_events(
+    after bigint DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_events IS
+'Read what happened.
+In the order of event_id, from the first after the event_id given on, limit of them (1 to 1000, else 100). Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations for organizations'' admins; of one organization with organization_id.';
+
+CREATE FUNCTION event_claim(
+    "limit" bigint DEFAULT NULL,
+    lease_seconds bigint DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION event_claim IS
+'Claim events for delivery.
+Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
+
+CREATE FUNCTION event_acknowledge(
+    event_id bigint,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION event_acknowledge IS
+'Acknowledge the delivery of an event.
+It is not claimed again; the next of its organization can be. Returns when it was delivered. For proxy admins and keys with the permission events.';
+
+CREATE FUNCTION org_event_purge(
+    before timestamptz,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_event_purge IS
+'Delete old events.
+All that are older than before, whether delivered or not. Only for the owner of the tables, without an api_key.';
+
 -- Members -------------------------------------------------------------------
 
 CREATE FUNCTION org_member_add(
@@ -710,6 +749,7 @@ REVOKE ALL ON FUNCTION
     org_setup, org_grant_access,
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
     org_audit, org_audit_purge, org_etag,
+    org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_info, user_list, user_delete,
     team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,

@@ -159,6 +159,7 @@ template Text required(Maybe<Text>, const char *);
 template Texts required(Maybe<Texts>, const char *);
 template Json required(Maybe<Json>, const char *);
 template Time required(Maybe<Time>, const char *);
+template int64 required(Maybe<int64>, const char *);
 
 Text identifier(Maybe<Text> value, const char *name)
 {

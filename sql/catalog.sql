@@ -72,9 +72,10 @@ SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) 
 
 -- Tables, their indexes and TOAST tables, and nothing else: no sequences, views, functions or triggers of ours.
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
-SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace;
+SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
 SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
-SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal;
+SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+ ORDER BY relname, tgname;
 
 -- Reached by nobody but their owner.
 SELECT relname, grantee::regrole FROM org_table, aclexplode(relacl) WHERE grantee <> relowner;
@@ -118,7 +119,7 @@ SELECT relname, attname FROM org_column
  WHERE attname ~ '(spend|budget)$' AND attname !~ '^model_' AND atttypid <> 'numeric'::regtype;
 SELECT relname, attname FROM org_column WHERE attname ~ '_at$|^expires$' AND atttypid <> 'timestamptz'::regtype;
 SELECT relname, attname FROM org_column
- WHERE attname ~ '_id$' AND attcollation <> '"C"'::regcollation;
+ WHERE attname ~ '_id$' AND atttypid <> 'bigint'::regtype AND attcollation <> '"C"'::regcollation;
 
 -- What must never be false ----------------------------------------------------
 -- Each of these writes to the tables directly, as only their owner can.

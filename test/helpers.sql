@@ -35,7 +35,7 @@ CREATE OR REPLACE FUNCTION test.reply(reply json) RETURNS text LANGUAGE sql IMMU
     SELECT test.masked(regexp_replace(reply::text, ',("[a-z_]+":)', E',\n\\1', 'g'))
 $$;
 
--- The same for the same contents of all tables but the audit log, which keeps what is gone.
+-- The same for the same contents of all tables but the audit log and the events, which keep what is gone.
 CREATE OR REPLACE FUNCTION test.fingerprint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;
@@ -43,7 +43,7 @@ DECLARE
     fingerprint text = '';
 BEGIN
     FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
-                                AND relname <> 'audit_log' ORDER BY relname
+                                AND relname NOT IN ('audit_log', 'event', 'event_counter') ORDER BY relname
     LOOP
         EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', relation)
             INTO contents;
@@ -66,6 +66,7 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.budget;
     DELETE FROM org."user" WHERE user_id <> 'default_user_id';
     DELETE FROM org.idempotency;
+    DELETE FROM org.event;
     SELECT org_audit_purge(clock_timestamp());
 $$;
 

@@ -1,0 +1,148 @@
+-- Events: what is told, to whom, in which order, and how it is delivered.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+\set ECHO none
+DELETE FROM org.event;
+UPDATE org.event_counter SET last_event_id = 0;
+-- What a reply has of events, in its order.
+CREATE FUNCTION test.events(reply json)
+RETURNS TABLE (event_id bigint, organization_id text, kind text, data text) LANGUAGE sql AS $$
+    SELECT (event ->> 'event_id')::bigint, event ->> 'organization_id', event ->> 'kind', test.masked(event ->> 'data')
+      FROM json_array_elements(reply) WITH ORDINALITY AS e (event, place) ORDER BY place
+$$;
+\set ECHO all
+
+-- What is told ----------------------------------------------------------------
+SELECT org_new('Acme', 'A') \g /dev/null
+SELECT user_new(id, auto_create_key => false) FROM unnest('{ada,ann,vera}'::text[]) AS id \g /dev/null
+SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"}]') \g /dev/null
+SELECT key_generate(organization_id => 'A', user_id => 'ada', key => 'sk-ada', key_alias => 'Ada''s') \g /dev/null
+SELECT key_generate(key => 'sk-own') \g /dev/null
+SELECT key_block('sk-ada'), key_unblock('sk-ada') \g /dev/null
+SELECT org_block('A'), org_unblock('A') \g /dev/null
+SELECT key_delete('{sk-ada}'), org_member_delete('A', 'ann') \g /dev/null
+SELECT * FROM test.events(org_events());
+SELECT test.reply(org_events("limit" => 1));
+
+-- Nothing of other changes, of what stays as it was, and of what is refused or rolled back.
+SELECT max(event_id) AS last FROM org.event \gset
+SELECT org_update('A', organization_alias => 'A', max_budget => 5) \g /dev/null
+SELECT org_member_add('A', '{"role":"internal_user","user_id":"ada"}') \g /dev/null
+SELECT org_unblock('A'), key_unblock('sk-own'), key_regenerate('sk-own') \g /dev/null
+UPDATE org.organization SET spend = 1;
+SELECT test.attempt('org_new(''again'', ''A'')');
+BEGIN;
+SELECT org_block('A') \g /dev/null
+ROLLBACK;
+SELECT * FROM test.events(org_events(:last));
+
+-- Plain SQL tells as well, whoever runs it; a delete tells of all it takes along.
+CREATE ROLE regress_pg_org_blocker;
+GRANT USAGE ON SCHEMA org TO regress_pg_org_blocker;
+GRANT SELECT, UPDATE ON org.organization TO regress_pg_org_blocker;
+SET ROLE regress_pg_org_blocker;
+UPDATE org.organization SET blocked = true;
+RESET ROLE;
+SELECT org_delete('{A}') \g /dev/null
+SELECT * FROM test.events(org_events(:last));
+
+-- Secrets are nowhere.
+SELECT count(*) FROM org.event WHERE event::text ~ '[0-9a-f]{64}|sk-';
+
+-- Reading ---------------------------------------------------------------------
+-- In pages, each from the last of the one before.
+SELECT array_agg(event_id) FROM test.events(org_events("limit" => 3));
+SELECT array_agg(event_id) FROM test.events(org_events(after => 3, "limit" => 3));
+SELECT array_agg(event_id) FROM test.events(org_events(after => NULL, "limit" => NULL));
+SELECT org_events(after => 1000), org_events(organization_id => 'nowhere');
+SELECT array_agg(event_id) FROM test.events(org_events(organization_id => ''));
+SELECT test.attempt('org_events("limit" => 0)'), test.attempt('org_events("limit" => 1001)');
+-- Without limit a hundred.
+INSERT INTO org.event (organization_id, kind, data) SELECT 'many', 'test', '{}' FROM generate_series(1, 150);
+SELECT json_array_length(org_events()) AS events;
+
+-- In the order in which they happened, whatever order they were written in, each organization's own.
+SELECT last_event_id AS last FROM org.event_counter \gset
+INSERT INTO org.event (organization_id, occurred_at, kind, data)
+VALUES ('A', '2001-01-01 00:00:03Z', 'third', '{}'), ('B', '2001-01-01 00:00:01Z', 'first', '{}'),
+       ('A', '2001-01-01 00:00:02Z', 'second', '{}');
+SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
+
+-- Who only looks writes nothing.
+SELECT xmin AS counter_version FROM org.event_counter \gset
+SELECT org_events(1000), event_claim(1) \g /dev/null
+SELECT xmin = :'counter_version' AS untouched FROM org.event_counter;
+
+-- Numbers are never given again, also when all events are gone.
+SELECT org_event_purge('2001-01-01 00:00:02Z');
+SELECT (org_event_purge(clock_timestamp()) ->> 'deleted')::bigint > 150 AS purged;
+SELECT org_events();
+SELECT org_new('Acme', 'A'), org_new('Beta', 'B') \g /dev/null
+SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
+SELECT test.attempt('org_event_purge(NULL)');
+
+-- Who reads -------------------------------------------------------------------
+SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"}]') \g /dev/null
+SELECT user_update('vera', user_role => 'proxy_admin_viewer') \g /dev/null
+SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_generate(user_id => 'vera', key => 'sk-vera'),
+       key_generate(user_id => 'ada', key => 'sk-ada'), key_generate(user_id => 'ann', key => 'sk-ann'),
+       key_generate(key => 'sk-service'), key_generate(key => 'sk-other'),
+       key_generate(organization_id => 'A', key => 'sk-of-a') \g /dev/null
+UPDATE org.api_key SET permissions = '{"events": true}' WHERE key_hash IN
+    (SELECT encode(sha256(key::bytea), 'hex') FROM unnest('{sk-service,sk-of-a}'::text[]) AS key);
+UPDATE org.api_key SET permissions = '{"events": false, "usage": true}' WHERE key_hash = encode(sha256('sk-other'), 'hex');
+CREATE FUNCTION test.heard(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    heard text;
+BEGIN
+    EXECUTE format('SELECT coalesce(string_agg(DISTINCT quote_literal(organization_id), '' ''), ''nothing'')'
+                   ' FROM test.events(%s)', call) INTO heard;
+    RETURN heard;
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END $$;
+SELECT key, test.heard(format('org_events(api_key => %L)', key)) AS of_all,
+       test.heard(format('org_events(organization_id => ''A'', api_key => %L)', key)) AS of_a,
+       left(test.heard(format('org_events(organization_id => ''B'', api_key => %L)', key)), 5) AS of_b,
+       test.heard(format('event_claim(api_key => %L)', key)) AS to_deliver
+  FROM unnest('{sk-admin,sk-vera,sk-ada,sk-ann,sk-service,sk-other,sk-of-a}'::text[]) AS key;
+SELECT test.attempt('org_event_purge(now(), api_key => ''sk-admin'')');
+SELECT test.attempt('event_acknowledge(1, api_key => ''sk-vera'')');
+
+-- Delivering ------------------------------------------------------------------
+-- The oldest of each organization, once; the next when that was delivered.
+DELETE FROM org.event;
+UPDATE org.event_counter SET last_event_id = 0;
+INSERT INTO org.event (organization_id, occurred_at, kind, data)
+SELECT organization_id, clock_timestamp() + place * interval '1 ms', kind, '{}'
+  FROM (VALUES (1, 'A', 'A1'), (2, 'A', 'A2'), (3, '', 'none1'), (4, 'B', 'B1')) AS t (place, organization_id, kind);
+SELECT event_id, kind FROM test.events(event_claim(1));
+SELECT event_id, kind FROM test.events(event_claim());
+SELECT event_claim();
+SELECT test.reply(event_acknowledge(1));
+SELECT delivered_at FROM org.event WHERE event_id = 1 \gset
+SELECT event_id, kind FROM test.events(event_claim());
+-- Acknowledged again it is answered as before.
+SELECT event_acknowledge(1) ->> 'event_id' AS event_id;
+SELECT delivered_at = :'delivered_at' AS as_before FROM org.event WHERE event_id = 1;
+SELECT test.attempt('event_acknowledge(1000)'), test.attempt('event_acknowledge(NULL)');
+
+-- What is not acknowledged can be claimed again when its lease is over, and ever later, up to an hour.
+SELECT test.attempt('event_claim(lease_seconds => 0)'), test.attempt('event_claim(lease_seconds => 3601)');
+CREATE FUNCTION test.claim_again(attempt bigint, OUT attempts int, OUT seconds numeric) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE org.event SET next_attempt_at = clock_timestamp() WHERE kind = 'B1';
+    PERFORM event_claim(lease_seconds => 100);
+    SELECT event.attempts, round(extract(epoch FROM next_attempt_at - clock_timestamp()), -1) INTO attempts, seconds
+      FROM org.event WHERE kind = 'B1';
+END $$;
+SELECT again.* FROM generate_series(1, 14) AS attempt, test.claim_again(attempt) AS again;
+SELECT event_claim();
+
+\set ECHO none
+REVOKE ALL ON org.organization FROM regress_pg_org_blocker;
+REVOKE ALL ON SCHEMA org FROM regress_pg_org_blocker;
+DROP ROLE regress_pg_org_blocker;
+DROP FUNCTION test.events, test.heard, test.claim_again;
+CALL test.clear();
