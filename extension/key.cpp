@@ -20,16 +20,16 @@ namespace {
 #define KEY_COLUMNS                                                                                                    \
     "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
     "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
-    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.created_at, k.created_by, k.updated_at, "          \
-    "k.updated_by"
+    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.permissions, k.created_at, k.created_by, "         \
+    "k.updated_at, k.updated_by"
 constexpr int summary_columns = 3;
 
 constinit Statement insert_key{
     "INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,"
-    "                         metadata, delegated, created_by, updated_by, max_budget, model_max_budget, tpm_limit,"
-    "                         rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)"
-    " SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), $10, $11, $11, $12,"
-    "        coalesce($13, '{}'), $14, $15, $16, $17, $18"
+    "                         metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,"
+    "                         tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)"
+    " SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12,"
+    "        $13, coalesce($14, '{}'), $15, $16, $17, $18, $19"
     "  WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)"
     " ON CONFLICT DO NOTHING RETURNING key_id"};
 
@@ -44,7 +44,8 @@ constinit Statement show_keys_of_team{
     " WHERE k.organization_id = $1 AND k.team_id = $2 ORDER BY k.created_at, k.key_id"};
 
 constinit Statement find_key{
-    "SELECT key_id, organization_id, user_id FROM org.api_key WHERE key_hash = $1 OR key_id = $2"};
+    "SELECT key_id, organization_id, user_id, permissions <> '{}' FROM org.api_key"
+    " WHERE key_hash = $1 OR key_id = $2"};
 
 constinit Statement lock_key{"SELECT key_id FROM org.api_key WHERE key_id = $1 FOR UPDATE"};
 
@@ -53,12 +54,13 @@ constinit Statement set_blocked{
 
 constinit Statement update_key{
     "UPDATE org.api_key"
-    "   SET " CHANGED("key_alias", "$2", "$13") ", models = coalesce($3, models), metadata = coalesce($4, metadata),"
-    "       expires = CASE WHEN 'duration' = ANY ($13) THEN NULL ELSE coalesce($5, expires) END, "
-    CHANGED("max_budget", "$6", "$13") ", model_max_budget = coalesce($7, model_max_budget), "
-    CHANGED("tpm_limit", "$8", "$13") ", " CHANGED("rpm_limit", "$9", "$13") ", "
-    CHANGED("max_parallel_requests", "$10", "$13") ", " CHANGED_DURATION("$11", "$12", "$13")
-    ", updated_at = now(), updated_by = $14"
+    "   SET " CHANGED("key_alias", "$2", "$14") ", models = coalesce($3, models), metadata = coalesce($4, metadata),"
+    "       permissions = coalesce($5, permissions),"
+    "       expires = CASE WHEN 'duration' = ANY ($14) THEN NULL ELSE coalesce($6, expires) END, "
+    CHANGED("max_budget", "$7", "$14") ", model_max_budget = coalesce($8, model_max_budget), "
+    CHANGED("tpm_limit", "$9", "$14") ", " CHANGED("rpm_limit", "$10", "$14") ", "
+    CHANGED("max_parallel_requests", "$11", "$14") ", " CHANGED_DURATION("$12", "$13", "$14")
+    ", updated_at = now(), updated_by = $15"
     " WHERE key_id = $1"};
 
 constinit Statement find_keys_of_aliases{
@@ -129,6 +131,13 @@ void require_maker(Session &session, const NewKey &key)
         forbid_keys(caller);
 }
 
+// Whoever holds a key with permissions acts for others, which only a proxy admin may grant.
+void require_giver_of(const Caller &caller, const Maybe<Json> &permissions)
+{
+    if (permissions && !members(*permissions).empty() && !caller.is_proxy_admin())
+        forbidden("Only proxy admins can give permissions to keys. Your role is = %s", role_name(caller.role));
+}
+
 // Who holds a key that somebody else made for them, or that such a key made, must not gain that user's role on the
 // platform by it.
 bool is_delegated(const Caller &caller, const Maybe<Text> &user_id)
@@ -169,6 +178,7 @@ void place(Session &session, NewKey &key)
 struct NamedKey {
     Text key_id;
     Maybe<Text> organization_id, user_id;
+    bool has_permissions;
 };
 
 // Who may do something to a key besides its organization's admins and proxy admins.
@@ -191,7 +201,7 @@ NamedKey key_to_change(Session &session, Text key, Besides besides, const char *
     const Rows found = session.run(find_key, digest(key), key);
     NamedKey named{};
     if (!found.empty())
-        named = {*found[0].get<Text>(0), found[0].get<Text>(1), found[0].get<Text>(2)};
+        named = {*found[0].get<Text>(0), found[0].get<Text>(1), found[0].get<Text>(2), *found[0].get<bool>(3)};
     if (!session.caller.is_proxy_admin() && !(named.organization_id && administers(session, *named.organization_id)) &&
         !(besides == Besides::its_user && is_own(session, named)))
         forbidden("You do not have the required role to perform %s on this key. Your role is = %s", route,
@@ -247,7 +257,7 @@ CreatedKey create_key(Session &session, const NewKey &key)
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,
-                                  is_delegated(session.caller, key.user_id), session.caller.user_id,
+                                  key.permissions, is_delegated(session.caller, key.user_id), session.caller.user_id,
                                   key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
                                   key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration,
                                   key.limits.budget_reset_at);
@@ -291,11 +301,13 @@ PG_ORG_WRITE(key_generate)
     if (key.key_alias)
         identifier(key.key_alias, "key_alias");
     key.metadata = object(session.next<Json>(), "metadata");
+    key.permissions = object(session.next<Json>(), "permissions");
     key.secret = session.next<Text>();
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
     key.limits = next_own_limits(session, LimitsOf::key);
 
+    require_giver_of(session.caller, key.permissions);
     place(session, key);
     require_models_of_caller(session.caller, key.models.value_or(Texts{}));
     write_key_with_secret(session, create_key(session, key));
@@ -309,18 +321,20 @@ PG_ORG_WRITE(key_update)
         identifier(key_alias, "key_alias");
     const auto models = text_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
+    const auto permissions = object(session.next<Json>(), "permissions");
     const auto expires = from_now("duration", session.next<Text>());
     const OwnLimits limits = next_own_limits(session, LimitsOf::key);
     static constexpr std::array<Text, 7> clearable{"key_alias", "duration", "max_budget", "tpm_limit",
                                                    "rpm_limit", "max_parallel_requests", "budget_duration"};
     const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
     // Who holds a key may name it; what limits them is for those who gave it.
-    const bool only_names = !models && !expires && !limits.any() &&
+    const bool only_names = !models && !permissions && !expires && !limits.any() &&
                             std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
 
+    require_giver_of(session.caller, permissions);
     const NamedKey named =
         lock_key_to_change(session, key, only_names ? Besides::its_user : Besides::nobody, "/key/update");
-    session.run(update_key, named.key_id, key_alias, models, metadata, expires, limits.max_budget,
+    session.run(update_key, named.key_id, key_alias, models, metadata, permissions, expires, limits.max_budget,
                 limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
                 limits.budget_duration, limits.budget_reset_at, clear, session.caller.user_id);
     if (models) {
@@ -409,9 +423,14 @@ PG_ORG_WRITE(key_regenerate)
     const NamedKey named = lock_key_to_change(session, key, Besides::its_user, "/key/regenerate");
 
     const Caller &caller = session.caller;
+    const bool delegated = is_delegated(caller, named.user_id);
+    if (delegated && named.has_permissions)
+        forbidden("Only proxy admins and its user can replace the secret of a key that has permissions. "
+                  "Your role is = %s",
+                  role_name(caller.role));
     const Text secret = session.new_secret();
     session.run(replace_secret, named.key_id, digest(secret), name_of(secret), grace_until, expires,
-                is_delegated(caller, named.user_id), caller.user_id);
+                delegated, caller.user_id);
     write_key_with_secret(session, {secret, named.key_id});
 }
 

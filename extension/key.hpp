@@ -12,7 +12,7 @@ struct NewKey {
     Maybe<Text> user_id, organization_id, team_id, key_alias;
     Maybe<Texts> models;
     Maybe<Time> expires;
-    Maybe<Json> metadata;
+    Maybe<Json> metadata, permissions;
     OwnLimits limits;
 };
 

@@ -479,6 +479,7 @@ CREATE FUNCTION key_generate(
     duration text DEFAULT NULL,
     key_alias text DEFAULT NULL,
     metadata jsonb DEFAULT NULL,
+    permissions jsonb DEFAULT NULL,
     key text DEFAULT NULL,
     max_budget numeric DEFAULT NULL,
     model_max_budget jsonb DEFAULT NULL,
@@ -492,13 +493,14 @@ CREATE FUNCTION key_generate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_generate IS
 'Make a key.
-Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to.';
+Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to. Only a proxy admin gives a key permissions: an object with what it may do besides, such as {"usage": true}.';
 
 CREATE FUNCTION key_update(
     key text,
     key_alias text DEFAULT NULL,
     models text[] DEFAULT NULL,
     metadata jsonb DEFAULT NULL,
+    permissions jsonb DEFAULT NULL,
     duration text DEFAULT NULL,
     max_budget numeric DEFAULT NULL,
     model_max_budget jsonb DEFAULT NULL,
@@ -513,7 +515,7 @@ CREATE FUNCTION key_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_update IS
 'Change a key.
-Name it by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins and the admins of its organization; its user changes key_alias and metadata.';
+Name it by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins, who alone give permissions, and the admins of its organization; its user changes key_alias and metadata.';
 
 CREATE FUNCTION key_info(
     key text DEFAULT NULL,
@@ -557,7 +559,7 @@ CREATE FUNCTION key_regenerate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
-Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, the admins of its organization and its user.';
+Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
 
 CREATE FUNCTION key_block(
     key text,

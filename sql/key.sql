@@ -16,10 +16,10 @@ SELECT team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}',
 -- key_generate ----------------------------------------------------------------
 -- The reply, whole, with every field given, and with none: then it is nobody's in particular.
 SELECT reply(key_generate('bob', 'acme', 'team', '{gpt-4o}', '30d', 'Bob''s key', '{"a": {"b": 1}}',
-                          'sk-0123456789abcdefwxyz'))
+                          '{"usage": false}', 'sk-0123456789abcdefwxyz'))
        \g (format=unaligned tuples_only=on)
 SELECT reply(key_generate()) \g (format=unaligned tuples_only=on)
-SELECT masked(key_generate(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
+SELECT masked(key_generate(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
        = masked(key_generate()::text) AS same;
 
 -- A secret is random, and kept nowhere but as its digest.
@@ -57,6 +57,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_generate(team_id => 'alone', organization_id => 'beta')$$),
     ($$key_generate(models => '{NULL}')$$),
     ($$key_generate(metadata => '[]')$$),
+    ($$key_generate(permissions => '[]')$$),
     ($$key_generate(duration => '')$$),
     ($$key_generate(duration => '0s')$$),
     ($$key_generate(duration => '-1s')$$),
@@ -87,6 +88,37 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_block(encode(sha256('sk-boss'), 'hex'))$$),
     ($$key_unblock(NULL)$$),
     ($$key_unblock('sk-unknown')$$)) AS t (call);
+
+-- Permissions -----------------------------------------------------------------
+-- A proxy admin gives them to a new key or to one there is; other changes leave them.
+SELECT key_generate('ann', key => 'sk-ann'), key_generate('bob', key => 'sk-bobs') \g /dev/null
+SELECT key_generate('bob', 'acme', 'team', permissions => '{"usage": true}') ->> 'token_id' AS gateway \gset
+SELECT key_info(:'gateway') -> 'info' -> 'permissions' AS given;
+SELECT key_update(:'gateway', permissions => '{"events": true, "usage": true}') -> 'permissions' AS replaced;
+SELECT key_update(:'gateway', key_alias => 'gateway') -> 'permissions' AS kept;
+SELECT key_regenerate(:'gateway') -> 'permissions' AS kept;
+-- Nobody else does, whatever is in them; nor do others than its user get to hold a key that has them.
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(replace(call, 'GATEWAY', :'gateway')) FROM (VALUES
+    ($$key_generate(organization_id => 'acme', permissions => '{"usage": true}', api_key => 'sk-ann')$$),
+    ($$key_generate(organization_id => 'acme', permissions => '{"anything": null}', api_key => 'sk-ann')$$),
+    ($$key_generate(team_id => 'team', permissions => '{"usage": true}', api_key => 'sk-bobs')$$),
+    ($$key_update('GATEWAY', permissions => '{"events": true, "usage": true}', api_key => 'sk-ann')$$),
+    ($$key_update('GATEWAY', permissions => '{"usage": true}', api_key => 'sk-bobs')$$),
+    ($$key_update('GATEWAY', permissions => '{}', api_key => 'sk-bobs')$$),
+    ($$key_update('GATEWAY', permissions => '"usage"')$$),
+    ($$key_regenerate('GATEWAY', api_key => 'sk-ann')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+SELECT key_regenerate(:'gateway', api_key => 'sk-bobs') -> 'permissions' AS kept;
+-- None at all may be sent by all who may send the rest, and takes them away.
+SELECT key_generate(organization_id => 'acme', permissions => '{}', api_key => 'sk-ann') -> 'permissions' AS none;
+SELECT key_update(:'gateway', permissions => '{}', api_key => 'sk-ann') -> 'permissions' AS none;
+SELECT key_regenerate(:'gateway', api_key => 'sk-ann') -> 'permissions' AS none;
+SELECT user_new('zoe') ->> 'token_id' AS zoes \gset
+SELECT key_info(:'zoes') -> 'info' -> 'permissions' AS none;
+-- The audit log tells who gave and took them.
+SELECT actor, action, before -> 'permissions' AS before, after -> 'permissions' AS after FROM org.audit_log
+ WHERE id = :'gateway' AND before -> 'permissions' IS DISTINCT FROM after -> 'permissions' ORDER BY occurred_at;
 
 -- What a key is good for ------------------------------------------------------
 SELECT key_generate(key => 'sk-free'), key_generate('bob', key => 'sk-bob'),

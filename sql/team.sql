@@ -84,7 +84,8 @@ SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
 -- team_info -------------------------------------------------------------------
 -- Whole: the team, its keys, its members with their budgets in it.
-SELECT key_generate('bob', 'acme', 'team', '{gpt-4o}', '1d', 'Bob''s', '{"a": 1}', 'sk-abcdefghijklmnop0000')
+SELECT key_generate('bob', 'acme', 'team', '{gpt-4o}', '1d', 'Bob''s', '{"a": 1}', '{}',
+                    'sk-abcdefghijklmnop0000')
        \g /dev/null
 INSERT INTO org.budget (budget_id, max_budget, created_by, updated_by) VALUES ('gold', 3, 'ann', 'ann');
 UPDATE org.team_member SET budget_id = 'gold', spend = 1.25

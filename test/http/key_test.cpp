@@ -238,6 +238,40 @@ TEST(KeyGenerate, LendsNobodyTheRoleOfAProxyAdmin) {
     EXPECT_EQ(ask("GET /organization/list", nullptr, made.body.at("key")).size(), 1u);
 }
 
+TEST(KeyPermissions, AreGivenByProxyAdminsAndKept) {
+    const std::string id = organization();
+    const Json usage = {{"usage", true}};
+    const std::string key = key_for({{"organization_id", id}, {"permissions", usage}});
+    const auto shown = [](const std::string& named) {
+        return ask("GET /key/info?key=" + named).at("info").at("permissions");
+    };
+    EXPECT_EQ(shown(key), usage);
+    EXPECT_EQ(ask("POST /key/update", {{"key", key}, {"key_alias", "gateway"}}).at("permissions"), usage);
+    const Json replaced = ask("POST /key/regenerate", {{"key", key}});
+    EXPECT_EQ(replaced.at("permissions"), usage);
+    EXPECT_EQ(ask("POST /key/update", {{"key", replaced.at("key")}, {"permissions", Json::object()}}).at("permissions"),
+              Json::object());
+    EXPECT_EQ(shown(key_for({{"organization_id", id}})), Json::object());
+    EXPECT_THAT(call("POST /key/generate", {{"permissions", "usage"}}), e3({"body", "permissions"}, "dict_type"));
+}
+
+TEST(KeyPermissions, AreGivenByNobodyElse) {
+    const std::string id = organization();
+    const Person admin = person(), viewer = person("proxy_admin_viewer");
+    join(id, admin.id, "org_admin");
+    const std::string plain = key_for({{"organization_id", id}});
+    const std::string powerful = key_for({{"organization_id", id}, {"permissions", {{"usage", true}}}});
+    const auto before = database_digest();
+    for (const std::string& key : {admin.key, viewer.key, plain, powerful}) {
+        EXPECT_THAT(call("POST /key/generate", {{"organization_id", id}, {"permissions", {{"usage", true}}}}, key),
+                    e2(401, testing::_));
+        EXPECT_THAT(call("POST /key/update", {{"key", plain}, {"permissions", {{"usage", true}}}}, key),
+                    e2(401, testing::_));
+        EXPECT_THAT(call("POST /key/regenerate", {{"key", powerful}}, key), e2(401, testing::_));
+    }
+    EXPECT_EQ(database_digest(), before);
+}
+
 TEST(KeyBlock, IsForProxyAdminsAndTheAdminsOfItsOrganization) {
     const std::string id = organization();
     const Person admin = person(), stranger = person();
