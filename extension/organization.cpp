@@ -16,8 +16,8 @@ namespace {
 
 #define ORGANIZATION_COLUMNS                                                                                           \
     "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
-    "o.tags, o.model_aliases, o.created_by, o.updated_by, o.created_at, o.updated_at"
-constexpr int organization_columns = 14;
+    "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
+constexpr int organization_columns = 15;
 
 // A query of what organizations have. One organization is asked for most often, and has a statement of its own: its
 // plan is a look-up in an index, that for a list costs more to start than all the rest.
@@ -63,8 +63,9 @@ constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FO
 
 constinit Statement insert_organization{
     "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
-    "                              model_aliases, created_by, updated_by)"
-    " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9, $9)"
+    "                              model_aliases, default_reserve, created_by, updated_by)"
+    " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9,"
+    "         $10, $10)"
     " ON CONFLICT DO NOTHING RETURNING organization_id"};
 
 constinit Statement update_organization{
@@ -72,7 +73,7 @@ constinit Statement update_organization{
     "   SET organization_alias = coalesce($2, organization_alias), models = coalesce($3, models),"
     "       metadata = coalesce($4, metadata), blocked = coalesce($5, blocked), tags = coalesce($6, tags),"
     "       model_aliases = coalesce($7, model_aliases), budget_id = coalesce($8, budget_id),"
-    "       updated_at = now(), updated_by = $9"
+    "       default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END, updated_at = now(), updated_by = $11"
     " WHERE organization_id = $1"};
 
 constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
@@ -125,6 +126,7 @@ struct OrganizationChange {
     Maybe<Texts> models, tags;
     Maybe<ObjectChange> metadata, model_aliases;
     Maybe<bool> blocked;
+    Change<Number> default_reserve;
     BudgetChange budget;
     bool cascade = false; // lowers what would exceed the organization, which otherwise refuses the change
 
@@ -145,6 +147,8 @@ struct OrganizationChange {
             model_aliases = ObjectChange{value.as_object(), true};
         else if (field == "blocked")
             blocked = value.as_bool();
+        else if (field == "default_reserve")
+            default_reserve = money(value.as_number(), value.path());
         else
             return budget.set(field, value, true);
         return true;
@@ -162,6 +166,8 @@ struct OrganizationChange {
             model_aliases = ObjectChange{empty_object(), false};
         else if (field == "blocked")
             blocked = false;
+        else if (field == "default_reserve")
+            default_reserve.emplace();
         else
             return budget.clear(field);
         return true;
@@ -198,7 +204,9 @@ void change_organization(Session &session, Text organization_id, const Organizat
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
                 new_value(change.metadata, organization.metadata), change.blocked, change.tags,
-                new_value(change.model_aliases, organization.model_aliases), change.budget_id, session.caller.user_id);
+                new_value(change.model_aliases, organization.model_aliases), change.budget_id,
+                change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
+                session.caller.user_id);
     const Text attached = change.budget_id.value_or(organization.budget_id);
     const Text budget_id = *change_budget(session, attached, change.budget);
     if (budget_id != attached)
@@ -298,6 +306,7 @@ PG_ORG_WRITE(org_new)
     const auto blocked = session.next<bool>();
     const auto tags = text_list(session.next<Texts>(), "tags");
     const auto model_aliases = object(session.next<Json>(), "model_aliases");
+    const auto default_reserve = money(session.next<Number>(), "default_reserve");
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -313,7 +322,7 @@ PG_ORG_WRITE(org_new)
 
     const Rows made = session.run(insert_organization, organization_id, alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, model_aliases, caller.user_id);
+                                  tags, model_aliases, default_reserve, caller.user_id);
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 
@@ -331,6 +340,8 @@ PG_ORG_WRITE(org_update)
     change.blocked = session.next<bool>();
     change.tags = text_list(session.next<Texts>(), "tags");
     change.model_aliases = next_object(session, "model_aliases");
+    if (const auto default_reserve = money(session.next<Number>(), "default_reserve"))
+        change.default_reserve = default_reserve;
     const BudgetChange flat = next_budget_fields(session);
     if (const auto nested = object(session.next<Json>(), "litellm_budget_table"))
         for (const auto &[field, value] : members(*nested, "litellm_budget_table"))

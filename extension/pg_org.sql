@@ -36,13 +36,14 @@ CREATE FUNCTION org_new(
     blocked boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    default_reserve numeric DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_new IS
 'Create an organization.
-Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. Returns the organization. For proxy admins.';
+Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. default_reserve (US dollars) is held for a call whose highest cost is not known. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_update(
     organization_id text,
@@ -53,6 +54,7 @@ CREATE FUNCTION org_update(
     blocked boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    default_reserve numeric DEFAULT NULL,
     max_budget numeric DEFAULT NULL,
     soft_budget numeric DEFAULT NULL,
     tpm_limit bigint DEFAULT NULL,
@@ -83,7 +85,7 @@ CREATE FUNCTION org_patch(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_patch IS
 'Change an organization by merge patch.
-The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
+The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases, default_reserve and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_delete(
     organization_ids text[],

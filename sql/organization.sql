@@ -10,18 +10,20 @@ SELECT reply(org_new('Acme', 'acme', models => '{gpt-4o, claude-3}', max_budget 
                      tpm_limit => 9223372036854775807, rpm_limit => 10, max_parallel_requests => 0,
                      model_max_budget => '{"gpt-4o": {"max_budget": 5}}', budget_duration => '30d',
                      metadata => '{"country": "NL"}', blocked => false, tags => '{x, "a b", x}',
-                     model_aliases => '{"fast": "gpt-4o"}')) \g (format=unaligned tuples_only=on)
+                     model_aliases => '{"fast": "gpt-4o"}', default_reserve => 0.250))
+       \g (format=unaligned tuples_only=on)
 
 -- And with none but the one that is required: even that may be empty.
 SELECT reply(org_new('')) \g (format=unaligned tuples_only=on)
 
 -- A null is like an absent field.
 SELECT masked(org_new('', NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                      NULL)::text)
+                      NULL, NULL)::text)
        = masked(org_new('')::text) AS same;
 
 -- What is shown is what is kept.
-SELECT organization_alias, spend, metadata, models, blocked, tags, model_aliases, created_by, updated_by,
+SELECT organization_alias, spend, metadata, models, blocked, tags, model_aliases, default_reserve, created_by,
+       updated_by,
        created_at = updated_at AS same_time, now() - created_at < '1 min' AS new
   FROM org.organization WHERE organization_id = 'acme';
 SELECT o.budget_id = b.budget_id AS its_own, (SELECT org_info('acme')) ->> 'budget_id' = b.budget_id AS shown,
@@ -125,7 +127,8 @@ SELECT created_at < updated_at AS later, created_by, updated_by FROM org.organiz
 -- One at a time; the others stay.
 CREATE FUNCTION test.shown(reply json) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', reply -> 'organization_alias', reply -> 'models', reply -> 'metadata', reply -> 'blocked',
-                     reply -> 'tags', reply -> 'model_aliases', reply -> 'litellm_budget_table' -> 'max_budget')
+                     reply -> 'tags', reply -> 'model_aliases', reply -> 'default_reserve',
+                     reply -> 'litellm_budget_table' -> 'max_budget')
 $$;
 SELECT shown(org_update('acme', organization_alias => ''));
 SELECT shown(org_update('acme', models => '{claude-3, gpt-4o}'));
@@ -135,16 +138,19 @@ SELECT shown(org_update('acme', blocked => false));
 SELECT shown(org_update('acme', tags => '{y, z}'));
 SELECT shown(org_update('acme', tags => '{}'));
 SELECT shown(org_update('acme', model_aliases => '{}'));
+SELECT shown(org_update('acme', default_reserve => 0.1));
+SELECT shown(org_update('acme', default_reserve => 0));
 SELECT shown(org_update('acme', organization_alias => 'Acme', models => '{m}', metadata => '{"e": 1}', blocked => true,
                         tags => '{t}',
-                        model_aliases => '{"a": "m"}', max_budget => 6));
+                        model_aliases => '{"a": "m"}', default_reserve => 12345678901.123456789, max_budget => 6));
 -- Nulls keep.
 SELECT shown(org_update('acme', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                        NULL, NULL));
+                        NULL, NULL, NULL));
 -- clear sets back to nothing, whatever was given beside it.
 SELECT shown(org_update('acme', clear => '{}'));
 SELECT shown(org_update('acme', clear => '{metadata, blocked}'));
 SELECT shown(org_update('acme', clear => '{tags, tags, model_aliases, max_budget}', organization_alias => 'Cleared'));
+SELECT shown(org_update('acme', clear => '{default_reserve}', default_reserve => 1));
 
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES

@@ -11,7 +11,7 @@ SELECT org_new('Acme', 'acme', models => '{gpt-4o}', metadata => '{"a": {"b": 1,
                budget_duration => '30d') ->> 'organization_id' AS made;
 CREATE FUNCTION test.shown(reply json) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', reply -> 'organization_alias', reply -> 'models', reply -> 'metadata', reply -> 'blocked',
-                     reply -> 'tags', reply -> 'model_aliases')
+                     reply -> 'tags', reply -> 'model_aliases', reply -> 'default_reserve')
 $$;
 CREATE FUNCTION test.budget(reply json) RETURNS text LANGUAGE sql AS $$
     SELECT masked((budget::jsonb - '{budget_id, created_at, created_by, updated_at, updated_by}'::text[])::text)
@@ -27,6 +27,8 @@ SELECT shown(org_patch('acme', '{"models": ["a", "b"]}'));
 SELECT shown(org_patch('acme', '{"models": []}'));
 SELECT shown(org_patch('acme', '{"tags": ["y", "z"]}'));
 SELECT shown(org_patch('acme', '{"blocked": false}'));
+SELECT shown(org_patch('acme', '{"default_reserve": 0.5}'));
+SELECT shown(org_patch('acme', '{"default_reserve": "1e-3"}'));
 SELECT shown(org_patch('acme', '{"organization_alias": "Acme", "models": ["m"], "blocked": true}'));
 SELECT budget(org_patch('acme', '{"max_budget": 50.5, "soft_budget": "40.5", "tpm_limit": 30, "rpm_limit": "20",
                                   "max_parallel_requests": 1e1, "budget_duration": "1h"}'));
@@ -54,7 +56,8 @@ SELECT org_patch('acme', '{"metadata": {"new": {"x": null}}}') -> 'metadata' AS 
 SELECT budget(org_patch('acme', '{"max_budget": null, "tpm_limit": null, "model_max_budget": null}'));
 SELECT budget(org_patch('acme', '{"soft_budget": null, "rpm_limit": null, "max_parallel_requests": null,
                                   "budget_duration": null}'));
-SELECT shown(org_patch('acme', '{"metadata": null, "tags": null, "model_aliases": null, "blocked": null}'));
+SELECT shown(org_patch('acme', '{"metadata": null, "tags": null, "model_aliases": null, "blocked": null,
+                                 "default_reserve": null}'));
 SELECT budget(org_patch('acme', '{"model_max_budget": {"gpt-4o": {"max_budget": 1, "period": null}},
                                   "max_budget": 0}'));
 
@@ -81,6 +84,10 @@ SELECT patch, attempt(format('org_patch(%L, %L)', 'acme', patch)) FROM (VALUES
     ('{"model_max_budget": []}'),
     ('{"blocked": "true"}'),
     ('{"blocked": 1}'),
+    ('{"default_reserve": -1}'),
+    ('{"default_reserve": "much"}'),
+    ('{"default_reserve": {}}'),
+    ('{"default_reserve": 1e16}'),
     ('{"max_budget": -1}'),
     ('{"max_budget": "much"}'),
     ('{"max_budget": ""}'),

@@ -31,7 +31,7 @@ BEGIN
         'organization_id', o.organization_id, 'organization_alias', o.organization_alias, 'budget_id', o.budget_id,
         'spend', o.spend, 'model_spend', o.model_spend, 'metadata', o.metadata, 'models', o.models,
         'blocked', o.blocked, 'tags', o.tags, 'model_aliases', o.model_aliases,
-        'created_by', o.created_by, 'updated_by', o.updated_by,
+        'default_reserve', o.default_reserve, 'created_by', o.created_by, 'updated_by', o.updated_by,
         'created_at', public.wire_time(o.created_at), 'updated_at', public.wire_time(o.updated_at),
         'members', (
             SELECT coalesce(json_agg(json_build_object(

@@ -33,7 +33,8 @@ const std::vector<BodyField> budget{{"max_budget", Kind::money},
 const std::vector<BodyField> attributes{{"organization_alias", Kind::text}, {"models", Kind::texts},
                                         {"budget_id", Kind::text},          {"metadata", Kind::object},
                                         {"blocked", Kind::boolean},         {"tags", Kind::texts},
-                                        {"model_aliases", Kind::object},    {"organization_id", Kind::text}};
+                                        {"model_aliases", Kind::object},    {"organization_id", Kind::text},
+                                        {"default_reserve", Kind::money}};
 
 std::vector<BodyField> operator+(std::vector<BodyField> left, const std::vector<BodyField>& right) {
     left.insert(left.end(), right.begin(), right.end());

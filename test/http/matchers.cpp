@@ -98,6 +98,7 @@ constexpr std::array organization_fields{
     Field{"blocked", Type::boolean},
     Field{"tags", Type::texts},
     Field{"model_aliases", Type::object},
+    Field{"default_reserve", Type::money, or_null},
     Field{"created_by", Type::text, or_null},
     Field{"updated_by", Type::text, or_null},
     Field{"created_at", Type::time},

@@ -26,6 +26,7 @@ TEST(OrganizationNew, AnswersTheWholeOrganizationWithEveryDefault) {
     EXPECT_EQ(made["blocked"], false);
     EXPECT_EQ(made["tags"], Json::array());
     EXPECT_EQ(made["model_aliases"], Json::object());
+    EXPECT_EQ(made["default_reserve"], nullptr);
     EXPECT_EQ(made["members"], Json::array());
     EXPECT_EQ(made["teams"], Json::array());
     EXPECT_EQ(made["created_by"], "default_user_id");
@@ -60,10 +61,12 @@ TEST(OrganizationNew, KeepsEveryFieldThatWasSent) {
         {"blocked", true},
         {"tags", {"b", "a"}},
         {"model_aliases", {{"best", "gpt-4o"}}},
+        {"default_reserve", 0.25},
     };
     const Json made = ask(route, sent);
     EXPECT_TRUE(is_organization(made));
-    for (const char* field : {"organization_id", "organization_alias", "models", "blocked", "tags", "model_aliases"}) {
+    for (const char* field : {"organization_id", "organization_alias", "models", "blocked", "tags", "model_aliases",
+                              "default_reserve"}) {
         EXPECT_EQ(made.at(field), sent.at(field)) << field;
     }
     EXPECT_EQ(nlohmann::json(made.at("metadata")), nlohmann::json(sent.at("metadata")));
@@ -99,7 +102,7 @@ TEST(OrganizationNew, TakesANullForAnAbsentFieldButNotForModels) {
     Json body = alias_and({});
     for (const char* field : {"organization_id", "budget_id", "max_budget", "soft_budget", "tpm_limit", "rpm_limit",
                               "max_parallel_requests", "model_max_budget", "budget_duration", "metadata", "blocked",
-                              "tags", "model_aliases"}) {
+                              "tags", "model_aliases", "default_reserve"}) {
         body[field] = nullptr;
     }
     const Json made = ask(route, body);

@@ -16,6 +16,7 @@ const Json everything = {{"models", Json::array({"m"})},
                          {"blocked", true},
                          {"tags", Json::array({"t"})},
                          {"model_aliases", {{"x", "m"}, {"y", "m"}}},
+                         {"default_reserve", 0.5},
                          {"max_budget", 9},
                          {"soft_budget", 8},
                          {"tpm_limit", 7},
@@ -55,6 +56,7 @@ TEST(OrganizationPatch, ClearsWithNull) {
     EXPECT_EQ(cleared["blocked"], false);
     EXPECT_EQ(cleared["tags"], Json::array());
     EXPECT_EQ(cleared["model_aliases"], Json::object());
+    EXPECT_EQ(cleared["default_reserve"], nullptr);
     EXPECT_EQ(cleared["models"], Json::array({"m"}));
     for (const char* field : {"max_budget", "soft_budget", "tpm_limit", "rpm_limit", "max_parallel_requests",
                               "model_max_budget", "budget_duration", "budget_reset_at"}) {
@@ -109,6 +111,8 @@ TEST(OrganizationPatch, RefusesWhatIsWrong) {
                                                           {"models", {1, 2}},
                                                           {"tags", 5},
                                                           {"model_aliases", 5},
+                                                          {"default_reserve", -0.01},
+                                                          {"default_reserve", "x"},
                                                           {"model_max_budget", "x"},
                                                           {"blocked", "x"},
                                                           {"blocked", Json::array()},

@@ -39,6 +39,7 @@ TEST(OrganizationUpdate, SetsEveryField) {
                                      {"blocked", true},
                                      {"tags", Json::array({"t"})},
                                      {"model_aliases", {{"x", "m"}}},
+                                     {"default_reserve", "0.5"},
                                      {"max_budget", 9},
                                      {"soft_budget", 8},
                                      {"tpm_limit", 7},
@@ -52,6 +53,7 @@ TEST(OrganizationUpdate, SetsEveryField) {
     EXPECT_EQ(changed.at("blocked"), true);
     EXPECT_EQ(changed.at("tags"), Json::array({"t"}));
     EXPECT_EQ(changed.at("model_aliases"), (Json{{"x", "m"}}));
+    EXPECT_EQ(changed.at("default_reserve"), 0.5);
     const Json& budget = changed.at("litellm_budget_table");
     EXPECT_EQ(budget.at("max_budget"), 9.0);
     EXPECT_EQ(budget.at("soft_budget"), 8.0);
@@ -113,6 +115,7 @@ TEST(OrganizationUpdate, ClearsTheFieldsNamedByClear) {
     const std::string id = organization({{"metadata", {{"a", 1}}},
                                          {"tags", Json::array({"t"})},
                                          {"model_aliases", {{"x", "m"}}},
+                                         {"default_reserve", 1},
                                          {"max_budget", 9},
                                          {"soft_budget", 8},
                                          {"tpm_limit", 7},
@@ -132,9 +135,11 @@ TEST(OrganizationUpdate, ClearsTheFieldsNamedByClear) {
 
     cleared = update(
         id, {{"clear",
-              {"tags", "model_aliases", "soft_budget", "rpm_limit", "max_parallel_requests", "model_max_budget"}}});
+              {"tags", "model_aliases", "default_reserve", "soft_budget", "rpm_limit", "max_parallel_requests",
+               "model_max_budget"}}});
     EXPECT_EQ(cleared["tags"], Json::array());
     EXPECT_EQ(cleared["model_aliases"], Json::object());
+    EXPECT_EQ(cleared["default_reserve"], nullptr);
     budget = cleared["litellm_budget_table"];
     for (const char* field : {"soft_budget", "rpm_limit", "max_parallel_requests", "model_max_budget"}) {
         EXPECT_EQ(budget[field], nullptr) << field;
