@@ -115,7 +115,22 @@ Datum Session::finish()
 
 void Session::concerns(Text organization_id) { describe_call(organization_id); }
 
+namespace {
+
 // The setting is undone when the function that set it, with its pinned search_path, returns or fails.
+void set_for_call(const char *name, const char *value)
+{
+    set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+} // namespace
+
+void Session::plan_for_look_ups()
+{
+    for (const char *name : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
+        set_for_call(name, "off");
+}
+
 void Session::describe_call(Maybe<Text> organization_id)
 {
     Writer call{makeStringInfo()};
@@ -130,7 +145,7 @@ void Session::describe_call(Maybe<Text> organization_id)
     member("request_id", request_id_);
     member("organization_id", organization_id);
     call.end_object();
-    set_config_option("pg_org.call", call.buffer()->data, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    set_for_call("pg_org.call", call.buffer()->data);
 }
 
 Maybe<Json> Session::next_json()

@@ -194,6 +194,9 @@ public:
         return execute(statement.plan(types), datums.data(), nulls.data());
     }
 
+    // For the rest of the call statements are planned to look rows up one by one: a plan is kept, and one made while a
+    // table was small would read all of it when it has grown.
+    void plan_for_look_ups();
     // From here on, changes of what has no organization of its own are audited as this one's.
     void concerns(Text organization_id);
     // A new secret for a key: random; with an idempotency key computed from that and the caller's own key, so that it

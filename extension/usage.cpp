@@ -34,6 +34,7 @@ constexpr const char *permission = "usage";
 
 void require_gateway(Session &session, const char *route)
 {
+    session.plan_for_look_ups();
     if (!has_permission(session, permission))
         forbidden("Only proxy admins and keys with the permission %s can perform %s. Your role is = %s", permission,
                   route, role_name(session.caller.role));
@@ -474,7 +475,7 @@ Answer decide(Books &books, const Reserve &asked, Call *&known)
             continue;
         answer.exceeded = exceed(limit, amount, now);
         answer.refusal = refusal_of(*answer.exceeded, standing);
-        if (limit.is_budget())
+        if (limit.is_budget() && amount <= limit.value)
             books.exceeded(limit);
         return answer;
     }
