@@ -17,37 +17,47 @@ constinit Statement lock_users{
 constinit Statement lock_keys{
     "SELECT FROM org.api_key WHERE key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
 
-#define BUDGET_LIMITS(owner, b)                                                                                        \
-    owner ".created_at, " owner ".spend, " b ".max_budget, " b ".soft_budget, " b ".model_max_budget, " b ".tpm_limit," \
-    " " b ".rpm_limit, " b ".max_parallel_requests, " b ".budget_duration, " b ".budget_reset_at"
-
-constinit Statement read_standings_statement{
-    "SELECT o.blocked, o.models, o.model_aliases, o.default_reserve, " BUDGET_LIMITS("o", "ob") ","
-    "       t.blocked, t.models, t.created_at, t.spend, t.max_budget, NULL::numeric, NULL::jsonb, t.tpm_limit,"
-    "       t.rpm_limit, t.max_parallel_requests, t.budget_duration, t.budget_reset_at,"
-    "       " BUDGET_LIMITS("m", "mb") ", " BUDGET_LIMITS("tm", "tb") ","
-    "       u.models, u.created_at, u.spend, u.max_budget, NULL::numeric, u.model_max_budget, u.tpm_limit,"
-    "       u.rpm_limit, NULL::bigint, u.budget_duration, u.budget_reset_at,"
-    "       k.blocked, k.models, k.key_alias, k.expires, k.created_at, k.spend, k.max_budget, NULL::numeric,"
-    "       k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration,"
-    "       k.budget_reset_at, p.place"
-    "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS p (organization_id, team_id, user_id, key_id, place)"
-    "  LEFT JOIN org.organization o ON o.organization_id = p.organization_id"
-    "  LEFT JOIN org.budget ob ON ob.budget_id = o.budget_id"
-    "  LEFT JOIN org.team t ON t.organization_id = p.organization_id AND t.team_id = p.team_id"
-    "  LEFT JOIN org.membership m ON m.organization_id = p.organization_id AND m.user_id = p.user_id"
-    "  LEFT JOIN org.budget mb ON mb.budget_id = m.budget_id"
-    "  LEFT JOIN org.team_member tm"
-    "    ON tm.organization_id = p.organization_id AND tm.team_id = p.team_id AND tm.user_id = p.user_id"
-    "  LEFT JOIN org.budget tb ON tb.budget_id = tm.budget_id"
-    "  LEFT JOIN org.\"user\" u ON u.user_id = p.user_id"
-    "  LEFT JOIN org.api_key k ON k.key_id = p.key_id"};
+// Owners by their names, $1 to $4, as usage_account has them: what applies to them, in the order of next_holder().
+#define HOLDERS(tables, condition, limits, blocked, models, aliases, reserve, alias, expires)                          \
+    "SELECT n.place, x.created_at, x.spend, " limits ", " blocked ", " models ", " aliases ", " reserve ", " alias     \
+    ", " expires "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (o, t, u, k, place)"                              \
+    "  JOIN " tables " ON " condition
+#define WITH_BUDGET(table) table " x LEFT JOIN org.budget b USING (budget_id)"
+#define LIMITS_OF_BUDGET                                                                                               \
+    "b.max_budget, b.soft_budget, b.model_max_budget, b.tpm_limit, b.rpm_limit, b.max_parallel_requests,"              \
+    " b.budget_duration, b.budget_reset_at"
+#define OWN_LIMITS(by_model, parallel)                                                                                 \
+    "x.max_budget, NULL::numeric, " by_model ", x.tpm_limit, x.rpm_limit, " parallel ", x.budget_duration,"            \
+    " x.budget_reset_at"
+#define NO_TEXTS "'{}'::text[]"
+#define NO_JSON "NULL::jsonb"
+#define NO_NUMBER "NULL::numeric"
+#define NO_TEXT "NULL::text"
+#define NO_TIME "NULL::timestamptz"
+constinit std::array<Statement, owners> read_holders_statements{
+    Statement{HOLDERS("(" WITH_BUDGET("org.organization") ")", "x.organization_id = n.o", LIMITS_OF_BUDGET, "x.blocked",
+                      "x.models", "x.model_aliases", "x.default_reserve", NO_TEXT, NO_TIME)},
+    Statement{HOLDERS("org.team x", "x.organization_id = n.o AND x.team_id = n.t",
+                      OWN_LIMITS(NO_JSON, "x.max_parallel_requests"), "x.blocked", "x.models", NO_JSON, NO_NUMBER,
+                      NO_TEXT, NO_TIME)},
+    Statement{HOLDERS("(" WITH_BUDGET("org.membership") ")", "x.organization_id = n.o AND x.user_id = n.u",
+                      LIMITS_OF_BUDGET, "false", NO_TEXTS, NO_JSON, NO_NUMBER, NO_TEXT, NO_TIME)},
+    Statement{HOLDERS("(" WITH_BUDGET("org.team_member") ")",
+                      "x.organization_id = n.o AND x.team_id = n.t AND x.user_id = n.u", LIMITS_OF_BUDGET, "false",
+                      NO_TEXTS, NO_JSON, NO_NUMBER, NO_TEXT, NO_TIME)},
+    Statement{HOLDERS("org.\"user\" x", "x.user_id = n.u", OWN_LIMITS("x.model_max_budget", "NULL::bigint"), "false",
+                      "x.models", NO_JSON, NO_NUMBER, NO_TEXT, NO_TIME)},
+    Statement{HOLDERS("org.api_key x", "x.key_id = n.k", OWN_LIMITS("x.model_max_budget", "x.max_parallel_requests"),
+                      "x.blocked", "x.models", NO_JSON, NO_NUMBER, "x.key_alias", "x.expires")},
+};
 
 constinit Statement read_accounts_statement{
     "SELECT h.place, a.model, a.owner_since, a.window_start, a.window_spend, a.held_cost, a.held_requests, a.minute,"
-    "       a.minute_requests, a.minute_tokens, a.charged_at, a.warned_window, a.exceeded_window"
+    "       a.minute_requests, a.minute_tokens, a.charged_at, a.warned_window, a.exceeded_window, a.tid"
     "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS h (organization_id, team_id, user_id, key_id, place)"
-    "  JOIN org.usage_account a USING (organization_id, team_id, user_id, key_id)"};
+    " CROSS JOIN LATERAL (SELECT *, ctid AS tid FROM org.usage_account a"
+    "                      WHERE (a.organization_id, a.team_id, a.user_id, a.key_id)"
+    "                          = (h.organization_id, h.team_id, h.user_id, h.key_id) OFFSET 0) AS a"};
 
 // $1 to $5 name the account, $6 is when its owner was made, $7 when the period and $8 when the minute began.
 #define IS_COUNTED                                                                                                     \
@@ -74,18 +84,22 @@ constinit Statement recount_in_organization{
             " AND ($4 = '' OR key_id = $4)"),
     Planned::each_time};
 
-constinit Statement write_accounts{
-    "INSERT INTO org.usage_account AS a (organization_id, team_id, user_id, key_id, model, owner_since, window_start,"
-    "       window_spend, held_cost, held_requests, minute, minute_requests, minute_tokens, charged_at,"
-    "       warned_window, exceeded_window)"
-    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-    " ON CONFLICT (organization_id, team_id, user_id, key_id, model) DO UPDATE"
-    "   SET owner_since = excluded.owner_since, window_start = excluded.window_start,"
-    "       window_spend = excluded.window_spend, held_cost = excluded.held_cost,"
-    "       held_requests = excluded.held_requests, minute = excluded.minute,"
-    "       minute_requests = excluded.minute_requests, minute_tokens = excluded.minute_tokens,"
-    "       charged_at = excluded.charged_at, warned_window = excluded.warned_window,"
-    "       exceeded_window = excluded.exceeded_window"};
+constinit Statement update_accounts{
+    "UPDATE org.usage_account"
+    "   SET owner_since = c.owner_since, window_start = c.window_start, window_spend = c.window_spend,"
+    "       held_cost = c.held_cost, held_requests = c.held_requests, minute = c.minute,"
+    "       minute_requests = c.minute_requests, minute_tokens = c.minute_tokens, charged_at = c.charged_at,"
+    "       warned_window = c.warned_window, exceeded_window = c.exceeded_window"
+    "  FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    "    AS c (owner_since, window_start, window_spend, held_cost, held_requests, minute, minute_requests,"
+    "          minute_tokens, charged_at, warned_window, exceeded_window, tid)"
+    " WHERE ctid = c.tid"};
+
+constinit Statement insert_accounts{
+    "INSERT INTO org.usage_account (owner_since, window_start, window_spend, held_cost, held_requests, minute,"
+    "       minute_requests, minute_tokens, charged_at, warned_window, exceeded_window, organization_id, team_id,"
+    "       user_id, key_id, model)"
+    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"};
 
 constexpr std::array<Text, owners> owner_names{"organization", "team", "member", "team_member", "user", "key"};
 constexpr std::array<Text, 5> limit_names{"max_budget", "model_max_budget", "max_parallel_requests", "rpm_limit",
@@ -114,17 +128,11 @@ private:
     int at_ = 0;
 };
 
-struct MaybeLimits {
-    bool exist;
-    OwnerLimits limits;
-};
-
-MaybeLimits next_limits(Columns &columns)
+OwnerLimits next_limits(Columns &columns)
 {
-    const auto since = columns.next<Time>();
     OwnerLimits limits{};
-    limits.since = since.value_or(Time{});
-    limits.spend = columns.next<Number>().value_or(Number{});
+    limits.since = *columns.next<Time>();
+    limits.spend = *columns.next<Number>();
     limits.max_budget = columns.next<Number>();
     limits.soft_budget = columns.next<Number>();
     limits.model_max_budget = columns.next<Json>();
@@ -133,7 +141,22 @@ MaybeLimits next_limits(Columns &columns)
     limits.max_parallel_requests = columns.next<int64>();
     limits.budget_duration = columns.next<Text>();
     limits.budget_reset_at = columns.next<Time>();
-    return {since.has_value(), limits};
+    return limits;
+}
+
+Holder next_holder(Columns &columns, Owner owner, const Party &name)
+{
+    Holder holder{};
+    holder.owner = owner;
+    holder.name = name;
+    holder.limits = next_limits(columns);
+    holder.blocked = *columns.next<bool>();
+    holder.models = *columns.next<Texts>();
+    holder.model_aliases = columns.next<Json>();
+    holder.default_reserve = columns.next<Number>();
+    holder.key_alias = columns.next<Text>();
+    holder.expires = columns.next<Time>();
+    return holder;
 }
 
 Party name_of(Owner owner, const Party &party)
@@ -155,8 +178,33 @@ Party name_of(Owner owner, const Party &party)
     pg_unreachable();
 }
 
-// A holder's name is not enough: a user has the name of a member of no organization, who does not exist.
-bool is_before(const Holder &a, const Holder &b) { return std::tie(a.owner, a.name) < std::tie(b.owner, b.name); }
+// Whether a party can have such an owner at all.
+bool has(const Party &party, Owner owner)
+{
+    switch (owner) {
+    case Owner::organization:
+        return !party.organization_id.empty();
+    case Owner::team:
+        return !party.team_id.empty();
+    case Owner::member:
+        return !party.organization_id.empty() && !party.user_id.empty();
+    case Owner::team_member:
+        return !party.team_id.empty() && !party.user_id.empty();
+    case Owner::user:
+        return !party.user_id.empty();
+    case Owner::key:
+        return true;
+    }
+    pg_unreachable();
+}
+
+// Takes away what is repeated, and sorts the rest.
+template <typename T> std::span<T> sort_unique(std::span<T> values)
+{
+    std::ranges::sort(values);
+    const auto repeated = std::ranges::unique(values);
+    return values.first(values.size() - repeated.size());
+}
 
 Window window_of(const OwnerLimits &limits, Time now)
 {
@@ -241,14 +289,10 @@ Text Holder::id() const
     pg_unreachable();
 }
 
-Texts lock_organizations_of(Session &session, std::span<const Party> parties)
+Texts lock_parties(Session &session, std::span<const Party> parties)
 {
-    return lock_organizations(session,
-                              column<Text>(parties, [](const Party &party) { return party.organization_id; }));
-}
-
-void lock_users_and_keys_of(Session &session, std::span<const Party> parties)
-{
+    const Texts organizations =
+        lock_organizations(session, column<Text>(parties, [](const Party &party) { return party.organization_id; }));
     const auto ids = allocate<Text>(parties.size());
     const auto lock = [&](Statement &statement, auto member, auto concerned) {
         size_t count = 0;
@@ -260,6 +304,7 @@ void lock_users_and_keys_of(Session &session, std::span<const Party> parties)
     };
     lock(lock_users, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); });
     lock(lock_keys, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); });
+    return organizations;
 }
 
 Books::Books(Session &session, std::span<const Party> parties, Time now)
@@ -267,65 +312,48 @@ Books::Books(Session &session, std::span<const Party> parties, Time now)
 {
     const auto sorted = allocate<Party>(parties.size());
     std::ranges::copy(parties, sorted.begin());
-    std::ranges::sort(sorted);
-    const auto repeated = std::ranges::unique(sorted);
-    read_standings(sorted.first(sorted.size() - repeated.size()));
+    const auto distinct = sort_unique(sorted);
+    standings_ = allocate<Standing>(distinct.size());
+    std::ranges::transform(distinct, standings_.begin(), [](const Party &party) { return Standing{party, {}}; });
+    read_holders();
     read_accounts();
 }
 
-void Books::read_standings(std::span<const Party> parties)
+void Books::read_holders()
 {
-    const Rows rows = session_.run(
-        read_standings_statement, column<Text>(parties, [](const Party &party) { return party.organization_id; }),
-        column<Text>(parties, [](const Party &party) { return party.team_id; }),
-        column<Text>(parties, [](const Party &party) { return party.user_id; }),
-        column<Text>(parties, [](const Party &party) { return party.key_id; }));
-    standings_ = allocate<Standing>(parties.size());
-    const auto holders = allocate<Holder>(parties.size() * owners);
+    const auto all = allocate<Holder>(standings_.size() * owners);
+    const auto names = allocate<Party>(standings_.size());
     size_t count = 0;
-    for (const Row row : rows) {
-        const auto place = static_cast<size_t>(*row.get<int64>(row.description()->natts - 1)) - 1;
-        Standing &standing = standings_[place];
-        standing.party = parties[place];
-        Columns columns{row};
-        const auto add_holder = [&](Owner owner) {
-            const auto [exist, limits] = next_limits(columns);
-            if (exist)
-                holders[count++] = {owner, name_of(owner, standing.party), limits, window_of(limits, now_), nullptr, {}};
+    for (size_t i = 0; i < owners; i++) {
+        const Owner owner = static_cast<Owner>(i);
+        size_t named = 0;
+        for (const Standing &standing : standings_)
+            if (has(standing.party, owner))
+                names[named++] = name_of(owner, standing.party);
+        if (named == 0)
+            continue;
+        const auto distinct = sort_unique(names.first(named));
+        const auto column_of = [&](auto member) {
+            return column<Text>(distinct, [&](const Party &name) { return name.*member; });
         };
-        standing.organization_blocked = columns.next<bool>().value_or(false);
-        standing.organization_models = columns.next<Texts>().value_or(Texts{});
-        standing.model_aliases = columns.next<Json>();
-        standing.default_reserve = columns.next<Number>();
-        add_holder(Owner::organization);
-        standing.team_blocked = columns.next<bool>().value_or(false);
-        standing.team_models = columns.next<Texts>().value_or(Texts{});
-        add_holder(Owner::team);
-        add_holder(Owner::member);
-        add_holder(Owner::team_member);
-        standing.user_models = columns.next<Texts>().value_or(Texts{});
-        add_holder(Owner::user);
-        const auto key_blocked = columns.next<bool>();
-        standing.key_exists = key_blocked.has_value();
-        standing.key_blocked = key_blocked.value_or(false);
-        standing.key_models = columns.next<Texts>().value_or(Texts{});
-        standing.key_alias = columns.next<Text>();
-        standing.key_expires = columns.next<Time>();
-        add_holder(Owner::key);
-    }
-    const auto all = holders.first(count);
-    std::ranges::sort(all, is_before);
-    const auto repeated = std::ranges::unique(
-        all, [](const Holder &a, const Holder &b) { return a.owner == b.owner && a.name == b.name; });
-    holders_ = all.first(all.size() - repeated.size());
-    for (Standing &standing : standings_)
-        for (size_t i = 0; i < owners; i++) {
-            const Owner owner = static_cast<Owner>(i);
-            const Holder wanted{owner, name_of(owner, standing.party), {}, {}, nullptr, {}};
-            const auto found = std::ranges::lower_bound(holders_, wanted, is_before);
-            if (found != holders_.end() && !is_before(wanted, *found))
-                standing.holders[i] = &*found;
+        const auto found = allocate<Holder *>(distinct.size());
+        for (const Row row : session_.run(read_holders_statements[i], column_of(&Party::organization_id),
+                                          column_of(&Party::team_id), column_of(&Party::user_id),
+                                          column_of(&Party::key_id))) {
+            Columns columns{row};
+            const auto place = static_cast<size_t>(*columns.next<int64>()) - 1;
+            Holder &holder = all[count++];
+            holder = next_holder(columns, owner, distinct[place]);
+            holder.window = window_of(holder.limits, now_);
+            found[place] = &holder;
         }
+        for (Standing &standing : standings_)
+            if (has(standing.party, owner))
+                standing.holders[i] =
+                    found[static_cast<size_t>(std::ranges::lower_bound(distinct, name_of(owner, standing.party)) -
+                                              distinct.begin())];
+    }
+    holders_ = all.first(count);
 }
 
 void Books::read_accounts()
@@ -351,6 +379,7 @@ void Books::read_accounts()
         account->charged_at = *columns.next<Time>();
         account->warned_window = *columns.next<Time>();
         account->exceeded_window = *columns.next<Time>();
+        account->tid = columns.next<Tid>();
         account->lapsed_cost = zero();
         account->next = holder.accounts;
         holder.accounts = account;
@@ -437,13 +466,10 @@ Holder *Books::holder_of(const Call &call, Owner owner)
     return holder != nullptr && call.reserved_at.value >= holder->limits.since.value ? holder : nullptr;
 }
 
-void Books::leave_out_expired()
+void Books::leave_out(Calls expired)
 {
-    const auto named = [&](auto member) {
-        return column<Text>(standings_, [&](const Standing &standing) { return standing.party.*member; });
-    };
-    lapsed_ = find_lapsed(session_, named(&Party::organization_id), named(&Party::key_id), named(&Party::user_id), now_);
-    if (!lapsed_.empty())
+    expired_ = expired;
+    if (!expired.empty())
         for (Holder &holder : holders_)
             for (Account *account = holder.accounts; account != nullptr; account = account->next)
                 leave_out_expired(holder, *account);
@@ -451,7 +477,7 @@ void Books::leave_out_expired()
 
 void Books::leave_out_expired(const Holder &holder, Account &account) const
 {
-    for (const Call *call : lapsed_) {
+    for (const Call *call : expired_) {
         if (!is_charged_to(*call, holder) || !account.counts(call->model))
             continue;
         account.lapsed_cost = account.lapsed_cost + call->max_cost;
@@ -604,40 +630,37 @@ void Books::write()
         const Party *name;
         const Account *account;
     };
-    size_t count = 0;
-    const auto each_changed = [&](auto function) {
-        for (Holder &holder : holders_)
-            for (Account *account = holder.accounts; account != nullptr; account = account->next)
-                if (account->changed)
-                    function(holder, *account);
+    size_t most = 0;
+    for (const Holder &holder : holders_)
+        for (const Account *account = holder.accounts; account != nullptr; account = account->next)
+            most++;
+    const auto entries = allocate<Entry>(most);
+    const auto changed = [&](bool stored) {
+        size_t count = 0;
+        for (const Holder &holder : holders_)
+            for (const Account *account = holder.accounts; account != nullptr; account = account->next)
+                if (account->changed && account->tid.has_value() == stored)
+                    entries[count++] = {&holder.name, account};
+        return std::span<const Entry>{entries.first(count)};
     };
-    each_changed([&](const Holder &, Account &) { count++; });
-    if (count == 0)
-        return;
-    const auto entries = allocate<Entry>(count);
-    count = 0;
-    each_changed([&](const Holder &holder, Account &account) {
-        entries[count++] = {&holder.name, &account};
-        account.changed = false;
-    });
-    const auto names = [&](auto member) {
-        return column<Text>(entries, [&](const Entry &entry) { return entry.name->*member; });
+    const auto write = [&](Statement &statement, std::span<const Entry> some, const auto &...more) {
+        const auto of = [&]<typename T>(T Account::*member) {
+            return column<T>(some, [&](const Entry &entry) { return entry.account->*member; });
+        };
+        if (!some.empty())
+            session_.run(statement, of(&Account::owner_since), of(&Account::window_start), of(&Account::window_spend),
+                         of(&Account::held_cost), of(&Account::held_requests), of(&Account::minute),
+                         of(&Account::minute_requests), of(&Account::minute_tokens), of(&Account::charged_at),
+                         of(&Account::warned_window), of(&Account::exceeded_window), more...);
     };
-    const auto times = [&](auto member) {
-        return column<Time>(entries, [&](const Entry &entry) { return entry.account->*member; });
+    const auto old = changed(true);
+    write(update_accounts, old, column<Tid>(old, [](const Entry &entry) { return *entry.account->tid; }));
+    const auto fresh = changed(false);
+    const auto name = [&](auto member) {
+        return column<Text>(fresh, [&](const Entry &entry) { return entry.name->*member; });
     };
-    const auto counts = [&](auto member) {
-        return column<int64>(entries, [&](const Entry &entry) { return entry.account->*member; });
-    };
-    const auto amounts = [&](auto member) {
-        return column<Number>(entries, [&](const Entry &entry) { return entry.account->*member; });
-    };
-    session_.run(write_accounts, names(&Party::organization_id), names(&Party::team_id), names(&Party::user_id),
-                 names(&Party::key_id), column<Text>(entries, [](const Entry &entry) { return entry.account->model; }),
-                 times(&Account::owner_since), times(&Account::window_start), amounts(&Account::window_spend),
-                 amounts(&Account::held_cost), counts(&Account::held_requests), times(&Account::minute),
-                 counts(&Account::minute_requests), counts(&Account::minute_tokens), times(&Account::charged_at),
-                 times(&Account::warned_window), times(&Account::exceeded_window));
+    write(insert_accounts, fresh, name(&Party::organization_id), name(&Party::team_id), name(&Party::user_id),
+          name(&Party::key_id), column<Text>(fresh, [](const Entry &entry) { return entry.account->model; }));
 }
 
 } // namespace pg_org

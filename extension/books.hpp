@@ -37,6 +37,7 @@ struct Account {
     // Of what is held, what has expired and was not put away yet.
     Number lapsed_cost;
     int64 lapsed_requests, lapsed_minute_requests, lapsed_minute_tokens;
+    Maybe<Tid> tid; // where it is stored, if it is
     bool changed;
     Account *next;
 
@@ -52,6 +53,14 @@ struct Holder {
     Owner owner;
     Party name; // the columns by which its accounts are found
     OwnerLimits limits;
+    // As far as it has such.
+    bool blocked;
+    Texts models;
+    Maybe<Json> model_aliases;
+    Maybe<Number> default_reserve;
+    Maybe<Text> key_alias;
+    Maybe<Time> expires;
+
     Window window;
     Account *accounts;
     Maybe<Number> charged; // by the calls settled now
@@ -59,16 +68,12 @@ struct Holder {
     Text id() const; // as replies call it
 };
 
-// What applies to the calls of a party.
+// Whom calls of a party are charged to.
 struct Standing {
     Party party;
-    bool key_exists, key_blocked, organization_blocked, team_blocked;
-    Maybe<Text> key_alias;
-    Maybe<Time> key_expires;
-    Texts key_models, team_models, organization_models, user_models;
-    Maybe<Json> model_aliases;
-    Maybe<Number> default_reserve;
     std::array<Holder *, owners> holders; // null: there is none
+
+    const Holder *holder(Owner owner) const { return holders[static_cast<size_t>(owner)]; }
 };
 
 // A limit, with what counts against it.
@@ -88,11 +93,9 @@ using UsageLimits = std::span<const UsageLimit>;
 Time present();
 extern char *now_setting;
 
-// Locks what limits hang on, in the fixed order: first the parties' organizations, then their users, and their keys if
-// those have no organization.  Whoever changes a limit, blocks or deletes one of them waits, or has been waited for.
-// The former returns those organizations that exist.
-Texts lock_organizations_of(Session &session, std::span<const Party> parties);
-void lock_users_and_keys_of(Session &session, std::span<const Party> parties);
+// Locks what the parties' limits hang on, in the fixed order: organizations, users, and keys of no organization.
+// Whoever changes a limit, blocks or deletes one of them waits, or has been waited for. Returns those organizations.
+Texts lock_parties(Session &session, std::span<const Party> parties);
 
 class Books {
 public:
@@ -105,8 +108,8 @@ public:
     // Whom the call is charged to, null if it was made before them or they are gone.
     Holder *holder_of(const Call &call, Owner owner);
 
-    // Leaves out of what is held what has expired and was not put away.
-    void leave_out_expired();
+    // Leaves out of what is held calls that have expired and are not put away.
+    void leave_out(Calls expired);
 
     // The limits of calls to a model, or of all models: budgets first, of the outermost owner first.
     UsageLimits limits_of(Standing &standing, Maybe<Text> model);
@@ -124,10 +127,10 @@ private:
     Session &session_;
     Time now_, minute_;
     std::span<Standing> standings_; // by party
-    std::span<Holder> holders_;     // by owner and name
-    Calls lapsed_;                  // expired, and not put away
+    std::span<Holder> holders_;
+    Calls expired_; // and not put away
 
-    void read_standings(std::span<const Party> parties);
+    void read_holders();
     void read_accounts();
     void bring_up_to_date(Holder &holder, Account &account);
     Account *account_of(Holder &holder, Text model, const Window &window);

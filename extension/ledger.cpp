@@ -11,42 +11,41 @@ namespace {
 
 #define RESERVATION_COLUMNS                                                                                            \
     "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, 'held'::text"
+    " expires_at, 'held'::text, ctid"
 #define USAGE_COLUMNS                                                                                                  \
     "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, state, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"                             \
+    " expires_at, state, ctid, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"                             \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
 
+// A name at a time, and never the other way round: OFFSET 0 keeps the planner from that.
+#define NAMED(arrays, names, columns, table, condition)                                                                \
+    "SELECT call.*, place FROM unnest(" arrays ") WITH ORDINALITY AS named (" names ", place)"                         \
+    " CROSS JOIN LATERAL (SELECT " columns " FROM org." table " WHERE " condition " OFFSET 0) AS call"
+
 // $1 organizations (empty: any) and $2 requests, place by place; $3 whether a place has an organization.
-#define NAMED(columns, table)                                                                                          \
-    "SELECT " columns ", place FROM unnest($1, $2, $3) WITH ORDINALITY AS named (organization, request, exact, place)" \
-    "  JOIN org." table " ON request_id = request AND (NOT exact OR organization_id = organization)"
+#define FIND(columns, table)                                                                                           \
+    NAMED("$1, $2, $3", "organization, request, exact", columns, table,                                                \
+          "request_id = request AND (NOT exact OR organization_id = organization)")
+// By primary key; the names are in its order, so that two at once don't lock each other out.
+#define LOCK(columns, table)                                                                                           \
+    NAMED("$1, $2", "organization, request", columns, table,                                                           \
+          "organization_id = organization AND request_id = request FOR UPDATE")
 
-constinit Statement find_held{NAMED(RESERVATION_COLUMNS, "reservation")};
-constinit Statement find_closed{NAMED(USAGE_COLUMNS, "usage")};
+constinit Statement find_held{FIND(RESERVATION_COLUMNS, "reservation")};
+constinit Statement find_closed{FIND(USAGE_COLUMNS, "usage")};
+constinit Statement lock_held{LOCK(RESERVATION_COLUMNS, "reservation")};
+constinit Statement lock_closed{LOCK(USAGE_COLUMNS, "usage")};
 
-// By primary key; in the order of that, so that two at once don't lock each other out.
-#define LOCKED(columns, table)                                                                                         \
-    "SELECT " columns ", place FROM unnest($1, $2) WITH ORDINALITY AS named (organization, request, place)"            \
-    "  JOIN org." table " ON organization_id = organization AND request_id = request"                                  \
-    " ORDER BY organization_id, request_id FOR UPDATE OF " table
-
-constinit Statement lock_held{LOCKED(RESERVATION_COLUMNS, "reservation")};
-constinit Statement lock_closed{LOCKED(USAGE_COLUMNS, "usage")};
-
+// $1 organizations, $2 keys of none, $3 users, $4 now. In the order of an index, which no other plan has for nothing.
+#define EXPIRED(names, condition)                                                                                      \
+    "SELECT r.* FROM (SELECT DISTINCT unnest(" names ") AS id) AS named"                                               \
+    " CROSS JOIN LATERAL (SELECT " RESERVATION_COLUMNS " FROM org.reservation"                                         \
+    "                      WHERE " condition " AND expires_at <= $4 ORDER BY expires_at) AS r"
 constinit Statement find_expired_statement{
-    "SELECT " RESERVATION_COLUMNS " FROM org.reservation"
-    " WHERE organization_id = ANY ($1) AND expires_at <= $3 AND (organization_id <> '' OR key_id = ANY ($2))"
-    " LIMIT 1000"};
-
-constinit Statement find_lapsed_statement{
-    "SELECT " RESERVATION_COLUMNS " FROM org.reservation"
-    " WHERE organization_id = ANY ($1) AND expires_at <= $4 AND (organization_id <> '' OR key_id = ANY ($2))"
-    " UNION ALL "
-    "SELECT " RESERVATION_COLUMNS " FROM org.reservation"
-    " WHERE user_id = ANY ($3) AND user_id <> '' AND expires_at <= $4"
-    "   AND NOT (organization_id = ANY ($1) AND (organization_id <> '' OR key_id = ANY ($2)))"};
+    EXPIRED("$1", "organization_id = named.id AND (organization_id <> '' OR key_id = ANY ($2))") " UNION ALL "
+    EXPIRED("$3", "user_id = named.id AND user_id <> ''"
+            " AND NOT (organization_id = ANY ($1) AND (organization_id <> '' OR key_id = ANY ($2)))")};
 
 constinit Statement insert_held{
     "INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost,"
@@ -55,9 +54,7 @@ constinit Statement insert_held{
     "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
     "     AS held (o, t, u, k, r, m, tags, c, n, reserved, expires)"};
 
-constinit Statement delete_held{
-    "DELETE FROM org.reservation USING unnest($1, $2) AS over (organization, request)"
-    " WHERE organization_id = organization AND request_id = request"};
+constinit Statement delete_held{"DELETE FROM org.reservation WHERE ctid = ANY ($1)"};
 
 constinit Statement insert_closed{
     "INSERT INTO org.usage (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,"
@@ -69,10 +66,9 @@ constinit Statement insert_closed{
 
 constinit Statement settle_closed{
     "UPDATE org.usage"
-    "   SET state = 'settled', cost = c, prompt_tokens = p, completion_tokens = e, cache_read_input_tokens = cr,"
-    "       cache_creation_input_tokens = cc, failed = f, closed_at = closed"
-    "  FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS late (o, r, c, p, e, cr, cc, f, closed)"
-    " WHERE organization_id = o AND request_id = r"};
+    "   SET state = 'settled', cost = $3, prompt_tokens = $4, completion_tokens = $5, cache_read_input_tokens = $6,"
+    "       cache_creation_input_tokens = $7, failed = $8, closed_at = $9"
+    " WHERE organization_id = $1 AND request_id = $2"};
 
 constexpr std::array<Text, 5> state_names{"", "held", "settled", "cancelled", "expired"};
 
@@ -93,16 +89,17 @@ Call *read_call(const Row &row)
     call->reserved_at = *row.get<Time>(9);
     call->expires_at = *row.get<Time>(10);
     call->state = call->stored = state_named(*row.get<Text>(state_column));
+    call->tid = *row.get<Tid>(12);
     call->cost = zero();
     if (call->state == State::held)
         return call;
-    call->cost = *row.get<Number>(12);
-    call->prompt_tokens = *row.get<int64>(13);
-    call->completion_tokens = *row.get<int64>(14);
-    call->cache_read_input_tokens = *row.get<int64>(15);
-    call->cache_creation_input_tokens = *row.get<int64>(16);
-    call->failed = *row.get<bool>(17);
-    call->closed_at = *row.get<Time>(18);
+    call->cost = *row.get<Number>(13);
+    call->prompt_tokens = *row.get<int64>(14);
+    call->completion_tokens = *row.get<int64>(15);
+    call->cache_read_input_tokens = *row.get<int64>(16);
+    call->cache_creation_input_tokens = *row.get<int64>(17);
+    call->failed = *row.get<bool>(18);
+    call->closed_at = *row.get<Time>(19);
     return call;
 }
 
@@ -114,14 +111,6 @@ std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
         for (const Row row : *rows)
             found[count++] = {static_cast<size_t>(*row.get<int64>(row.description()->natts - 1)) - 1, read_call(row)};
     return found;
-}
-
-Calls read_calls(const Rows &rows)
-{
-    const auto calls = allocate<Call *>(rows.size());
-    for (size_t i = 0; i < rows.size(); i++)
-        calls[i] = read_call(rows[i]);
-    return calls;
 }
 
 // Those of the calls that have come from one state to another.
@@ -155,24 +144,6 @@ template <typename... More> void write_reserved(Session &session, Statement &sta
                 column<int64>(calls, [](const Call *call) { return call->max_tokens; }),
                 column<Time>(calls, [](const Call *call) { return call->reserved_at; }),
                 column<Time>(calls, [](const Call *call) { return call->expires_at; }), more...);
-}
-
-struct Outcomes {
-    std::span<const Number> cost;
-    std::span<const int64> prompt_tokens, completion_tokens, cache_read, cache_creation;
-    std::span<const bool> failed;
-    std::span<const Time> closed_at;
-};
-
-Outcomes outcomes(Calls calls)
-{
-    return {column<Number>(calls, [](const Call *call) { return call->cost; }),
-            column<int64>(calls, [](const Call *call) { return call->prompt_tokens; }),
-            column<int64>(calls, [](const Call *call) { return call->completion_tokens; }),
-            column<int64>(calls, [](const Call *call) { return call->cache_read_input_tokens; }),
-            column<int64>(calls, [](const Call *call) { return call->cache_creation_input_tokens; }),
-            column<bool>(calls, [](const Call *call) { return call->failed; }),
-            column<Time>(calls, [](const Call *call) { return call->closed_at; })};
 }
 
 } // namespace
@@ -216,38 +187,47 @@ std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName
                                                         : session.run(lock_closed, organizations, requests));
 }
 
-Calls find_expired(Session &session, Texts organization_ids, Texts key_ids, Time now)
+Calls find_expired(Session &session, std::span<const Party> parties, Time now)
 {
-    return read_calls(session.run(find_expired_statement, organization_ids, key_ids, now));
-}
-
-Calls find_lapsed(Session &session, Texts organization_ids, Texts key_ids, Texts user_ids, Time now)
-{
-    return read_calls(session.run(find_lapsed_statement, organization_ids, key_ids, user_ids, now));
+    const auto named = [&](auto member) {
+        return column<Text>(parties, [&](const Party &party) { return party.*member; });
+    };
+    const Rows rows = session.run(find_expired_statement, named(&Party::organization_id), named(&Party::key_id),
+                                  named(&Party::user_id), now);
+    const auto calls = allocate<Call *>(rows.size());
+    for (size_t i = 0; i < rows.size(); i++)
+        calls[i] = read_call(rows[i]);
+    return calls;
 }
 
 void write_calls(Session &session, Calls calls)
 {
-    const Calls held = those(calls, [](const Call *call) { return call->stored == State::none && call->state == State::held; });
+    const Calls held =
+        those(calls, [](const Call *call) { return call->stored == State::none && call->state == State::held; });
     if (!held.empty())
         write_reserved(session, insert_held, held);
-    const Calls over = those(calls, [](const Call *call) { return call->stored == State::held && is_closed(call->state); });
+    const Calls over =
+        those(calls, [](const Call *call) { return call->stored == State::held && is_closed(call->state); });
     if (!over.empty())
-        session.run(delete_held, organizations(over), requests(over));
-    const Calls closed = those(calls, [](const Call *call) { return !is_closed(call->stored) && is_closed(call->state); });
-    if (!closed.empty()) {
-        const auto [cost, prompt, completion, cache_read, cache_creation, failed, closed_at] = outcomes(closed);
+        session.run(delete_held, column<Tid>(over, [](const Call *call) { return call->tid; }));
+    const Calls closed =
+        those(calls, [](const Call *call) { return !is_closed(call->stored) && is_closed(call->state); });
+    const auto counts = [&](auto member) {
+        return column<int64>(closed, [&](const Call *call) { return call->*member; });
+    };
+    if (!closed.empty())
         write_reserved(session, insert_closed, closed,
-                       column<Text>(closed, [](const Call *call) { return name_of(call->state); }), cost, prompt,
-                       completion, cache_read, cache_creation, failed, closed_at);
-    }
-    const Calls late =
-        those(calls, [](const Call *call) { return is_closed(call->stored) && call->state != call->stored; });
-    if (!late.empty()) {
-        const auto [cost, prompt, completion, cache_read, cache_creation, failed, closed_at] = outcomes(late);
-        session.run(settle_closed, organizations(late), requests(late), cost, prompt, completion, cache_read,
-                    cache_creation, failed, closed_at);
-    }
+                       column<Text>(closed, [](const Call *call) { return name_of(call->state); }),
+                       column<Number>(closed, [](const Call *call) { return call->cost; }),
+                       counts(&Call::prompt_tokens), counts(&Call::completion_tokens),
+                       counts(&Call::cache_read_input_tokens), counts(&Call::cache_creation_input_tokens),
+                       column<bool>(closed, [](const Call *call) { return call->failed; }),
+                       column<Time>(closed, [](const Call *call) { return call->closed_at; }));
+    for (const Call *call :
+         those(calls, [](const Call *call) { return is_closed(call->stored) && call->state != call->stored; }))
+        session.run(settle_closed, call->party.organization_id, call->request_id, call->cost, call->prompt_tokens,
+                    call->completion_tokens, call->cache_read_input_tokens, call->cache_creation_input_tokens,
+                    call->failed, call->closed_at);
     for (Call *call : calls)
         call->stored = call->state;
 }

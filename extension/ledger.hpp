@@ -29,6 +29,7 @@ struct Call {
     Time closed_at;
     State state;  // what it is by now
     State stored; // what it is in the tables
+    Tid tid;      // and where
 
     int64 tokens() const { return prompt_tokens + completion_tokens; }
 };
@@ -54,11 +55,9 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
 // The same, locking them against others who would change them at the same time.
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names);
 
-// Reservations of the organizations (of the keys, for those of none) that have expired; the oldest thousand.
-Calls find_expired(Session &session, Texts organization_ids, Texts key_ids, Time now);
-
-// Those that are left, and those of the users elsewhere.
-Calls find_lapsed(Session &session, Texts organization_ids, Texts key_ids, Texts user_ids, Time now);
+// Reservations that have expired and count for owners of the parties: those of their organizations, of their keys of
+// no organization, and of their users anywhere.
+Calls find_expired(Session &session, std::span<const Party> parties, Time now);
 
 // Writes those calls whose state is not what is stored.
 void write_calls(Session &session, Calls calls);

@@ -127,7 +127,8 @@ void set_for_call(const char *name, const char *value)
 
 void Session::plan_for_look_ups()
 {
-    for (const char *name : {"enable_seqscan", "enable_hashjoin", "enable_mergejoin"})
+    for (const char *name :
+         {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"})
         set_for_call(name, "off");
 }
 

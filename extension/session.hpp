@@ -47,12 +47,13 @@ template <> struct Sql<Texts> {
 // Lists of values of fixed or of varying length, as parameters only.
 template <typename T> struct Sql<std::span<const T>> {
     static constexpr Oid type = Sql<T>::array_type;
+    static constexpr bool by_value = Sql<T>::length > 0 && Sql<T>::length <= 8 && Sql<T>::type != TIDOID;
     static Datum to_datum(std::span<const T> values)
     {
         const auto elements = allocate<Datum>(values.size());
         std::ranges::transform(values, elements.begin(), Sql<T>::to_datum);
         return PointerGetDatum(construct_array(elements.data(), static_cast<int>(values.size()), Sql<T>::type,
-                                               Sql<T>::length, Sql<T>::length > 0, Sql<T>::alignment));
+                                               Sql<T>::length, by_value, Sql<T>::alignment));
     }
 };
 template <> struct Sql<bool> {
@@ -82,6 +83,13 @@ template <> struct Sql<Time> {
     static constexpr char alignment = TYPALIGN_DOUBLE;
     static Datum to_datum(Time value) { return TimestampTzGetDatum(value.value); }
     static Time from_datum(Datum datum) { return {DatumGetTimestampTz(datum)}; }
+};
+template <> struct Sql<Tid> {
+    static constexpr Oid type = TIDOID, array_type = TIDARRAYOID;
+    static constexpr int length = sizeof(ItemPointerData);
+    static constexpr char alignment = TYPALIGN_SHORT;
+    static Datum to_datum(Tid value) { return value.datum; }
+    static Tid from_datum(Datum datum) { return {datum}; }
 };
 template <> struct Sql<Json> {
     static constexpr Oid type = JSONBOID;

@@ -23,6 +23,11 @@ struct Time {
     TimestampTz value;
 };
 
+// Where a row is stored: good while it is locked.
+struct Tid {
+    Datum datum;
+};
+
 // A jsonb value.
 struct Json {
     Datum datum;

@@ -22,6 +22,12 @@ constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
 constinit Statement find_by_replaced_secret{KEY_PARTY "k.previous_key_hash = $1 AND k.previous_expires > $2"};
 constinit Statement find_by_id{KEY_PARTY "k.key_id = $1"};
 
+// Users who turn out to be concerned only now: without waiting, which could be for ever.
+constinit Statement lock_more_users{
+    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED"};
+
+constinit Statement find_users{"SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id"};
+
 constexpr int64 most_money = 1'000'000'000'000;
 constexpr int64 most_tokens = 1'000'000'000'000;
 constexpr int64 default_ttl = 600, longest_ttl = SECS_PER_DAY;
@@ -46,12 +52,12 @@ Maybe<Text> confinement(const Caller &caller)
     return caller.is_proxy_admin() ? Maybe<Text>{} : caller.organization_id;
 }
 
+Party read_party(const Row &row) { return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0)}; }
+
 Maybe<Party> find_party(Session &session, Text key)
 {
     const auto found = [](const Rows &rows) {
-        return rows.empty() ? Maybe<Party>{}
-                            : Party{*rows[0].get<Text>(1), *rows[0].get<Text>(2), *rows[0].get<Text>(3),
-                                    *rows[0].get<Text>(0)};
+        return rows.empty() ? Maybe<Party>{} : read_party(rows[0]);
     };
     if (!key.starts_with("sk-"))
         return found(session.run(find_by_id, key));
@@ -276,7 +282,7 @@ Number asked_of(const UsageLimit &limit, const Call &call)
 }
 
 // As LiteLLM puts it, whose clients look for the words.
-const char *message_of(const Exceeded &exceeded, const Standing &standing)
+const char *message_of(const Exceeded &exceeded)
 {
     const UsageLimit &limit = exceeded.limit;
     const Holder &holder = *limit.holder;
@@ -301,7 +307,7 @@ const char *message_of(const Exceeded &exceeded, const Standing &standing)
         const Text model = limit.account->model;
         if (holder.owner == Owner::key)
             return psprintf("LiteLLM Virtual Key: %.*s, key_alias: %.*s, exceeded budget for model=%.*s", SHOW(id),
-                            SHOW(standing.key_alias.value_or("None")), SHOW(model));
+                            SHOW(holder.key_alias.value_or("None")), SHOW(model));
         return psprintf("%.*s: %.*s, exceeded budget for model=%.*s", SHOW(owner_name(holder.owner)), SHOW(id),
                         SHOW(model));
     }
@@ -328,12 +334,12 @@ const char *message_of(const Exceeded &exceeded, const Standing &standing)
     return psprintf("Budget has been exceeded! %sCurrent cost: %s, Max budget: %s", whose, cost, most);
 }
 
-Refusal refusal_of(const Exceeded &exceeded, const Standing &standing)
+Refusal refusal_of(const Exceeded &exceeded)
 {
     const UsageLimit &limit = exceeded.limit;
     const char *name = c_string(limit.name());
     Refusal refused = refusal(limit.is_budget() ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : errcode_rate_limit, name,
-                              "%s", message_of(exceeded, standing));
+                              "%s", message_of(exceeded));
     refused.detail = psprintf("%s of %.*s %.*s is %s: %s is spent, %s held, %s asked.", name,
                               SHOW(owner_name(limit.holder->owner)), SHOW(limit.holder->id()), show(limit.value),
                               show(limit.spent), show(limit.held), show(exceeded.asked));
@@ -364,26 +370,28 @@ Maybe<Refusal> key_refusal(const Standing &standing, Time now)
     const auto refuse = [](const char *message) {
         return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "key", "%s", message);
     };
-    const Party &party = standing.party;
-    if (!standing.key_exists)
+    const Holder *key = standing.holder(Owner::key), *team = standing.holder(Owner::team),
+                 *organization = standing.holder(Owner::organization);
+    if (key == nullptr)
         return refuse("Authentication Error, Invalid proxy server token passed.");
-    if (standing.key_blocked)
+    if (key->blocked)
         return refuse("Authentication Error, Key is blocked. Ask an admin to unblock it.");
-    if (standing.key_expires && standing.key_expires->value <= now.value)
-        return expired_key(*standing.key_expires);
-    if (standing.team_blocked)
-        return refuse(psprintf("Authentication Error, Team=%.*s is blocked.", SHOW(party.team_id)));
-    if (standing.organization_blocked)
-        return refuse(psprintf("Authentication Error, Organization=%.*s is blocked.", SHOW(party.organization_id)));
+    if (key->expires && key->expires->value <= now.value)
+        return expired_key(*key->expires);
+    if (team != nullptr && team->blocked)
+        return refuse(psprintf("Authentication Error, Team=%.*s is blocked.", SHOW(team->id())));
+    if (organization != nullptr && organization->blocked)
+        return refuse(psprintf("Authentication Error, Organization=%.*s is blocked.", SHOW(organization->id())));
     return {};
 }
 
 // The model that a name stands for.
 Text resolve(const Standing &standing, Text model)
 {
-    if (!standing.model_aliases)
+    const Holder *organization = standing.holder(Owner::organization);
+    if (organization == nullptr || !organization->model_aliases)
         return model;
-    const auto resolved = to_value(*standing.model_aliases, "").member(c_string(model)).text();
+    const auto resolved = to_value(*organization->model_aliases, "").member(c_string(model)).text();
     return resolved && !resolved->empty() && resolved->size() <= longest_identifier ? *resolved : model;
 }
 
@@ -391,28 +399,33 @@ Text resolve(const Standing &standing, Text model)
 // for; a key of its team's models leaves it to the team.
 Maybe<Refusal> model_refusal(const Standing &standing, Text asked, Text model)
 {
-    struct Level {
-        const char *name;
-        Texts list;
-    };
-    const std::array levels{Level{"key", standing.key_models}, Level{"team", standing.team_models},
-                            Level{"organization", standing.organization_models}, Level{"user", standing.user_models}};
-    for (const auto &[name, list] : levels) {
+    for (const Owner owner : {Owner::key, Owner::team, Owner::organization, Owner::user}) {
+        const Holder *holder = standing.holder(owner);
+        const Texts list = holder == nullptr ? Texts{} : holder->models;
         if (list.empty() || std::ranges::find(list, Text{"all-team-models"}) != list.end())
             continue;
+        const Text name = owner_name(owner);
         if (!is_model(model) || !(allows(list, asked) || allows(list, model)))
             return refusal(errcode_model_denied, "model",
-                           "%s not allowed to access model. This %s can only access models=%s. Tried to access %.*s",
-                           name, name, show_list(list), SHOW(asked));
+                           "%.*s not allowed to access model. This %.*s can only access models=%s. "
+                           "Tried to access %.*s",
+                           SHOW(name), SHOW(name), show_list(list), SHOW(asked));
     }
     return {};
+}
+
+// What is held for a call whose highest cost is not given.
+Maybe<Number> default_reserve(const Standing &standing)
+{
+    const Holder *organization = standing.holder(Owner::organization);
+    return organization == nullptr ? Maybe<Number>{} : organization->default_reserve;
 }
 
 // Completes what was asked by what a limit needs to know.
 Maybe<Refusal> complete(Call &call, const Reserve &asked, const Standing &standing, UsageLimits limits)
 {
     const auto has = [&](auto of_kind) { return std::ranges::any_of(limits, of_kind); };
-    const auto amount = asked.max_cost ? asked.max_cost : standing.default_reserve;
+    const auto amount = asked.max_cost ? asked.max_cost : default_reserve(standing);
     if (!amount && has([](const UsageLimit &limit) { return limit.is_budget(); }))
         return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, "max_cost", "\"max_cost\" is required: a budget applies");
     if (!asked.max_tokens && has([](const UsageLimit &limit) { return limit.kind == UsageLimit::tpm_limit; }))
@@ -426,7 +439,7 @@ Maybe<Refusal> complete(Call &call, const Reserve &asked, const Standing &standi
 Answer repeat(Books &books, const Reserve &asked, const Standing &standing, const Call &known)
 {
     Answer answer{};
-    const auto amount = asked.max_cost ? asked.max_cost : standing.default_reserve;
+    const auto amount = asked.max_cost ? asked.max_cost : default_reserve(standing);
     if (known.state != State::held || known.expires_at.value <= books.now().value)
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id", "Reservation is over for request_id=%.*s",
                                  SHOW(known.request_id));
@@ -474,7 +487,7 @@ Answer decide(Books &books, const Reserve &asked, Call *&known)
         if (limit.spent + limit.held + amount <= limit.value)
             continue;
         answer.exceeded = exceed(limit, amount, now);
-        answer.refusal = refusal_of(*answer.exceeded, standing);
+        answer.refusal = refusal_of(*answer.exceeded);
         if (limit.is_budget() && amount <= limit.value)
             books.exceeded(limit);
         return answer;
@@ -482,17 +495,6 @@ Answer decide(Books &books, const Reserve &asked, Call *&known)
     books.move(*call, State::none, State::held);
     answer.call = known = call;
     return answer;
-}
-
-// Those reservations of the parties' that have expired, of organizations and of keys that are locked.
-void put_away(Session &session, Books &books, Calls expired)
-{
-    for (Call *call : expired) {
-        call->state = State::expired;
-        call->closed_at = books.now();
-        books.move(*call, State::held, State::expired);
-    }
-    write_calls(session, expired);
 }
 
 std::span<const Party> parties_of(std::span<const Party> some, Calls calls)
@@ -503,16 +505,35 @@ std::span<const Party> parties_of(std::span<const Party> some, Calls calls)
     return all;
 }
 
-// The keys that belong to no organization, and the name under which they are kept.
-constexpr Text no_organization{""};
-Texts keys_of_none(std::span<const Party> parties)
+// Which of the expired reservations may be put away: those of organizations and users that are locked, or can be
+// without waiting, for they would be out of order.  The others come first in what is returned.
+struct Expired {
+    Calls left, taken;
+};
+Expired take_expired(Session &session, std::span<const Party> parties, Texts organizations, Time now)
 {
-    const auto keys = allocate<Text>(parties.size());
-    size_t count = 0;
-    for (const Party &party : parties)
-        if (party.organization_id.empty())
-            keys[count++] = party.key_id;
-    return keys.first(count);
+    const Calls found = find_expired(session, parties, now);
+    if (found.empty())
+        return {};
+    constexpr size_t most_taken = 1000;
+    const auto users = column<Text>(found, [](const Call *call) { return call->party.user_id; });
+    const Texts locked_users = session.run(lock_more_users, users).texts();
+    const Texts all_users = session.run(find_users, users).texts();
+    const auto is_busy = [&](Text user_id) {
+        return std::ranges::binary_search(all_users, user_id) && !std::ranges::binary_search(locked_users, user_id);
+    };
+    const auto calls = allocate<Call *>(found.size());
+    std::ranges::copy(found, calls.begin());
+    size_t taken = 0;
+    const auto is_left = [&](const Call *call) {
+        const Party &party = call->party;
+        const bool inside = party.organization_id.empty()
+                                ? std::ranges::find(parties, party.key_id, &Party::key_id) != parties.end()
+                                : std::ranges::binary_search(organizations, party.organization_id);
+        return !inside || is_busy(party.user_id) || taken++ >= most_taken;
+    };
+    const auto first_taken = std::ranges::partition(calls, is_left).begin();
+    return {{calls.begin(), first_taken}, {first_taken, calls.end()}};
 }
 
 // Finds the keys of the requests; those without are refused.
@@ -541,15 +562,17 @@ template <typename Request> std::span<const Party> find_parties(Session &session
 std::span<const Answer> reserve(Session &session, std::span<Reserve> requests)
 {
     const auto parties = find_parties(session, requests);
-    const Texts organizations = lock_organizations_of(session, parties);
-    const Calls expired_inside = find_expired(session, organizations, {}, present());
-    lock_users_and_keys_of(session, parties_of(parties, expired_inside));
-    const Calls expired_outside = find_expired(session, Texts{&no_organization, 1}, keys_of_none(parties), present());
-
-    Books books{session, parties_of(parties_of(parties, expired_inside), expired_outside), present()};
-    put_away(session, books, expired_inside);
-    put_away(session, books, expired_outside);
-    books.leave_out_expired();
+    const Texts organizations = lock_parties(session, parties);
+    const Time now = present();
+    const auto [left, taken] = take_expired(session, parties, organizations, now);
+    Books books{session, parties_of(parties, taken), now};
+    for (Call *call : taken) {
+        call->state = State::expired;
+        call->closed_at = now;
+        books.move(*call, State::held, State::expired);
+    }
+    write_calls(session, taken);
+    books.leave_out(left);
 
     const auto good = allocate<CallName>(requests.size());
     size_t count = 0;
@@ -746,8 +769,7 @@ template <typename Request> std::span<const Party> find_named(Session &session, 
 template <typename Request>
 NamedCalls lock_named(Session &session, std::span<Request> requests, std::span<const Party> parties)
 {
-    lock_organizations_of(session, parties);
-    lock_users_and_keys_of(session, parties);
+    lock_parties(session, parties);
     const auto good = allocate<CallName>(requests.size());
     size_t count = 0;
     for (const Request &request : requests)
@@ -940,8 +962,7 @@ PG_ORG_CALL(usage_record)
     raise_if_any(outcome.check(Check{request.wrong}).wrong());
     const auto parties = find_parties(session, std::span{&request, 1});
     raise_if_any(request.wrong);
-    lock_organizations_of(session, parties);
-    lock_users_and_keys_of(session, parties);
+    lock_parties(session, parties);
 
     const CallName name = request.name();
     const auto found = find_calls(session, {&name, 1});
@@ -988,7 +1009,7 @@ PG_ORG_READ(usage_limits)
         not_found("Key not found");
 
     Books books{session, {&*party, 1}, present()};
-    books.leave_out_expired();
+    books.leave_out(find_expired(session, {&*party, 1}, books.now()));
     session.reply.begin_object().key("token_id").value(party->key_id).key("limits").begin_array();
     for (const UsageLimit &limit : books.limits_of(books.standing(*party), {})) {
         write_limit_name(session.reply.begin_object(), limit);
