@@ -410,7 +410,9 @@ void Books::bring_up_to_date(Holder &holder, Account &account)
     if (account.owner_since.value != holder.limits.since.value) {
         recount(holder, account);
     } else if (account.window_start.value != account.window.start.value) {
-        if (account.charged_at.value >= account.window.start.value) {
+        // What was charged before the period that was counted last is in no sum.
+        if (account.charged_at.value >= account.window.start.value ||
+            account.window.start.value < account.window_start.value) {
             recount(holder, account);
         } else {
             account.window_start = account.window.start;
