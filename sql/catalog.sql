@@ -87,7 +87,7 @@ SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constra
 -- What an organization owns has organization_id first in every key, and in every key that points to such a table.
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')
-   AND columns[1] <> 'organization_id';
+   AND columns[1] <> 'organization_id' ORDER BY relname;
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype = 'f' AND columns[1] <> 'organization_id'
    AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass);
@@ -100,16 +100,20 @@ SELECT relname, conname, columns FROM org_constraint k
            SELECT FROM pg_index i
             WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
               AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(k.conkey)] @> k.conkey);
--- What columns name is there: those that end in _id point somewhere, unless they name the row itself.
-SELECT relname, attname FROM org_column c
+-- What columns name is there: those that end in _id point somewhere, unless they name the row itself. Not so in what
+-- outlives those it is about: the audit log, events, and calls with their sums.
+SELECT relname, string_agg(attname, ' ' ORDER BY attnum) AS columns FROM org_column c
  WHERE attname ~ '^(organization|user|team|budget)_id$'
    AND NOT EXISTS (SELECT FROM org_constraint k
                     WHERE k.conrelid = c.attrelid AND c.attnum = ANY (k.conkey)
-                      AND (k.contype = 'f' OR k.contype = 'p' AND k.columns[cardinality(k.columns)] = c.attname));
+                      AND (k.contype = 'f' OR k.contype = 'p' AND k.columns[cardinality(k.columns)] = c.attname))
+ GROUP BY relname ORDER BY relname;
 
--- Who made it and changed it when.
-SELECT c.relname, wanted FROM org_table c, unnest('{created_at, created_by, updated_at, updated_by}'::text[]) AS wanted
- WHERE c.relname <> 'migration' AND NOT EXISTS (SELECT FROM org_column a WHERE a.attrelid = c.oid AND attname = wanted);
+-- Who made it and changed it when: in all but what the rules themselves keep of requests, calls and changes.
+SELECT c.relname, string_agg(wanted, ' ' ORDER BY wanted) AS not_there
+  FROM org_table c, unnest('{created_at, created_by, updated_at, updated_by}'::text[]) AS wanted
+ WHERE c.relname <> 'migration' AND NOT EXISTS (SELECT FROM org_column a WHERE a.attrelid = c.oid AND attname = wanted)
+ GROUP BY c.relname ORDER BY c.relname;
 
 -- Money is exact, times have a zone, identifiers compare alike everywhere.
 SELECT relname, attname, atttypid::regtype FROM org_column
@@ -133,6 +137,14 @@ INSERT INTO org.team (organization_id, team_id) VALUES ('catalog', 'catalog-team
 INSERT INTO org.team_member (organization_id, team_id, user_id, role)
 VALUES ('catalog', 'catalog-team', 'catalog-user', 'user');
 INSERT INTO org.api_key (key_hash, key_id, key_name) VALUES (repeat('0', 64), 'catalog-key', 'sk-...0000');
+INSERT INTO org.reservation
+VALUES ('catalog', 'held', 'catalog-key', '', '', 'm', '{}', 1, 1, now(), now() + interval '1 hour');
+INSERT INTO org.usage (organization_id, request_id, key_id, team_id, user_id, model, tags, state, max_cost, max_tokens,
+                       reserved_at, expires_at, closed_at)
+VALUES ('catalog', 'over', 'catalog-key', '', '', 'm', '{}', 'settled', 1, 1, now(), now() + interval '1 hour', now());
+INSERT INTO org.usage_account
+VALUES ('catalog', '', '', '', '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 'infinity');
+INSERT INTO org.usage_daily VALUES ('catalog', '2026-01-01', '', 'catalog-key', 'm', 0, 0, 0, 0, 0, 0, 0);
 
 -- Numbers are zero or more and finite.
 SELECT relname, attname, value,
@@ -166,5 +178,7 @@ SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
     ($$UPDATE org.api_key SET key_hash = repeat('A', 64) WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET team_id = 'catalog-team' WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET team_id = 'nowhere', organization_id = 'catalog' WHERE key_id = 'catalog-key'$$),
+    ($$UPDATE org.usage SET state = 'held'$$),
+    ($$INSERT INTO org.reservation SELECT * FROM org.reservation$$),
     ($$DELETE FROM org.budget WHERE budget_id = 'catalog-budget'$$)) AS t (command);
 ROLLBACK;

@@ -7,28 +7,36 @@
 SELECT org_new('Acme', 'acme') \g /dev/null
 SELECT user_new('ann', 'ann@example.com', auto_create_key => false) \g /dev/null
 SELECT org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}') \g /dev/null
+SELECT key_generate(organization_id => 'acme', user_id => 'ann', key => 'sk-acme') \g /dev/null
+SELECT usage_reserve('sk-acme', 'm', request_id => 'held') \g /dev/null
 SELECT fingerprint() AS contents \gset before_
 
 -- Every argument of every function --------------------------------------------
 CREATE VIEW test.argument AS
     SELECT proname AS function, name, type::regtype::text AS type, place,
-           (SELECT string_agg(format('%I => %s', other, CASE other_type WHEN 'text'::regtype THEN quote_literal('acme')
-                                     WHEN 'text[]'::regtype THEN quote_literal('{acme}')
-                                     WHEN 'json'::regtype THEN quote_literal('[]') ELSE quote_literal('{}') END), ', ')
-              FROM unnest(proargnames[1:pronargs - pronargdefaults],
-                          (proargtypes::oid[])[0:pronargs - pronargdefaults - 1])
-                   AS required (other, other_type)
-             WHERE other <> name)
-           || CASE WHEN proname IN ('org_member_update', 'org_member_delete')
-           AND name <> 'user_id' THEN ', user_id => ''ann'''
-              ELSE '' END AS others
+           concat_ws(', ',
+               (SELECT string_agg(format('%I => %L', other,
+                                         CASE WHEN other = 'key' AND proname ~ '^usage_' THEN 'sk-acme'
+                                         WHEN other_type = 'text'::regtype THEN 'acme'
+                                         WHEN other_type = 'text[]'::regtype THEN '{acme}'
+                                         WHEN other_type = 'json'::regtype THEN '[]'
+                                         WHEN other_type = 'numeric'::regtype THEN '1' ELSE '{}' END), ', ')
+                  FROM unnest(proargnames[1:pronargs - pronargdefaults],
+                              (proargtypes::oid[])[0:pronargs - pronargdefaults - 1])
+                       AS required (other, other_type)
+                 WHERE other <> name),
+               CASE WHEN proname IN ('org_member_update', 'org_member_delete') AND name <> 'user_id'
+                    THEN 'user_id => ''ann'''
+                    WHEN proname IN ('usage_settle', 'usage_cancel') AND name NOT IN ('request_id', 'reservation_id')
+                    THEN 'request_id => ''held''' END) AS others
       FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass,
            unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY AS argument (name, type, place)
      WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
        AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org') AND proname <> 'org_grant_access';
 -- Its answer to one value, the required arguments beside it being all right.
 CREATE FUNCTION test.answer(a test.argument, value text) RETURNS text LANGUAGE sql AS $$
-    SELECT masked(attempt(format('%I(%s%I => %L)', a.function, a.others || ', ', a.name, value)))
+    SELECT masked(attempt(format('%I(%s)', a.function,
+                                 concat_ws(', ', nullif(a.others, ''), format('%I => %L', a.name, value)))))
 $$;
 
 -- Numbers that are none, or too much.

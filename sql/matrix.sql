@@ -21,13 +21,18 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(user_id => 'bea', key => 'sk-foreignadmin'), key_generate(user_id => 'ben', key => 'sk-foreign'),
        key_generate(user_id => 'sam', key => 'sk-stranger'), key_generate(key => 'sk-nobody'),
        key_generate(organization_id => 'A', key => 'sk-ofa'), key_generate(organization_id => 'B', key => 'sk-ofb'),
-       key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred') \g /dev/null
+       key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred'),
+       key_generate(key => 'sk-usage', permissions => '{"usage":true}'),
+       key_generate(organization_id => 'A', key => 'sk-usageofa', permissions => '{"usage":true}'),
+       key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
+SELECT usage_reserve('sk-annred', 'm1', request_id => 'held') \g /dev/null
 
 CREATE TABLE test.caller (place serial, caller text, key text);
 INSERT INTO test.caller (caller, key) VALUES
     ('admin', 'sk-admin'), ('viewer', 'sk-viewer'), ('orgadmin', 'sk-orgadmin'), ('member', 'sk-member'),
     ('m.viewer', 'sk-memberviewer'), ('key of A', 'sk-ofa'), ('foreign admin', 'sk-foreignadmin'),
-    ('foreign', 'sk-foreign'), ('key of B', 'sk-ofb'), ('stranger', 'sk-stranger'), ('no user', 'sk-nobody');
+    ('foreign', 'sk-foreign'), ('key of B', 'sk-ofb'), ('stranger', 'sk-stranger'), ('no user', 'sk-nobody'),
+    ('usage', 'sk-usage'), ('usage of A', 'sk-usageofa'), ('usage of B', 'sk-usageofb');
 
 CREATE TABLE test.call (place serial, call text);
 INSERT INTO test.call (call) VALUES
@@ -57,7 +62,13 @@ INSERT INTO test.call (call) VALUES
     ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_regenerate(''sk-annred''{})'),
     ('key_block(''sk-annred''{})'), ('key_unblock(''sk-annred''{})'),
     ('budget_new(''new''{})'), ('budget_update(''free'', max_budget => 1{})'), ('budget_info(''{free}''{})'),
-    ('budget_list(NULL{})'), ('budget_delete(''free''{})');
+    ('budget_list(NULL{})'), ('budget_delete(''free''{})'),
+    ('usage_reserve(''sk-annred'', ''m1''{})'),
+    ('usage_reserve_many(''[{"key":"sk-annred","model":"m1"}]''{})'),
+    ('usage_settle(1, ''held''{})'), ('usage_settle_many(''[{"cost":1,"request_id":"held"}]''{})'),
+    ('usage_cancel(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
+    ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
+    ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})');
 
 -- yes, or the SQLSTATE of the refusal; nothing stays of either.
 CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$

@@ -65,6 +65,10 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.organization;
     DELETE FROM org.budget;
     DELETE FROM org."user" WHERE user_id <> 'default_user_id';
+    DELETE FROM org.reservation;
+    DELETE FROM org.usage;
+    DELETE FROM org.usage_account;
+    DELETE FROM org.usage_daily;
     DELETE FROM org.idempotency;
     DELETE FROM org.event;
     SELECT org_audit_purge(clock_timestamp());
