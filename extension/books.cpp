@@ -2,6 +2,7 @@
 
 #include "books.hpp"
 
+#include "budget.hpp"
 #include "event.hpp"
 #include "fail.hpp"
 #include "number.hpp"
@@ -217,16 +218,13 @@ struct ModelBudget {
     Window window;
 };
 
-// What an entry of model_max_budget says: an amount, or an object of amount and duration. One that says neither was
-// not written by us and allows nothing, which is noticed sooner than if it allowed everything.
+// An entry of model_max_budget without an amount was not written by us and allows nothing, which is noticed sooner than
+// if it allowed everything.
 ModelBudget model_budget(const Holder &holder, const Value &entry, Time now)
 {
-    const auto either = [&](const char *name, const char *other) {
-        const Value value = entry.member(name);
-        return value.is_null() ? entry.member(other) : value;
-    };
-    const auto amount = (entry.is_object() ? either("budget_limit", "max_budget") : entry).number();
-    const auto text = either("time_period", "budget_duration").text();
+    const auto read = read_model_budget(entry);
+    const auto amount = read.amount.number();
+    const auto text = read.duration.text();
     const auto duration = text ? parse_duration(*text) : Maybe<Duration>{};
     return {amount && *amount >= zero() ? *amount : zero(),
             duration ? window_at(now, *duration, holder.limits.since) : holder.window};

@@ -69,6 +69,15 @@ constinit Statement name_owners{
     " UNION ALL (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id FROM org.team_member"
     "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"};
 
+// What a change makes of budgets of models. What it merges is checked here, where it is whole.
+Maybe<Json> changed_model_budgets(const Maybe<ObjectChange> &change, Maybe<Json> before)
+{
+    if (!change)
+        return {};
+    const Json after = change->applied_to(before);
+    return change->merge ? model_budgets(after, "model_max_budget") : after;
+}
+
 // The fields of a budget.
 struct Budget {
     Maybe<Number> max_budget, soft_budget;
@@ -85,9 +94,7 @@ struct Budget {
         tpm_limit = change.tpm_limit.value_or(tpm_limit);
         rpm_limit = change.rpm_limit.value_or(rpm_limit);
         if (change.model_max_budget)
-            model_max_budget = *change.model_max_budget
-                                   ? Maybe<Json>{(*change.model_max_budget)->applied_to(model_max_budget)}
-                                   : Maybe<Json>{};
+            model_max_budget = changed_model_budgets(*change.model_max_budget, model_max_budget);
         // The same duration again leaves the period as it is: saving a form must not put off the reset.
         if (change.budget_duration && (*change.budget_duration != budget_duration || !budget_reset_at)) {
             budget_duration = *change.budget_duration;
@@ -125,6 +132,9 @@ Owned read_budget(Session &session, Text budget_id)
             *row.get<int64>(8)};
 }
 
+constexpr int64 most_money = 1'000'000'000'000'000;
+constexpr size_t longest_model = 255;
+
 bool less(Number a, Number b) { return DatumGetBool(DirectFunctionCall2(numeric_lt, a.datum, b.datum)); }
 
 Number number(int64 value) { return {NumericGetDatum(int64_to_numeric(value))}; }
@@ -143,7 +153,6 @@ namespace pg_org {
 
 Maybe<Number> money(Maybe<Number> value, const char *name)
 {
-    constexpr int64 most = 1'000'000'000'000'000;
     if (!value)
         return {};
     const Numeric amount = DatumGetNumeric(value->datum);
@@ -151,8 +160,8 @@ Maybe<Number> money(Maybe<Number> value, const char *name)
         invalid(name, "must be a finite number");
     if (less(*value, number(0)))
         invalid(name, "must be zero or more");
-    if (less(number(most), *value))
-        invalid(name, "must be at most " INT64_FORMAT, most);
+    if (less(number(most_money), *value))
+        invalid(name, "must be at most " INT64_FORMAT, most_money);
     return value;
 }
 
@@ -170,6 +179,37 @@ Maybe<Json> object(Maybe<Json> value, const char *name)
     return value;
 }
 
+// Models are not made part of the name: with all that they may contain it would be no path.
+Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
+{
+    if (!object(value, name))
+        return {};
+    for (const auto &[model, entry] : members(*value)) {
+        if (model.empty() || model.size() > longest_model)
+            invalid(name, "must name models by 1 to %zu bytes", longest_model);
+        const auto [amount, duration] = read_model_budget(entry);
+        const auto most = amount.number();
+        if (!most || less(*most, number(0)) || less(number(most_money), *most))
+            invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
+                    SHOW(model), most_money);
+        const auto text = duration.text();
+        if (!duration.is_null() && !(text && parse_duration(*text)))
+            invalid(name,
+                    "must give %.*s a time_period of a positive whole number and one of s, m, h, d, w, mo, as in 30d",
+                    SHOW(model));
+    }
+    return value;
+}
+
+ModelBudgetEntry read_model_budget(const Value &entry)
+{
+    const auto either = [&](const char *name, const char *other) {
+        const Value value = entry.member(name);
+        return value.is_null() ? entry.member(other) : value;
+    };
+    return {entry.is_object() ? either("budget_limit", "max_budget") : entry, either("time_period", "budget_duration")};
+}
+
 BudgetChange next_budget_fields(Session &session)
 {
     const auto next_limit = [&](const char *name) { return as_change(limit(session.next<int64>(), name)); };
@@ -183,7 +223,7 @@ BudgetChange next_budget_fields(Session &session)
         .model_max_budget = {},
         .budget_duration = {},
     };
-    if (const auto by_model = object(session.next<Json>(), "model_max_budget"))
+    if (const auto by_model = model_budgets(session.next<Json>(), "model_max_budget"))
         fields.model_max_budget = ObjectChange{*by_model, false};
     fields.budget_duration = as_change(checked_duration(session.next<Text>(), "budget_duration"));
     return fields;
@@ -194,7 +234,7 @@ OwnLimits next_own_limits(Session &session, LimitsOf owner)
     OwnLimits limits;
     limits.max_budget = money(session.next<Number>(), "max_budget");
     if (owner != LimitsOf::team)
-        limits.model_max_budget = object(session.next<Json>(), "model_max_budget");
+        limits.model_max_budget = model_budgets(session.next<Json>(), "model_max_budget");
     limits.tpm_limit = limit(session.next<int64>(), "tpm_limit");
     limits.rpm_limit = limit(session.next<int64>(), "rpm_limit");
     if (owner != LimitsOf::user)
@@ -220,7 +260,7 @@ bool BudgetChange::set(Text field, const Value &value, bool merge)
     else if (field == "max_parallel_requests")
         max_parallel_requests = limit(value.as_integer(), name);
     else if (field == "model_max_budget")
-        model_max_budget = ObjectChange{value.as_object(), merge};
+        model_max_budget = ObjectChange{merge ? value.as_object() : *model_budgets(value.as_object(), name), merge};
     else if (field == "budget_duration")
         budget_duration = checked_duration(value.as_text(), name);
     else

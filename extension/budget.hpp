@@ -56,6 +56,14 @@ Maybe<Number> money(Maybe<Number> value, const char *name);
 Maybe<int64> limit(Maybe<int64> value, const char *name);
 // The value as a JSON object, or an error naming the field.
 Maybe<Json> object(Maybe<Json> value, const char *name);
+// The value as budgets of models, or an error naming the field.
+Maybe<Json> model_budgets(Maybe<Json> value, const char *name);
+
+// What model_max_budget says of a model: an amount, or an object of amount and duration, in either of two words each.
+struct ModelBudgetEntry {
+    Value amount, duration;
+};
+ModelBudgetEntry read_model_budget(const Value &entry);
 
 // max_budget, soft_budget, tpm_limit, rpm_limit, max_parallel_requests, model_max_budget, budget_duration: the next
 // seven arguments of a call.

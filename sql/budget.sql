@@ -68,6 +68,42 @@ SELECT field, value, attempt(format('org_new(%L, %I => %L)', 'x', field, value))
   FROM unnest('{tpm_limit, rpm_limit, max_parallel_requests}'::text[]) AS field,
        unnest('{0, -1, 9223372036854775807, -9223372036854775808}'::text[]) WITH ORDINALITY AS tried (value, place)
  ORDER BY field, place;
+-- Budgets of models: an amount, or an object that has one.
+SELECT budgets, attempt(format('org_new(%L, model_max_budget => %L)', 'x', budgets)) AS org_new,
+       attempt(format('org_update(%L, litellm_budget_table => %L)', 'acme',
+                      jsonb_build_object('model_max_budget', budgets::jsonb))) AS nested
+  FROM unnest(ARRAY['{}', '{"m": 0}', '{"m": "0.5"}', '{"m": 1e15}', '{"m": {"budget_limit": 1}}',
+                    '{"m": {"max_budget": "1", "budget_duration": "1mo", "tpm_limit": 1}}',
+                    '{"a/m": {"budget_limit": 1, "time_period": "1w@Europe/Berlin"}, "n": 2}',
+                    '{"m": {"budget_limit": null, "max_budget": 1, "time_period": null}}',
+                    '{"m": -1}', '{"m": 1.1e15}', '{"m": "NaN"}', '{"m": "much"}', '{"m": null}', '{"m": true}',
+                    '{"m": [1]}',
+                    '{"m": {}}', '{"m": {"budget_limit": -1}}', '{"m": {"time_period": "1d"}}', '{"n": 1, "m": {"a": 1}}',
+                    '{"m": {"budget_limit": 1, "time_period": "1y"}}', '{"m": {"budget_limit": 1, "time_period": 1}}',
+                    '{"m": {"budget_limit": 1, "budget_duration": "2d@Europe/Berlin"}}',
+                    '{"m": {"budget_limit": 1, "budget_duration": "1d@Nowhere"}}', '{"": 1}']) WITH ORDINALITY AS tried (budgets, place)
+ ORDER BY place;
+SELECT bytes, attempt(format('org_new(%L, model_max_budget => %L)', 'x', format('{"%s": 1}', repeat('m', bytes))))
+  FROM unnest('{255, 256}'::integer[]) AS bytes;
+-- So for whoever has some, however they are changed; what is merged counts whole.
+SELECT user_new('model-budgets', auto_create_key => false), key_generate(key => 'sk-model-budgets') \g /dev/null
+SELECT org_update('acme', model_max_budget => '{"m": 1}') \g /dev/null
+SELECT call, attempt(call) FROM (VALUES
+    ($$org_update('acme', model_max_budget => '{"m": "much"}')$$),
+    ($$org_patch('acme', '{"model_max_budget": {"m": "much"}}')$$),
+    ($$org_patch('acme', '{"model_max_budget": {"m": {"time_period": "1d"}}}')$$),
+    ($$org_patch('acme', '{"model_max_budget": {"n": {"time_period": "1d", "budget_limit": 2}}}')$$),
+    ($$org_patch('acme', '{"model_max_budget": {"n": {"budget_limit": null}}}')$$),
+    ($$org_patch('acme', '{"model_max_budget": {"n": {"time_period": null, "budget_limit": 3}, "m": null}}')$$),
+    ($$budget_new(model_max_budget => '{"m": "much"}')$$),
+    ($$budget_update('nowhere', model_max_budget => '{"m": "much"}')$$),
+    ($$user_new(model_max_budget => '{"m": "much"}')$$),
+    ($$user_update('model-budgets', model_max_budget => '{"m": "much"}')$$),
+    ($$user_update('model-budgets', model_max_budget => '{"m": 1}')$$),
+    ($$key_generate(model_max_budget => '{"m": "much"}')$$),
+    ($$key_update('sk-model-budgets', model_max_budget => '{"m": "much"}')$$),
+    ($$key_update('sk-model-budgets', model_max_budget => '{"m": 1}')$$)) AS t (call);
+SELECT org_info('acme') -> 'litellm_budget_table' -> 'model_max_budget' AS merged;
 -- Inside litellm_budget_table a wrong type is told by the whole path.
 SELECT budget, attempt(format('org_update(%L, litellm_budget_table => %L)', 'acme', budget)) FROM (VALUES
     ('{"max_budget": "ten"}'),
