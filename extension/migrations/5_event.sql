@@ -11,7 +11,7 @@ CREATE TABLE org.event (
     outbox_id        text COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text,
     event_id         bigint CHECK (event_id > 0),
     occurred_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    kind             text NOT NULL,
+    kind             text NOT NULL CHECK (kind ~ '^[A-Za-z0-9_.]+$'),
     data             jsonb NOT NULL CHECK (jsonb_typeof(data) = 'object'),
     attempts         integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     next_attempt_at  timestamptz NOT NULL DEFAULT '-infinity',
