@@ -165,6 +165,11 @@ Reply refuse_path(const std::string& allowed_methods) {
     return {405, R"({"detail":"Method Not Allowed"})", {{"Allow", allowed_methods}}};
 }
 
+bool is_passing(const DatabaseError& error) {
+    const int status = translation_of(error).status;
+    return status == 503 || status == 504;
+}
+
 Reply translate(const DatabaseError& error, const Route& route, const Request& request) {
     const auto& [prefix, status, own_message] = translation_of(error);
     const bool in_its_words = !error.internal && status < 500;

@@ -32,6 +32,9 @@ Reply refuse_key(std::string_view message);
 
 Reply refuse_path(const std::string& allowed_methods);
 
+// Whether the same may work later: the database is away, busy or slow.
+bool is_passing(const DatabaseError& error);
+
 Reply translate(const DatabaseError& error, const Route& route, const Request& request);
 
 }  // namespace pg_org

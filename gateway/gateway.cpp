@@ -64,6 +64,31 @@ void add_headers(Fields& fields, const Request& request, std::vector<FieldError>
     fields.try_emplace("request_id", Value{Value::Kind::string, std::string{request.id}, {}});
 }
 
+constexpr int longest_wait = 60;
+
+// How long the client wants to wait for what is not there yet.
+std::chrono::seconds read_wait(const Fields& fields, std::vector<FieldError>& errors) {
+    const auto wait = fields.find("wait");
+    if (wait == fields.end())
+        return {};
+    const auto number = integer_text(wait->second.text);
+    const std::chrono::seconds seconds{number ? std::stoll(*number) : -1};
+    if (seconds.count() < 0 || seconds.count() > longest_wait)
+        errors.push_back({"value_error", {"query", "wait"}, "\"wait\" must be from 0 to 60 seconds"});
+    return seconds;
+}
+
+bool wants_stream(const Request& request) {
+    return request.method == "GET" && request.header("accept").find("text/event-stream") != std::string::npos;
+}
+
+void add_link(Reply& reply, const Route& route, std::string_view query) {
+    if (route.page_key.empty())
+        return;
+    if (const auto link = next_page(route, read_query(query), reply.body); !link.empty())
+        reply.headers.emplace_back("Link", link);
+}
+
 // The reply and its entity tag, from one call.
 Statement with_tag(const Statement& call, const Function& tag) {
     return {"SELECT reply, " + tag.identifier + "(reply) FROM (" + call.sql + " AS reply OFFSET 0) AS called",
@@ -130,21 +155,43 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
         fields["patch"] = std::move(patch);
     }
     add_headers(fields, request, errors);
+    if (const auto last_event = request.header("last-event-id"); route.awaited && !last_event.empty())
+        fields["after"] = Value{Value::Kind::string, last_event, {}};
     const Statement statement = bind_arguments(functions->find(route.function)->second, fields, credentials.api_key,
                                      in_query ? "query" : "body", errors);
+    const auto patience = route.awaited ? read_wait(fields, errors) : std::chrono::seconds{};
     if (!errors.empty()) {
         check_key(*functions, credentials.api_key);
         return refuse_fields(errors, request);
     }
+    if (route.awaited)
+        return listen(route, fields, credentials.api_key, patience, query, request);
 
     auto row = std::move(
         database_.run(route.tagged ? with_tag(statement, functions->at(std::string{tag_function})) : statement).at(0));
     Reply reply{200, std::move(row.at(0))};
     if (route.tagged && !row.at(1).empty())
         reply.headers.emplace_back("ETag", row.at(1));
-    if (!route.page_key.empty())
-        if (const auto link = next_page(route, read_query(query), reply.body); !link.empty())
-            reply.headers.emplace_back("Link", link);
+    add_link(reply, route, query);
+    return reply;
+}
+
+// The same call again and again, each time from the last event on.
+Reply Gateway::listen(const Route& route, const Fields& fields, const std::string& api_key,
+                      std::chrono::seconds patience, std::string_view query, const Request& request) {
+    const auto read = [this, &route, functions = catalog_.functions(), fields, api_key](const std::string& after) {
+        Fields onward = fields;
+        if (!after.empty())
+            onward["after"] = Value{Value::Kind::number, after, {}};
+        std::vector<FieldError> none;
+        const auto& function = functions->find(route.function)->second;
+        return database_.run(bind_arguments(function, onward, api_key, "query", none)).at(0).at(0);
+    };
+    if (wants_stream(request))
+        return listeners_.stream(read);
+    Reply reply = listeners_.poll(read, patience);
+    if (reply.status == 200)
+        add_link(reply, route, query);
     return reply;
 }
 

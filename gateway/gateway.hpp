@@ -2,27 +2,38 @@
 #pragma once
 
 #include "catalog.hpp"
+#include "config.hpp"
 #include "database.hpp"
+#include "events.hpp"
 #include "fields.hpp"
 #include "http.hpp"
 #include "routes.hpp"
 
+#include <chrono>
+#include <string>
 #include <string_view>
 
 namespace pg_org {
 
 class Gateway {
 public:
-    explicit Gateway(Database& database) : database_{database}, catalog_{database} {}
+    Gateway(const Config& config, Database& database)
+        : database_{database}, catalog_{database}, listeners_{config.threads / 4} {}
 
     Reply handle(const Request& request);
+
+    // Sends those away who wait for events.
+    void stop() { listeners_.stop(); }
 
 private:
     Database& database_;
     Catalog catalog_;
+    Listeners listeners_;
 
     Reply ready();
     Reply call(const Match& match, std::string_view query, const Request& request);
+    Reply listen(const Route& route, const Fields& fields, const std::string& api_key, std::chrono::seconds patience,
+                 std::string_view query, const Request& request);
     void check_key(const Functions& functions, const std::string& api_key);
 };
 

@@ -3,6 +3,7 @@
 
 #include "credentials.hpp"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,10 +19,17 @@ struct Request {
     Header header;
 };
 
+// Where a stream goes.
+struct Sink {
+    std::function<bool(std::string_view)> write;  // false when the client is gone
+    std::function<bool()> is_open;
+};
+
 struct Reply {
     int status = 200;
     std::string body;  // JSON
     std::vector<std::pair<std::string, std::string>> headers = {};
+    std::function<void(const Sink&)> stream = {};  // writes server-sent events, instead of the body, until it returns
 };
 
 }  // namespace pg_org

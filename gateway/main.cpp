@@ -31,7 +31,7 @@ int serve(const Config& config) {
     Server server{config};
     const int port = server.bind();
     Database database{config};
-    Gateway gateway{database};
+    Gateway gateway{config, database};
     std::thread{[&] {
         if (!server.run([&](const Request& request) { return gateway.handle(request); })) {
             log_event(Level::error, "can't accept connections any more");
@@ -44,6 +44,7 @@ int serve(const Config& config) {
     sigwait(&stop_signals, &signal);
     pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends it at once
     log_event(Level::info, "stopping");
+    gateway.stop();
     server.stop(config.pool_timeout + config.statement_timeout + std::chrono::seconds{1});
     std::cout.flush();
     std::_Exit(EXIT_SUCCESS);  // idle connections still have their threads, which would take seconds to notice

@@ -25,8 +25,9 @@ std::string next_page(const Route& route, const Fields& query, std::string_view 
     for (const auto& [name, value] : query)
         if (name != "after")
             link += percent_encode(name) + "=" + percent_encode(value.text) + "&";
-    const auto& last = page.back().at(std::string{route.page_key}).get_ref<const std::string&>();
-    return link + "after=" + percent_encode(last) + ">; rel=\"next\"";
+    const auto& last = page.back().at(std::string{route.page_key});
+    return link + "after=" + percent_encode(last.is_string() ? last.get<std::string>() : last.dump()) +
+           ">; rel=\"next\"";
 }
 
 }  // namespace pg_org

@@ -24,6 +24,7 @@ struct Route {
     Envelope envelope = Envelope::detail;
     std::string_view page_key = {};  // of a list in pages: the field of its elements that `after` takes
     bool tagged = false;             // the reply is one thing that has an entity tag
+    bool awaited = false;            // what is not there yet can be waited for
 };
 
 constexpr Route list(std::string_view path, std::string_view function, std::string_view page_key) {
@@ -32,6 +33,11 @@ constexpr Route list(std::string_view path, std::string_view function, std::stri
 
 constexpr Route tagged(Route route) {
     route.tagged = true;
+    return route;
+}
+
+constexpr Route awaited(Route route) {
+    route.awaited = true;
     return route;
 }
 
@@ -89,6 +95,7 @@ inline constexpr std::array routes{
     tagged({"POST", "/budget/info", "budget_info", Input::body}),
     list("/budget/list", "budget_list", "budget_id"),
     Route{"POST", "/budget/delete", "budget_delete", Input::body},
+    awaited(list("/events", "org_events", "event_id")),
 };
 
 struct Match {

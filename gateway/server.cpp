@@ -80,12 +80,26 @@ void plain(const httplib::Request& sent) {
         request.headers.emplace("Content-Length", "0");
 }
 
+void write_stream(std::function<void(const Sink&)> stream, httplib::Response& response) {
+    response.set_chunked_content_provider(
+        "text/event-stream", [stream = std::move(stream)](std::size_t, httplib::DataSink& sink) {
+            stream({[&](std::string_view text) { return sink.write(text.data(), text.size()); },
+                    [&] { return sink.is_writable(); }});
+            const bool is_open = sink.is_writable();
+            if (is_open)
+                sink.done();
+            return is_open;
+        });
+}
+
 void write(Reply&& reply, httplib::Response& response) {
     response.status = reply.status;
     response.headers.clear();
     for (const auto& [name, value] : reply.headers)
         response.set_header(name, value);
     response.set_header("x-request-id", exchange.id);
+    if (reply.stream)
+        return write_stream(std::move(reply.stream), response);
     response.set_header("Content-Type", "application/json");
     response.body = std::move(reply.body);
 }

@@ -76,12 +76,14 @@ public:
     int stop() {
         if (running()) kill(pid_, SIGTERM);
         for (int tenths = 0; running() && tenths < 100; ++tenths) std::this_thread::sleep_for(100ms);
-        if (running()) {
-            kill(pid_, SIGKILL);
-            waitpid(pid_, &status_, 0);
-            pid_ = 0;
-        }
+        kill_now();
         return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
+    }
+
+    void kill_now() {
+        if (running()) kill(pid_, SIGKILL);
+        if (pid_ > 0) waitpid(pid_, &status_, 0);
+        pid_ = 0;
     }
 
     std::string log() const {
@@ -101,7 +103,7 @@ class World : public testing::Environment {
 public:
     void SetUp() override {
         make_database();
-        start_gateway();
+        gateway_ = make_gateway(port);
     }
 
     void TearDown() override {
@@ -121,6 +123,25 @@ public:
     int port = free_port();
 
     pqxx::connection& connection() { return *connection_; }
+
+    // Ready when this returns.
+    std::unique_ptr<GatewayProcess> make_gateway(int port, const std::vector<std::string>& options = {}) const {
+        const char* binary = std::getenv("PG_ORG_GATEWAY");
+        if (!binary) throw std::runtime_error("PG_ORG_GATEWAY does not name the gateway's binary");
+        const std::string url = "postgresql://" + login_ + "@/" + name_ + "?host=" + encoded(server_setting("PGHOST")) +
+                                "&port=" + server_setting("PGPORT");
+        std::vector<std::string> arguments{binary, "--host", "127.0.0.1", "--port", std::to_string(port),
+                                           "--database-url", url, "--log-level", "warning"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        auto gateway = std::make_unique<GatewayProcess>(arguments);
+        for (int tenths = 0; tenths < 100; ++tenths) {
+            if (!gateway->running()) throw std::runtime_error("the gateway does not start:\n" + gateway->log());
+            if (auto ready = httplib::Client("127.0.0.1", port).Get("/health/readiness"); ready && ready->status == 200)
+                return gateway;
+            std::this_thread::sleep_for(100ms);
+        }
+        throw std::runtime_error("the gateway is not ready after 10 s:\n" + gateway->log());
+    }
 
 private:
     static void run(pqxx::connection& connection, const std::string& sql) {
@@ -142,23 +163,6 @@ private:
         run(*connection_, "RESET ROLE");
         query("SELECT key_generate(user_id => 'default_user_id', key => $1)", admin_key);
         backend_pid_ = value("SELECT pg_backend_pid()");
-    }
-
-    void start_gateway() {
-        const char* binary = std::getenv("PG_ORG_GATEWAY");
-        if (!binary) throw std::runtime_error("PG_ORG_GATEWAY does not name the gateway's binary");
-        const std::string url = "postgresql://" + login_ + "@/" + name_ + "?host=" + encoded(server_setting("PGHOST")) +
-                                "&port=" + server_setting("PGPORT");
-        gateway_ = std::make_unique<GatewayProcess>(std::vector<std::string>{binary, "--host", "127.0.0.1", "--port",
-                                                                             std::to_string(port), "--database-url",
-                                                                             url, "--log-level", "warning"});
-        for (int tenths = 0; tenths < 100; ++tenths) {
-            if (!gateway_->running()) throw std::runtime_error("the gateway does not start:\n" + gateway_->log());
-            if (auto ready = httplib::Client("127.0.0.1", port).Get("/health/readiness"); ready && ready->status == 200)
-                return;
-            std::this_thread::sleep_for(100ms);
-        }
-        throw std::runtime_error("the gateway is not ready after 10 s:\n" + gateway_->log());
     }
 
     static std::string server_setting(const char* variable) {
@@ -223,6 +227,20 @@ std::string Reply::header(const std::string& name) const {
 }
 
 void PrintTo(const Reply& reply, std::ostream* out) { *out << reply.status << " " << reply.text.substr(0, 2000); }
+
+struct Gateway::Implementation {
+    int port = free_port();
+    std::unique_ptr<GatewayProcess> process;
+};
+
+Gateway::Gateway(const std::vector<std::string>& options) : implementation_(std::make_unique<Implementation>()) {
+    implementation_->process = world->make_gateway(implementation_->port, options);
+}
+Gateway::~Gateway() { kill(); }
+int Gateway::port() const { return implementation_->port; }
+int Gateway::stop() { return implementation_->process->stop(); }
+void Gateway::kill() { implementation_->process->kill_now(); }
+std::string Gateway::log() const { return implementation_->process->log(); }
 
 int gateway_port() { return world->port; }
 const std::string& admin_key() { return world->admin_key; }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,22 @@ struct Reply {
     std::string header(const std::string& name) const;
 };
 void PrintTo(const Reply& reply, std::ostream* out);
+
+// A further gateway in front of the same database, with options of its own. Gone, however it ends.
+class Gateway {
+public:
+    explicit Gateway(const std::vector<std::string>& options);
+    ~Gateway();
+
+    int port() const;
+    int stop();  // the exit status, -1 if it did not stop when asked
+    void kill();
+    std::string log() const;
+
+private:
+    struct Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
 
 int gateway_port();
 const std::string& admin_key();

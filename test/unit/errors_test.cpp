@@ -88,6 +88,7 @@ TEST(Translation, OfTrouble) {
             const auto reply = said(error);
             EXPECT_EQ(reply.status, status) << sqlstate;
             EXPECT_EQ(header(reply, "Retry-After").empty(), status != 503) << sqlstate;
+            EXPECT_EQ(is_passing(error), status != 500) << sqlstate;
             EXPECT_EQ(reply.body.find("secret"), std::string::npos) << sqlstate;
         }
     EXPECT_EQ(said(internal_error("XX000")).body, R"({"detail":{"error":"Internal Server Error"}})");

@@ -18,6 +18,12 @@ TEST(Paging, LinksAFullPageToTheNext) {
     EXPECT_EQ(next_page(pages, read_query("limit=2"), two), "</organization/list?limit=2&after=b%26c>; rel=\"next\"");
 }
 
+TEST(Paging, TakesNumbersToo) {
+    constexpr Route events{"GET", "/events", "org_events", Input::query, Envelope::detail, "event_id"};
+    EXPECT_EQ(next_page(events, read_query("limit=1"), R"([{"event_id":9007199254740993,"kind":"x"}])"),
+              "</events?limit=1&after=9007199254740993>; rel=\"next\"");
+}
+
 TEST(Paging, KeepsFiltersAndReplacesThePlace) {
     EXPECT_EQ(next_page(pages, read_query("after=zzz&org_alias=x%3E%22+y&limit=2"), two),
               "</organization/list?limit=2&org_alias=x%3E%22%20y&after=b%26c>; rel=\"next\"");

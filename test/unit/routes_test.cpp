@@ -14,6 +14,7 @@ TEST(Routes, AreFoundByMethodAndPath) {
     EXPECT_EQ(find_route("DELETE", "/organization/delete").route->function, "org_delete");
     EXPECT_EQ(find_route("GET", "/").route->path, "/");
     EXPECT_EQ(find_route("HEAD", "/organization/list").route->function, "org_list");
+    EXPECT_TRUE(find_route("GET", "/events").route->awaited);
 }
 
 TEST(Routes, TakeAParameterFromThePath) {
