@@ -34,7 +34,7 @@ const Statement signatures{R"(
                            {}};
 
 bool is_called(std::string_view function) {
-    return function == tag_function ||
+    return function == tag_function || function == claim_function || function == acknowledge_function ||
            std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
 }
 

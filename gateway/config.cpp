@@ -1,5 +1,7 @@
 #include "config.hpp"
 
+#include "url.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -67,6 +69,12 @@ std::optional<Config> read_config(int argc, const char* const* argv) {
     checked(app.add_option("--log-level", config.log_level, "debug, info, warning or error"),
             CLI::IsMember({"debug", "info", "warning", "error"}))
         ->envname("PG_ORG_LOG_LEVEL")->capture_default_str();
+    app.add_option("--webhook-url", config.webhook_url, "Where every event is posted to")
+        ->envname("PG_ORG_WEBHOOK_URL");
+    app.add_option("--webhook-secret", config.webhook_secret, "What these posts are signed with")
+        ->envname("PG_ORG_WEBHOOK_SECRET");
+    app.add_option("--webhook-key", config.webhook_key, "API key that may deliver events")
+        ->envname("PG_ORG_WEBHOOK_KEY");
 
     try {
         app.parse(argc, argv);
@@ -82,6 +90,10 @@ std::optional<Config> read_config(int argc, const char* const* argv) {
     }
     if (config.lock_timeout >= config.statement_timeout)
         throw std::invalid_argument{"--lock-timeout: must be less than --statement-timeout"};
+    if (!config.webhook_url.empty() && !parse_http_url(config.webhook_url))
+        throw std::invalid_argument{"--webhook-url: must be a URL of http or https, without a user"};
+    if (!config.webhook_url.empty() && (config.webhook_secret.empty() || config.webhook_key.empty()))
+        throw std::invalid_argument{"--webhook-url: needs --webhook-secret and --webhook-key"};
     return config;
 }
 

@@ -19,6 +19,9 @@ struct Config {
     std::size_t threads = 128;
     std::size_t max_body_bytes = 1 << 20;
     std::string log_level = "info";
+    std::string webhook_url;  // empty: none
+    std::string webhook_secret;
+    std::string webhook_key;
 };
 
 // Nothing when there is nothing more to do (--help); throws std::invalid_argument with one line otherwise.

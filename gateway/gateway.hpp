@@ -25,6 +25,8 @@ public:
     // Sends those away who wait for events.
     void stop() { listeners_.stop(); }
 
+    const Catalog& catalog() const { return catalog_; }
+
 private:
     Database& database_;
     Catalog catalog_;

@@ -4,10 +4,12 @@
 #include "gateway.hpp"
 #include "log.hpp"
 #include "server.hpp"
+#include "webhook.hpp"
 
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <thread>
 
 namespace {
@@ -32,6 +34,9 @@ int serve(const Config& config) {
     const int port = server.bind();
     Database database{config};
     Gateway gateway{config, database};
+    std::optional<Webhook> webhook;
+    if (!config.webhook_url.empty())
+        webhook.emplace(config, database, gateway.catalog());
     std::thread{[&] {
         if (!server.run([&](const Request& request) { return gateway.handle(request); })) {
             log_event(Level::error, "can't accept connections any more");
@@ -44,8 +49,11 @@ int serve(const Config& config) {
     sigwait(&stop_signals, &signal);
     pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends it at once
     log_event(Level::info, "stopping");
+    const auto patience = config.pool_timeout + config.statement_timeout + std::chrono::seconds{1};
     gateway.stop();
-    server.stop(config.pool_timeout + config.statement_timeout + std::chrono::seconds{1});
+    server.stop(patience);
+    if (webhook)
+        webhook->stop(patience);
     std::cout.flush();
     std::_Exit(EXIT_SUCCESS);  // idle connections still have their threads, which would take seconds to notice
 }

@@ -41,6 +41,10 @@ constexpr Route awaited(Route route) {
     return route;
 }
 
+// Deliver events.
+inline constexpr std::string_view claim_function = "event_claim";
+inline constexpr std::string_view acknowledge_function = "event_acknowledge";
+
 // Tells the entity tag of a tagged route's reply.
 inline constexpr std::string_view tag_function = "org_etag";
 

@@ -1,5 +1,7 @@
 #include "url.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace pg_org {
@@ -50,6 +52,17 @@ std::string_view take_until(std::string_view& text, char separator) {
     const auto taken = text.substr(0, end);
     text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
     return taken;
+}
+
+std::optional<HttpUrl> parse_http_url(std::string_view url) {
+    const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");
+    const bool is_clean = std::all_of(url.begin(), url.end(), [](unsigned char c) { return std::isgraph(c); });
+    const auto host = url.find("://") + 3;
+    const auto path = std::min(url.find_first_of("/?#", host), url.size());
+    if (!has_scheme || !is_clean || path == host || url.find('@', host) < path)
+        return std::nullopt;
+    const auto rest = url.substr(path, url.find('#') - path);
+    return HttpUrl{std::string{url.substr(0, path)}, (rest.starts_with('/') ? "" : "/") + std::string{rest}};
 }
 
 }  // namespace pg_org

@@ -1,6 +1,7 @@
 // Percent-encoding and query strings.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,5 +18,13 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
 
 // The text before the separator; what remains of `text` is what follows it.
 std::string_view take_until(std::string_view& text, char separator);
+
+struct HttpUrl {
+    std::string origin;  // scheme, host and port
+    std::string path;    // and query
+};
+
+// Of an absolute http or https URL without a user; nothing of any other.
+std::optional<HttpUrl> parse_http_url(std::string_view url);
 
 }  // namespace pg_org

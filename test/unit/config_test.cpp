@@ -60,6 +60,20 @@ TEST(Config, RefusesWithOneLine) {
     unsetenv("PG_ORG_POOL_SIZE");
 }
 
+TEST(Config, WantsAllOfAWebhook) {
+    EXPECT_TRUE(read({})->webhook_url.empty());
+    EXPECT_NE(refusal({"--webhook-url", "http://host/"}), "");
+    EXPECT_NE(refusal({"--webhook-url", "http://host/", "--webhook-secret", "s"}), "");
+    EXPECT_NE(refusal({"--webhook-url", "http://host/", "--webhook-key", "sk-k"}), "");
+    setenv("PG_ORG_WEBHOOK_SECRET", "s", 1);
+    setenv("PG_ORG_WEBHOOK_KEY", "sk-k", 1);
+    EXPECT_EQ(read({"--webhook-url", "http://host/"})->webhook_secret, "s");
+    EXPECT_NE(refusal({"--webhook-url", "host"}), "");
+    EXPECT_EQ(refusal({"--webhook-url", "http://me:secret@host/"}).find("secret@"), std::string::npos);
+    unsetenv("PG_ORG_WEBHOOK_SECRET");
+    unsetenv("PG_ORG_WEBHOOK_KEY");
+}
+
 TEST(Config, NeverRepeatsSecrets) {
     for (const auto& arguments : std::vector<std::vector<const char*>>{
              {"postgres://me:secret@host"}, {"--database-ulr=postgres://me:secret@host"}, {"--nope", "secret"}}) {

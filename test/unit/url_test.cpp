@@ -35,3 +35,25 @@ TEST(Url, ParsesQueries) {
     EXPECT_EQ(parse_query("a=1&b=x+y&c=%3D"), (Parameters{{"a", "1"}, {"b", "x y"}, {"c", "="}}));
     EXPECT_EQ(parse_query("a=1=2&b&c=&&=x&a=3"), (Parameters{{"a", "1=2"}, {"b", ""}, {"c", ""}, {"a", "3"}}));
 }
+
+TEST(HttpUrl, IsTakenApart) {
+    const std::vector<std::vector<const char*>> expected{
+        {"http://localhost", "http://localhost", "/"},
+        {"http://localhost:8080/hook", "http://localhost:8080", "/hook"},
+        {"https://example.com/a/b?c=d#e", "https://example.com", "/a/b?c=d"},
+        {"https://example.com?c=d@e", "https://example.com", "/?c=d@e"},
+        {"https://example.com#e", "https://example.com", "/"},
+        {"http://[::1]:8080/", "http://[::1]:8080", "/"}};
+    for (const auto& parts : expected) {
+        const auto url = parse_http_url(parts[0]);
+        ASSERT_TRUE(url) << parts[0];
+        EXPECT_EQ(url->origin, parts[1]);
+        EXPECT_EQ(url->path, parts[2]);
+    }
+}
+
+TEST(HttpUrl, IsNothingElse) {
+    for (const auto* url : {"", "localhost", "/hook", "ftp://localhost/", "http://", "http:///hook", "http://?a",
+                            "https://me:secret@host/", "http://host/a b", "http://host/a\r\nX: y", "http://h\xC3\xA9/"})
+        EXPECT_FALSE(parse_http_url(url)) << url;
+}
