@@ -66,6 +66,13 @@ Writer &Writer::key(const char *name)
     return *this;
 }
 
+Writer &Writer::name(Text name)
+{
+    value(name);
+    appendStringInfoChar(buffer_, ':');
+    return *this;
+}
+
 Writer &Writer::null()
 {
     comma();
@@ -109,6 +116,13 @@ Writer &Writer::value(Number number)
 
 Writer &Writer::value(Time time) { return value(to_text(iso_8601(time))); }
 
+Writer &Writer::truth(bool boolean)
+{
+    comma();
+    appendStringInfoString(buffer_, boolean ? "true" : "false");
+    return *this;
+}
+
 void Writer::column(Oid type, Datum datum)
 {
     switch (type) {
@@ -119,8 +133,7 @@ void Writer::column(Oid type, Datum datum)
         value(DatumGetInt64(datum));
         break;
     case BOOLOID:
-        comma();
-        appendStringInfoString(buffer_, DatumGetBool(datum) ? "true" : "false");
+        value(DatumGetBool(datum));
         break;
     case NUMERICOID:
         value(Number{datum});

@@ -28,11 +28,14 @@ public:
     Writer &end_array() { return close(']'); }
     // A member's name; its value follows.  Must need no escaping.
     Writer &key(const char *name);
+    // The same, whatever is in it.
+    Writer &name(Text name);
     Writer &null();
     Writer &value(Text text);
     Writer &value(int64 integer);
     Writer &value(Number number);
     Writer &value(Time time);
+    Writer &value(std::same_as<bool> auto boolean) { return truth(boolean); }
     template <typename T> Writer &value(const Maybe<T> &value_or_null)
     {
         return value_or_null ? value(*value_or_null) : null();
@@ -47,6 +50,7 @@ private:
     Writer &open(char bracket);
     Writer &close(char bracket);
     void comma();
+    Writer &truth(bool boolean);
     void column(Oid type, Datum datum);
 
     StringInfo buffer_;

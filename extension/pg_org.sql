@@ -144,6 +144,20 @@ COMMENT ON FUNCTION org_unblock IS
 'Unblock an organization.
 From the next request on its keys are accepted again. Returns the organization. For proxy admins.';
 
+CREATE FUNCTION org_daily_activity(
+    organization_ids text DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_daily_activity IS
+'Report what organizations spent day by day.
+From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of the organizations named, with commas between, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
+
 CREATE FUNCTION org_audit(
     organization_id text,
     "limit" bigint DEFAULT NULL,
@@ -752,7 +766,7 @@ Of all organizations or of one, which wait meanwhile. Returns those that differe
 REVOKE ALL ON FUNCTION
     org_setup, org_grant_access,
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
-    org_audit, org_audit_purge, org_etag,
+    org_daily_activity, org_audit, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_info, user_list, user_delete,
