@@ -36,18 +36,27 @@ struct Exchange {
 };
 thread_local Exchange exchange;
 
-std::string random_id() {
-    thread_local std::mt19937_64 generator{std::random_device{}()};
+std::mt19937_64 random_generator() {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device()};
+    return std::mt19937_64{seed};
+}
+
+// Begins with the time: what is stored by it comes to lie side by side, and its index grows at one end.
+std::string new_id() {
+    thread_local auto generator = random_generator();
+    const std::chrono::milliseconds now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
     char id[33];
-    std::snprintf(id, sizeof id, "%016llx%016llx", static_cast<unsigned long long>(generator()),
-                  static_cast<unsigned long long>(generator()));
+    std::snprintf(id, sizeof id, "%012llx%04llx%016llx", static_cast<unsigned long long>(now.count()),
+                  static_cast<unsigned long long>(generator() >> 48), static_cast<unsigned long long>(generator()));
     return id;
 }
 
 std::string request_id(const std::string& sent) {
     constexpr auto allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     const bool sane = !sent.empty() && sent.size() <= 64 && sent.find_first_not_of(allowed) == std::string::npos;
-    return sane ? sent : random_id();
+    return sane ? sent : new_id();
 }
 
 enum class Framing { no_body, body, unclear };

@@ -177,5 +177,14 @@ TEST(Envelope, EchoesASaneRequestIdAndMakesOneOtherwise) {
     EXPECT_EQ(send("POST /organization/new", "{", {{"x-request-id", "mine"}}).header("x-request-id"), "mine");
 }
 
+TEST(Envelope, MakesRequestIdsThatBeginWithTheTime) {
+    const auto now = [] { return std::stoll(value("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)")); };
+    const auto before = now();
+    const std::string id = send("GET /health/liveness", "", {}).header("x-request-id");
+    const auto after = now();
+    EXPECT_THAT(id, testing::MatchesRegex("[0-9a-f]{32}"));
+    EXPECT_THAT(std::stoll(id.substr(0, 12), nullptr, 16), testing::AllOf(testing::Ge(before), testing::Le(after)));
+}
+
 }  // namespace
 }  // namespace pg_org::test
