@@ -287,6 +287,16 @@ Text Holder::id() const
     pg_unreachable();
 }
 
+Text Standing::model_named(Text name) const
+{
+    const Holder *organization = holder(Owner::organization);
+    if (organization == nullptr || !organization->model_aliases)
+        return name;
+    const auto model = to_value(*organization->model_aliases, "").member(c_string(name)).text();
+    constexpr size_t longest = 255; // as of names that are asked for
+    return model && !model->empty() && model->size() <= longest ? *model : name;
+}
+
 Texts lock_parties(Session &session, std::span<const Party> parties)
 {
     const Texts organizations =

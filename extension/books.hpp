@@ -74,6 +74,8 @@ struct Standing {
     std::array<Holder *, owners> holders; // null: there is none
 
     const Holder *holder(Owner owner) const { return holders[static_cast<size_t>(owner)]; }
+    // The model that a name stands for: the organization may have names of its own.
+    Text model_named(Text name) const;
 };
 
 // A limit, with what counts against it.

@@ -81,6 +81,12 @@ Refusal expired_key(Time since)
                    iso_8601(since));
 }
 
+Refusal unknown_key()
+{
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "key",
+                   "Authentication Error, Invalid proxy server token passed.");
+}
+
 void raise(const Refusal &refusal)
 {
     ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),

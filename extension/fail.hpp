@@ -49,6 +49,8 @@ Refusal refusal(int sqlstate, const char *argument, const char *format, ...) pg_
 Refusal invalid_value(const char *name, const char *rule);
 Refusal missing_value(const char *name);
 Refusal expired_key(Time since);
+// The key that a request names, not the caller's.
+Refusal unknown_key();
 // Raises it after all: it was the only one.
 [[noreturn]] void raise(const Refusal &refusal);
 

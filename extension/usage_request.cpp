@@ -1,0 +1,179 @@
+// Reading requests and finding what they are about.
+
+#include "usage_request.hpp"
+
+#include "books.hpp"
+#include "fail.hpp"
+#include "number.hpp"
+
+namespace pg_org {
+
+namespace {
+
+// Keys as requests name them: by digest, by the digest of a secret that was replaced, or by token_id.
+#define KEY_PARTY                                                                                                      \
+    "SELECT k.key_id, coalesce(k.organization_id, ''), coalesce(k.team_id, ''), coalesce(k.user_id, '')"               \
+    "  FROM org.api_key k WHERE "
+
+constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
+constinit Statement find_by_replaced_secret{KEY_PARTY "k.previous_key_hash = $1 AND k.previous_expires > $2"};
+constinit Statement find_by_id{KEY_PARTY "k.key_id = $1"};
+
+constexpr int64 most_money = 1'000'000'000'000;
+constexpr int64 most_tokens = 1'000'000'000'000;
+constexpr size_t most_requests = 10'000;
+
+Party read_party(const Row &row) { return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0)}; }
+
+bool has_null(const Maybe<Texts> &texts)
+{
+    return texts && std::ranges::any_of(*texts, [](Text text) { return text.data() == nullptr; });
+}
+
+Text array_literal(const Maybe<Texts> &texts)
+{
+    if (!texts || texts->empty())
+        return "{}";
+    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(*texts)));
+}
+
+// In the order of time, so that indexes of them grow at one end.
+Text new_request_id()
+{
+    uint8 random[10];
+    if (!pg_strong_random(random, sizeof random))
+        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
+    const auto milliseconds = static_cast<uint64>(GetCurrentTimestamp() / 1000);
+    return to_text(psprintf("%012" INT64_MODIFIER "x%.*s", milliseconds & 0xffffffffffff, SHOW(hexadecimal(random))));
+}
+
+} // namespace
+
+void require_gateway(Session &session, const char *route)
+{
+    session.plan_for_look_ups();
+    if (!has_permission(session, usage_permission))
+        forbidden("Only proxy admins and keys with the permission %s can perform %s. Your role is = %s", usage_permission,
+                  route, role_name(session.caller.role));
+}
+
+Maybe<Text> confinement(const Caller &caller)
+{
+    return caller.is_proxy_admin() ? Maybe<Text>{} : caller.organization_id;
+}
+
+Maybe<Party> find_party(Session &session, Text key)
+{
+    const auto found = [](const Rows &rows) {
+        return rows.empty() ? Maybe<Party>{} : read_party(rows[0]);
+    };
+    if (!key.starts_with("sk-"))
+        return found(session.run(find_by_id, key));
+    const Text hash = digest(key);
+    const auto party = found(session.run(find_by_secret, hash));
+    return party ? party : found(session.run(find_by_replaced_secret, hash, present()));
+}
+
+std::span<const Value> next_requests(Session &session)
+{
+    const auto requests = to_value(required(session.next_json(), "requests"), "requests").elements();
+    if (requests.size() > most_requests)
+        invalid("requests", "must be at most %zu", most_requests);
+    return requests;
+}
+
+Element::Element(const Value &value) : value_(value)
+{
+    if (!value.is_object())
+        refuse(invalid_value("requests", "must be objects"));
+}
+
+void Element::refuse(const Refusal &refusal)
+{
+    if (!wrong_)
+        wrong_ = refusal;
+}
+
+Check &Check::identifier(const char *name, const Maybe<Text> &value)
+{
+    return rule(name, !value || !value->empty(), "must not be empty")
+        .rule(name, !value || value->size() <= longest_identifier, "must be at most 255 bytes long");
+}
+
+Check &Check::amount(const char *name, const Maybe<Number> &value)
+{
+    if (!value)
+        return *this;
+    const Numeric amount = DatumGetNumeric(value->datum);
+    return rule(name, !numeric_is_nan(amount) && !numeric_is_inf(amount), "must be a finite number")
+        .rule(name, *value >= zero(), "must be zero or more")
+        .rule(name, *value <= number(most_money), "must be at most 1000000000000");
+}
+
+Check &Check::count(const char *name, const Maybe<int64> &value)
+{
+    return rule(name, !value || *value >= 0, "must be zero or more")
+        .rule(name, !value || *value <= most_tokens, "must be at most 1000000000000");
+}
+
+void raise_if_any(const Maybe<Refusal> &refusal)
+{
+    if (refusal)
+        raise(*refusal);
+}
+
+void NewCall::check()
+{
+    wrong = Check{wrong}
+                .given("key", key.has_value())
+                .given("model", model.has_value())
+                .identifier("model", model)
+                .identifier("request_id", request_id)
+                .rule("tags", !has_null(tags), "must not contain null")
+                .wrong();
+    if (!request_id)
+        request_id = new_request_id();
+}
+
+Call *NewCall::call(Text model_called, Time now) const
+{
+    Call *call = allocate<Call>(1).data();
+    *call = {.party = party,
+             .request_id = *request_id,
+             .model = model_called,
+             .tags = array_literal(tags),
+             .max_cost = zero(),
+             .reserved_at = now,
+             .expires_at = now,
+             .cost = zero()};
+    return call;
+}
+
+std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests)
+{
+    const auto confined = confinement(session.caller);
+    const auto parties = allocate<Party>(requests.size());
+    size_t count = 0;
+    for (size_t i = 0; i < requests.size(); i++) {
+        NewCall &request = *requests[i];
+        if (request.wrong)
+            continue;
+        // Most often many requests in a row are of few keys.
+        const auto same = std::ranges::find_if(
+            requests.first(i), [&](const NewCall *other) { return !other->wrong && *other->key == *request.key; });
+        const auto party =
+            same == requests.begin() + i ? find_party(session, *request.key) : Maybe<Party>{(*same)->party};
+        if (party && (!confined || party->organization_id == *confined))
+            parties[count++] = request.party = *party;
+        else
+            request.wrong = unknown_key();
+    }
+    return parties.first(count);
+}
+
+void write_call_name(Writer &reply, const Call &call)
+{
+    reply.key("reservation_id").value(reservation_id(call)).key("request_id").value(call.request_id);
+}
+
+} // namespace pg_org
