@@ -99,6 +99,18 @@ SELECT page_size, asked, (SELECT string_agg(date, ' ') FROM days(reply)) AS days
                (NULL, NULL)) AS t (page_size, asked),
        org_daily_activity(NULL, '2026-03-01', '2026-03-31', page => asked, page_size => page_size) AS reply;
 
+-- Calls count on the day on which they were settled, at once.
+SET pg_org.now = '2026-06-30 23:59:59.999999+00';
+SELECT usage_record('sk-ci', 'openai/gpt-4o', 0.5, 'first', 30, 4, 2, 1),
+       usage_record('sk-ci', 'openai/gpt-4o', 0.25, 'second', failed => true),
+       usage_reserve('sk-ci', 'openai/gpt-4o', 1, request_id => 'third'),
+       usage_reserve('sk-ci', 'openai/gpt-4o', 1, request_id => 'fourth') \g /dev/null
+SET pg_org.now = '2026-07-01 00:00:00+00';
+SELECT usage_settle(2, 'third'), usage_cancel('fourth') \g /dev/null
+RESET pg_org.now;
+SELECT day -> 'date' AS date, day -> 'metrics' AS metrics
+  FROM json_array_elements(org_daily_activity('acme', '2026-06-01', '2026-07-31', key => 'sk-ci') -> 'results') AS day;
+
 -- What is not allowed.
 SELECT call, attempt(format('org_daily_activity(%s)', call)) FROM (VALUES
     ($$$$),
@@ -148,6 +160,5 @@ SELECT spent('acme', '2026-03-05', '', key, 'm', 1, prompt => 922337203685477580
        \g /dev/null
 SELECT attempt($$org_daily_activity('acme', '2026-03-05', '2026-03-05')$$);
 
-DELETE FROM org.usage_daily;
 DROP FUNCTION test.seen, test.adds_up, test.days, test.spend, test.spent;
 CALL clear();
