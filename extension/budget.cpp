@@ -51,6 +51,12 @@ constinit Statement show_statement{
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
 
+// Those inside which it limits somebody: calls that it limits wait for them.
+constinit Statement find_concerned_organizations{
+    "SELECT organization_id FROM org.organization WHERE budget_id = $1 UNION "
+    "SELECT organization_id FROM org.membership WHERE budget_id = $1 UNION "
+    "SELECT organization_id FROM org.team_member WHERE budget_id = $1 ORDER BY organization_id"};
+
 // So that the entity tag of an organization tells of a change of its budget.
 constinit Statement touch_organizations{
     "UPDATE org.organization SET updated_at = now(), updated_by = $2 WHERE organization_id = ANY ($1)"};
@@ -365,15 +371,15 @@ void require_budget_reader(const Caller &caller)
         forbidden("Only admins can see budgets. Your role is = %s", role_name(caller.role));
 }
 
-// Locks the organizations that own the budget, and then the budget, or says it is not found. Returns the former.
+// Locks the organizations that the budget limits somebody in, and then the budget, or says it is not found. Returns
+// those that own it themselves.
 Texts lock_with_organizations(Session &session, Text budget_id)
 {
-    lock_organizations(session, session.run(find_organizations, budget_id).texts());
+    lock_organizations(session, session.run(find_concerned_organizations, budget_id).texts());
     if (lock_budgets(session, {&budget_id, 1}).empty())
         not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
-    const Texts owners = session.run(find_organizations, budget_id).texts();
-    require_organizations_locked(session, owners);
-    return owners;
+    require_organizations_locked(session, session.run(find_concerned_organizations, budget_id).texts());
+    return session.run(find_organizations, budget_id).texts();
 }
 
 } // namespace
