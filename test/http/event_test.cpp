@@ -279,11 +279,12 @@ TEST(EventStream, TakesNoMoreThanAQuarterOfTheThreads) {
         EXPECT_TRUE(three.ends());
         EXPECT_EQ(three.response().status, 503);
     }
-    // The one that went is noticed within seconds.
+    // The one that went is noticed at once or, by some versions of the HTTP library, when it is sent something.
+    const auto deadline = Clock::now() + 40s;
     bool still_refused = true;
-    for (int tries = 0; still_refused && tries < 100; ++tries) {
-        still_refused = refused();
+    while (still_refused && Clock::now() < deadline) {
         std::this_thread::sleep_for(100ms);
+        still_refused = refused();
     }
     EXPECT_FALSE(still_refused);
 }
