@@ -312,6 +312,7 @@ PG_ORG_CALL(usage_reserve_many)
 
 PG_ORG_READ(usage_limits)
 {
+    session.plan_for_look_ups();
     const auto asked = session.next<Text>();
     const Text key = required(asked ? asked : session.caller.key_id, "key");
     const Caller &caller = session.caller;

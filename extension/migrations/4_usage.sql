@@ -156,6 +156,31 @@ COMMENT ON COLUMN org.usage_daily.cache_creation_input_tokens IS 'Those of the p
 COMMENT ON COLUMN org.usage_daily.successful_requests IS 'How many calls did not fail.';
 COMMENT ON COLUMN org.usage_daily.failed_requests IS 'How many calls failed.';
 
+-- Arguments: what the deleted row is called in usage_account, column by column.
+CREATE FUNCTION org.close_account() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner  jsonb := to_jsonb(OLD);
+BEGIN
+    DELETE FROM org.usage_account
+     WHERE organization_id = coalesce(owner->>TG_ARGV[0], '') AND team_id = coalesce(owner->>TG_ARGV[1], '')
+       AND user_id = coalesce(owner->>TG_ARGV[2], '') AND key_id = coalesce(owner->>TG_ARGV[3], '');
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION org.close_account() IS 'Trigger: takes the accounts of a deleted owner away.';
+CREATE TRIGGER close_account AFTER DELETE ON org.organization
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('organization_id', '', '', '');
+CREATE TRIGGER close_account AFTER DELETE ON org.team
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('organization_id', 'team_id', '', '');
+CREATE TRIGGER close_account AFTER DELETE ON org.membership
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('organization_id', '', 'user_id', '');
+CREATE TRIGGER close_account AFTER DELETE ON org.team_member
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('organization_id', 'team_id', 'user_id', '');
+CREATE TRIGGER close_account AFTER DELETE ON org."user"
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('', '', 'user_id', '');
+CREATE TRIGGER close_account AFTER DELETE ON org.api_key
+    FOR EACH ROW EXECUTE FUNCTION org.close_account('organization_id', '', '', 'key_id');
+
 -- The rows whose counters every call changes keep room for their next version on the page.
 ALTER TABLE org.organization SET (fillfactor = 70);
 ALTER TABLE org.membership SET (fillfactor = 70);
