@@ -77,6 +77,16 @@ Time plus(Time time, const Duration &duration)
     return {time.value + duration.count * duration.microseconds};
 }
 
+// When clocks in the zone first show a time. PostgreSQL takes the second when they are put back over it, and the moment
+// of the change when they are put forward over it.
+Time first_at(Datum zone, Datum local)
+{
+    const TimestampTz time = DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local));
+    const Timestamp just_before =
+        DatumGetTimestamp(DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(time - 1)));
+    return {time - std::max<int64>(just_before + 1 - DatumGetTimestamp(local), 0)};
+}
+
 Window calendar_window(Time time, const Duration &duration)
 {
     const Datum zone = PointerGetDatum(
@@ -90,8 +100,7 @@ Window calendar_window(Time time, const Duration &duration)
                       .day = month ? 0 : static_cast<int32>(duration.microseconds / USECS_PER_DAY),
                       .month = month ? 1 : 0};
     const Datum end = DirectFunctionCall2(timestamp_pl_interval, start, IntervalPGetDatum(&interval));
-    return {{DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, start))},
-            Time{DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, end))}};
+    return {first_at(zone, start), first_at(zone, end)};
 }
 
 // From the anchor, not from period to period: the 31st stays the 31st where there is one.
