@@ -1,0 +1,355 @@
+-- Time and usage: minutes, periods of budgets, expiry.  Nothing runs in the background: pg_org.now says what time it is.
+\getenv checkout PG_ABS_SRCDIR
+\set helpers :checkout /test/helpers.sql
+\i :helpers
+\set usage :checkout /test/usage.sql
+\i :usage
+
+-- The setting -------------------------------------------------------------------
+-- Whoever may set it can spend tomorrow's budget today: superusers alone, however they try.
+CREATE ROLE regress_pg_org_traveller;
+SELECT org_grant_access('regress_pg_org_traveller') \g /dev/null
+SET ROLE regress_pg_org_traveller;
+SELECT attempt('SET pg_org.now = ''2030-01-01Z''');
+SELECT attempt('set_config(''pg_org.now'', ''2030-01-01Z'', false)');
+SELECT attempt('RESET pg_org.now');
+SHOW pg_org.now;
+RESET ROLE;
+-- Also before the module is there to refuse it: then the clock says what time it is.
+\c
+SET search_path = public, test;
+SET client_min_messages = error;
+SET ROLE regress_pg_org_traveller;
+SET pg_org.now = '2030-01-01Z';
+RESET ROLE;
+SELECT (usage_record('sk-ann', 'm', 1) ->> 'settled_at')::timestamptz BETWEEN now() AND clock_timestamp() AS by_the_clock;
+SHOW pg_org.now;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+SELECT has_parameter_privilege('regress_pg_org_traveller', 'pg_org.now', 'SET') AS traveller_may;
+DROP OWNED BY regress_pg_org_traveller;
+DROP ROLE regress_pg_org_traveller;
+-- Superusers may, for a transaction as well. What is no time is refused.
+BEGIN;
+SET LOCAL pg_org.now = '2030-01-01Z';
+SELECT usage_record('sk-ann', 'm', 1) ->> 'settled_at' AS settled_at;
+COMMIT;
+SELECT (usage_record('sk-ann', 'm', 1) ->> 'settled_at')::timestamptz < now() + interval '1 minute' AS by_the_clock;
+SET pg_org.now = 'soon';
+SELECT left(attempt($$usage_reserve('sk-ann', 'm')$$), 5) AS not_a_time;
+
+-- Minutes -----------------------------------------------------------------------
+CALL begin_again();
+CALL set_limit('team', 'rpm_limit', '3');
+CALL set_limit('team', 'tpm_limit', '100');
+SET pg_org.now = '2030-06-12 10:20:00Z';
+SELECT usage_reserve('sk-ann', 'm', max_tokens => 40, request_id => 'first') \g /dev/null
+SET pg_org.now = '2030-06-12 10:20:59.999999Z';
+SELECT usage_reserve('sk-ann', 'm', max_tokens => 40, request_id => 'last') \g /dev/null
+SELECT "limit", value, spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 21)$$);
+-- A new minute begins with nothing, whatever is still under way.
+SET pg_org.now = '2030-06-12 10:21:00Z';
+SELECT "limit", value, spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 100)$$);
+SELECT usage_reserve('sk-ann', 'm', max_tokens => 10, request_id => 'next') \g /dev/null
+-- What is settled, recorded or taken back counts in the minute it was reserved or recorded in.
+SELECT usage_settle(0, 'first', prompt_tokens => 1000), usage_cancel('last') \g /dev/null
+SELECT "limit", spent FROM limits(usage_limits('sk-ann'));
+SELECT usage_settle(0, 'next', prompt_tokens => 50), usage_record('sk-ann', 'm', 0, prompt_tokens => 5) \g /dev/null
+SELECT "limit", spent FROM limits(usage_limits('sk-ann'));
+SELECT usage_verify();
+-- Requests of the minute are counted from the ledger for whoever gets a limit later.
+CALL set_limit('key', 'rpm_limit', '3');
+CALL set_limit('user', 'tpm_limit', '100');
+SELECT * FROM limits(usage_limits('sk-ann'));
+SELECT usage_reserve('sk-ann', 'm', max_tokens => 1) \g /dev/null
+SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 1)$$);
+SELECT usage_verify();
+
+-- Periods -------------------------------------------------------------------------
+-- Where the period of a budget with that duration and reset lies.
+CREATE FUNCTION test.period(duration text, reset_at text, at text) RETURNS TABLE (starts text, ends text, hours numeric)
+LANGUAGE plpgsql AS $$
+DECLARE
+    e timestamptz;
+    s timestamptz;
+BEGIN
+    PERFORM set_config('pg_org.now', at, false);
+    UPDATE org.api_key SET max_budget = 1, budget_duration = duration, budget_reset_at = reset_at::timestamptz;
+    DELETE FROM org.usage_account;
+    PERFORM usage_reserve('sk-ann', 'm', 0, ttl_seconds => 1);
+    SELECT window_start INTO s FROM org.usage_account WHERE key_id = 'ann';
+    SELECT resets_at INTO e FROM limits(usage_limits('sk-ann'));
+    RETURN QUERY SELECT s::text, e::text, round(extract(epoch FROM e - s) / 3600, 3)
+                  WHERE s <= at::timestamptz AND e > at::timestamptz;
+END $$;
+CALL begin_again();
+-- They end at the reset and so many durations before and after it; the moment itself belongs to the next.
+SELECT duration, reset_at, at, starts, ends FROM (VALUES
+    (1, '1s', '2030-06-12 10:20:30.5Z', '2030-06-12 10:20:31Z'),
+    (2, '90s', '2030-06-12 00:00:00Z', '2030-06-12 10:20:30Z'),
+    (3, '5m', '2030-06-12 10:22:30Z', '2030-06-12 10:20:30Z'),
+    (4, '1h', '2030-06-12 10:20:30Z', '2030-06-12 10:20:29.999999Z'),
+    (5, '1h', '2030-06-12 10:20:30Z', '2030-06-12 10:20:30Z'),
+    (6, '1h', '2030-06-12 10:20:30Z', '2030-06-12 10:20:30.000001Z'),
+    (7, '36h', '2030-06-12 12:00:00Z', '2030-06-11 00:00:00Z'),
+    (8, '36h', '2030-06-12 12:00:00Z', '2030-06-10 23:59:59.999999Z'),
+    (9, '1d', '2030-06-12 10:20:30Z', '2029-06-12 10:20:29Z'),
+    (10, '30d', '2030-06-12 10:20:30Z', '2029-01-01 00:00:00Z'),
+    (11, '30d', '2030-06-12 10:20:30Z', '2031-12-31 00:00:00Z'),
+    (12, '2w', '2030-06-12 10:20:30Z', '2030-07-01 00:00:00Z'),
+    (13, '36525d', '2030-06-12 10:20:30Z', '2029-01-01 00:00:00Z')) AS t (place, duration, reset_at, at),
+       period(duration, reset_at, at) ORDER BY place;
+-- Months are counted from the reset, so the 31st stays the 31st where there is one.
+SELECT duration, at, starts, ends FROM (VALUES
+    (1, '1mo', '2030-01-30 23:59:59Z'), (2, '1mo', '2030-01-31 00:00:00Z'), (3, '1mo', '2030-02-27 23:59:59.999999Z'),
+    (4, '1mo', '2030-02-28 00:00:00Z'), (5, '1mo', '2030-03-30 12:00:00Z'), (6, '1mo', '2030-03-31 00:00:00Z'),
+    (7, '1mo', '2030-04-30 00:00:00Z'), (8, '1mo', '2032-02-29 00:00:00Z'), (9, '1mo', '2029-02-28 00:00:00Z'),
+    (10, '1mo', '2028-02-28 23:00:00Z'), (11, '3mo', '2030-04-29 00:00:00Z'), (12, '3mo', '2030-04-30 00:00:00Z'),
+    (13, '12mo', '2031-01-30 23:59:59Z'), (14, '12mo', '2031-01-31 00:00:00Z'), (15, '1mo', '2079-02-28 00:00:00Z'),
+    (16, '1mo', '2002-11-29 23:59:59Z')) AS t (place, duration, at),
+       period(duration, '2030-01-31Z', at) ORDER BY place;
+SELECT at, starts, ends FROM (VALUES (1, '2028-03-30Z'), (2, '2031-02-28 06:07:08Z'), (3, '2031-02-28 06:07:07Z'))
+       AS t (place, at), period('1mo', '2030-01-30 06:07:08Z', at) ORDER BY place;
+-- A calendar's: days that have 23 or 25 hours when clocks change, weeks from Monday, months; whatever the reset says.
+SELECT duration, at, starts, ends, hours FROM (VALUES
+    (1, '1d@Europe/Berlin', '2030-03-30 22:59:59.999999Z'), (2, '1d@Europe/Berlin', '2030-03-30 23:00:00Z'),
+    (3, '1d@Europe/Berlin', '2030-03-31 21:59:59.999999Z'), (4, '1d@Europe/Berlin', '2030-03-31 22:00:00Z'),
+    (5, '1d@Europe/Berlin', '2030-10-26 21:59:59.999999Z'), (6, '1d@Europe/Berlin', '2030-10-26 22:00:00Z'),
+    (7, '1d@Europe/Berlin', '2030-10-27 22:59:59.999999Z'), (8, '1d@Europe/Berlin', '2030-10-27 23:00:00Z'),
+    (9, '1w@Europe/Berlin', '2030-03-31 21:59:59.999999Z'), (10, '1w@Europe/Berlin', '2030-03-31 22:00:00Z'),
+    (11, '1w@Europe/Berlin', '2030-10-23 12:00:00Z'), (12, '1mo@Europe/Berlin', '2030-03-31 21:59:59.999999Z'),
+    (13, '1mo@Europe/Berlin', '2030-03-31 22:00:00Z'), (14, '1mo@Europe/Berlin', '2030-10-15 12:00:00Z'),
+    (15, '1mo@Europe/Berlin', '2030-02-28 23:00:00Z'), (16, '1d@UTC', '2030-03-31 12:00:00Z'),
+    (17, '1d@Asia/Kathmandu', '2030-06-12 18:15:00Z'), (18, '1w@Pacific/Kiritimati', '2030-06-09 10:00:00Z'),
+    (19, '1mo@America/New_York', '2030-11-15 12:00:00Z')) AS t (place, duration, at),
+       period(duration, '2027-07-07 07:07:07Z', at) ORDER BY place;
+-- The session's zone does not matter, nor does the order in which one looks.
+SET timezone = 'Pacific/Kiritimati';
+SELECT duration, starts::timestamptz AT TIME ZONE 'UTC' AS starts, ends::timestamptz AT TIME ZONE 'UTC' AS ends
+  FROM unnest('{1d,1mo,1d@Europe/Berlin,1mo@Europe/Berlin}'::text[]) WITH ORDINALITY AS t (duration, place),
+       period(duration, '2030-01-31Z', '2030-03-31 12:00:00Z') ORDER BY place;
+SET timezone = 'UTC';
+-- The first ends when it says: an hour, a day, a month after it was set; or with the calendar's day.
+SET pg_org.now = '';
+CREATE FUNCTION test.first_end(duration text) RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM key_update('sk-ann', budget_duration => duration);
+    RETURN (SELECT resets_at FROM limits(usage_limits('sk-ann')));
+END $$;
+SELECT first_end('1h') = now() + interval '1 hour' AS hour, first_end('1mo') = now() + interval '1 month' AS month,
+       first_end('1d@Asia/Tokyo') = (date_trunc('day', now() AT TIME ZONE 'Asia/Tokyo') + interval '1 day')
+                                    AT TIME ZONE 'Asia/Tokyo' AS day;
+DROP FUNCTION test.first_end;
+
+-- What is spent in a period ---------------------------------------------------------
+CALL begin_again();
+CALL set_limit('organization', 'max_budget', '10');
+CALL set_limit('organization', 'budget_duration', '1d');
+UPDATE org.budget SET budget_reset_at = '2030-06-13Z' WHERE budget_id = 'of-acme';
+SET pg_org.now = '2030-06-12 23:59:59.999999Z';
+SELECT usage_record('sk-ann', 'm', 6), usage_reserve('sk-ann', 'm', 3, request_id => 'overnight') \g /dev/null
+SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT trial($$usage_reserve('sk-ann', 'm', 2)$$);
+-- The next begins with what is held, and what is settled in it belongs to it.
+SET pg_org.now = '2030-06-13Z';
+SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT trial($$usage_reserve('sk-ann', 'm', 7)$$);
+SELECT usage_settle(4, 'overnight') \g /dev/null
+SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT usage_verify();
+-- However long nobody called.
+SET pg_org.now = '2031-01-01 12:00:00Z';
+SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT usage_record('sk-ann', 'm', 1) \g /dev/null
+SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SELECT spend FROM org.organization;
+SELECT usage_verify();
+
+-- Changed budgets -----------------------------------------------------------------
+-- Shorter and longer periods, others' resets, none at all: always what the ledger says.
+CALL begin_again();
+CREATE FUNCTION test.spend_on(days integer[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    day integer;
+BEGIN
+    FOREACH day IN ARRAY days LOOP
+        PERFORM set_config('pg_org.now', format('2030-06-%s 12:00:00Z', day), false), usage_record('sk-ann', 'm', day);
+    END LOOP;
+END $$;
+-- A dollar for each day of the month; so a sum tells of which days.
+SELECT spend_on('{1,2,3,10,11,12}') \g /dev/null
+CREATE FUNCTION test.change(duration text, reset_at text) RETURNS TABLE (owner text, spent text, resets_at text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE org.budget SET budget_duration = duration, budget_reset_at = reset_at::timestamptz;
+    UPDATE org.team SET budget_duration = duration, budget_reset_at = reset_at::timestamptz;
+    UPDATE org."user" SET budget_duration = duration, budget_reset_at = reset_at::timestamptz;
+    UPDATE org.api_key SET budget_duration = duration, budget_reset_at = reset_at::timestamptz;
+    PERFORM usage_reserve('sk-ann', 'm', 0, 0, ttl_seconds => 1);
+    RETURN QUERY SELECT string_agg(l.owner, ' '), l.spent, l.resets_at FROM limits(usage_limits('sk-ann')) AS l
+                  WHERE l."limit" = 'max_budget' AND usage_verify()::text = '[]' GROUP BY l.spent, l.resets_at;
+END $$;
+CALL set_all_limits('1000', NULL);
+SELECT c.duration, changed.* FROM (VALUES
+    (1, NULL, NULL), (2, '1d', '2030-06-13Z'), (3, '2d', '2030-06-13Z'), (4, '30d', '2030-06-13Z'),
+    (5, '10d', '2030-06-13Z'), (6, '10d', '2030-06-12Z'), (7, '1h', '2030-06-12Z'), (8, '1mo@UTC', '2030-06-12Z'),
+    (9, '1w@UTC', NULL), (10, '1d@UTC', NULL), (11, NULL, NULL), (12, '1h', '2030-06-12 11:00Z')) AS c (place, duration, reset_at),
+       LATERAL change(duration, reset_at) AS changed ORDER BY place;
+-- Somebody else's budget, or a limit where there was none: for the time before as well.
+CALL set_all_limits(NULL, NULL);
+INSERT INTO org.budget (budget_id, max_budget, budget_duration, budget_reset_at) VALUES ('gold', 30, '2d', '2030-06-13Z');
+SELECT org_update('acme', budget_id => 'gold') ->> 'budget_id' AS budget_id;
+SELECT owner, value, spent, remaining, resets_at FROM limits(usage_limits('sk-ann')) WHERE owner = 'organization';
+SELECT trial($$usage_reserve('sk-ann', 'm', 7)$$), trial($$usage_reserve('sk-ann', 'm', 8)$$);
+SELECT budget_update('gold', max_budget => 31),
+       key_update('sk-ann', model_max_budget => '{"m": {"max_budget": 40, "time_period": "1w@UTC"}}') \g /dev/null
+SELECT owner, "limit", value, spent, remaining, resets_at FROM limits(usage_limits('sk-ann'))
+ WHERE owner = 'organization' OR "limit" = 'model_max_budget';
+SELECT trial($$usage_reserve('sk-ann', 'm', 7)$$), trial($$usage_reserve('sk-ann', 'm', 8)$$);
+SELECT usage_verify();
+DROP FUNCTION test.spend_on, test.change;
+
+-- Budgets of models -----------------------------------------------------------------
+-- In periods of their own, from when the owner was made; else in the owner's.
+CALL begin_again();
+UPDATE org.api_key
+   SET created_at = '2030-06-01 06:00:00Z', max_budget = 1000, budget_duration = '1d', budget_reset_at = '2030-06-02Z',
+       model_max_budget = '{"a": 10, "p/a": 5, "b": {"budget_limit": 10, "time_period": "1d"},
+                            "c": {"max_budget": 10, "budget_duration": "2d"}, "e": {"budget_limit": 0},
+                            "d": {"budget_limit": 10, "budget_duration": "1w@Europe/Berlin"}}';
+SET pg_org.now = '2030-06-10 23:00:00Z';
+SELECT usage_record('sk-ann', model, 1) FROM unnest('{a,b,c,d,p/a,q/a,p/q/a,p/b}'::text[]) AS model \g /dev/null
+SELECT "limit", model, value, spent, remaining, resets_at FROM limits(usage_limits('sk-ann'));
+SET pg_org.now = '2030-06-11 05:59:59Z';
+SELECT model, spent, resets_at FROM limits(usage_limits('sk-ann'));
+SET pg_org.now = '2030-06-11 06:00:00Z';
+SELECT model, spent, resets_at FROM limits(usage_limits('sk-ann'));
+-- What stands before the first slash is the provider's; both names count where both have a budget.
+SELECT model, trial(format('usage_reserve(''sk-ann'', %L, 5.5)', model)) FROM unnest('{a,p/a,q/a,A,p/q/a,e,p/e}'::text[]) AS model;
+SELECT model, value, remaining FROM remaining(usage_reserve('sk-ann', 'p/a', 4));
+SELECT usage_verify();
+
+-- Expiry --------------------------------------------------------------------------
+-- From its moment on a hold holds nothing: not of budgets, not of parallel calls, not of the minute.
+SET pg_org.now = '2030-06-12 10:20:00Z';
+CALL begin_again();
+CALL set_limit('member', 'max_budget', '10');
+CALL set_limit('member', 'model_max_budget', '{"m": 10}');
+CALL set_limit('key', 'max_parallel_requests', '1');
+CALL set_limit('key', 'rpm_limit', '1');
+CALL set_limit('key', 'tpm_limit', '100');
+SELECT usage_reserve('sk-ann', 'm', 10, 100, 'lost', 10) \g /dev/null
+SET pg_org.now = '2030-06-12 10:20:09.999999Z';
+SELECT "limit", spent, held, remaining FROM limits(usage_limits('sk-ann'));
+SELECT trial($$usage_reserve('sk-ann', 'm', 10, 100)$$);
+SET pg_org.now = '2030-06-12 10:20:10Z';
+SELECT "limit", spent, held, remaining FROM limits(usage_limits('sk-ann'));
+SELECT usage_verify();
+SELECT request_id FROM org.reservation;
+SELECT "limit", value, remaining FROM remaining(usage_reserve('sk-ann', 'm', 10, 100, 'next'));
+-- The next call puts it away.
+SELECT request_id, state, closed_at FROM org.usage;
+SELECT usage_verify();
+-- It is settled all the same, and counted in the minute it was reserved in.
+SELECT usage_settle(3, 'lost', prompt_tokens => 5) ->> 'settled_at' AS settled_at;
+SELECT "limit", spent, held, remaining FROM limits(usage_limits('sk-ann'));
+SELECT usage_verify();
+
+-- A user's holds count in all organizations, and expire in all of them, wherever the next call is.
+CALL begin_again();
+CREATE FUNCTION test.limits_of_keys() RETURNS TABLE (key text, "limit" text, spent text, held text, remaining text)
+LANGUAGE sql AS $$
+    SELECT key, "limit", spent, held, remaining
+      FROM unnest('{sk-ann,sk-beta,sk-lone}'::text[]) AS key, limits(usage_limits(key)) ORDER BY 1, 2
+$$;
+SELECT org_new('Beta', 'beta'), org_member_add('beta', '{"role": "internal_user", "user_id": "ann"}') \g /dev/null
+SELECT key_generate('ann', 'beta', key => 'sk-beta', max_parallel_requests => 1), key_generate('ann', key => 'sk-lone') \g /dev/null
+CALL settle_in();
+CALL set_limit('user', 'max_budget', '10');
+CALL set_limit('user', 'rpm_limit', '4');
+SELECT usage_reserve('sk-beta', 'm', 4, request_id => 'in beta', ttl_seconds => 20),
+       usage_reserve('sk-lone', 'm', 5, request_id => 'alone', ttl_seconds => 30) \g /dev/null
+SELECT * FROM limits_of_keys();
+SELECT trial($$usage_reserve('sk-ann', 'm', 2)$$);
+SET pg_org.now = '2030-06-12 10:20:30Z';
+SELECT * FROM limits_of_keys();
+SELECT usage_reserve('sk-ann', 'm', 5, request_id => 'in acme') ->> 'request_id' AS granted;
+SELECT usage_verify();
+SELECT trial($$usage_reserve('sk-ann', 'm', 5)$$) AS acme, trial($$usage_reserve('sk-beta', 'm', 5)$$) AS beta;
+SET pg_org.now = '2030-06-12 10:20:40Z';
+SELECT trial($$usage_reserve('sk-ann', 'm', 5)$$) AS acme, trial($$usage_reserve('sk-beta', 'm', 4)$$) AS beta,
+       trial($$usage_reserve('sk-lone', 'm', 4)$$) AS alone;
+SELECT * FROM limits_of_keys();
+SELECT usage_reserve('sk-lone', 'm', 1) ->> 'model' AS granted;
+SELECT usage_verify();
+SELECT usage_settle(2, 'in beta'), usage_settle(1, 'alone') \g /dev/null
+SELECT * FROM limits_of_keys();
+SELECT usage_verify();
+DROP FUNCTION test.limits_of_keys;
+-- Many that have expired are put away at once, and count for nothing if they are even more.
+CALL begin_again();
+CALL set_limit('key', 'max_budget', '5000');
+SET pg_org.now = '2030-06-12 10:30:00Z';
+SELECT json_array_length(usage_reserve_many((
+    SELECT json_agg(json_build_object('key', 'sk-ann', 'model', 'm', 'max_cost', 1, 'ttl_seconds', 1))
+      FROM generate_series(1, 2500)))) AS held;
+CALL set_limit('key', 'max_parallel_requests', '1');
+SET pg_org.now = '2030-06-12 10:31:00Z';
+SELECT "limit", held, remaining FROM limits(usage_limits('sk-ann'));
+SELECT "limit", remaining FROM remaining(usage_reserve('sk-ann', 'm', 5000, request_id => 'all of it'));
+SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:31:00Z';
+SELECT usage_cancel('all of it') ->> 'state' AS state;
+SELECT usage_reserve('sk-ann', 'm', 1, request_id => 'again'), usage_cancel('again'), usage_reserve('sk-ann', 'm', 1) \g /dev/null
+SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:31:00Z';
+
+-- What is told --------------------------------------------------------------------
+-- A soft budget that is reached, once in a period; a budget that is, or that refuses, likewise.
+CALL begin_again();
+SET pg_org.now = '2030-06-12 10:00:00Z';
+CALL set_limit('organization', 'soft_budget', '5');
+CALL set_limit('organization', 'max_budget', '10');
+CALL set_limit('organization', 'budget_duration', '1d@UTC');
+CALL set_limit('key', 'model_max_budget', '{"m": 4}');
+CREATE FUNCTION test.told() RETURNS TABLE (organization_id text, kind text, data jsonb) LANGUAGE sql AS $$
+    WITH gone AS (DELETE FROM org.event RETURNING *)
+    SELECT organization_id, kind, data FROM gone WHERE kind ~ '^budget' ORDER BY occurred_at, event_id, kind DESC
+$$;
+SELECT usage_record('sk-ann', 'n', 4.99), usage_reserve('sk-ann', 'm', 3) \g /dev/null
+SELECT * FROM told();
+SELECT usage_record('sk-ann', 'n', 0.01) \g /dev/null
+SELECT * FROM told();
+SELECT usage_record('sk-ann', 'n', 1) \g /dev/null
+SELECT * FROM told();
+-- A refusal of many is told; one alone is undone with all it did.
+SELECT trial($$usage_reserve('sk-ann', 'n', 2)$$);
+SELECT * FROM told();
+SELECT * FROM answers(usage_reserve_many('[{"key": "sk-ann", "model": "n", "max_cost": 2},
+                                           {"key": "sk-ann", "model": "n", "max_cost": 3},
+                                           {"key": "sk-ann", "model": "p/m", "max_cost": 1, "request_id": "a"},
+                                           {"key": "sk-ann", "model": "m", "max_cost": 1},
+                                           {"key": "sk-ann", "model": "m", "max_cost": 5}]'));
+SELECT * FROM told();
+SELECT usage_settle(20, 'a') \g /dev/null
+SELECT * FROM told();
+-- Again in the next period, of which both are told at once.
+SET pg_org.now = '2030-06-13Z';
+SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
+SELECT * FROM told();
+SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
+SELECT * FROM told();
+-- Whoever comes later under that name is told of their own.
+SELECT org_delete('{acme}') \g /dev/null
+SELECT org_new('Acme again', 'acme', max_budget => 10, soft_budget => 5, budget_duration => '1d@UTC'),
+       key_generate(organization_id => 'acme', key => 'sk-acme') \g /dev/null
+CALL settle_in();
+UPDATE org.organization SET created_at = '2030-06-13 00:00:01Z';
+SET pg_org.now = '2030-06-13 12:00:00Z';
+SELECT usage_record('sk-acme', 'n', 5) \g /dev/null
+SELECT * FROM told();
+SELECT usage_verify();
+
+RESET pg_org.now;
+DROP FUNCTION test.told, test.period;
+CALL clear();
