@@ -113,8 +113,8 @@ constinit Statement find_differences{
     "       ('usage_account.minute_tokens', account.minute_tokens, s.minute_tokens)) AS v (counter, found, expected)"
     " WHERE v.found <> v.expected"
     " UNION ALL "
-    "SELECT v.counter, organization_id, team_id, '', key_id, model, day::text, coalesce(v.found, 0),"
-    "       coalesce(v.expected, 0)"
+    "SELECT v.counter, organization_id, team_id, '', key_id, model,"
+    "       to_char(day, 'YYYY-MM-DD'), coalesce(v.found, 0), coalesce(v.expected, 0)"
     "  FROM (SELECT * FROM org.usage_daily WHERE $1 IS NULL OR organization_id = $1) AS d"
     "  FULL JOIN daily s USING (organization_id, day, team_id, key_id, model)"
     " CROSS JOIN LATERAL (VALUES " COUNTER_OF_DAYS("spend") "," COUNTER_OF_DAYS("prompt_tokens") ","
@@ -182,8 +182,8 @@ constinit Statement sum_days{
     "        count(*) FILTER (WHERE failed)"
     "   FROM (SELECT DISTINCT o, of_day::date AS day FROM unnest($1, $2) AS d (o, of_day)) AS d"
     "   JOIN org.usage"
-    "     ON organization_id = o AND state = 'settled' AND closed_at >= d.day AT TIME ZONE 'UTC'"
-    "    AND closed_at < (d.day + 1) AT TIME ZONE 'UTC'"
+    "     ON organization_id = o AND state = 'settled' AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'"
+    "    AND closed_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'"
     "  GROUP BY organization_id, d.day, team_id, key_id, model"};
 
 // A counter that is not what it should be, by the columns of find_differences.
