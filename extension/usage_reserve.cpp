@@ -84,10 +84,11 @@ Maybe<Refusal> model_refusal(const Standing &standing, Text asked, Text model)
     for (const Owner owner : {Owner::key, Owner::team, Owner::organization, Owner::user}) {
         const Holder *holder = standing.holder(owner);
         const Texts list = holder == nullptr ? Texts{} : holder->models;
-        if (list.empty() || std::ranges::find(list, Text{"all-team-models"}) != list.end())
+        const bool is_teams = owner == Owner::key && std::ranges::find(list, Text{"all-team-models"}) != list.end();
+        if (list.empty() || is_teams)
             continue;
         const Text name = owner_name(owner);
-        if (!is_model(model) || !(allows(list, asked) || allows(list, model)))
+        if (!is_model(asked) || !is_model(model) || !(allows(list, asked) || allows(list, model)))
             return refusal(errcode_model_denied, "model",
                            "%.*s not allowed to access model. This %.*s can only access models=%s. "
                            "Tried to access %.*s",
