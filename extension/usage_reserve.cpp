@@ -320,7 +320,7 @@ PG_ORG_READ(usage_limits)
     const auto confined = confinement(caller);
     const auto party = find_party(session, key);
     const bool sees_all = (caller.reads_everything() || has_permission(session, usage_permission)) &&
-                          (!party || !confined || caller.reads_everything() || party->organization_id == *confined);
+                          (!confined || caller.reads_everything() || (party && party->organization_id == *confined));
     if (!sees_all && !(party && (party->key_id == caller.key_id ||
                                  (!party->organization_id.empty() && administers(session, party->organization_id)))))
         forbidden("You do not have the required role to perform /usage/limits on this key. Your role is = %s",
