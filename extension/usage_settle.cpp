@@ -132,7 +132,9 @@ Calls settle(Session &session, std::span<Settle> requests)
         if (requests[i].wrong)
             continue;
         Call *call = results[i] = calls[requests[i].name()];
-        if (call->state == State::settled)
+        if (call == nullptr)
+            requests[i].wrong = no_reservation(requests[i]);
+        if (call == nullptr || call->state == State::settled)
             continue;
         requests[i].outcome.settle(*call, books.now());
         books.move(*call, call->stored, State::settled);
@@ -220,7 +222,10 @@ PG_ORG_CALL(usage_cancel)
     raise_if_any(request.wrong);
     lock_parties(session, parties);
     const CallName name = request.name();
-    Call *call = lock_calls(session, {&name, 1})[0].call;
+    const auto locked = lock_calls(session, {&name, 1});
+    if (locked.empty())
+        raise(no_reservation(request));
+    Call *call = locked[0].call;
     if (call->state == State::settled)
         refused("Reservation is settled for request_id=%.*s", SHOW(call->request_id));
     if (call->state == State::held) {
