@@ -165,6 +165,12 @@ SELECT org_member_add('acme', '[{"role": "org_admin", "user_email": "Ann@example
        -> 'updated_users' -> 1 ->> 'user_id' AS second;
 SELECT org_member_update('acme', user_email => 'ANN@example.com', max_budget_in_organization => 2)
        -> 'litellm_budget_table' -> 'max_budget' AS max_budget;
+SELECT key_generate('bob', 'acme', key => 'sk-bob') ->> 'key' AS key;
+SELECT usage_reserve('sk-bob', 'm', 0.1, request_id => 'call', tags => ARRAY['NULL', '\\']) -> 'limits' -> 0
+       -> 'remaining' AS remaining;
+SELECT usage_settle(0.05, 'call') -> 'cost' AS cost;
+SELECT usage_limits('sk-bob') -> 'limits' -> 0 -> 'spent' AS spent, usage_verify() AS differences;
+SELECT tags FROM org.usage;
 SELECT o ->> 'organization_alias' AS alias, json_array_length(o -> 'members') AS members
   FROM json_array_elements(org_list(org_alias => 'iT''S')) AS o;
 SELECT json_array_length(org_delete('{acme}')) AS deleted;

@@ -81,6 +81,11 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_generate(organization_id => 'privileges', key => 'sk-org', api_key => 'sk-admin')$$),
     ($$key_block('sk-org', api_key => 'sk-admin')$$),
     ($$key_unblock('sk-org', api_key => 'sk-admin')$$),
+    ($$usage_reserve('sk-org', 'm', 1, request_id => 'call', api_key => 'sk-admin')$$),
+    ($$usage_settle(1, 'call', api_key => 'sk-admin')$$),
+    ($$usage_record('sk-org', 'm', 10, api_key => 'sk-admin')$$),
+    ($$usage_limits('sk-org', api_key => 'sk-admin')$$),
+    ($$usage_repair(api_key => 'sk-admin')$$),
     ($$org_list(api_key => 'sk-admin')$$),
     ($$org_info('privileges', api_key => 'sk-admin')$$),
     ($$org_info_many('{privileges}', api_key => 'sk-admin')$$),
@@ -193,7 +198,11 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_new('Acme', 'privileges')$$),
     ($$org_update('privileges', max_budget => 11)$$),
     ($$org_member_add('privileges', '{"role": "org_admin", "user_id": "privileges-user"}', 1)$$),
+    ($$key_generate('privileges-user', 'privileges', key => 'sk-hidden')$$),
+    ($$usage_reserve('sk-hidden', 'm', 1, request_id => 'hidden')$$),
+    ($$usage_settle(1, 'hidden')$$),
     ($$org_delete('{privileges}')$$)) AS t (call);
+SELECT usage_verify();
 SET ROLE regress_pg_org_gateway;
 SELECT json_array_length(org_list(api_key => 'sk-admin')) AS listed;
 SET row_security = off;

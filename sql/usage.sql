@@ -31,6 +31,13 @@ SELECT replace(usage_settle_many('[{"cost": 0.75, "request_id": "call-4"},
                                    {"cost": 1, "request_id": "nowhere"}]')::text, ',"', E',\n"');
 \pset tuples_only off
 \pset format aligned
+-- Tags are kept as they come; names of reservations are told apart whatever is in them.
+SELECT usage_reserve('sk-ann', 'o3', 0, request_id => 'a.b', tags => ARRAY['a,b', '{}', '"q"', 'NULL', '\', ''])
+       ->> 'reservation_id' AS reservation_id;
+SELECT tags FROM org.reservation;
+SELECT usage_cancel(reservation_id => '4.acme.a.b') ->> 'request_id' AS request_id;
+SELECT tags FROM org.usage WHERE request_id = 'a.b';
+DELETE FROM org.usage WHERE request_id = 'a.b';
 -- In the tables.
 TABLE org.reservation;
 \x on
@@ -296,6 +303,11 @@ SELECT usage_reserve('sk-ann', 'm', request_id => 'unpriced') \g /dev/null
 SELECT request_id, max_cost FROM org.reservation ORDER BY 1;
 SELECT trial($$usage_reserve('sk-ann', 'm')$$) AS again, trial($$usage_reserve('sk-ann', 'm', 4)$$) AS priced;
 SELECT * FROM limits(usage_limits('sk-ann'));
+-- Whatever is held for them, the same again is the same.
+SELECT org_patch('acme', '{"default_reserve": 1}') ->> 'default_reserve' AS default_reserve;
+SELECT usage_reserve('sk-ann', 'm', request_id => 'unpriced') ->> 'request_id' AS again,
+       usage_reserve('sk-ann', 'm', 6, request_id => 'unpriced') ->> 'request_id' AS priced_as_held;
+SELECT trial($$usage_reserve('sk-ann', 'm', 1, request_id => 'unpriced')$$) AS priced;
 
 -- Each limit ------------------------------------------------------------------
 -- One call is over, one under way: what is asked now is granted up to the edge, and refused beyond it.

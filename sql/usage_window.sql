@@ -339,7 +339,25 @@ SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
 SELECT * FROM told();
 SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
 SELECT * FROM told();
+-- What has expired is not held, though nobody has put it away.
+SELECT count(*) AS not_put_away FROM org.reservation;
+-- Of whoever has such a budget; users, and keys of no organization, are in none.
+CALL begin_again();
+SELECT key_generate('ann', key => 'sk-lone') \g /dev/null
+CALL settle_in();
+UPDATE org.api_key SET max_budget = 5 WHERE key_id = 'lone';
+CALL set_limit('member', 'soft_budget', '5');
+CALL set_limit('team_member', 'soft_budget', '5');
+CALL set_limit('team', 'max_budget', '5');
+CALL set_limit('user', 'max_budget', '7');
+SELECT usage_record('sk-ann', 'm', 5) \g /dev/null
+SELECT * FROM told();
+SELECT usage_record('sk-lone', 'm', 5) \g /dev/null
+SELECT * FROM told();
 -- Whoever comes later under that name is told of their own.
+CALL set_limit('organization', 'soft_budget', '1');
+SELECT usage_record('sk-ann', 'm', 1) \g /dev/null
+SELECT count(*) AS told FROM told();
 SELECT org_delete('{acme}') \g /dev/null
 SELECT org_new('Acme again', 'acme', max_budget => 10, soft_budget => 5, budget_duration => '1d@UTC'),
        key_generate(organization_id => 'acme', key => 'sk-acme') \g /dev/null
