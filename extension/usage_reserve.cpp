@@ -122,12 +122,13 @@ Maybe<Refusal> complete(Call &call, const Reserve &asked, const Standing &standi
 Answer repeat(Books &books, const Reserve &asked, const Standing &standing, const Call &known)
 {
     Answer answer{};
-    const auto amount = asked.max_cost ? asked.max_cost : default_reserve(standing);
+    // What is held for an unpriced call may have been another amount then.
+    const bool is_other_amount = asked.max_cost && !(known.max_cost == *asked.max_cost);
     if (known.state != State::held || known.expires_at.value <= books.now().value)
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id", "Reservation is over for request_id=%.*s",
                                  SHOW(known.request_id));
     else if (known.party != asked.party || known.model != standing.model_named(*asked.model) ||
-             !(known.max_cost == amount.value_or(zero())) || known.max_tokens != asked.max_tokens.value_or(0))
+             is_other_amount || known.max_tokens != asked.max_tokens.value_or(0))
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id",
                                  "Another request was reserved with request_id=%.*s", SHOW(known.request_id));
     else
