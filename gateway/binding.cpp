@@ -129,6 +129,20 @@ private:
     }
 };
 
+// The JSON of an argument that is passed as this text.
+std::string json_of(Type type, const Value& value, std::string text) {
+    switch (type) {
+        case Type::text:
+        case Type::numeric:
+        case Type::bigint: return json_text(Value{Kind::string, std::move(text), {}});
+        case Type::text_array: return json_text(value);
+        case Type::boolean:
+        case Type::jsonb:
+        case Type::json: break;
+    }
+    return text;
+}
+
 }  // namespace
 
 std::optional<Type> type_named(std::string_view name) {
@@ -160,6 +174,22 @@ Statement bind_arguments(const Function& function, const Fields& fields, std::st
     }
     call.sql += ')';
     return call;
+}
+
+std::string bind_object(const Function& function, const Fields& fields, std::string_view source,
+                        std::vector<FieldError>& errors) {
+    Binder binder{source, errors};
+    std::string object = "{";
+    for (const Argument& argument : function.arguments) {
+        const auto field = fields.find(argument.name);
+        if (argument.name == "api_key" || field == fields.end())
+            continue;
+        if (auto text = binder.text_of(argument, field->second)) {
+            object += object.size() > 1 ? ",\"" : "\"";
+            object.append(argument.name).append("\":").append(json_of(argument.type, field->second, std::move(*text)));
+        }
+    }
+    return object + '}';
 }
 
 std::string array_literal(const std::vector<Value>& strings) {

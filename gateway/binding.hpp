@@ -33,6 +33,11 @@ struct Function {
 Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,
                          std::string_view source, std::vector<FieldError>& errors);
 
+// The arguments but the caller's key as a JSON object, for a function that takes many.  Numbers become strings: one
+// that PostgreSQL can't hold must spoil no more than its own request.
+std::string bind_object(const Function& function, const Fields& fields, std::string_view source,
+                        std::vector<FieldError>& errors);
+
 std::string array_literal(const std::vector<Value>& strings);
 
 // The integer that a number's text stands for ("10", "10.0", "1e3"), if it is one and fits 64 bits.

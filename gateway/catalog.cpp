@@ -35,7 +35,9 @@ const Statement signatures{R"(
 
 bool is_called(std::string_view function) {
     return function == tag_function || function == claim_function || function == acknowledge_function ||
-           std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.function == function; });
+           std::any_of(routes.begin(), routes.end(), [&](const Route& route) {
+               return route.function == function || route.many == function;
+           });
 }
 
 }  // namespace
@@ -56,8 +58,9 @@ Functions read_functions(const std::vector<Row>& rows) {
         function.arguments.push_back({row[3], row[4], *type, row[6] == "t"});
     }
     for (const Route& route : routes)
-        if (!route.function.empty() && !functions.contains(route.function))
-            throw std::runtime_error{"no function " + std::string{route.function} + " of an extension pg_org"};
+        for (const auto function : {route.function, route.many})
+            if (!function.empty() && !functions.contains(function))
+                throw std::runtime_error{"no function " + std::string{function} + " of an extension pg_org"};
     return functions;
 }
 

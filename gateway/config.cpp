@@ -61,6 +61,9 @@ std::optional<Config> read_config(int argc, const char* const* argv) {
                  "How long a statement waits for a lock; less than the statement timeout");
     add_duration(app, "--statement-timeout", "PG_ORG_STATEMENT_TIMEOUT", config.statement_timeout,
                  "How long a statement may take");
+    app.add_flag("--no-batching", config.no_batching,
+                 "Take each usage request to the database by itself, not with others that wait")
+        ->envname("PG_ORG_NO_BATCHING");
     checked(app.add_option("--threads", config.threads, "HTTP connections served at once"), CLI::Range(1, 1000))
         ->envname("PG_ORG_THREADS")->capture_default_str();
     checked(app.add_option("--max-body-bytes", config.max_body_bytes, "Size of a request's body at most"),

@@ -16,6 +16,7 @@ struct Config {
     std::chrono::milliseconds pool_timeout{3000};
     std::chrono::milliseconds lock_timeout{2000};
     std::chrono::milliseconds statement_timeout{5000};
+    bool no_batching = false;
     std::size_t threads = 128;
     std::size_t max_body_bytes = 1 << 20;
     std::string log_level = "info";

@@ -20,7 +20,8 @@ constexpr std::string_view retry_after_seconds = "1";
 struct Translation {
     std::string_view sqlstate;
     int status;
-    std::string_view message;  // instead of PostgreSQL's own; without one the line is for what a rule says
+    std::string_view message;    // instead of PostgreSQL's own; without one the line is for what a rule says
+    std::string_view type = {};  // in the error envelope; without one as the status has it
 };
 
 constexpr std::array translations{
@@ -31,13 +32,15 @@ constexpr std::array translations{
     Translation{"22", 422, "Value error, a value is out of range or malformed"},
     Translation{"23503", 400, "Refers to something that does not exist"},
     Translation{"23505", 409, "Already exists"},
-    Translation{"28EXP", 400, {}},
+    Translation{"28EXP", 400, {}, "expired_key"},
+    Translation{"28MOD", 401, {}, "key_model_access_denied"},
     Translation{"28", 401, {}},
     Translation{"40001", 503, "Too busy, try again"},
     Translation{"40P01", 503, "Too busy, try again"},
     Translation{"42501", 401, {}},
     Translation{"53300", 503, "Too busy, try again"},
-    Translation{"53400", 429, {}},
+    Translation{"53400", 429, {}, "budget_exceeded"},
+    Translation{"53RAT", 429, {}, "rate_limit_exceeded"},
     Translation{"55ETG", 412, {}},
     Translation{"55P03", 503, "Too busy, try again"},
     Translation{"55", 400, {}},
@@ -56,13 +59,10 @@ const Translation& translation_of(const DatabaseError& error) {
     return found == translations.end() ? defect : *found;
 }
 
-std::string_view error_type(int status, std::string_view sqlstate) {
-    if (sqlstate == "28EXP")
-        return "expired_key";
+std::string_view error_type(int status) {
     switch (status) {
         case 401: return "auth_error";
         case 404: return "not_found_error";
-        case 429: return "budget_exceeded";
         default: return status < 500 ? "bad_request_error" : "internal_server_error";
     }
 }
@@ -71,10 +71,15 @@ std::string dump(const ordered_json& json) {
     return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-Reply error_reply(int status, std::string_view type, std::string_view message) {
-    return {status,
-            dump({{"error",
-                   {{"message", message}, {"type", type}, {"param", "None"}, {"code", std::to_string(status)}}}})};
+Reply error_reply(int status, std::string_view type, std::string_view message, std::string_view param = "None",
+                  std::string_view limit = {}) {
+    std::string error = dump(
+        {{"message", message}, {"type", type}, {"param", param}, {"code", std::to_string(status)}});
+    if (!limit.empty()) {  // as it stands: its amounts have more digits than a double
+        error.back() = ',';
+        error.append(R"("limit":)").append(limit) += '}';
+    }
+    return {status, R"({"error":)" + error + '}'};
 }
 
 bool is_secret(const std::string& name) { return name == "key" || name == "api_key" || name == "password"; }
@@ -130,6 +135,15 @@ ordered_json location_of(std::string_view message, const Route& route) {
     return location;
 }
 
+// The members of an element's error, each as JSON that keeps every digit.
+Fields parts_of(std::string_view element) {
+    try {
+        return read_body(read_body(element).fields["error"].text).fields;
+    } catch (const InvalidJson& error) {
+        throw std::runtime_error{"the database's refusal can't be read: " + error.reason};
+    }
+}
+
 }  // namespace
 
 Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request) {
@@ -150,7 +164,7 @@ Reply refuse_fields(const std::vector<FieldError>& errors, const Request& reques
 }
 
 Reply refuse(int status, std::string_view message, Envelope envelope) {
-    Reply reply = envelope == Envelope::error ? error_reply(status, error_type(status, {}), message)
+    Reply reply = envelope == Envelope::error ? error_reply(status, error_type(status), message)
                                               : Reply{status, dump({{"detail", {{"error", message}}}})};
     if (status == 503)
         reply.headers.emplace_back("Retry-After", retry_after_seconds);
@@ -170,18 +184,39 @@ bool is_passing(const DatabaseError& error) {
     return status == 503 || status == 504;
 }
 
-Reply translate(const DatabaseError& error, const Route& route, const Request& request) {
-    const auto& [prefix, status, own_message] = translation_of(error);
+bool is_refusal(std::string_view element) { return element.starts_with(R"({"error":)"); }
+
+Refusal read_refusal(std::string_view element) {
+    auto fields = parts_of(element);
+    const auto given = [&](const char* name) {
+        Value& value = fields[name];
+        return value.kind == Value::Kind::null ? std::string{} : std::move(value.text);
+    };
+    Refusal refusal{{given("sqlstate"), given("message"), false, std::string{element}}};
+    if (auto param = given("param"); !param.empty())
+        refusal.param = std::move(param);
+    refusal.limit = given("limit");
+    refusal.retry_after = given("retry_after");
+    return refusal;
+}
+
+Reply translate(const Refusal& refusal, const Route& route, const Request& request) {
+    const DatabaseError& error = refusal.error;
+    const auto& [prefix, status, own_message, type] = translation_of(error);
     const bool in_its_words = !error.internal && status < 500;
     const std::string_view message = in_its_words ? std::string_view{error.message} : own_message;
     if (status == 422) {
         const auto location = in_its_words ? location_of(message, route) : ordered_json::array({"body"});
-        const auto* type = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
-        return refuse_fields({{type, location, std::string{message}}}, request);
+        const auto* complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
+        return refuse_fields({{complaint, location, std::string{message}}}, request);
     }
-    if (error.sqlstate.starts_with("28"))
-        return error_reply(status, error_type(status, error.sqlstate), message);
-    return refuse(status, message, route.envelope);
+    const bool of_key = error.sqlstate.starts_with("28");
+    if (status >= 500 || (route.envelope == Envelope::detail && !of_key))
+        return refuse(status, message, route.envelope);
+    Reply reply = error_reply(status, type.empty() ? error_type(status) : type, message, refusal.param, refusal.limit);
+    if (!refusal.retry_after.empty())
+        reply.headers.emplace_back("Retry-After", refusal.retry_after);
+    return reply;
 }
 
 }  // namespace pg_org

@@ -35,6 +35,19 @@ Reply refuse_path(const std::string& allowed_methods);
 // Whether the same may work later: the database is away, busy or slow.
 bool is_passing(const DatabaseError& error);
 
-Reply translate(const DatabaseError& error, const Route& route, const Request& request);
+// Why a request is refused, and what the reply shows of that besides the words.
+struct Refusal {
+    DatabaseError error;
+    std::string param = "None";    // the field that it is about
+    std::string limit = {};        // the limit that says no, as JSON; empty without one
+    std::string retry_after = {};  // seconds; empty if waiting does not help
+};
+
+// An element that stands for a refusal in the reply of a function for many requests:
+// {"error": {"sqlstate": …, "message": …, "param": …, "retry_after": …, "limit": …}}, the last three maybe null.
+bool is_refusal(std::string_view element);
+Refusal read_refusal(std::string_view element);
+
+Reply translate(const Refusal& refusal, const Route& route, const Request& request);
 
 }  // namespace pg_org

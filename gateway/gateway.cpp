@@ -53,7 +53,7 @@ struct HeaderField {
 constexpr std::array header_fields{HeaderField{"idempotency-key", "idempotency_key"},
                                    HeaderField{"if-match", "if_match"}};
 
-void add_headers(Fields& fields, const Request& request, std::vector<FieldError>& errors) {
+void add_headers(Fields& fields, const Route& route, const Request& request, std::vector<FieldError>& errors) {
     for (const auto& [header, argument] : header_fields)
         if (auto value = request.header(header); is_storable(value)) {
             if (!value.empty())
@@ -61,7 +61,8 @@ void add_headers(Fields& fields, const Request& request, std::vector<FieldError>
         } else {
             errors.push_back({"value_error", {"header", header}, unstorable});
         }
-    fields.try_emplace("request_id", Value{Value::Kind::string, std::string{request.id}, {}});
+    if (route.has_own_id)
+        fields.try_emplace("request_id", Value{Value::Kind::string, std::string{request.id}, {}});
 }
 
 constexpr int longest_wait = 60;
@@ -95,6 +96,27 @@ Statement with_tag(const Statement& call, const Function& tag) {
             call.values};
 }
 
+// Each element of the reply as it stands.
+Statement call_of_many(const Function& many, const Batches::Requests& objects, const std::string& api_key) {
+    std::string array = "[";
+    for (const auto object : objects)
+        (array += array.size() > 1 ? "," : "") += object;
+    return {"SELECT element.value FROM pg_catalog.json_array_elements(" + many.identifier +
+                "(requests => $1::json, api_key => $2::text)) WITH ORDINALITY AS element (value, position)"
+                " ORDER BY element.position",
+            {array + ']', api_key}};
+}
+
+Reply refused(const Refusal& refusal, const Route& route, const Request& request) {
+    Reply reply = translate(refusal, route, request);
+    if (reply.status >= 500)
+        log_event(reply.status == 500 ? Level::error : Level::warning, "database error",
+                  {{"request_id", request.id},
+                   {"sqlstate", refusal.error.sqlstate},
+                   {"error", refusal.error.what()}});
+    return reply;
+}
+
 }  // namespace
 
 Reply Gateway::handle(const Request& request) {
@@ -115,11 +137,7 @@ Reply Gateway::handle(const Request& request) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
                              request);
     } catch (const DatabaseError& error) {
-        Reply reply = translate(error, *match.route, request);
-        if (reply.status >= 500)
-            log_event(reply.status == 500 ? Level::error : Level::warning, "database error",
-                      {{"request_id", request.id}, {"sqlstate", error.sqlstate}, {"error", error.what()}});
-        return reply;
+        return refused({error}, *match.route, request);
     }
 }
 
@@ -138,7 +156,7 @@ Reply Gateway::ready() {
 Reply Gateway::call(const Match& match, std::string_view query, const Request& request) {
     const Route& route = *match.route;
     const bool in_query = route.input == Input::query;
-    const Body body = in_query || request.body.empty() ? Body{} : read_body(request.body);
+    Body body = in_query || request.body.empty() ? Body{} : read_body(request.body);
     const auto functions = catalog_.functions();
     if (!functions)
         return refuse(503, "The database is unavailable");
@@ -146,29 +164,40 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
     if (!credentials.refusal.empty())
         return refuse_key(credentials.refusal);
 
-    Fields fields = in_query ? read_query(query) : body.fields;
+    Fields fields = in_query ? read_query(query) : std::move(body.fields);
     auto errors = check_sent(match, body, fields, request);
+    if (auto filter = fields.find("api_key"); !route.api_key.empty() && filter != fields.end())
+        fields[std::string{route.api_key}] = filter->second;
     if (route.input == Input::merge_patch) {
         Value patch{Value::Kind::object, json_text(fields), {}};
         fields = read_query(query);
         fields[match.parameter] = Value{Value::Kind::string, match.parameter_value, {}};
         fields["patch"] = std::move(patch);
     }
-    add_headers(fields, request, errors);
+    add_headers(fields, route, request, errors);
     if (const auto last_event = request.header("last-event-id"); route.awaited && !last_event.empty())
         fields["after"] = Value{Value::Kind::string, last_event, {}};
-    const Statement statement = bind_arguments(functions->find(route.function)->second, fields, credentials.api_key,
-                                     in_query ? "query" : "body", errors);
-    const auto patience = route.awaited ? read_wait(fields, errors) : std::chrono::seconds{};
-    if (!errors.empty()) {
-        check_key(*functions, credentials.api_key);
-        return refuse_fields(errors, request);
+    const Function& function = functions->find(route.function)->second;
+    const auto* source = in_query ? "query" : "body";
+    if (!route.many.empty()) {
+        auto object = bind_object(function, fields, source, errors);
+        if (errors.empty())
+            return run_with_others(functions->find(route.many)->second, std::move(object), credentials.api_key, route,
+                                   request);
+    } else {
+        const auto call = bind_arguments(function, fields, credentials.api_key, source, errors);
+        const auto patience = route.awaited ? read_wait(fields, errors) : std::chrono::seconds{};
+        if (errors.empty() && route.awaited)
+            return listen(route, fields, credentials.api_key, patience, query, request);
+        if (errors.empty())
+            return run(route.tagged ? with_tag(call, functions->find(tag_function)->second) : call, route, query);
     }
-    if (route.awaited)
-        return listen(route, fields, credentials.api_key, patience, query, request);
+    check_key(*functions, credentials.api_key);
+    return refuse_fields(errors, request);
+}
 
-    auto row = std::move(
-        database_.run(route.tagged ? with_tag(statement, functions->at(std::string{tag_function})) : statement).at(0));
+Reply Gateway::run(const Statement& call, const Route& route, std::string_view query) {
+    auto row = std::move(database_.run(call).at(0));
     Reply reply{200, std::move(row.at(0))};
     if (route.tagged && !row.at(1).empty())
         reply.headers.emplace_back("ETag", row.at(1));
@@ -193,6 +222,26 @@ Reply Gateway::listen(const Route& route, const Fields& fields, const std::strin
     if (reply.status == 200)
         add_link(reply, route, query);
     return reply;
+}
+
+Reply Gateway::run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
+                               const Request& request) {
+    const auto run_all = [&](const Batches::Requests& objects) { return run_many(many, objects, api_key); };
+    auto element = batching_ ? batches_.ask(many.identifier + ' ' + api_key, std::move(object), run_all)
+                             : std::move(run_all({object}).front());
+    return is_refusal(element) ? refused(read_refusal(element), route, request) : Reply{200, std::move(element)};
+}
+
+std::vector<std::string> Gateway::run_many(const Function& many, const Batches::Requests& objects,
+                                           const std::string& api_key) {
+    auto rows = database_.run(call_of_many(many, objects, api_key));
+    if (rows.size() != objects.size())
+        throw std::runtime_error{many.identifier + " did not answer each request"};
+    std::vector<std::string> elements;
+    elements.reserve(rows.size());
+    for (Row& row : rows)
+        elements.push_back(std::move(row.at(0)));
+    return elements;
 }
 
 // Only a caller with a good key is told what is wrong with the fields.

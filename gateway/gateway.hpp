@@ -1,6 +1,7 @@
 // The way of a request: route, body, key, arguments, database, reply.
 #pragma once
 
+#include "batch.hpp"
 #include "catalog.hpp"
 #include "config.hpp"
 #include "database.hpp"
@@ -12,13 +13,18 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pg_org {
 
 class Gateway {
 public:
     Gateway(const Config& config, Database& database)
-        : database_{database}, catalog_{database}, listeners_{config.threads / 4} {}
+        : database_{database},
+          catalog_{database},
+          listeners_{config.threads / 4},
+          batches_{config.pool_timeout + config.statement_timeout},
+          batching_{!config.no_batching} {}
 
     Reply handle(const Request& request);
 
@@ -31,9 +37,16 @@ private:
     Database& database_;
     Catalog catalog_;
     Listeners listeners_;
+    Batches batches_;
+    const bool batching_;
 
     Reply ready();
     Reply call(const Match& match, std::string_view query, const Request& request);
+    Reply run(const Statement& call, const Route& route, std::string_view query);
+    Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
+                          const Request& request);
+    std::vector<std::string> run_many(const Function& many, const Batches::Requests& objects,
+                                      const std::string& api_key);
     Reply listen(const Route& route, const Fields& fields, const std::string& api_key, std::chrono::seconds patience,
                  std::string_view query, const Request& request);
     void check_key(const Functions& functions, const std::string& api_key);

@@ -25,7 +25,28 @@ struct Route {
     std::string_view page_key = {};  // of a list in pages: the field of its elements that `after` takes
     bool tagged = false;             // the reply is one thing that has an entity tag
     bool awaited = false;            // what is not there yet can be waited for
+    std::string_view many = {};      // the function for many such requests at once
+    bool has_own_id = true;          // request_id, if it is not sent, is that of this request
+    std::string_view api_key = {};   // the argument that a parameter of this name is for: no caller's key but a filter
 };
+
+// A call of a model.
+constexpr Route usage(std::string_view path, std::string_view function, std::string_view many = {}) {
+    Route route{"POST", path, function, Input::body, Envelope::error};
+    route.many = many;
+    return route;
+}
+
+// Whose request_id is that of another request.
+constexpr Route about_another(Route route) {
+    route.has_own_id = false;
+    return route;
+}
+
+constexpr Route filtered_by_key(Route route, std::string_view argument) {
+    route.api_key = argument;
+    return route;
+}
 
 constexpr Route list(std::string_view path, std::string_view function, std::string_view page_key) {
     return {"GET", path, function, Input::query, Envelope::detail, page_key};
@@ -68,6 +89,7 @@ inline constexpr std::array routes{
     Route{"POST", "/organization/block", "org_block", Input::body},
     Route{"POST", "/organization/unblock", "org_unblock", Input::body},
     list("/organization/audit", "org_audit", "audit_id"),
+    filtered_by_key({"GET", "/organization/daily/activity", "org_daily_activity", Input::query}, "key"),
     Route{"POST", "/organization/member_add", "org_member_add", Input::body, Envelope::error},
     Route{"PATCH", "/organization/member_update", "org_member_update", Input::body},
     Route{"DELETE", "/organization/member_delete", "org_member_delete", Input::body},
@@ -100,6 +122,11 @@ inline constexpr std::array routes{
     list("/budget/list", "budget_list", "budget_id"),
     Route{"POST", "/budget/delete", "budget_delete", Input::body},
     awaited(list("/events", "org_events", "event_id")),
+    usage("/usage/reserve", "usage_reserve", "usage_reserve_many"),
+    about_another(usage("/usage/settle", "usage_settle", "usage_settle_many")),
+    about_another(usage("/usage/cancel", "usage_cancel")),
+    usage("/usage/record", "usage_record"),
+    Route{"GET", "/usage/limits", "usage_limits", Input::query, Envelope::error},
 };
 
 struct Match {

@@ -152,6 +152,22 @@ TEST(Binding, Json) {
     EXPECT_EQ(value_of("any", "1.10"), "1.10");
 }
 
+TEST(Binding, ObjectsHoldArgumentsButTheCallersKey) {
+    std::vector<FieldError> errors;
+    const auto object = [&](std::string_view json) {
+        return bind_object(every_type, read_body(json).fields, "body", errors);
+    };
+    EXPECT_EQ(object(R"({"any":[1.10],"api_key":"x","flag":"yes","limit":1e3,"list":["a\"","b"],"money":1.50,)"
+                     R"("name":"n\"\u0001é","object":{"k":1},"unknown":7})"),
+              R"({"name":"n\"\u0001é","list":["a\"","b"],"money":"1.50","limit":"1000","flag":true,)"
+              R"("object":{"k":1},"any":[1.10]})");
+    EXPECT_EQ(object(R"({"money":"1e999999","name":null})"), R"({"money":"1e999999"})");
+    EXPECT_EQ(object("{}"), "{}");
+    EXPECT_TRUE(errors.empty());
+    object(R"({"name":1,"list":["a",2],"money":"x","limit":1.5,"flag":3,"object":[]})");
+    EXPECT_EQ(errors.size(), 6u);
+}
+
 TEST(Binding, CollectsEveryError) {
     const auto result = bound(R"({"name":1,"list":2,"money":"x","limit":1.5})");
     ASSERT_EQ(result.errors.size(), 4u);

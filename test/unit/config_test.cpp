@@ -45,6 +45,18 @@ TEST(Config, PrefersOptionsToTheEnvironment) {
     unsetenv("PG_ORG_LOCK_TIMEOUT");
 }
 
+TEST(Config, HasFlags) {
+    EXPECT_FALSE(read({})->no_batching);
+    EXPECT_TRUE(read({"--no-batching"})->no_batching);
+    for (const auto& [value, expected] : {std::pair{"true", true}, {"1", true}, {"false", false}, {"0", false}}) {
+        setenv("PG_ORG_NO_BATCHING", value, 1);
+        EXPECT_EQ(read({})->no_batching, expected) << value;
+    }
+    setenv("PG_ORG_NO_BATCHING", "perhaps", 1);
+    EXPECT_NE(refusal({}), "");
+    unsetenv("PG_ORG_NO_BATCHING");
+}
+
 TEST(Config, RefusesWithOneLine) {
     for (const auto& arguments : std::vector<std::vector<const char*>>{
              {"--port", "70000"}, {"--port", "x"}, {"--port"}, {"--pool-size", "0"}, {"--log-level", "loud"},

@@ -26,7 +26,7 @@ DatabaseError internal_error(std::string_view sqlstate) {
 }
 
 Reply said(const DatabaseError& error, const Route& route = body_route, std::string_view body = "{}") {
-    return translate(error, route, request_with(body));
+    return translate({error}, route, request_with(body));
 }
 
 std::string header(const Reply& reply, std::string_view name) {
@@ -71,7 +71,7 @@ TEST(DatabaseErrors, MayHaveNoSqlstate) {
 TEST(Translation, OfWhatRulesSay) {
     const std::vector<std::pair<std::string, int>> expected{
         {"42501", 401}, {"P0002", 404}, {"23505", 409}, {"23503", 400}, {"55000", 400},
-        {"0L000", 400}, {"P0001", 400}, {"53400", 429}};
+        {"0L000", 400}, {"P0001", 400}, {"53400", 429}, {"53RAT", 429}};
     for (const auto& [sqlstate, status] : expected) {
         const auto reply = said(rule_error(sqlstate, "the words"));
         EXPECT_EQ(reply.status, status) << sqlstate;
@@ -122,7 +122,8 @@ TEST(Translation, OfKeysIsAlwaysInTheErrorEnvelope) {
 TEST(Translation, OfRoutesWithTheErrorEnvelope) {
     const std::vector<std::pair<std::string, std::string>> expected{
         {"42501", "auth_error"}, {"P0002", "not_found_error"}, {"23505", "bad_request_error"},
-        {"23503", "bad_request_error"}, {"53400", "budget_exceeded"}, {"XX000", "internal_server_error"}};
+        {"23503", "bad_request_error"}, {"53400", "budget_exceeded"}, {"53RAT", "rate_limit_exceeded"},
+        {"28000", "auth_error"}, {"28MOD", "key_model_access_denied"}, {"XX000", "internal_server_error"}};
     for (const auto& [sqlstate, type] : expected)
         EXPECT_EQ(json::parse(said(rule_error(sqlstate, "m"), error_route).body)["error"]["type"], type);
     EXPECT_EQ(header(said(internal_error("57P01"), error_route), "Retry-After"), "1");
@@ -143,9 +144,50 @@ TEST(Translation, FindsTheFieldAndItsValue) {
     EXPECT_EQ(entry(rule_error("22023", "\"unclosed"), body_route, "{}")["loc"], json({"body"}));
     EXPECT_EQ(entry(rule_error("22023", "\"models\" is bad"), patch_route, R"({"models":1})")["input"], 1);
     const auto query = json::parse(
-        translate(rule_error("22023", "\"limit\" is bad"), query_route, request_with("", "/x?limit=1&limit=0")).body);
+        translate({rule_error("22023", "\"limit\" is bad")}, query_route, request_with("", "/x?limit=1&limit=0")).body);
     EXPECT_EQ(query["detail"][0]["loc"], json({"query", "limit"}));
     EXPECT_EQ(query["detail"][0]["input"], "0");
+}
+
+TEST(Refusals, AreToldFromResults) {
+    EXPECT_TRUE(is_refusal(R"({"error":{"sqlstate":"53400"}})"));
+    for (const auto* result : {R"({"reservation_id":"error"})", "{}", "null", ""})
+        EXPECT_FALSE(is_refusal(result)) << result;
+}
+
+TEST(Refusals, SayWhichLimitToTheLastDigit) {
+    const auto refusal = read_refusal(
+        R"({"error":{"sqlstate":"53400","message":"Budget has been \"exceeded\"!","param":"max_budget",)"
+        R"("retry_after":17,"limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
+    const auto reply = translate(refusal, error_route, request_with("{}"));
+    EXPECT_EQ(reply.status, 429);
+    EXPECT_EQ(reply.body,
+              R"({"error":{"message":"Budget has been \"exceeded\"!","type":"budget_exceeded","param":"max_budget",)"
+              R"("code":"429","limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
+    EXPECT_EQ(header(reply, "Retry-After"), "17");
+}
+
+TEST(Refusals, NeedNotBeOfALimit) {
+    const auto said = [](std::string_view error) {
+        const auto element = R"({"error":)" + std::string{error} + "}";
+        return translate(read_refusal(element), error_route, request_with(R"({"cost":-1})"));
+    };
+    const auto unknown = said(R"({"sqlstate":"P0002","message":"m","param":null,"retry_after":null,"limit":null})");
+    EXPECT_EQ(unknown.status, 404);
+    EXPECT_EQ(unknown.body, R"({"error":{"message":"m","type":"not_found_error","param":"None","code":"404"}})");
+    EXPECT_EQ(header(unknown, "Retry-After"), "");
+    EXPECT_EQ(said(R"({"sqlstate":"28MOD","message":"m","param":"model"})").body,
+              R"({"error":{"message":"m","type":"key_model_access_denied","param":"model","code":"401"}})");
+    const auto field = said(R"({"sqlstate":"22023","message":"\"cost\" must be zero or more","param":"cost"})");
+    EXPECT_EQ(field.body, R"({"detail":[{"type":"value_error","loc":["body","cost"],)"
+                          R"("msg":"\"cost\" must be zero or more","input":-1}]})");
+    EXPECT_EQ(said(R"({"sqlstate":"XX000","message":"secret internals"})").body.find("secret"), std::string::npos);
+    EXPECT_EQ(header(said(R"({"sqlstate":"40001","message":"m"})"), "Retry-After"), "1");
+}
+
+TEST(Refusals, ThatCannotBeReadAreNotTheClientsFault) {
+    EXPECT_THROW(read_refusal(R"({"error":{"limit":1e400}})"), std::runtime_error);
+    EXPECT_THROW(read_refusal(R"({"error":)"), std::runtime_error);
 }
 
 TEST(FieldErrors, NeverEchoSecrets) {

@@ -1,0 +1,60 @@
+// Many requests as one: those of a kind that come while others of it are in the database wait, and go there together
+// when these are back.  Nobody waits for company: at rest each request goes alone, at once.
+#pragma once
+
+#include "database.hpp"
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace pg_org {
+
+// What goes to the database at once.
+inline constexpr std::size_t most_in_batch = 256;
+inline constexpr std::size_t most_bytes_in_batch = 1 << 20;  // unless a single request has more
+
+class Batches {
+public:
+    using Requests = std::vector<std::string_view>;
+    // Answers all of them, in their order, in one transaction; throws DatabaseError.
+    using Answer = std::function<std::vector<std::string>(const Requests&)>;
+
+    // How long a request waits for its turn at most.
+    explicit Batches(std::chrono::milliseconds patience) : patience_{patience} {}
+
+    // The answer to this request.  Those of a kind must mean the same by `answer`: one of their threads asks for all.
+    // What fails as a whole, for a reason that may be one request's, is asked again one by one.
+    std::string ask(const std::string& kind, std::string request, const Answer& answer);
+
+    // How many wait for their turn.
+    std::size_t waiting() const;
+
+private:
+    struct Lead {};   // the next batch is this thread's to ask
+    struct Alone {};  // ask for this request alone
+    using Outcome = std::variant<Lead, Alone, std::string, std::exception_ptr>;
+    struct Waiting;
+    using Queue = std::vector<std::shared_ptr<Waiting>>;
+
+    const std::chrono::milliseconds patience_;
+    mutable std::mutex mutex_;
+    std::unordered_map<std::string, Queue> queues_;  // of each kind that has a batch under way
+
+    bool enter(const std::string& kind, const std::shared_ptr<Waiting>& waiting);
+    Outcome wait(const std::string& kind, Waiting& waiting);
+    bool withdraw(const std::string& kind, const Waiting& waiting);
+    Outcome lead(const std::string& kind, const Answer& answer);
+    std::vector<Outcome> decide(const Queue& batch, const Answer& answer);
+    Queue take(const std::string& kind);
+    void call_next(const std::string& kind);
+};
+
+}  // namespace pg_org

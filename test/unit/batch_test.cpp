@@ -1,0 +1,250 @@
+// Requests that wait for each other, and those that must not.
+#include "batch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <limits>
+#include <thread>
+
+using namespace pg_org;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+DatabaseError failure(std::string_view sqlstate) { return {std::string{sqlstate}, "m", false, "m"}; }
+
+// Answers "x" with "[x]" once it is let to, and remembers what it was asked.  What begins with an exclamation mark
+// makes all that is asked with it fail, with the SQLSTATE behind the mark.
+class FakeDatabase {
+public:
+    Batches::Answer answer() {
+        return [this](const Batches::Requests& requests) { return run({requests.begin(), requests.end()}); };
+    }
+
+    void hold() { let(0); }
+    void let_one_go() { let(1); }
+    void let_go() { let(std::numeric_limits<int>::max()); }
+
+    void wait_until_asked(std::size_t times) {
+        std::unique_lock lock{mutex_};
+        ASSERT_TRUE(changed_.wait_for(lock, 10s, [&] { return asked_.size() >= times; }));
+    }
+
+    std::vector<Texts> asked() {
+        const std::lock_guard lock{mutex_};
+        return asked_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int may_go_ = std::numeric_limits<int>::max();
+    std::vector<Texts> asked_;
+
+    void let(int may_go) {
+        {
+            const std::lock_guard lock{mutex_};
+            may_go_ = may_go;
+        }
+        changed_.notify_all();
+    }
+
+    Texts run(Texts requests) {
+        {
+            std::unique_lock lock{mutex_};
+            asked_.push_back(requests);
+            changed_.notify_all();
+            changed_.wait(lock, [&] { return may_go_ > 0; });
+            --may_go_;
+        }
+        for (std::string& request : requests) {
+            if (request == "!")
+                throw std::runtime_error{"not of the database"};
+            if (request.starts_with('!'))
+                throw failure(request.substr(1));
+            request = "[" + request + "]";
+        }
+        return requests;
+    }
+};
+
+class BatchTest : public testing::Test {
+protected:
+    FakeDatabase database;
+    Batches batches{10s};
+
+    // The answer, or what was thrown.
+    std::string ask(const std::string& request, const std::string& kind = "kind") {
+        try {
+            return batches.ask(kind, request, database.answer());
+        } catch (const DatabaseError& error) {
+            return error.sqlstate;
+        } catch (const std::exception&) {
+            return "exception";
+        }
+    }
+
+    std::future<std::string> start(const std::string& request, const std::string& kind = "kind") {
+        return std::async(std::launch::async, [=, this] { return ask(request, kind); });
+    }
+
+    // Started one after the other, so that they wait in this order.
+    std::vector<std::future<std::string>> queue_up(const Texts& requests) {
+        std::vector<std::future<std::string>> answers;
+        for (const std::string& request : requests) {
+            const auto before = batches.waiting();
+            answers.push_back(start(request));
+            while (batches.waiting() == before)
+                std::this_thread::sleep_for(1ms);
+        }
+        return answers;
+    }
+
+    // What becomes of requests that go to the database together, behind one that is there already.
+    Texts ask_together(const Texts& requests) {
+        const auto asked_before = database.asked().size();
+        database.hold();
+        auto first = start("first");
+        database.wait_until_asked(asked_before + 1);
+        auto answers = queue_up(requests);
+        database.let_go();
+        EXPECT_EQ(first.get(), "[first]");
+        Texts results;
+        for (auto& answer : answers)
+            results.push_back(answer.get());
+        EXPECT_EQ(batches.waiting(), 0u);
+        return results;
+    }
+};
+
+Texts numbered(int count) {
+    Texts texts;
+    for (int i = 0; i < count; ++i)
+        texts.push_back(std::to_string(i));
+    return texts;
+}
+
+}  // namespace
+
+TEST_F(BatchTest, AtRestEachGoesAlone) {
+    for (const std::string& request : numbered(3))
+        EXPECT_EQ(ask(request), "[" + request + "]");
+    EXPECT_EQ(database.asked(), (std::vector<Texts>{{"0"}, {"1"}, {"2"}}));
+}
+
+TEST_F(BatchTest, NewcomersWaitForWhatIsUnderWayAndGoTogether) {
+    EXPECT_EQ(ask_together({"a", "b", "c"}), (Texts{"[a]", "[b]", "[c]"}));
+    EXPECT_EQ(database.asked(), (std::vector<Texts>{{"first"}, {"a", "b", "c"}}));
+}
+
+TEST_F(BatchTest, HasABound) {
+    const auto requests = numbered(most_in_batch + 10);
+    const auto answers = ask_together(requests);
+    for (std::size_t i = 0; i < requests.size(); ++i)
+        EXPECT_EQ(answers[i], "[" + requests[i] + "]");
+    ASSERT_EQ(database.asked().size(), 3u);
+    EXPECT_EQ(database.asked()[1], Texts(requests.begin(), requests.begin() + most_in_batch));
+    EXPECT_EQ(database.asked()[2], Texts(requests.begin() + most_in_batch, requests.end()));
+}
+
+TEST_F(BatchTest, HasABoundInBytesButForOne) {
+    const std::string half(most_bytes_in_batch / 2, 'h'), huge(most_bytes_in_batch + 1, 'x');
+    ask_together({half, half, "a", huge, "b"});
+    EXPECT_EQ(database.asked(), (std::vector<Texts>{{"first"}, {half, half}, {"a"}, {huge}, {"b"}}));
+}
+
+TEST_F(BatchTest, KindsDoNotWaitForEachOther) {
+    database.hold();
+    auto one = start("a", "one"), other = start("b", "other");
+    database.wait_until_asked(2);
+    EXPECT_EQ(batches.waiting(), 0u);
+    database.let_go();
+    EXPECT_EQ(one.get(), "[a]");
+    EXPECT_EQ(other.get(), "[b]");
+}
+
+TEST_F(BatchTest, OneRequestsFailureHarmsNoOther) {
+    for (const std::string sqlstate : {"22P02", "23514", "42883", "40001", "54000", "55P03", "XX000"})
+        EXPECT_EQ(ask_together({"a", "!" + sqlstate, "b", "c"}), (Texts{"[a]", sqlstate, "[b]", "[c]"}));
+    auto asked = database.asked();
+    ASSERT_EQ(asked.size(), 6u * 7);
+    EXPECT_EQ(asked[1], (Texts{"a", "!22P02", "b", "c"}));
+    std::sort(asked.begin() + 2, asked.begin() + 6);
+    EXPECT_EQ(std::vector(asked.begin() + 2, asked.begin() + 6), (std::vector<Texts>{{"!22P02"}, {"a"}, {"b"}, {"c"}}));
+}
+
+TEST_F(BatchTest, AFailureOfTheKeyOrTheDatabaseIsEverybodys) {
+    const Texts all{"28000", "28EXP", "42501", "08006", "08001", "53300", "57P01", "57014"};
+    for (const std::string& sqlstate : all)
+        EXPECT_EQ(ask_together({"a", "!" + sqlstate, "b"}), Texts(3, sqlstate));
+    EXPECT_EQ(database.asked().size(), 2 * all.size()) << "nothing was asked again";
+}
+
+TEST_F(BatchTest, AloneAFailureIsAskedOnce) {
+    EXPECT_EQ(ask("!22P02"), "22P02");
+    EXPECT_EQ(database.asked().size(), 1u);
+}
+
+TEST_F(BatchTest, GoesOnAfterAnyFailure) {
+    EXPECT_EQ(ask_together({"a", "!", "b"}), Texts(3, "exception"));
+    EXPECT_EQ(ask("a"), "[a]");
+}
+
+TEST_F(BatchTest, WaitsForItsTurnNoLongerThanPatienceLasts) {
+    Batches impatient{20ms};
+    database.hold();
+    auto first = std::async(std::launch::async, [&] { return impatient.ask("kind", "first", database.answer()); });
+    database.wait_until_asked(1);
+    try {
+        impatient.ask("kind", "late", database.answer());
+        ADD_FAILURE() << "it was not its turn";
+    } catch (const DatabaseError& error) {
+        EXPECT_EQ(error.sqlstate, sqlstate::too_many_connections);
+        EXPECT_TRUE(error.internal);
+    }
+    database.let_go();
+    EXPECT_EQ(first.get(), "[first]") << "what is under way is waited for";
+    EXPECT_EQ(database.asked(), std::vector<Texts>{{"first"}}) << "what was given up is not done";
+    EXPECT_EQ(impatient.ask("kind", "next", database.answer()), "[next]");
+}
+
+TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger) {
+    constexpr auto patience = 500ms;
+    Batches impatient{patience};
+    const auto start = [&](const std::string& request) {
+        return std::async(std::launch::async, [&, request] { return impatient.ask("kind", request, database.answer()); });
+    };
+    database.hold();
+    auto first = start("first");
+    database.wait_until_asked(1);
+    auto second = start("second"), third = start("third");
+    while (impatient.waiting() < 2)
+        std::this_thread::sleep_for(1ms);
+    database.let_one_go();
+    database.wait_until_asked(2);
+    std::this_thread::sleep_for(2 * patience);
+    database.let_go();
+    EXPECT_EQ(first.get() + second.get() + third.get(), "[first][second][third]");
+}
+
+TEST_F(BatchTest, UnderLoadEachGetsItsOwnAnswer) {
+    std::vector<std::jthread> threads;
+    std::atomic<int> wrong = 0;
+    for (int number = 0; number < 16; ++number)
+        threads.emplace_back([&, number] {
+            for (int i = 0; i < 500; ++i) {
+                const auto request = std::to_string(number) + "." + std::to_string(i);
+                const bool bad = i % 50 == number;
+                wrong += ask(bad ? "!22P02" : request) != (bad ? "22P02" : "[" + request + "]");
+            }
+        });
+    threads.clear();
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(batches.waiting(), 0u);
+}
