@@ -1,0 +1,190 @@
+// GET /organization/daily/activity
+
+#include "matchers.hpp"
+
+namespace pg_org::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string march = "&start_date=2026-03-01&end_date=2026-03-31";
+
+std::string route(const std::string& organization_ids, const std::string& more = march) {
+    return "GET /organization/daily/activity?organization_ids=" + encoded(organization_ids) + more;
+}
+
+// What is spent on a day, as if it had been settled then; each call has ten tokens of prompt and two of completion.
+void spend(const std::string& organization_id, const std::string& day, const std::string& token_id,
+           const std::string& model, const std::string& cost, const std::string& team_id = "") {
+    query("INSERT INTO org.usage_daily VALUES ($1, $2, $3, $4, $5, $6, 10, 2, 3, 4, 1, 0)", organization_id, day,
+          team_id, token_id, model, cost);
+}
+
+// An organization that was there in March.
+std::string old_organization() {
+    const std::string id = organization();
+    query("UPDATE org.organization SET created_at = '2026-01-01Z' WHERE organization_id = $1", id);
+    return id;
+}
+
+std::vector<std::string> dates(const Json& reply) {
+    std::vector<std::string> dates;
+    for (const Json& day : reply.at("results")) dates.push_back(day.at("date"));
+    return dates;
+}
+
+TEST(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
+    const std::string id = old_organization(), team_id = team(id);
+    const Json key = ask("POST /key/generate", {{"team_id", team_id}, {"key_alias", "ci"}});
+    const std::string token_id = key.at("token_id");
+    spend(id, "2026-03-05", token_id, "openai/gpt-4o", "0.25", team_id);
+    spend(id, "2026-03-05", "gone", "claude-3", "1");
+    const Json reply = ask(route(id));
+
+    EXPECT_THAT(names(reply), ElementsAre("results", "metadata"));
+    ASSERT_EQ(reply.at("results").size(), 1u);
+    const Json& day = reply.at("results").at(0);
+    EXPECT_THAT(names(day), ElementsAre("date", "metrics", "breakdown"));
+    EXPECT_EQ(day.at("date"), "2026-03-05");
+    const Json metrics = {{"spend", 0.25},
+                          {"prompt_tokens", 10},
+                          {"completion_tokens", 2},
+                          {"cache_read_input_tokens", 3},
+                          {"cache_creation_input_tokens", 4},
+                          {"total_tokens", 12},
+                          {"successful_requests", 1},
+                          {"failed_requests", 0},
+                          {"api_requests", 1}};
+    const Json& breakdown = day.at("breakdown");
+    EXPECT_THAT(names(breakdown), ElementsAre("mcp_servers", "models", "model_groups", "providers", "endpoints",
+                                              "api_keys", "entities"));
+    const Json of_key = {{"metrics", metrics}, {"metadata", {{"key_alias", "ci"}, {"team_id", team_id}}}};
+    const Json of_model = {
+        {"metrics", metrics}, {"metadata", Json::object()}, {"api_key_breakdown", {{token_id, of_key}}}};
+    EXPECT_EQ(breakdown.at("models").at("openai/gpt-4o"), of_model);
+    EXPECT_EQ(breakdown.at("model_groups"), breakdown.at("models"));
+    EXPECT_EQ(breakdown.at("providers").at("openai"), of_model);
+    EXPECT_EQ(breakdown.at("api_keys").at(token_id), of_key);
+    EXPECT_EQ(breakdown.at("mcp_servers"), Json::object());
+    EXPECT_EQ(breakdown.at("endpoints"), Json::object());
+    EXPECT_THAT(names(breakdown.at("providers")), ElementsAre("openai", "unknown"));
+    EXPECT_EQ(breakdown.at("api_keys").at("gone").at("metadata").at("key_alias"), nullptr);
+
+    const Json& entity = breakdown.at("entities").at(id);
+    EXPECT_EQ(entity.at("metadata").at("organization_alias"), info(id).at("organization_alias"));
+    EXPECT_EQ(entity.at("api_key_breakdown").at(token_id), of_key);
+    for (const Json& whole : {day.at("metrics"), entity.at("metrics")}) {
+        EXPECT_EQ(whole.at("spend"), 1.25);
+        EXPECT_EQ(whole.at("total_tokens"), 24);
+    }
+    EXPECT_EQ(reply.at("metadata"), (Json{{"total_spend", 1.25},
+                                          {"total_prompt_tokens", 20},
+                                          {"total_completion_tokens", 4},
+                                          {"total_tokens", 24},
+                                          {"total_api_requests", 2},
+                                          {"total_successful_requests", 2},
+                                          {"total_failed_requests", 0},
+                                          {"total_cache_read_input_tokens", 6},
+                                          {"total_cache_creation_input_tokens", 8},
+                                          {"page", 1},
+                                          {"total_pages", 1},
+                                          {"has_more", false}}));
+}
+
+// As the dashboard asks for pages: the same but for the page until there are no more, and then adds them up.
+TEST(DailyActivity, HasPagesThatAddUp) {
+    const std::string first = old_organization(), second = old_organization();
+    for (const char* day : {"2026-03-01", "2026-03-02", "2026-03-07", "2026-03-31"}) {
+        spend(first, day, "k", "m", "0.1");
+        spend(second, day, "k", "m", "0.2");
+    }
+    spend(first, "2026-02-28", "k", "m", "100");
+    spend(first, "2026-04-01", "k", "m", "100");
+    std::vector<std::string> days;
+    std::vector<double> spent;
+    for (int page = 1, pages = 1; page <= pages; ++page) {
+        const Json reply =
+            ask(route(first + "," + second, march + "&page_size=3&timezone=-60&page=" + std::to_string(page)));
+        for (const std::string& day : dates(reply)) days.push_back(day);
+        spent.push_back(reply.at("metadata").at("total_spend"));
+        pages = reply.at("metadata").at("total_pages");
+        EXPECT_EQ(reply.at("metadata").at("has_more"), page < pages);
+    }
+    EXPECT_THAT(days, ElementsAre("2026-03-31", "2026-03-07", "2026-03-02", "2026-03-01"));
+    EXPECT_THAT(spent, ElementsAre(0.9, 0.3));
+    EXPECT_THAT(dates(ask(route(first, march + "&page=2"))), ElementsAre());
+    EXPECT_EQ(ask(route(first, "&start_date=2026-03-31&end_date=2026-03-01")).at("results"), Json::array());
+}
+
+TEST(DailyActivity, IsNarrowedDownToAModelOrAKey) {
+    const std::string id = old_organization();
+    const Json key = ask("POST /key/generate", {{"organization_id", id}});
+    const std::string token_id = key.at("token_id"), secret = key.at("key");
+    spend(id, "2026-03-01", token_id, "a/m", "1");
+    spend(id, "2026-03-02", token_id, "b/m", "2");
+    spend(id, "2026-03-03", "other", "a/m", "4");
+    const auto total = [&](const std::string& filter) {
+        return ask(route(id, march + filter)).at("metadata").at("total_spend").get<double>();
+    };
+    EXPECT_EQ(total("&model=a%2Fm"), 5.0);
+    EXPECT_EQ(total("&model=m"), 0.0);
+    EXPECT_EQ(total("&api_key=" + token_id), 3.0);
+    EXPECT_EQ(total("&api_key=" + secret), 3.0);
+    EXPECT_EQ(total("&api_key=other&model=a%2Fm"), 4.0);
+    EXPECT_EQ(total("&api_key=sk-unknown"), 0.0);
+    EXPECT_EQ(total("&api_key=&model="), 7.0);
+}
+
+TEST(DailyActivity, NeedsTwoDates) {
+    const std::string path = "GET /organization/daily/activity";
+    for (const char* query : {"", "?start_date=2026-03-01", "?end_date=2026-03-01", "?start_date=&end_date="}) {
+        EXPECT_THAT(call(path + query), e2(400, "Please provide start_date and end_date")) << query;
+    }
+    for (const char* date : {"2026-02-30", "2026-3-1", "yesterday", "2026-03-01T00%3A00%3A00Z"}) {
+        EXPECT_THAT(call(path + "?end_date=2026-03-31&start_date=" + date), e3({"query", "start_date"})) << date;
+        EXPECT_THAT(call(path + "?start_date=2026-03-01&end_date=" + date), e3({"query", "end_date"})) << date;
+    }
+    EXPECT_THAT(call(route("", march + "&page=0")), e3({"query", "page"}));
+    EXPECT_THAT(call(route("", march + "&page_size=1001")), e3({"query", "page_size"}));
+    EXPECT_THAT(call(route("", march + "&page_size=many")), e3({"query", "page_size"}, "int_parsing"));
+}
+
+TEST(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
+    const std::string id = old_organization(), foreign = old_organization();
+    const Person admin = person(), member = person(), viewer = person("proxy_admin_viewer");
+    join(id, admin.id, "org_admin");
+    join(id, member.id);
+    spend(id, "2026-03-01", "k", "m", "1");
+    spend(foreign, "2026-03-02", "k", "m", "1");
+
+    EXPECT_THAT(dates(ask(route(id + "," + foreign), nullptr, viewer.key)), ElementsAre("2026-03-02", "2026-03-01"));
+    EXPECT_THAT(dates(ask(route(""), nullptr, admin.key)), ElementsAre("2026-03-01")) << "their own, if none is named";
+    EXPECT_THAT(dates(ask(route(""), nullptr, member.key)), ElementsAre());
+    EXPECT_THAT(call(route(id + "," + foreign), nullptr, admin.key), e2(401, HasSubstr(foreign)));
+    EXPECT_THAT(call(route("no-such-org"), nullptr, admin.key), e2(401, HasSubstr("no-such-org")));
+    EXPECT_THAT(call(route(id), nullptr, member.key), e2(401, HasSubstr(id)));
+    EXPECT_THAT(call(route(id), nullptr, key_for({{"organization_id", id}})), e2(401, HasSubstr(id)));
+    EXPECT_THAT(call(route(id), nullptr, ""), e1(401, testing::_));
+    EXPECT_EQ(ask(route("no-such-org")).at("results"), Json::array());
+}
+
+TEST(DailyActivity, OutlivesKeysAndOrganizations) {
+    const std::string id = old_organization();
+    const Json key = ask("POST /key/generate", {{"organization_id", id}});
+    spend(id, "2026-03-01", key.at("token_id"), "m", "1");
+    ask("DELETE /organization/delete", {{"organization_ids", {id}}});
+    const Json reply = ask(route(id));
+    EXPECT_EQ(reply.at("metadata").at("total_spend"), 1.0);
+    const Json& breakdown = reply.at("results").at(0).at("breakdown");
+    EXPECT_EQ(breakdown.at("entities").at(id).at("metadata").at("organization_alias"), nullptr);
+    EXPECT_TRUE(breakdown.at("api_keys").contains(key.at("token_id").get<std::string>()));
+
+    organization({{"organization_id", id}});
+    const Person admin = person();
+    join(id, admin.id, "org_admin");
+    EXPECT_EQ(ask(route(id), nullptr, admin.key).at("results"), Json::array()) << "somebody else's";
+}
+
+}  // namespace
+}  // namespace pg_org::test
