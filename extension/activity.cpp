@@ -226,22 +226,6 @@ Maybe<Text> next_date(Session &session, const char *name)
     return date;
 }
 
-// The identifiers in a list with commas between them, none if there are none.
-Maybe<Texts> split(Maybe<Text> list)
-{
-    if (!list)
-        return {};
-    const auto parts = allocate<Text>(std::ranges::count(*list, ',') + 1);
-    size_t count = 0;
-    for (size_t start = 0; start <= list->size();) {
-        const size_t end = std::min(list->find(',', start), list->size());
-        if (end > start)
-            parts[count++] = list->substr(start, end - start);
-        start = end + 1;
-    }
-    return count > 0 ? Maybe<Texts>{parts.first(count)} : Maybe<Texts>{};
-}
-
 // The token_id of a key that is named by itself or by that, which may be all that is left of it.
 Text id_of(Session &session, Text key)
 {
@@ -265,7 +249,8 @@ Maybe<Texts> visible_organizations(Session &session, const Maybe<Texts> &asked)
 
 PG_ORG_READ(org_daily_activity)
 {
-    const auto asked = split(session.next<Text>());
+    const auto listed = text_list(session.next<Texts>(), "organization_ids");
+    const auto asked = listed && !listed->empty() ? listed : Maybe<Texts>{};
     const auto start_date = next_date(session, "start_date");
     const auto end_date = next_date(session, "end_date");
     const auto model = not_empty(session.next<Text>());

@@ -145,7 +145,7 @@ COMMENT ON FUNCTION org_unblock IS
 From the next request on its keys are accepted again. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_daily_activity(
-    organization_ids text DEFAULT NULL,
+    organization_ids text[] DEFAULT NULL,
     start_date text DEFAULT NULL,
     end_date text DEFAULT NULL,
     model text DEFAULT NULL,
@@ -156,7 +156,7 @@ CREATE FUNCTION org_daily_activity(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_daily_activity IS
 'Report what organizations spent day by day.
-From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of the organizations named, with commas between, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
+From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of the organizations named, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
 
 CREATE FUNCTION org_audit(
     organization_id text,

@@ -1,5 +1,7 @@
 #include "binding.hpp"
 
+#include "url.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -37,6 +39,14 @@ std::string_view trimmed(std::string_view text) {
 
 std::string_view without_plus(std::string_view text) {
     return text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
+}
+
+std::vector<Value> split(std::string_view list) {
+    std::vector<Value> elements;
+    while (!list.empty())
+        if (const auto element = take_until(list, ','); !element.empty())
+            elements.push_back({Kind::string, std::string{element}, {}});
+    return elements;
 }
 
 // A number's value as a double, NaN and the infinities included, out of range as infinity.
@@ -85,7 +95,10 @@ private:
         return value.kind == Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
     }
 
+    // A query string has commas between the elements.
     std::string text_array(const Value& value) {
+        if (source_ == "query" && value.kind == Kind::string)
+            return array_literal(split(value.text));
         if (value.kind != Kind::array)
             return wrong("list_type", "Input should be a valid list");
         for (std::size_t i = 0; i < value.elements.size() && errors_.size() < max_field_errors; ++i)

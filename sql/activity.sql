@@ -36,9 +36,9 @@ SELECT spent('acme', '2026-03-01', 'team', 'k-ci', 'openai/gpt-4o', 0.1, 10, 5, 
        spent('', '2026-03-02', '', 'k-of-none', 'openai/gpt-4o', 100) \g /dev/null
 
 -- The reply, whole: of a day on which one organization used one key for one model.
-SELECT reply(org_daily_activity('acme', '2026-03-02', '2026-03-02')) \g (format=unaligned tuples_only=on)
+SELECT reply(org_daily_activity('{acme}', '2026-03-02', '2026-03-02')) \g (format=unaligned tuples_only=on)
 -- Nothing.
-SELECT reply(org_daily_activity('acme', '2026-04-01', '2026-04-30')) \g (format=unaligned tuples_only=on)
+SELECT reply(org_daily_activity('{acme}', '2026-04-01', '2026-04-30')) \g (format=unaligned tuples_only=on)
 
 -- Days, newest first, with what was spent on what.
 CREATE FUNCTION test.spend(buckets json) RETURNS text LANGUAGE sql AS $$
@@ -62,7 +62,8 @@ SELECT date FROM days(org_daily_activity(start_date => '2026-03-03', end_date =>
 -- Of some organizations.
 SELECT ids, (SELECT string_agg(date || ' ' || entities, ', ')
                FROM days(org_daily_activity(ids, '2026-03-01', '2026-03-31'))) AS days
-  FROM unnest('{acme, "acme,beta", ",acme,,beta,acme,", gone, nowhere, ACME, "acme, beta", "", ","}'::text[]) AS ids;
+  FROM (VALUES ('{acme}'::text[]), ('{acme,beta}'), ('{beta,acme,acme}'), ('{gone}'), ('{nowhere}'), ('{ACME}'),
+               ('{"acme,beta"}'), ('{}'), ('{""}')) AS lists (ids);
 -- Of a model, as it is called; of a key, itself or its token_id, also when it is gone.
 SELECT model, (SELECT string_agg(date || ' ' || spend, ', ')
                  FROM days(org_daily_activity(NULL, '2026-03-01', '2026-03-31', model))) AS days
@@ -70,7 +71,7 @@ SELECT model, (SELECT string_agg(date || ' ' || spend, ', ')
 SELECT key, (SELECT string_agg(date || ' ' || keys, ', ')
                FROM days(org_daily_activity(NULL, '2026-03-01', '2026-03-31', key => key))) AS days
   FROM unnest(ARRAY['k-plain', 'sk-plain', 'k-gone', 'sk-unknown', encode(sha256('sk-plain'), 'hex'), '']) AS key;
-SELECT * FROM days(org_daily_activity('acme', '2026-03-01', '2026-03-31', 'claude-3', 'k-plain'));
+SELECT * FROM days(org_daily_activity('{acme}', '2026-03-01', '2026-03-31', 'claude-3', 'k-plain'));
 
 -- What a day is broken down into adds up to it, and the days of a page to its totals.
 CREATE FUNCTION test.adds_up(parts json, metrics json) RETURNS boolean LANGUAGE sql AS $$
@@ -109,7 +110,7 @@ SET pg_org.now = '2026-07-01 00:00:00+00';
 SELECT usage_settle(2, 'third'), usage_cancel('fourth') \g /dev/null
 RESET pg_org.now;
 SELECT day -> 'date' AS date, day -> 'metrics' AS metrics
-  FROM json_array_elements(org_daily_activity('acme', '2026-06-01', '2026-07-31', key => 'sk-ci') -> 'results') AS day;
+  FROM json_array_elements(org_daily_activity('{acme}', '2026-06-01', '2026-07-31', key => 'sk-ci') -> 'results') AS day;
 
 -- What is not allowed.
 SELECT call, attempt(format('org_daily_activity(%s)', call)) FROM (VALUES
@@ -117,21 +118,22 @@ SELECT call, attempt(format('org_daily_activity(%s)', call)) FROM (VALUES
     ($$start_date => '2026-03-01'$$),
     ($$end_date => '2026-03-01'$$),
     ($$start_date => '', end_date => ''$$),
-    ($$'acme', '2026-03-01', '2026-03-31', page => 0$$),
-    ($$'acme', '2026-03-01', '2026-03-31', page => -1$$),
-    ($$'acme', '2026-03-01', '2026-03-31', page_size => 0$$),
-    ($$'acme', '2026-03-01', '2026-03-31', page_size => 1001$$)) AS t (call);
+    ($$'{NULL}', '2026-03-01', '2026-03-31'$$),
+    ($$'{acme}', '2026-03-01', '2026-03-31', page => 0$$),
+    ($$'{acme}', '2026-03-01', '2026-03-31', page => -1$$),
+    ($$'{acme}', '2026-03-01', '2026-03-31', page_size => 0$$),
+    ($$'{acme}', '2026-03-01', '2026-03-31', page_size => 1001$$)) AS t (call);
 SELECT date, attempt(format('org_daily_activity(start_date => %L, end_date => %L)', date, '2026-03-31')) AS start_date,
        attempt(format('org_daily_activity(start_date => %L, end_date => %L)', '2026-03-31', date)) AS end_date
   FROM unnest('{2026-02-28, 2026-02-29, 2024-02-29, 1900-02-29, 2000-02-29, 2026-00-01, 2026-13-01, 2026-01-00,
                 2026-04-31, 2026-12-31, 0000-01-01, 2026-3-1, 20260301, 2026/03/01, 2026-03-01T00:00:00Z, " 2026-03-01",
                 2026-03-011, today, infinity, -026-01-01, 2026-+3-01, ٢٠٢٦-٠٣-٠١}'::text[]) AS date;
 SET datestyle = 'German, DMY';
-SELECT string_agg(date, ' ') AS days FROM days(org_daily_activity('acme', '2026-03-01', '2026-03-04'));
+SELECT string_agg(date, ' ') AS days FROM days(org_daily_activity('{acme}', '2026-03-01', '2026-03-04'));
 RESET datestyle;
 
 -- Who sees it: proxy admins and viewers all, admins of organizations theirs.
-CREATE FUNCTION test.seen(organization_ids text) RETURNS TABLE (key text, seen text) LANGUAGE sql AS $$
+CREATE FUNCTION test.seen(organization_ids text[]) RETURNS TABLE (key text, seen text) LANGUAGE sql AS $$
     SELECT key, CASE attempt(call) WHEN 'ok' THEN
                 (SELECT string_agg(date || ' ' || entities, ', ')
                    FROM days(org_daily_activity(organization_ids, '2026-03-01', '2026-03-31', api_key => key)))
@@ -141,24 +143,24 @@ CREATE FUNCTION test.seen(organization_ids text) RETURNS TABLE (key text, seen t
            AS call
 $$;
 SELECT * FROM seen(NULL);
-SELECT * FROM seen('acme');
-SELECT * FROM seen('acme,beta');
-SELECT * FROM seen('nowhere');
+SELECT * FROM seen('{acme}');
+SELECT * FROM seen('{acme,beta}');
+SELECT * FROM seen('{nowhere}');
 -- Who gets an identifier that was used before does not get to see what was spent then.
 UPDATE org.organization SET created_at = '2026-03-02T12:00Z' WHERE organization_id = 'acme';
 DELETE FROM org.api_key WHERE key_id = 'k-plain';
 SELECT spent('acme', '2026-03-02', '', 'k-gone', 'old', 50), spent('acme', '2026-03-02', 'team', 'k-ci', 'new', 60)
        \g /dev/null
-SELECT * FROM seen('acme');
+SELECT * FROM seen('{acme}');
 
 -- Names of deleted keys and organizations are gone, what they spent is not; numbers too large are told.
 SELECT key, day -> 'breakdown' -> 'api_keys' -> key -> 'metadata' AS key_metadata,
        day -> 'breakdown' -> 'entities' -> 'gone' -> 'metadata' AS metadata
-  FROM json_array_elements(org_daily_activity('gone', '2026-03-03', '2026-03-03') -> 'results') AS day,
+  FROM json_array_elements(org_daily_activity('{gone}', '2026-03-03', '2026-03-03') -> 'results') AS day,
        json_object_keys(day -> 'breakdown' -> 'api_keys') AS key;
 SELECT spent('acme', '2026-03-05', '', key, 'm', 1, prompt => 9223372036854775807) FROM unnest('{a, b}'::text[]) AS key
        \g /dev/null
-SELECT attempt($$org_daily_activity('acme', '2026-03-05', '2026-03-05')$$);
+SELECT attempt($$org_daily_activity('{acme}', '2026-03-05', '2026-03-05')$$);
 
 DROP FUNCTION test.seen, test.adds_up, test.days, test.spend, test.spent;
 CALL clear();

@@ -39,7 +39,7 @@ INSERT INTO test.call (call) VALUES
     ('org_new(''C''{})'), ('org_update(''A'', organization_alias => ''a''{})'), ('org_update(''A'', max_budget => 1{})'),
     ('org_patch(''A'', ''{"blocked":true}''{})'), ('org_delete(''{A}''{})'), ('org_info(''A''{})'),
     ('org_info_many(''{A}''{})'), ('org_block(''A''{})'), ('org_unblock(''A''{})'), ('org_audit(''A''{})'),
-    ('org_daily_activity(''A'', ''2026-01-01'', ''2026-01-31''{})'),
+    ('org_daily_activity(''{A}'', ''2026-01-01'', ''2026-01-31''{})'),
     ('org_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),
     ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
     ('org_events(NULL{})'), ('org_events(organization_id => ''A''{})'), ('org_event_purge(now(){})'),
