@@ -487,7 +487,7 @@ void Books::leave_out(Calls expired)
 
 void Books::leave_out_expired(const Holder &holder, Account &account) const
 {
-    for (const Call *call : expired_) {
+    for (const Call *call : expired_.value_or(Calls{})) {
         if (!is_charged_to(*call, holder) || !account.counts(call->model))
             continue;
         account.lapsed_cost = account.lapsed_cost + call->max_cost;
@@ -592,20 +592,20 @@ void Books::move(const Call &call, State from, State to)
     }
 }
 
-namespace {
-
 // Tells of the account's budget in an event.
-void tell(Session &session, Text kind, const Holder &holder, const Account &account, Number value)
+void Books::tell(Text kind, const Holder &holder, const Account &account, Number value)
 {
+    if (!expired_) {
+        const auto parties = column<Party>(standings_, [](const Standing &standing) { return standing.party; });
+        leave_out(find_expired(session_, parties, now_));
+    }
     Writer data{makeStringInfo()};
     data.begin_object().key("owner").value(owner_name(holder.owner)).key("id").value(holder.id());
     data.key("model").value(account.model.empty() ? Maybe<Text>{} : account.model);
     data.key("value").value(value).key("spent").value(account.window_spend).key("held").value(account.held());
     data.key("resets_at").value(account.window.end).end_object();
-    emit_event(session, holder.name.organization_id, kind, to_text(data.buffer()->data));
+    emit_event(session_, holder.name.organization_id, kind, to_text(data.buffer()->data));
 }
-
-} // namespace
 
 void Books::exceeded(const UsageLimit &limit)
 {
@@ -614,7 +614,7 @@ void Books::exceeded(const UsageLimit &limit)
         return;
     account.exceeded_window = account.window.start;
     account.changed = true;
-    tell(session_, "budget.exceeded", *limit.holder, account, limit.value);
+    tell("budget.exceeded", *limit.holder, account, limit.value);
 }
 
 void Books::tell_of_budgets()
@@ -626,7 +626,7 @@ void Books::tell_of_budgets()
             const auto soft = holder.limits.soft_budget, hard = holder.limits.max_budget;
             if (soft && account->window_spend >= *soft && account->warned_window.value != account->window.start.value) {
                 account->warned_window = account->window.start;
-                tell(session_, "budget.soft_limit_crossed", holder, *account, *soft);
+                tell("budget.soft_limit_crossed", holder, *account, *soft);
             }
             if (hard && account->window_spend >= *hard)
                 exceeded({UsageLimit::max_budget, &holder, account, *hard, account->window_spend, account->held(), {}});

@@ -130,7 +130,7 @@ private:
     Time now_, minute_;
     std::span<Standing> standings_; // by party
     std::span<Holder> holders_;
-    Calls expired_; // and not put away
+    Maybe<Calls> expired_; // and not put away; none: not asked yet
 
     void read_holders();
     void read_accounts();
@@ -139,6 +139,7 @@ private:
     void recount(const Holder &holder, Account &account);
     void leave_out_expired(const Holder &holder, Account &account) const;
     void tell_of_budgets();
+    void tell(Text kind, const Holder &holder, const Account &account, Number value);
 };
 
 } // namespace pg_org
