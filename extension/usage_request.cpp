@@ -19,6 +19,11 @@ constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
 constinit Statement find_by_replaced_secret{KEY_PARTY "k.previous_key_hash = $1 AND k.previous_expires > $2"};
 constinit Statement find_by_id{KEY_PARTY "k.key_id = $1"};
 
+constinit Statement lock_request_ids{
+    "SELECT pg_advisory_xact_lock(hash)"
+    "  FROM (SELECT DISTINCT hashtextextended(request_id, 1970496882) AS hash FROM unnest($1) AS request_id"
+    "         ORDER BY hash) AS names"};
+
 constexpr int64 most_money = 1'000'000'000'000;
 constexpr int64 most_tokens = 1'000'000'000'000;
 constexpr size_t most_requests = 10'000;
@@ -45,6 +50,18 @@ Text new_request_id()
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
     const auto milliseconds = static_cast<uint64>(GetCurrentTimestamp() / 1000);
     return to_text(psprintf("%012" INT64_MODIFIER "x%.*s", milliseconds & 0xffffffffffff, SHOW(hexadecimal(random))));
+}
+
+// Calls of keys of no organization have no lock in common but that of their name.
+void lock_names_outside(Session &session, std::span<NewCall *const> requests)
+{
+    const auto names = allocate<Text>(requests.size());
+    size_t count = 0;
+    for (const NewCall *request : requests)
+        if (!request->wrong && request->party.organization_id.empty())
+            names[count++] = *request->request_id;
+    if (count > 0)
+        session.run(lock_request_ids, Texts{names.first(count)});
 }
 
 } // namespace
@@ -168,6 +185,7 @@ std::span<const Party> find_parties(Session &session, std::span<NewCall *const> 
         else
             request.wrong = unknown_key();
     }
+    lock_names_outside(session, requests);
     return parties.first(count);
 }
 

@@ -96,7 +96,8 @@ struct NewCall {
     Call *call(Text model_called, Time now) const;
 };
 
-// Finds the keys of the requests; those without are refused. Returns whom the calls are charged to.
+// Finds the keys of the requests; those without are refused. Returns whom the calls are charged to, and keeps others
+// from making calls of these names outside organizations.
 std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests);
 
 // Pointers to the requests, as what they have in common.
