@@ -246,7 +246,7 @@ int gateway_port() { return world->port; }
 const std::string& admin_key() { return world->admin_key; }
 pqxx::connection& database() { return world->connection(); }
 
-Reply send(const std::string& route, const std::string& body, const httplib::Headers& headers) {
+Reply send(const std::string& route, const std::string& body, const httplib::Headers& headers, int port) {
     httplib::Request request;
     request.method = route.substr(0, route.find(' '));
     request.path = route.substr(route.find(' ') + 1);
@@ -255,7 +255,7 @@ Reply send(const std::string& route, const std::string& body, const httplib::Hea
         request.body = body;
         request.set_header("Content-Type", "application/json");
     }
-    httplib::Client client{"127.0.0.1", gateway_port()};
+    httplib::Client client{"127.0.0.1", port};
     client.set_read_timeout(30s);
     const auto result = client.send(request);
     if (!result) throw std::runtime_error(route + ": no reply, " + httplib::to_string(result.error()));

@@ -50,7 +50,8 @@ const std::string& admin_key();
 
 // A route is written "POST /organization/new".  Whatever is asked, the reply must have a request
 // id, be JSON, hold no secret and be no server error: that is checked here, for every request of every test.
-Reply send(const std::string& route, const std::string& body, const httplib::Headers& headers);
+Reply send(const std::string& route, const std::string& body, const httplib::Headers& headers,
+           int port = gateway_port());
 Reply call(const std::string& route, const Json& body = nullptr, const std::string& key = admin_key());
 
 // The body of a 200; anything else ends the test.
