@@ -54,7 +54,8 @@ constinit std::array<Statement, owners> read_holders_statements{
 
 constinit Statement read_accounts_statement{
     "SELECT h.place, a.model, a.owner_since, a.window_start, a.window_spend, a.held_cost, a.held_requests, a.minute,"
-    "       a.minute_requests, a.minute_tokens, a.charged_at, a.warned_window, a.exceeded_window, a.tid"
+    "       a.minute_requests, a.minute_tokens, a.charged_at, a.warned_window, a.exceeded_window,"
+    "       a.warned_budget, a.exceeded_budget, a.tid"
     "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS h (organization_id, team_id, user_id, key_id, place)"
     " CROSS JOIN LATERAL (SELECT *, ctid AS tid FROM org.usage_account a"
     "                      WHERE (a.organization_id, a.team_id, a.user_id, a.key_id)"
@@ -90,17 +91,19 @@ constinit Statement update_accounts{
     "   SET owner_since = c.owner_since, window_start = c.window_start, window_spend = c.window_spend,"
     "       held_cost = c.held_cost, held_requests = c.held_requests, minute = c.minute,"
     "       minute_requests = c.minute_requests, minute_tokens = c.minute_tokens, charged_at = c.charged_at,"
-    "       warned_window = c.warned_window, exceeded_window = c.exceeded_window"
-    "  FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    "       warned_window = c.warned_window, exceeded_window = c.exceeded_window,"
+    "       warned_budget = c.warned_budget, exceeded_budget = c.exceeded_budget"
+    "  FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     "    AS c (owner_since, window_start, window_spend, held_cost, held_requests, minute, minute_requests,"
-    "          minute_tokens, charged_at, warned_window, exceeded_window, tid)"
+    "          minute_tokens, charged_at, warned_window, exceeded_window, warned_budget, exceeded_budget, tid)"
     " WHERE ctid = c.tid"};
 
 constinit Statement insert_accounts{
     "INSERT INTO org.usage_account (owner_since, window_start, window_spend, held_cost, held_requests, minute,"
-    "       minute_requests, minute_tokens, charged_at, warned_window, exceeded_window, organization_id, team_id,"
+    "       minute_requests, minute_tokens, charged_at, warned_window, exceeded_window, warned_budget,"
+    "       exceeded_budget, organization_id, team_id,"
     "       user_id, key_id, model)"
-    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"};
+    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"};
 
 constexpr std::array<Text, owners> owner_names{"organization", "team", "member", "team_member", "user", "key"};
 constexpr std::array<Text, 5> limit_names{"max_budget", "model_max_budget", "max_parallel_requests", "rpm_limit",
@@ -387,6 +390,8 @@ void Books::read_accounts()
         account->charged_at = *columns.next<Time>();
         account->warned_window = *columns.next<Time>();
         account->exceeded_window = *columns.next<Time>();
+        account->warned_budget = *columns.next<Number>();
+        account->exceeded_budget = *columns.next<Number>();
         account->tid = columns.next<Tid>();
         account->lapsed_cost = zero();
         account->next = holder.accounts;
@@ -440,6 +445,7 @@ Account *Books::account_of(Holder &holder, Text model, const Window &window)
     account->model = model;
     account->window = window;
     account->warned_window = account->exceeded_window = never;
+    account->warned_budget = account->exceeded_budget = zero();
     account->lapsed_cost = zero();
     account->next = holder.accounts;
     holder.accounts = account;
@@ -610,9 +616,10 @@ void Books::tell(Text kind, const Holder &holder, const Account &account, Number
 void Books::exceeded(const UsageLimit &limit)
 {
     Account &account = *limit.account;
-    if (account.exceeded_window.value == account.window.start.value)
+    if (account.exceeded_window.value == account.window.start.value && limit.value <= account.exceeded_budget)
         return;
     account.exceeded_window = account.window.start;
+    account.exceeded_budget = limit.value;
     account.changed = true;
     tell("budget.exceeded", *limit.holder, account, limit.value);
 }
@@ -624,8 +631,11 @@ void Books::tell_of_budgets()
             if (!account->model.empty() || account->charged_at.value != now_.value)
                 continue;
             const auto soft = holder.limits.soft_budget, hard = holder.limits.max_budget;
-            if (soft && account->window_spend >= *soft && account->warned_window.value != account->window.start.value) {
+            const bool is_told = soft && account->warned_window.value == account->window.start.value &&
+                                 *soft <= account->warned_budget;
+            if (soft && account->window_spend >= *soft && !is_told) {
                 account->warned_window = account->window.start;
+                account->warned_budget = *soft;
                 tell("budget.soft_limit_crossed", holder, *account, *soft);
             }
             if (hard && account->window_spend >= *hard)
@@ -661,7 +671,8 @@ void Books::write()
             session_.run(statement, of(&Account::owner_since), of(&Account::window_start), of(&Account::window_spend),
                          of(&Account::held_cost), of(&Account::held_requests), of(&Account::minute),
                          of(&Account::minute_requests), of(&Account::minute_tokens), of(&Account::charged_at),
-                         of(&Account::warned_window), of(&Account::exceeded_window), more...);
+                         of(&Account::warned_window), of(&Account::exceeded_window), of(&Account::warned_budget),
+                         of(&Account::exceeded_budget), more...);
     };
     const auto old = changed(true);
     write(update_accounts, old, column<Tid>(old, [](const Entry &entry) { return *entry.account->tid; }));

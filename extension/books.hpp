@@ -31,7 +31,10 @@ struct Account {
     int64 held_requests;
     Time minute;
     int64 minute_requests, minute_tokens;
-    Time charged_at, warned_window, exceeded_window;
+    Time charged_at;
+    // What was told of last: in which period, and of how much.
+    Time warned_window, exceeded_window;
+    Number warned_budget, exceeded_budget;
 
     Window window; // the current one
     // Of what is held, what has expired and was not put away yet.

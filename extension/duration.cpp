@@ -59,12 +59,15 @@ Maybe<Duration> parse(Text text)
     return Duration{1, unit->microseconds, unit->calendar, zone};
 }
 
+constexpr const char *rule = "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d";
+constexpr const char *calendar_rule = ", or a period of the calendar, as in 1d@UTC, 1w@Asia/Tokyo, 1mo@Europe/Berlin";
+
 // The duration as one that a field may hold, or an error naming the field.
-Duration checked(const char *name, Text text)
+Duration checked(const char *name, Text text, const char *or_else = "")
 {
     const auto duration = parse(text);
     if (!duration)
-        invalid(name, "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d");
+        invalid(name, "%s%s", rule, or_else);
     if (is_too_long(*duration))
         invalid(name, "must be at most a hundred years");
     return *duration;
@@ -129,7 +132,7 @@ Maybe<Time> from_now(const char *name, Maybe<Text> text)
         return {};
     const Duration duration = checked(name, *text);
     if (!duration.zone.empty())
-        invalid(name, "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d");
+        invalid(name, "%s", rule);
     return plus({GetCurrentTransactionStartTimestamp()}, duration);
 }
 
@@ -137,7 +140,7 @@ Maybe<Time> first_reset(const char *name, Maybe<Text> text)
 {
     if (!text)
         return {};
-    const Duration duration = checked(name, *text);
+    const Duration duration = checked(name, *text, calendar_rule);
     const Time now{GetCurrentTransactionStartTimestamp()};
     return duration.zone.empty() ? plus(now, duration) : calendar_window(now, duration).end;
 }

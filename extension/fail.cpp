@@ -90,6 +90,7 @@ Refusal unknown_key()
 void raise(const Refusal &refusal)
 {
     ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),
+            refusal.argument != nullptr ? err_generic_string(PG_DIAG_COLUMN_NAME, refusal.argument) : 0,
             refusal.detail != nullptr ? errdetail_internal("%s", refusal.detail) : 0,
             refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0);
     pg_unreachable();

@@ -40,7 +40,7 @@ inline constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
 // A refusal of one request among many: told, not raised.
 struct Refusal {
     int sqlstate;
-    const char *argument; // that it is about, null: none
+    const char *argument; // that it is about, null: none; of an error raised it is the column's name
     const char *message;
     const char *detail = nullptr, *hint = nullptr;
 };

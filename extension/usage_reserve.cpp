@@ -15,6 +15,9 @@ constinit Statement lock_more_users{
 
 constinit Statement find_users{"SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id"};
 
+constinit Statement find_organizations{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1) ORDER BY organization_id"};
+
 constexpr int64 default_ttl = 600, longest_ttl = SECS_PER_DAY;
 
 struct Reserve : NewCall {
@@ -68,8 +71,11 @@ Maybe<Refusal> key_refusal(const Standing &standing, Time now)
         return unknown_key();
     if (key->blocked)
         return refuse("Authentication Error, Key is blocked. Ask an admin to unblock it.");
-    if (key->expires && key->expires->value <= now.value)
-        return expired_key(*key->expires);
+    if (key->expires && key->expires->value <= now.value) {
+        Refusal expired = expired_key(*key->expires);
+        expired.argument = "key";
+        return expired;
+    }
     if (team != nullptr && team->blocked)
         return refuse(psprintf("Authentication Error, Team=%.*s is blocked.", SHOW(team->id())));
     if (organization != nullptr && organization->blocked)
@@ -166,7 +172,8 @@ Answer decide(Books &books, const Reserve &asked, Call *&known)
             continue;
         answer.exceeded = exceed(limit, amount, now);
         answer.refusal = refusal_of(*answer.exceeded);
-        if (limit.is_budget() && amount <= limit.value)
+        // That others hold the rest, or that it alone is too much, does not mean that the budget is spent.
+        if (limit.is_budget() && amount <= limit.value && limit.spent + amount > limit.value)
             books.exceeded(limit);
         return answer;
     }
@@ -184,7 +191,7 @@ std::span<const Party> parties_of(std::span<const Party> some, Calls calls)
 }
 
 // Which of the expired reservations may be put away: those of organizations and users that are locked, or can be
-// without waiting, for they would be out of order.  The others come first in what is returned.
+// without waiting, for they would be out of order. Those of no organization, or of one that is gone, have only users.
 struct Expired {
     Calls left, taken;
 };
@@ -197,6 +204,9 @@ Expired take_expired(Session &session, std::span<const Party> parties, Texts org
     const auto users = column<Text>(found, [](const Call *call) { return call->party.user_id; });
     const Texts locked_users = session.run(lock_more_users, users).texts();
     const Texts all_users = session.run(find_users, users).texts();
+    const Texts all_organizations =
+        session.run(find_organizations, column<Text>(found, [](const Call *call) { return call->party.organization_id; }))
+            .texts();
     const auto is_busy = [&](Text user_id) {
         return std::ranges::binary_search(all_users, user_id) && !std::ranges::binary_search(locked_users, user_id);
     };
@@ -205,9 +215,8 @@ Expired take_expired(Session &session, std::span<const Party> parties, Texts org
     size_t taken = 0;
     const auto is_left = [&](const Call *call) {
         const Party &party = call->party;
-        const bool inside = party.organization_id.empty()
-                                ? std::ranges::find(parties, party.key_id, &Party::key_id) != parties.end()
-                                : std::ranges::binary_search(organizations, party.organization_id);
+        const bool inside = !std::ranges::binary_search(all_organizations, party.organization_id) ||
+                            std::ranges::binary_search(organizations, party.organization_id);
         return !inside || is_busy(party.user_id) || taken++ >= most_taken;
     };
     const auto first_taken = std::ranges::partition(calls, is_left).begin();

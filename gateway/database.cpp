@@ -181,7 +181,8 @@ void Database::forget(std::unique_ptr<Connection>) {
 }
 
 DatabaseError DatabaseError::parse(const std::string& text) {
-    // ERROR:  22023: "max_budget" must be zero or more
+    // ERROR:  28000: Authentication Error, Invalid proxy server token passed.
+    // COLUMN NAME:  key
     // LOCATION:  fail, fail.cpp:12
     std::string line = text.substr(0, text.find('\n'));
     std::string sqlstate;
@@ -193,7 +194,13 @@ DatabaseError DatabaseError::parse(const std::string& text) {
     const auto where = location == text.npos ? std::string{} : text.substr(location);
     const bool raised = where.find(".cpp:") != where.npos || where.find(".hpp:") != where.npos ||
                         where.find(" exec_stmt_raise,") != where.npos;  // PL/pgSQL's RAISE
-    return {sqlstate, line, !raised, text};
+    DatabaseError error{sqlstate, line, !raised, text};
+    constexpr std::string_view named = "\nCOLUMN NAME:  ";
+    if (const auto column = text.find(named); raised && column != text.npos) {
+        error.argument = text.substr(column + named.size());
+        error.argument.erase(error.argument.find_first_of("\n"));
+    }
+    return error;
 }
 
 }  // namespace pg_org

@@ -23,8 +23,9 @@ using Row = std::vector<std::string>;
 
 struct DatabaseError : std::runtime_error {
     std::string sqlstate;
-    std::string message;  // one line, without severity
-    bool internal;        // raised by PostgreSQL itself, not in so many words by a rule
+    std::string message;        // one line, without severity
+    bool internal;              // raised by PostgreSQL itself, not in so many words by a rule
+    std::string argument = {};  // that a rule says it is about, if it does
 
     // From an error as libpq writes it at verbosity "verbose", which is kept as what().
     static DatabaseError parse(const std::string& text);

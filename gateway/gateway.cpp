@@ -61,7 +61,7 @@ void add_headers(Fields& fields, const Route& route, const Request& request, std
         } else {
             errors.push_back({"value_error", {"header", header}, unstorable});
         }
-    if (route.has_own_id)
+    if (!route.names_call)
         fields.try_emplace("request_id", Value{Value::Kind::string, std::string{request.id}, {}});
 }
 
@@ -137,7 +137,7 @@ Reply Gateway::handle(const Request& request) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
                              request);
     } catch (const DatabaseError& error) {
-        return refused({error}, *match.route, request);
+        return refused({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }
 }
 

@@ -26,7 +26,7 @@ struct Route {
     bool tagged = false;             // the reply is one thing that has an entity tag
     bool awaited = false;            // what is not there yet can be waited for
     std::string_view many = {};      // the function for many such requests at once
-    bool has_own_id = true;          // request_id, if it is not sent, is that of this request
+    bool names_call = false;         // request_id is no request's here, but that of a call of a model
     std::string_view api_key = {};   // the argument that a parameter of this name is for: no caller's key but a filter
 };
 
@@ -34,12 +34,7 @@ struct Route {
 constexpr Route usage(std::string_view path, std::string_view function, std::string_view many = {}) {
     Route route{"POST", path, function, Input::body, Envelope::error};
     route.many = many;
-    return route;
-}
-
-// Whose request_id is that of another request.
-constexpr Route about_another(Route route) {
-    route.has_own_id = false;
+    route.names_call = true;
     return route;
 }
 
@@ -123,8 +118,8 @@ inline constexpr std::array routes{
     Route{"POST", "/budget/delete", "budget_delete", Input::body},
     awaited(list("/events", "org_events", "event_id")),
     usage("/usage/reserve", "usage_reserve", "usage_reserve_many"),
-    about_another(usage("/usage/settle", "usage_settle", "usage_settle_many")),
-    about_another(usage("/usage/cancel", "usage_cancel")),
+    usage("/usage/settle", "usage_settle", "usage_settle_many"),
+    usage("/usage/cancel", "usage_cancel"),
     usage("/usage/record", "usage_record"),
     Route{"GET", "/usage/limits", "usage_limits", Input::query, Envelope::error},
 };

@@ -143,7 +143,7 @@ INSERT INTO org.usage (organization_id, request_id, key_id, team_id, user_id, mo
                        reserved_at, expires_at, closed_at)
 VALUES ('catalog', 'over', 'catalog-key', '', '', 'm', '{}', 'settled', 1, 1, now(), now() + interval '1 hour', now());
 INSERT INTO org.usage_account
-VALUES ('catalog', '', '', '', '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 'infinity');
+VALUES ('catalog', '', '', '', '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 0, 'infinity', 0);
 INSERT INTO org.usage_daily VALUES ('catalog', '2026-01-01', '', 'catalog-key', 'm', 0, 0, 0, 0, 0, 0, 0);
 
 -- Numbers are zero or more and finite.

@@ -369,5 +369,15 @@ SELECT * FROM told();
 SELECT usage_verify();
 
 RESET pg_org.now;
+-- One that was raised is told of again.
+CALL begin_again();
+CALL set_limit('organization', 'soft_budget', '1');
+CALL set_limit('organization', 'max_budget', '2');
+SELECT usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1) \g /dev/null
+SELECT kind, data ->> 'value' AS value, data ->> 'spent' AS spent FROM told();
+CALL set_limit('organization', 'soft_budget', '4');
+CALL set_limit('organization', 'max_budget', '5');
+SELECT usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1) \g /dev/null
+SELECT kind, data ->> 'value' AS value, data ->> 'spent' AS spent FROM told();
 DROP FUNCTION test.told, test.period;
 CALL clear();

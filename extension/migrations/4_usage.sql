@@ -14,6 +14,20 @@ COMMENT ON COLUMN org.organization.default_reserve IS 'What is held for a call w
 ALTER TABLE org.api_key ADD permissions jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(permissions) = 'object');
 COMMENT ON COLUMN org.api_key.permissions IS 'What it may do besides: usage (reserve and settle for other keys), events (read those of all organizations).';
 
+-- A budget's period may be one of the calendar.
+DO $$
+DECLARE
+    owner  text;
+BEGIN
+    FOREACH owner IN ARRAY '{budget, user, team, api_key}'::text[] LOOP
+        EXECUTE format('COMMENT ON COLUMN org.%I.budget_duration IS %L', owner,
+                       'Length of a period: a whole number and s, m, h, d, w or mo, or a day, week or month of the '
+                       'calendar, as in 1mo@Europe/Berlin; null means one period without end.');
+        EXECUTE format('COMMENT ON COLUMN org.%I.budget_reset_at IS %L', owner,
+                       'When the first period ends that began with the last change of budget_duration.');
+    END LOOP;
+END $$;
+
 CREATE TABLE org.reservation (
     organization_id  text COLLATE "C" NOT NULL,
     request_id       text COLLATE "C" NOT NULL,
@@ -106,7 +120,9 @@ CREATE TABLE org.usage_account (
     minute_tokens    bigint NOT NULL CHECK (minute_tokens >= 0),
     charged_at       timestamptz NOT NULL,
     warned_window    timestamptz NOT NULL,
+    warned_budget    numeric NOT NULL CHECK (warned_budget >= 0 AND warned_budget < 'Infinity'),
     exceeded_window  timestamptz NOT NULL,
+    exceeded_budget  numeric NOT NULL CHECK (exceeded_budget >= 0 AND exceeded_budget < 'Infinity'),
     PRIMARY KEY (organization_id, team_id, user_id, key_id, model)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE org.usage_account IS 'Sums of reservation and usage for whoever has limits: an organization, a team (team_id), a member (user_id), a team''s member (both), a key (key_id), or a user anywhere (user_id without organization_id).';
@@ -125,7 +141,9 @@ COMMENT ON COLUMN org.usage_account.minute_requests IS 'Calls reserved in that m
 COMMENT ON COLUMN org.usage_account.minute_tokens IS 'Tokens of those calls: what they took once settled, until then what is held.';
 COMMENT ON COLUMN org.usage_account.charged_at IS 'When window_spend last grew, or later.';
 COMMENT ON COLUMN org.usage_account.warned_window IS 'Start of the last period in which the soft budget was crossed; infinity for none.';
+COMMENT ON COLUMN org.usage_account.warned_budget IS 'The soft budget that was crossed then: a higher one is told of again.';
 COMMENT ON COLUMN org.usage_account.exceeded_window IS 'Start of the last period in which the budget was exceeded; infinity for none.';
+COMMENT ON COLUMN org.usage_account.exceeded_budget IS 'The budget that was exceeded then: a higher one is told of again.';
 
 CREATE TABLE org.usage_daily (
     organization_id  text COLLATE "C" NOT NULL,
