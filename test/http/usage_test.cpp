@@ -650,6 +650,18 @@ TEST_P(Usage, EachGetsTheReplyToItsOwnRequest) {
     }
 }
 
+TEST_P(Usage, ManyShareATransactionUnlessTheyMayNot) {
+    const Owned all = owned();
+    const auto replies = in_parallel(many, [&](int) { return reserve({{"key", all.key}, {"model", "m"}}); });
+    EXPECT_EQ(count_status(replies, 200), many);
+    const auto transactions = std::stoi(
+        value("SELECT count(DISTINCT xmin::text) FROM org.reservation WHERE organization_id = $1", all.organization));
+    if (GetParam() == Mode::batching)
+        EXPECT_LT(transactions, many);
+    else
+        EXPECT_EQ(transactions, many);
+}
+
 TEST_P(Usage, ABadRequestHarmsNoOther) {
     const Owned all = owned("organization", {{"max_budget", 1000}});
     const std::vector<std::pair<Json, int>> bad{{{{"max_cost", "1e9999"}}, 422},
