@@ -412,6 +412,7 @@ TEST_P(Usage, FieldsAreCheckedAsEverywhere) {
         check(path, {{"cost", 1}},
               {{"request_id", nullptr, "missing"}, {"request_id", 1, "string_type"}, {"request_id", "", "value_error"},
                {"reservation_id", 1, "string_type"}});
+        EXPECT_THAT(post(path, {{"cost", 1}}), e3({"body", "request_id"}, "missing")) << "whatever x-request-id is";
     }
     for (const std::string path : {"reserve", "settle", "cancel", "record"}) {
         EXPECT_THAT(post(path, Json::array()), e3(Json::array({"body"}), "dict_type"));
