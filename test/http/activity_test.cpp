@@ -34,7 +34,13 @@ std::vector<std::string> dates(const Json& reply) {
     return dates;
 }
 
-TEST(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
+// What is written here is in no ledger, which other tests would notice.
+class DailyActivity : public testing::Test {
+protected:
+    void TearDown() override { query("DELETE FROM org.usage_daily"); }
+};
+
+TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
     const std::string id = old_organization(), team_id = team(id);
     const Json key = ask("POST /key/generate", {{"team_id", team_id}, {"key_alias", "ci"}});
     const std::string token_id = key.at("token_id");
@@ -93,7 +99,7 @@ TEST(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
 }
 
 // As the dashboard asks for pages: the same but for the page until there are no more, and then adds them up.
-TEST(DailyActivity, HasPagesThatAddUp) {
+TEST_F(DailyActivity, HasPagesThatAddUp) {
     const std::string first = old_organization(), second = old_organization();
     for (const char* day : {"2026-03-01", "2026-03-02", "2026-03-07", "2026-03-31"}) {
         spend(first, day, "k", "m", "0.1");
@@ -117,7 +123,7 @@ TEST(DailyActivity, HasPagesThatAddUp) {
     EXPECT_EQ(ask(route(first, "&start_date=2026-03-31&end_date=2026-03-01")).at("results"), Json::array());
 }
 
-TEST(DailyActivity, IsNarrowedDownToAModelOrAKey) {
+TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey) {
     const std::string id = old_organization();
     const Json key = ask("POST /key/generate", {{"organization_id", id}});
     const std::string token_id = key.at("token_id"), secret = key.at("key");
@@ -136,7 +142,7 @@ TEST(DailyActivity, IsNarrowedDownToAModelOrAKey) {
     EXPECT_EQ(total("&api_key=&model="), 7.0);
 }
 
-TEST(DailyActivity, NeedsTwoDates) {
+TEST_F(DailyActivity, NeedsTwoDates) {
     const std::string path = "GET /organization/daily/activity";
     for (const char* query : {"", "?start_date=2026-03-01", "?end_date=2026-03-01", "?start_date=&end_date="}) {
         EXPECT_THAT(call(path + query), e2(400, "Please provide start_date and end_date")) << query;
@@ -150,7 +156,7 @@ TEST(DailyActivity, NeedsTwoDates) {
     EXPECT_THAT(call(route("", march + "&page_size=many")), e3({"query", "page_size"}, "int_parsing"));
 }
 
-TEST(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
+TEST_F(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
     const std::string id = old_organization(), foreign = old_organization();
     const Person admin = person(), member = person(), viewer = person("proxy_admin_viewer");
     join(id, admin.id, "org_admin");
@@ -169,7 +175,7 @@ TEST(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
     EXPECT_EQ(ask(route("no-such-org")).at("results"), Json::array());
 }
 
-TEST(DailyActivity, OutlivesKeysAndOrganizations) {
+TEST_F(DailyActivity, OutlivesKeysAndOrganizations) {
     const std::string id = old_organization();
     const Json key = ask("POST /key/generate", {{"organization_id", id}});
     spend(id, "2026-03-01", key.at("token_id"), "m", "1");

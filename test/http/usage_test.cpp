@@ -336,7 +336,7 @@ TEST_P(Usage, TheKeyOfACallMustBeGood) {
     EXPECT_EQ(refusal(), refused("Team=" + all.team + " is blocked."));
     query("UPDATE org.api_key SET expires = now() WHERE key_id = $1", all.token);
     EXPECT_EQ(refusal(), "400 " + error("Authentication Error - Expired Key. Key Expiry time <time>", "expired_key",
-                                        "None", 400));
+                                        "key", 400));
     ask("POST /key/block", {{"key", all.token}});
     EXPECT_EQ(refusal(), refused("Key is blocked. Ask an admin to unblock it."));
     EXPECT_EQ(calls_of(all), "0 held, 0 over");
@@ -526,9 +526,8 @@ TEST_P(Usage, ASettledCallIsSettledOnce) {
 
 TEST_P(Usage, AnUnknownCallIsNotFound) {
     for (const std::string path : {"settle", "cancel"}) {
-        const std::string param = path == "settle" ? "request_id" : "None";
         EXPECT_EQ(shown(post(path, {{"request_id", "unknown"}, {"cost", 1}})),
-                  "404 " + error("Reservation not found for request_id=unknown", "not_found_error", param, 404));
+                  "404 " + error("Reservation not found for request_id=unknown", "not_found_error", "request_id", 404));
         EXPECT_THAT(post(path, {{"reservation_id", "unknown"}, {"cost", 1}}),
                     e1(404, "Reservation not found for reservation_id=unknown", "not_found_error"));
     }
