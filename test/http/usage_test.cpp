@@ -131,7 +131,8 @@ TEST_P(Usage, AReservationShowsWhatIsLeft) {
     const std::string limit = R"({"owner":"organization","id":")" + all.organization + R"(","limit":")";
     EXPECT_EQ(shown(reply), "200 " + a_call_of(all, id) + R"(,"model":"gpt-4o","expires_at":"<time>","limits":[)" +
                                 limit + R"(max_budget","model":null,"value":1.0,"remaining":0.75,"resets_at":null},)" +
-                                limit + R"(tpm_limit","model":null,"value":1000,"remaining":900,"resets_at":"<time>"}]})");
+                                limit +
+                                R"(tpm_limit","model":null,"value":1000,"remaining":900,"resets_at":"<time>"}]})");
     EXPECT_EQ(reply.header("Content-Type"), "application/json");
     EXPECT_EQ(value("SELECT max_cost || ' ' || max_tokens || ' ' || tags::text || ' ' || (expires_at - reserved_at)"
                     "  FROM org.reservation WHERE request_id = $1",

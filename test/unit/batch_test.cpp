@@ -218,7 +218,8 @@ TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger) {
     constexpr auto patience = 500ms;
     Batches impatient{patience};
     const auto start = [&](const std::string& request) {
-        return std::async(std::launch::async, [&, request] { return impatient.ask("kind", request, database.answer()); });
+        return std::async(std::launch::async,
+                          [&, request] { return impatient.ask("kind", request, database.answer()); });
     };
     database.hold();
     auto first = start("first");

@@ -163,7 +163,8 @@ TEST(Refusals, SayWhichLimitToTheLastDigit) {
     EXPECT_EQ(reply.status, 429);
     EXPECT_EQ(reply.body,
               R"({"error":{"message":"Budget has been \"exceeded\"!","type":"budget_exceeded","param":"max_budget",)"
-              R"("code":"429","limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
+              R"("code":"429",)"
+              R"("limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
     EXPECT_EQ(header(reply, "Retry-After"), "17");
 }
 
