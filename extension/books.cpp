@@ -474,7 +474,10 @@ void Books::recount(const Holder &holder, Account &account)
     account.changed = true;
 }
 
-Standing &Books::standing(const Party &party) { return *std::ranges::lower_bound(standings_, party, {}, &Standing::party); }
+Standing &Books::standing(const Party &party)
+{
+    return *std::ranges::lower_bound(standings_, party, {}, &Standing::party);
+}
 
 Holder *Books::holder_of(const Call &call, Owner owner)
 {
@@ -522,8 +525,13 @@ UsageLimits Books::limits_of(Standing &standing, Maybe<Text> model)
     const auto add_budgets = [&](Holder &holder) {
         if (holder.limits.max_budget) {
             Account *account = account_of(holder, {}, holder.window);
-            limits[count++] = {UsageLimit::max_budget, &holder, account, *holder.limits.max_budget, account->window_spend,
-                               account->held(),   holder.window.end};
+            limits[count++] = {UsageLimit::max_budget,
+                               &holder,
+                               account,
+                               *holder.limits.max_budget,
+                               account->window_spend,
+                               account->held(),
+                               holder.window.end};
         }
         if (!holder.limits.model_max_budget)
             return;

@@ -133,9 +133,11 @@ std::span<const Text> requests(Calls calls)
 }
 
 // Runs a statement with what is known of reserved calls, and more.
-template <typename... More> void write_reserved(Session &session, Statement &statement, Calls calls, const More &...more)
+template <typename... More>
+void write_reserved(Session &session, Statement &statement, Calls calls, const More &...more)
 {
-    session.run(statement, organizations(calls), column<Text>(calls, [](const Call *call) { return call->party.team_id; }),
+    session.run(statement, organizations(calls),
+                column<Text>(calls, [](const Call *call) { return call->party.team_id; }),
                 column<Text>(calls, [](const Call *call) { return call->party.user_id; }),
                 column<Text>(calls, [](const Call *call) { return call->party.key_id; }), requests(calls),
                 column<Text>(calls, [](const Call *call) { return call->model; }),

@@ -28,7 +28,10 @@ constexpr int64 most_money = 1'000'000'000'000;
 constexpr int64 most_tokens = 1'000'000'000'000;
 constexpr size_t most_requests = 10'000;
 
-Party read_party(const Row &row) { return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0)}; }
+Party read_party(const Row &row)
+{
+    return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0)};
+}
 
 bool has_null(const Maybe<Texts> &texts)
 {
