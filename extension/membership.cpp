@@ -33,23 +33,25 @@ constinit Statement find_by_id{
     "  FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
 
 constinit Statement insert_user{
-    "INSERT INTO org.\"user\" (user_id, user_email, user_role, created_by, updated_by)"
-    " VALUES ($1, $2, 'internal_user', $3, $3) ON CONFLICT DO NOTHING RETURNING user_id"};
+    "INSERT INTO org.\"user\" (user_id, user_email, user_role, created_by, updated_by, created_at, updated_at)"
+    " VALUES ($1, $2, 'internal_user', $3, $3, $4, $4) ON CONFLICT DO NOTHING RETURNING user_id"};
 
 constinit Statement find_budgets{
     "SELECT budget_id FROM org.membership"
     " WHERE organization_id = $1 AND user_id = ANY ($2) AND budget_id IS NOT NULL"};
 
 constinit Statement upsert_membership{
-    "INSERT INTO org.membership AS m (organization_id, user_id, user_role, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $4)"
+    "INSERT INTO org.membership AS m (organization_id, user_id, user_role, created_by, updated_by, created_at,"
+    "                                 updated_at)"
+    " VALUES ($1, $2, $3, $4, $4, $5, $5)"
     " ON CONFLICT (organization_id, user_id) DO UPDATE"
     "   SET user_role = excluded.user_role, updated_at = now(), updated_by = excluded.updated_by"
     " RETURNING m.budget_id"};
 
 constinit Statement update_membership{
     "UPDATE org.membership"
-    "   SET user_role = coalesce($3, user_role), budget_id = $4, updated_at = now(), updated_by = $5"
+    "   SET user_role = coalesce($3, user_role), budget_id = $4, updated_at = greatest(now(), created_at),"
+    "       updated_by = $5"
     " WHERE organization_id = $1 AND user_id = $2"};
 
 constinit Statement show_memberships{
@@ -169,7 +171,7 @@ Text find_or_make_user(Session &session, const NewMember &member)
     }
     const Text user_id = identifier_or_new(member.user_id, "user_id");
     // Somebody else may just have made a user of that id, who then is found, unless they are deleted by then.
-    while (session.run(insert_user, user_id, member.user_email, session.caller.user_id).empty())
+    while (session.run(insert_user, user_id, member.user_email, session.caller.user_id, session.made_at()).empty())
         if (user_exists(session, user_id, member.user_email))
             break;
     return user_id;
@@ -177,7 +179,8 @@ Text find_or_make_user(Session &session, const NewMember &member)
 
 void put_member(Session &session, Text organization_id, Text user_id, Text role, const BudgetChange &budget)
 {
-    const Rows rows = session.run(upsert_membership, organization_id, user_id, role, session.caller.user_id);
+    const Rows rows = session.run(upsert_membership, organization_id, user_id, role, session.caller.user_id,
+                                  session.made_at());
     if (budget.empty())
         return;
     const auto budget_id = change_budget(session, rows[0].get<Text>(0), budget);

@@ -63,9 +63,9 @@ constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FO
 
 constinit Statement insert_organization{
     "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
-    "                              model_aliases, default_reserve, created_by, updated_by)"
+    "                              model_aliases, default_reserve, created_by, updated_by, created_at, updated_at)"
     " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9,"
-    "         $10, $10)"
+    "         $10, $10, $11, $11)"
     " ON CONFLICT DO NOTHING RETURNING organization_id"};
 
 constinit Statement update_organization{
@@ -322,7 +322,7 @@ PG_ORG_WRITE(org_new)
 
     const Rows made = session.run(insert_organization, organization_id, alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, model_aliases, default_reserve, caller.user_id);
+                                  tags, model_aliases, default_reserve, caller.user_id, session.made_at());
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 

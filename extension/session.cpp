@@ -113,6 +113,13 @@ Datum Session::finish()
     return PointerGetDatum(buffer->data);
 }
 
+Time Session::made_at()
+{
+    if (!made_at_)
+        made_at_ = Time{GetCurrentTimestamp()};
+    return *made_at_;
+}
+
 void Session::concerns(Text organization_id) { describe_call(organization_id); }
 
 namespace {

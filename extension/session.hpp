@@ -207,6 +207,9 @@ public:
     void plan_for_look_ups();
     // From here on, changes of what has no organization of its own are audited as this one's.
     void concerns(Text organization_id);
+    // When the call makes what it makes: one time for all of it, after the locks that it waits for. The transaction's
+    // start is too early: until the locks were got, calls may have been charged to a predecessor of the same name.
+    Time made_at();
     // A new secret for a key: random; with an idempotency key computed from that and the caller's own key, so that it
     // need not be stored to be given again.
     Text new_secret();
@@ -246,6 +249,7 @@ private:
     Maybe<Text> api_key_, idempotency_key_, request_id_;
     Text idempotency_caller_, salt_;
     Maybe<int64> secret_at_;
+    Maybe<Time> made_at_;
     bool repeated_ = false;
     Oid user_before_ = InvalidOid;
     int security_before_ = 0;

@@ -28,9 +28,10 @@ constinit Statement find_role{
 
 constinit Statement insert_team{
     "INSERT INTO org.team (organization_id, team_id, team_alias, metadata, models, blocked, max_budget, tpm_limit,"
-    "                      rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by)"
+    "                      rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by,"
+    "                      created_at, updated_at)"
     " VALUES ($1, $2, $3, coalesce($4, '{}'), coalesce($5, '{}'), coalesce($6, false), $7, $8, $9, $10, $11, $12,"
-    "         $13, $13)"
+    "         $13, $13, $14, $14)"
     " ON CONFLICT DO NOTHING RETURNING team_id"};
 
 constinit Statement show_team{
@@ -72,8 +73,9 @@ constinit Statement show_members{
     "  JOIN org.team_member tm USING (organization_id, team_id) JOIN org.\"user\" u USING (user_id)"};
 
 constinit Statement upsert_team_member{
-    "INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by)"
-    " VALUES ($1, $2, $3, coalesce($4, 'user'), $5, $5)"
+    "INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by, created_at,"
+    "                                  updated_at)"
+    " VALUES ($1, $2, $3, coalesce($4, 'user'), $5, $5, $6, $6)"
     " ON CONFLICT (organization_id, team_id, user_id) DO UPDATE"
     "   SET role = coalesce($4, m.role), updated_at = now(), updated_by = $5"
     " RETURNING m.budget_id"};
@@ -82,7 +84,8 @@ constinit Statement set_member_budget{
     "UPDATE org.team_member SET budget_id = $4 WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
 
 constinit Statement touch_team{
-    "UPDATE org.team SET updated_at = now(), updated_by = $3 WHERE organization_id = $1 AND team_id = $2"};
+    "UPDATE org.team SET updated_at = greatest(now(), created_at), updated_by = $3"
+    " WHERE organization_id = $1 AND team_id = $2"};
 
 constinit Statement delete_keys_of_member{
     "DELETE FROM org.api_key WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
@@ -212,7 +215,7 @@ Texts put_members(Session &session, const TeamName &team, std::span<const NewTea
                                           Maybe<Texts>{user_ids}).texts());
     for (size_t i = 0; i < members.size(); i++) {
         const Rows rows = session.run(upsert_team_member, team.organization_id, team.team_id, user_ids[i],
-                                      members[i].role, session.caller.user_id);
+                                      members[i].role, session.caller.user_id, session.made_at());
         if (!budget.empty())
             session.run(set_member_budget, team.organization_id, team.team_id, user_ids[i],
                         change_budget(session, rows[0].get<Text>(0), budget));
@@ -364,7 +367,7 @@ PG_ORG_WRITE(team_new)
     if (session
             .run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked, limits.max_budget,
                  limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
-                 limits.budget_reset_at, session.caller.user_id)
+                 limits.budget_reset_at, session.caller.user_id, session.made_at())
             .empty())
         exists_already("Team already exists for team_id=%.*s", SHOW(team.team_id));
     require_team_within_organization(session, organization_id, team.team_id);

@@ -37,9 +37,9 @@ constinit Statement lock_one{"SELECT FROM org.\"user\" WHERE user_id = $1 FOR KE
 constinit Statement insert_user{
     "INSERT INTO org.\"user\" (user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,"
     "                          tpm_limit, rpm_limit, budget_duration, budget_reset_at, sso_user_id, metadata,"
-    "                          created_by, updated_by)"
+    "                          created_by, updated_by, created_at, updated_at)"
     " VALUES ($1, $2, $3, $4, coalesce($5, '{}'), $6, coalesce($7, '{}'), $8, $9, $10, $11, $12, coalesce($13, '{}'),"
-    "         $14, $14)"
+    "         $14, $14, $15, $15)"
     " ON CONFLICT DO NOTHING RETURNING user_id"};
 
 constinit Statement find_administered_organizations_of{
@@ -164,7 +164,7 @@ PG_ORG_WRITE(user_new)
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id)
+                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at())
             .empty())
         exists_already("User already exists for user_id=%.*s or sso_user_id", SHOW(user_id));
 

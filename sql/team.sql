@@ -22,7 +22,7 @@ SELECT reply(team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}', '[{"rol
 SELECT reply(team_new('acme')) \g (format=unaligned tuples_only=on)
 SELECT masked(team_new('acme', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
        = masked(team_new('acme')::text) AS same;
-SELECT created_by, updated_by, budget_reset_at = created_at + interval '30 days' AS resets_after_duration
+SELECT created_by, updated_by, created_at + interval '30 days' - budget_reset_at < '1 min' AS resets_after_duration
   FROM org.team WHERE team_id = 'team';
 
 -- An identifier belongs to its organization: another may have the same.

@@ -11,7 +11,7 @@ SELECT reply(user_new('ann', 'Ann@Example.com', 'Ann', 'proxy_admin_viewer', '{g
 SELECT key_alias, expires = created_at + interval '1 day' AS expires_after_duration, user_id, organization_id, models,
        created_by
   FROM org.api_key;
-SELECT created_by, updated_by, budget_reset_at = created_at + interval '30 days' AS resets_after_duration
+SELECT created_by, updated_by, created_at + interval '30 days' - budget_reset_at < '1 min' AS resets_after_duration
   FROM org."user" WHERE user_id = 'ann';
 -- And with no field; a null is like an absent field.
 SELECT reply(user_new()) \g (format=unaligned tuples_only=on)
