@@ -13,10 +13,10 @@ namespace pg_org {
 namespace {
 
 constinit Statement lock_users{
-    "SELECT FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE"};
+    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE"};
 
 constinit Statement lock_keys{
-    "SELECT FROM org.api_key WHERE key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
+    "SELECT key_id FROM org.api_key WHERE key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
 
 // Owners by their names, $1 to $4, as usage_account has them: what applies to them, in the order of next_holder().
 #define HOLDERS(tables, condition, limits, blocked, models, aliases, reserve, alias, expires)                          \
@@ -183,7 +183,7 @@ Party name_of(Owner owner, const Party &party)
 }
 
 // Whether a party can have such an owner at all.
-bool has(const Party &party, Owner owner)
+bool is_named(const Party &party, Owner owner)
 {
     switch (owner) {
     case Owner::organization:
@@ -300,26 +300,37 @@ Text Standing::model_named(Text name) const
     return model && !model->empty() && model->size() <= longest ? *model : name;
 }
 
-Texts lock_parties(Session &session, std::span<const Party> parties)
+bool Locked::has(const Party &party, Owner owner) const
 {
-    const Texts organizations =
+    const bool has_user = std::ranges::binary_search(users, party.user_id);
+    if (owner == Owner::user)
+        return has_user;
+    if (!party.organization_id.empty())
+        return std::ranges::binary_search(organizations, party.organization_id);
+    // Whoever counts for a key of somebody's has locked them before.
+    return has_user || std::ranges::binary_search(keys, party.key_id);
+}
+
+Locked lock_parties(Session &session, std::span<const Party> parties)
+{
+    Locked locked;
+    locked.organizations =
         lock_organizations(session, column<Text>(parties, [](const Party &party) { return party.organization_id; }));
-    const auto ids = allocate<Text>(parties.size());
     const auto lock = [&](Statement &statement, auto member, auto concerned) {
+        const auto ids = allocate<Text>(parties.size());
         size_t count = 0;
         for (const Party &party : parties)
             if (concerned(party))
                 ids[count++] = party.*member;
-        if (count > 0)
-            session.run(statement, Texts{ids.first(count)});
+        return count > 0 ? session.run(statement, Texts{ids.first(count)}).texts() : Texts{};
     };
-    lock(lock_users, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); });
-    lock(lock_keys, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); });
-    return organizations;
+    locked.users = lock(lock_users, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); });
+    locked.keys = lock(lock_keys, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); });
+    return locked;
 }
 
-Books::Books(Session &session, std::span<const Party> parties, Time now)
-    : session_(session), now_(now), minute_(minute_of(now))
+Books::Books(Session &session, std::span<const Party> parties, Time now, Maybe<Locked> locked)
+    : session_(session), now_(now), minute_(minute_of(now)), locked_(locked)
 {
     const auto sorted = allocate<Party>(parties.size());
     std::ranges::copy(parties, sorted.begin());
@@ -328,6 +339,11 @@ Books::Books(Session &session, std::span<const Party> parties, Time now)
     std::ranges::transform(distinct, standings_.begin(), [](const Party &party) { return Standing{party, {}}; });
     read_holders();
     read_accounts();
+}
+
+bool Books::has(const Party &party, Owner owner) const
+{
+    return is_named(party, owner) && (!locked_ || locked_->has(party, owner));
 }
 
 void Books::read_holders()

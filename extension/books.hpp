@@ -98,14 +98,20 @@ using UsageLimits = std::span<const UsageLimit>;
 Time present();
 extern char *now_setting;
 
+// What of the parties a call has locked. Who is not among it was gone by then. Should they be back under the same
+// name, others count for them.
+struct Locked {
+    Texts organizations, users, keys; // each in order; the keys are those of no organization
+    bool has(const Party &party, Owner owner) const;
+};
 // Locks what the parties' limits hang on, in the fixed order: organizations, users, and keys of no organization.
-// Whoever changes a limit, blocks or deletes one of them waits, or has been waited for. Returns those organizations.
-Texts lock_parties(Session &session, std::span<const Party> parties);
+// Whoever changes a limit, blocks or deletes one of them waits, or has been waited for.
+Locked lock_parties(Session &session, std::span<const Party> parties);
 
 class Books {
 public:
-    // Reads what applies to the parties at a point in time.
-    Books(Session &session, std::span<const Party> parties, Time now);
+    // Reads what applies to the parties at a point in time; who is not locked does not, unless nothing will be written.
+    Books(Session &session, std::span<const Party> parties, Time now, Maybe<Locked> locked);
 
     Time now() const { return now_; }
     std::span<const Holder> holders() const { return holders_; }
@@ -131,10 +137,12 @@ public:
 private:
     Session &session_;
     Time now_, minute_;
+    Maybe<Locked> locked_;
     std::span<Standing> standings_; // by party
     std::span<Holder> holders_;
     Maybe<Calls> expired_; // and not put away; none: not asked yet
 
+    bool has(const Party &party, Owner owner) const;
     void read_holders();
     void read_accounts();
     void bring_up_to_date(Holder &holder, Account &account);

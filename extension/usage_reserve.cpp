@@ -190,25 +190,33 @@ std::span<const Party> parties_of(std::span<const Party> some, Calls calls)
     return all;
 }
 
+Texts both(Texts some, Texts more)
+{
+    const auto all = allocate<Text>(some.size() + more.size());
+    std::ranges::merge(some, more, all.begin());
+    return all;
+}
+
 // Which of the expired reservations may be put away: those of organizations and users that are locked, or can be
-// without waiting, for they would be out of order. Those of no organization, or of one that is gone, have only users.
+// without waiting, for they would be out of order; what is locked then has them as well. Those of no organization, or
+// of one that is gone, have only users.
 struct Expired {
     Calls left, taken;
 };
-Expired take_expired(Session &session, std::span<const Party> parties, Texts organizations, Time now)
+Expired take_expired(Session &session, std::span<const Party> parties, Locked &locked, Time now)
 {
     const Calls found = find_expired(session, parties, now);
     if (found.empty())
         return {};
     constexpr size_t most_taken = 1000;
     const auto users = column<Text>(found, [](const Call *call) { return call->party.user_id; });
-    const Texts locked_users = session.run(lock_more_users, users).texts();
+    locked.users = both(locked.users, session.run(lock_more_users, users).texts());
     const Texts all_users = session.run(find_users, users).texts();
     const Texts all_organizations =
         session.run(find_organizations, column<Text>(found, [](const Call *call) { return call->party.organization_id; }))
             .texts();
     const auto is_busy = [&](Text user_id) {
-        return std::ranges::binary_search(all_users, user_id) && !std::ranges::binary_search(locked_users, user_id);
+        return std::ranges::binary_search(all_users, user_id) && !std::ranges::binary_search(locked.users, user_id);
     };
     const auto calls = allocate<Call *>(found.size());
     std::ranges::copy(found, calls.begin());
@@ -216,7 +224,7 @@ Expired take_expired(Session &session, std::span<const Party> parties, Texts org
     const auto is_left = [&](const Call *call) {
         const Party &party = call->party;
         const bool inside = !std::ranges::binary_search(all_organizations, party.organization_id) ||
-                            std::ranges::binary_search(organizations, party.organization_id);
+                            std::ranges::binary_search(locked.organizations, party.organization_id);
         return !inside || is_busy(party.user_id) || taken++ >= most_taken;
     };
     const auto first_taken = std::ranges::partition(calls, is_left).begin();
@@ -226,10 +234,10 @@ Expired take_expired(Session &session, std::span<const Party> parties, Texts org
 std::span<const Answer> reserve(Session &session, std::span<Reserve> requests)
 {
     const auto parties = find_parties(session, pointers_to<NewCall>(requests));
-    const Texts organizations = lock_parties(session, parties);
+    Locked locked = lock_parties(session, parties);
     const Time now = present();
-    const auto [left, taken] = take_expired(session, parties, organizations, now);
-    Books books{session, parties_of(parties, taken), now};
+    const auto [left, taken] = take_expired(session, parties, locked, now);
+    Books books{session, parties_of(parties, taken), now, locked};
     for (Call *call : taken) {
         call->state = State::expired;
         call->closed_at = now;
@@ -338,7 +346,7 @@ PG_ORG_READ(usage_limits)
     if (!party)
         not_found("Key not found");
 
-    Books books{session, {&*party, 1}, present()};
+    Books books{session, {&*party, 1}, present(), {}};
     books.leave_out(find_expired(session, {&*party, 1}, books.now()));
     session.reply.begin_object().key("token_id").value(party->key_id).key("limits").begin_array();
     for (const UsageLimit &limit : books.limits_of(books.standing(*party), {})) {

@@ -121,10 +121,10 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
 Calls settle(Session &session, std::span<Settle> requests)
 {
     const auto parties = find_named(session, pointers_to<Named>(requests));
-    lock_parties(session, parties);
+    const Locked owners = lock_parties(session, parties);
     NamedCalls calls{names_of(requests)};
     calls.put(lock_calls(session, calls.names()));
-    Books books{session, parties, present()};
+    Books books{session, parties, present(), owners};
     const auto results = allocate<Call *>(requests.size());
     const auto settled = allocate<Call *>(requests.size());
     size_t count = 0;
@@ -220,7 +220,7 @@ PG_ORG_CALL(usage_cancel)
     raise_if_any(request.wrong);
     const auto parties = find_named(session, pointers_to<Named>(std::span{&request, 1}));
     raise_if_any(request.wrong);
-    lock_parties(session, parties);
+    const Locked owners = lock_parties(session, parties);
     const CallName name = request.name();
     const auto locked = lock_calls(session, {&name, 1});
     if (locked.empty())
@@ -229,7 +229,7 @@ PG_ORG_CALL(usage_cancel)
     if (call->state == State::settled)
         refused("Reservation is settled for request_id=%.*s", SHOW(call->request_id));
     if (call->state == State::held) {
-        Books books{session, parties, present()};
+        Books books{session, parties, present(), owners};
         call->state = call->expires_at.value <= books.now().value ? State::expired : State::cancelled;
         call->closed_at = books.now();
         books.move(*call, State::held, call->state);
@@ -256,12 +256,15 @@ PG_ORG_CALL(usage_record)
     raise_if_any(outcome.check(Check{request.wrong}).wrong());
     const auto parties = find_parties(session, pointers_to<NewCall>(std::span{&request, 1}));
     raise_if_any(request.wrong);
-    lock_parties(session, parties);
+    const Locked owners = lock_parties(session, parties);
 
     const CallName name = request.name();
     const auto found = find_calls(session, {&name, 1});
-    Books books{session, parties, present()};
-    const Text model = books.standing(request.party).model_named(*request.model);
+    Books books{session, parties, present(), owners};
+    const Standing &standing = books.standing(request.party);
+    if (standing.holder(Owner::key) == nullptr)
+        raise(unknown_key());
+    const Text model = standing.model_named(*request.model);
     Call *call = found.empty() ? request.call(model, books.now()) : found[0].call;
     if (found.empty()) {
         outcome.settle(*call, books.now());
