@@ -11,4 +11,3 @@ CREATE INDEX usage_request_id_idx ON org.usage (request_id);
 CREATE INDEX usage_closed_at_idx ON org.usage (organization_id, closed_at);
 CREATE INDEX usage_user_id_idx ON org.usage (user_id, closed_at) WHERE user_id <> '';
 VACUUM ANALYZE org.usage;
-CHECKPOINT;
