@@ -7,6 +7,7 @@
 #include "fail.hpp"
 #include "limits.hpp"
 #include "models.hpp"
+#include "number.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
 
@@ -141,10 +142,6 @@ Owned read_budget(Session &session, Text budget_id)
 constexpr int64 most_money = 1'000'000'000'000'000;
 constexpr size_t longest_model = 255;
 
-bool less(Number a, Number b) { return DatumGetBool(DirectFunctionCall2(numeric_lt, a.datum, b.datum)); }
-
-Number number(int64 value) { return {NumericGetDatum(int64_to_numeric(value))}; }
-
 template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
 
 Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
@@ -164,9 +161,9 @@ Maybe<Number> money(Maybe<Number> value, const char *name)
     const Numeric amount = DatumGetNumeric(value->datum);
     if (numeric_is_nan(amount) || numeric_is_inf(amount))
         invalid(name, "must be a finite number");
-    if (less(*value, number(0)))
+    if (*value < zero())
         invalid(name, "must be zero or more");
-    if (less(number(most_money), *value))
+    if (*value > number(most_money))
         invalid(name, "must be at most " INT64_FORMAT, most_money);
     return value;
 }
@@ -195,7 +192,7 @@ Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
             invalid(name, "must name models by 1 to %zu bytes", longest_model);
         const auto [amount, duration] = read_model_budget(entry);
         const auto most = amount.number();
-        if (!most || less(*most, number(0)) || less(number(most_money), *most))
+        if (!most || *most < zero() || *most > number(most_money))
             invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
                     SHOW(model), most_money);
         const auto text = duration.text();

@@ -1,5 +1,5 @@
 // Saying no: one function for each row of the table of errors.  The message is
-// what HTTP clients read; it never holds a secret.  None of these return.
+// what HTTP clients read; it never holds a secret.
 #pragma once
 
 #include "types.hpp"

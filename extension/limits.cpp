@@ -4,6 +4,7 @@
 
 #include "fail.hpp"
 #include "models.hpp"
+#include "number.hpp"
 
 namespace pg_org {
 
@@ -61,15 +62,10 @@ constexpr const char *model = nullptr;
             owner_kind, SHOW(owner_id));
 }
 
-const char *show(Number number)
-{
-    return DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, number.datum)));
-}
-
 Maybe<Excess> excess_in_number(const Row &row, int column, const char *name)
 {
     const auto owned = row.get<Number>(column), owner = row.get<Number>(column + 1);
-    if (!owned || !owner || !DatumGetBool(DirectFunctionCall2(numeric_gt, owned->datum, owner->datum)))
+    if (!owned || !owner || *owned <= *owner)
         return {};
     return Excess{name, show(*owned), show(*owner)};
 }
