@@ -3,6 +3,7 @@
 #include "json.hpp"
 
 #include "fail.hpp"
+#include "number.hpp"
 #include "session.hpp"
 
 namespace pg_org {
@@ -106,8 +107,7 @@ Writer &Writer::value(int64 integer)
 Writer &Writer::value(Number number)
 {
     comma();
-    const char *digits =
-        DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, number.datum)));
+    const char *digits = show(number);
     appendStringInfoString(buffer_, digits);
     if (strchr(digits, '.') == nullptr)
         appendStringInfoString(buffer_, ".0");
@@ -290,8 +290,7 @@ Maybe<int64> Value::integer() const
     const auto value = number();
     if (!value)
         return {};
-    const Text digits = to_text(
-        DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, value->datum))));
+    const Text digits = to_text(show(*value));
     int64 integer = 0;
     const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
     return error == std::errc{} && rest == digits.data() + digits.size() ? Maybe<int64>{integer} : Maybe<int64>{};
