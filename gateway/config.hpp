@@ -1,28 +1,59 @@
-// What can be set from the command line and the environment.
+// What can be set: on the command line, in the environment, in a file, in this order of precedence.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pg_org {
 
 struct Config {
+    // The public listener.
     std::string host = "127.0.0.1";
     int port = 4000;
+    bool reuse_port = false;
+    bool insecure_http = false;
+    std::string tls_cert;  // files of PEM; empty: clear text
+    std::string tls_key;
+
+    // The operators' listener: metrics and health.
+    std::string admin_host = "127.0.0.1";
+    int admin_port = 4001;
+
+    // Limits.
+    std::size_t threads = 128;
+    std::size_t max_connections = 10'000;
+    std::size_t max_waiting = 1024;
+    std::size_t max_header_bytes = 16 << 10;
+    std::size_t max_body_bytes = 1 << 20;
+    std::chrono::milliseconds request_timeout{15'000};
+    std::chrono::milliseconds idle_timeout{60'000};
+    std::chrono::milliseconds drain_time{0};
+
+    // The database.
     std::string database_url;
+    std::vector<std::string> replica_urls;
+    std::chrono::milliseconds max_replica_lag{1000};
     std::size_t pool_size = 10;
     std::chrono::milliseconds pool_timeout{3000};
     std::chrono::milliseconds lock_timeout{2000};
     std::chrono::milliseconds statement_timeout{5000};
     bool no_batching = false;
-    std::size_t threads = 128;
-    std::size_t max_body_bytes = 1 << 20;
-    std::string log_level = "info";
+
+    // Webhooks.
     std::string webhook_url;  // empty: none
     std::string webhook_secret;
     std::string webhook_key;
+
+    // The log.
+    std::string log_level = "info";
+    std::string log_format;  // empty: text on a terminal, else json
+
+    // Each option with its value, secrets masked.
+    std::vector<std::pair<std::string, std::string>> shown;
 };
 
 // Nothing when there is nothing more to do (--help); throws std::invalid_argument with one line otherwise.

@@ -3,8 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 using namespace pg_org;
@@ -24,6 +30,14 @@ std::string refusal(const std::vector<const char*>& arguments) {
     }
     return {};
 }
+
+// A file of that text while the test lasts.
+class File {
+public:
+    explicit File(const std::string& text) { std::ofstream{path} << text; }
+    ~File() { std::remove(path.c_str()); }
+    const std::string path = testing::TempDir() + "pg_org_config_test." + std::to_string(getpid());
+};
 
 }  // namespace
 
@@ -93,4 +107,63 @@ TEST(Config, NeverRepeatsSecrets) {
         EXPECT_FALSE(line.empty());
         EXPECT_EQ(line.find("secret"), std::string::npos) << line;
     }
+}
+
+TEST(Config, ReadsAFileBehindTheEnvironment) {
+    const File file{"port = 4100\nno-batching = true\nmax-waiting = 7\n"};
+    setenv("PG_ORG_MAX_WAITING", "8", 1);
+    const auto config = read({"--config", file.path.c_str(), "--port", "4200"});
+    unsetenv("PG_ORG_MAX_WAITING");
+    EXPECT_EQ(config->port, 4200);
+    EXPECT_EQ(config->max_waiting, 8u);
+    EXPECT_TRUE(config->no_batching);
+    EXPECT_NE(refusal({"--config", "/nowhere/at/all"}), "");
+}
+
+TEST(Config, RefusesAFileWithWhatItDoesNotKnow) {
+    const File file{"prot = 4100\n"};
+    EXPECT_NE(refusal({"--config", file.path.c_str()}).find("prot"), std::string::npos);
+}
+
+TEST(Config, ReadsSecretsFromFiles) {
+    const File file{"postgres://me:secret@host/db\n"};
+    EXPECT_EQ(read({"--database-url-file", file.path.c_str()})->database_url, "postgres://me:secret@host/db");
+    EXPECT_NE(refusal({"--database-url-file", file.path.c_str(), "--database-url", "postgres://host"}), "");
+    EXPECT_NE(refusal({"--database-url-file", "/nowhere/at/all"}), "");
+    setenv("DATABASE_URL_FILE", file.path.c_str(), 1);
+    EXPECT_EQ(read({})->database_url, "postgres://me:secret@host/db");
+    unsetenv("DATABASE_URL_FILE");
+}
+
+TEST(Config, TakesSeveralReplicas) {
+    const File file{"host=one password=a,b\nhost=two\n"};
+    const std::vector<std::string> both{"host=one password=a,b", "host=two"};
+    EXPECT_EQ(read({"--replica-url", both[0].c_str(), "--replica-url", both[1].c_str()})->replica_urls, both);
+    EXPECT_EQ(read({"--replica-url-file", file.path.c_str()})->replica_urls, both);
+    setenv("PG_ORG_REPLICA_URL", (both[0] + '\n' + both[1]).c_str(), 1);
+    EXPECT_EQ(read({})->replica_urls, both);
+    unsetenv("PG_ORG_REPLICA_URL");
+}
+
+TEST(Config, ShowsNoSecrets) {
+    const auto config = read({"--database-url", "postgres://me:secret@host", "--webhook-secret", "secret",
+                              "--webhook-key=secret", "--replica-url", "password=secret", "--port", "4100"});
+    std::string shown;
+    for (const auto& [name, value] : config->shown)
+        shown += name + '=' + value + '\n';
+    EXPECT_EQ(shown.find("secret\n"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("port=4100\n"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("database-url=***\n"), std::string::npos) << shown;
+}
+
+TEST(Config, RefusesClearTextOnTheNetwork) {
+    for (const auto* host : {"0.0.0.0", "::", "192.0.2.1", "example.com"}) {
+        EXPECT_NE(refusal({"--host", host}), "") << host;
+        EXPECT_EQ(refusal({"--host", host, "--insecure-http"}), "") << host;
+        EXPECT_EQ(refusal({"--host", host, "--tls-cert", "c", "--tls-key", "k"}), "") << host;
+    }
+    for (const auto* host : {"127.0.0.1", "127.0.0.2", "::1", "localhost"})
+        EXPECT_EQ(refusal({"--host", host}), "") << host;
+    EXPECT_NE(refusal({"--tls-cert", "c"}), "");
+    EXPECT_NE(refusal({"--tls-key", "k"}), "");
 }

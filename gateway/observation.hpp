@@ -1,0 +1,38 @@
+// What there is to tell of a request once it is answered: the log and the metrics read it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace pg_org {
+
+// What the rooms behind the server found out on a request's way.
+struct Trace {
+    using Duration = std::chrono::steady_clock::duration;
+
+    std::string_view route;      // its path as the table has it; empty if there is none
+    Duration waited{};           // for a thread, for its turn in a batch, for a database connection
+    Duration database{};         // in the database
+    std::string sqlstate;        // of the last error of the database, if there was one
+};
+
+// That of the request that this thread works at: a request is worked at by one thread.
+inline Trace& trace() {
+    thread_local Trace current;
+    return current;
+}
+
+struct Observation {
+    std::string_view request_id;
+    std::string_view method;
+    int status;
+    std::chrono::steady_clock::duration duration;
+    std::size_t bytes;  // of the reply's body
+    std::string_view remote;
+    std::string_view user_agent;
+    Trace trace;
+};
+
+}  // namespace pg_org
