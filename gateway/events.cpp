@@ -88,7 +88,8 @@ Reply Listeners::stream(Read read) {
             {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
             [this, place, read = std::move(read), page = std::move(page)](const Sink& sink) {
                 send_all(read, page, sink);
-            }};
+            },
+            "text/event-stream"};
 }
 
 void Listeners::send_all(const Read& read, std::string page, const Sink& sink) {

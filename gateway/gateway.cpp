@@ -4,6 +4,7 @@
 #include "credentials.hpp"
 #include "errors.hpp"
 #include "log.hpp"
+#include "observation.hpp"
 #include "paging.hpp"
 #include "url.hpp"
 
@@ -119,18 +120,28 @@ Reply refused(const Refusal& refusal, const Route& route, const Request& request
 
 }  // namespace
 
+std::optional<Reply> Gateway::handle_at_once(const Request& request) const {
+    std::string_view query = request.target;
+    const Match match = find_route(request.method, take_until(query, '?'));
+    if (!match.route)
+        return refuse_path(match.allowed);
+    trace().route = match.route->path;
+    if (match.route->path == root.path)
+        return about();
+    if (match.route->path == readiness.path && draining_)
+        return refuse(503, "The gateway is stopping");
+    if (match.route->path != readiness.path && match.route->input == Input::none)
+        return Reply{200, R"("I'm alive!")"};
+    return std::nullopt;
+}
+
 Reply Gateway::handle(const Request& request) {
     std::string_view query = request.target;
     const auto path = take_until(query, '?');
     const Match match = find_route(request.method, path);
-    if (!match.route)
-        return refuse_path(match.allowed);
-    if (match.route->path == root.path)
-        return about();
+    trace().route = match.route->path;
     if (match.route->path == readiness.path)
         return ready();
-    if (match.route->input == Input::none)
-        return {200, R"("I'm alive!")"};
     try {
         return call(match, query, request);
     } catch (const InvalidJson& error) {
@@ -139,6 +150,11 @@ Reply Gateway::handle(const Request& request) {
     } catch (const DatabaseError& error) {
         return refused({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }
+}
+
+void Gateway::drain() {
+    draining_ = true;
+    listeners_.stop();
 }
 
 Reply Gateway::ready() {

@@ -10,7 +10,9 @@
 #include "http.hpp"
 #include "routes.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +30,14 @@ public:
 
     Reply handle(const Request& request);
 
-    // Sends those away who wait for events.
-    void stop() { listeners_.stop(); }
+    // The reply to what has no need of the database.
+    std::optional<Reply> handle_at_once(const Request& request) const;
+
+    // Is not ready any more, and sends those away who wait for events.
+    void drain();
+
+    // Whether there is a database that this gateway can work with.
+    Reply ready();
 
     const Catalog& catalog() const { return catalog_; }
 
@@ -39,8 +47,8 @@ private:
     Listeners listeners_;
     Batches batches_;
     const bool batching_;
+    std::atomic<bool> draining_ = false;
 
-    Reply ready();
     Reply call(const Match& match, std::string_view query, const Request& request);
     Reply run(const Statement& call, const Route& route, std::string_view query);
     Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,

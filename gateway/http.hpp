@@ -27,9 +27,10 @@ struct Sink {
 
 struct Reply {
     int status = 200;
-    std::string body;  // JSON
+    std::string body;
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::function<void(const Sink&)> stream = {};  // writes server-sent events, instead of the body, until it returns
+    std::string content_type = "application/json";
 };
 
 }  // namespace pg_org

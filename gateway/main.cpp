@@ -1,10 +1,14 @@
 // The gateway's process: options, signals, wiring.
+#include "admin.hpp"
 #include "config.hpp"
 #include "database.hpp"
 #include "gateway.hpp"
 #include "log.hpp"
+#include "metrics.hpp"
 #include "server.hpp"
 #include "webhook.hpp"
+
+#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -16,46 +20,117 @@ namespace {
 
 using namespace pg_org;
 
-std::string url_of(const Config& config, int port) {
-    const bool ipv6 = config.host.find(':') != std::string::npos;
-    return "http://" + (ipv6 ? "[" + config.host + "]" : config.host) + ":" + std::to_string(port);
+ServerOptions public_options(const Config& config) {
+    return {config.host,        config.port,        config.reuse_port,      config.tls_cert,
+            config.tls_key,     config.threads,     config.max_waiting,     config.max_connections,
+            config.max_header_bytes, config.max_body_bytes, config.request_timeout, config.idle_timeout};
 }
 
-int serve(const Config& config) {
-    sigset_t stop_signals;
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGINT);
-    sigaddset(&stop_signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);  // inherited by every thread: sigwait() below gets them
+// A connection is an open file.
+void allow_open_files(std::size_t connections) {
+    constexpr rlim_t others = 1100;  // connections to databases, and what else there is
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < connections + others)
+        log_event(Level::warning, "fewer files may be open than --max-connections needs",
+                  {{"limit", limit.rlim_cur}, {"needed", connections + others}});
+}
 
+void log_configuration(const Config& config) {
+    nlohmann::ordered_json options;
+    for (const auto& [name, value] : config.shown)
+        options[name] = value;
+    log_event(Level::info, "configuration", options);
+}
+
+double milliseconds(std::chrono::steady_clock::duration duration) {
+    return std::chrono::round<std::chrono::microseconds>(duration).count() / 1000.0;
+}
+
+void log_request(const Observation& observation) {
+    const auto& trace = observation.trace;
+    log_event(Level::info, "request",
+              {{"request_id", observation.request_id},
+               {"method", observation.method},
+               {"route", trace.route},
+               {"status", observation.status},
+               {"duration_ms", milliseconds(observation.duration)},
+               {"db_ms", milliseconds(trace.database)},
+               {"wait_ms", milliseconds(trace.waited)},
+               {"sqlstate", trace.sqlstate},
+               {"bytes", observation.bytes},
+               {"remote", observation.remote},
+               {"user_agent", observation.user_agent}});
+}
+
+// The signals that end the process or concern its files; every thread leaves them to wait_for_end().
+sigset_t block_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return signals;
+}
+
+void reload_certificate(Server& server) {
+    try {
+        server.reload_certificate();
+        log_event(Level::info, "certificate read again");
+    } catch (const std::exception& error) {
+        log_event(Level::error, "certificate not read again, the old one stays", {{"error", error.what()}});
+    }
+}
+
+void wait_for_end(const sigset_t& signals, Server& server) {
+    int signal = 0;
+    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
+        reload_certificate(server);
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends it at once
+}
+
+void serve(const Config& config) {
+    const auto signals = block_signals();
     setenv("PGAPPNAME", "pg_org_gateway", 0);
     setenv("PGCONNECT_TIMEOUT", "5", 0);
-    Server server{config};
-    const int port = server.bind();
+    log_configuration(config);
+    allow_open_files(config.max_connections);
+
+    Metrics metrics;
     Database database{config};
     Gateway gateway{config, database};
+    Server server{public_options(config), [&](const Request& request) { return gateway.handle_at_once(request); },
+                  [&](const Request& request) { return gateway.handle(request); },
+                  [&](const Observation& observation) {
+                      log_request(observation);
+                      metrics.observe(observation);
+                  }};
+    Admin admin{gateway, metrics, [&] { return server.connections(); }};
+    Server admin_server{{config.admin_host, config.admin_port},
+                        [](const Request&) { return std::nullopt; },
+                        [&](const Request& request) { return admin.handle(request); },
+                        [](const Observation&) {}};
     std::optional<Webhook> webhook;
     if (!config.webhook_url.empty())
         webhook.emplace(config, database, gateway.catalog());
-    std::thread{[&] {
-        if (!server.run([&](const Request& request) { return gateway.handle(request); })) {
-            log_event(Level::error, "can't accept connections any more");
-            std::_Exit(EXIT_FAILURE);
-        }
-    }}.detach();
-    log_event(Level::info, "listening on " + url_of(config, port));
+    server.start();
+    admin_server.start();
+    log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
-    int signal = 0;
-    sigwait(&stop_signals, &signal);
-    pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends it at once
+    wait_for_end(signals, server);
     log_event(Level::info, "stopping");
     const auto patience = config.pool_timeout + config.statement_timeout + std::chrono::seconds{1};
-    gateway.stop();
+    gateway.drain();
+    server.drain();
+    std::this_thread::sleep_for(config.drain_time);
     server.stop(patience);
     if (webhook)
         webhook->stop(patience);
-    std::cout.flush();
-    std::_Exit(EXIT_SUCCESS);  // idle connections still have their threads, which would take seconds to notice
+    end_log();
+    std::_Exit(EXIT_SUCCESS);  // not to wait for what patience has run out of
 }
 
 }  // namespace
@@ -65,8 +140,8 @@ int main(int argc, char** argv) {
         const auto config = read_config(argc, argv);
         if (!config)
             return EXIT_SUCCESS;
-        start_log(config->log_level);
-        return serve(*config);
+        start_log(config->log_level, config->log_format);
+        serve(*config);
     } catch (const std::exception& error) {
         std::cerr << "pg_org_gateway: " << error.what() << std::endl;
         return EXIT_FAILURE;

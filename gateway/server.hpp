@@ -1,33 +1,64 @@
-// The HTTP server: connections, framing, limits, request ids and the access log around one handler.
+// The HTTP server: connections, TLS, framing, limits and deadlines around one handler.  A single thread reads and writes
+// for all connections, so that one costs no more than its memory; what a request asks for is done by worker threads.
 #pragma once
 
-#include "config.hpp"
 #include "http.hpp"
+#include "observation.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace pg_org {
+
+struct ServerOptions {
+    std::string host;
+    int port;
+    bool reuse_port = false;
+    std::string tls_cert = {};  // files of PEM; empty: clear text
+    std::string tls_key = {};
+    std::size_t threads = 2;
+    std::size_t max_waiting = 16;
+    std::size_t max_connections = 100;
+    std::size_t max_header_bytes = 16 << 10;
+    std::size_t max_body_bytes = 1 << 20;
+    std::chrono::milliseconds request_timeout{15'000};
+    std::chrono::milliseconds idle_timeout{60'000};
+};
 
 class Server {
 public:
     using Handler = std::function<Reply(const Request&)>;
+    // The reply to what needs no thread, because it waits for nothing; nothing to all else.
+    using QuickHandler = std::function<std::optional<Reply>(const Request&)>;
+    using Observer = std::function<void(const Observation&)>;
 
-    explicit Server(const Config& config);
+    // Takes the address; throws std::runtime_error, also if the certificate can't be used.
+    Server(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer);
     ~Server();
 
-    // Takes the address, returns the port; throws std::runtime_error.
-    int bind();
+    // Where it is to be found.
+    std::string url() const;
 
-    // Serves until stopped; false if it can't go on before that.
-    bool run(Handler handler);
+    void start();
+
+    // For new connections the certificate as the files now have it.  Throws std::runtime_error, the old one kept.
+    void reload_certificate();
+
+    // Serves on, but asks each client to go elsewhere with its next request.
+    void drain();
 
     // Takes no more connections and waits for the requests under way, but no longer than `patience`.
     void stop(std::chrono::milliseconds patience);
 
+    std::size_t connections() const;
+
 private:
-    struct Implementation;
-    std::unique_ptr<Implementation> implementation_;
+    struct Listener;
+    std::unique_ptr<Listener> listener_;
 };
 
 }  // namespace pg_org

@@ -131,7 +131,7 @@ public:
         const std::string url = "postgresql://" + login_ + "@/" + name_ + "?host=" + encoded(server_setting("PGHOST")) +
                                 "&port=" + server_setting("PGPORT");
         std::vector<std::string> arguments{binary, "--host", "127.0.0.1", "--port", std::to_string(port),
-                                           "--database-url", url, "--log-level", "warning"};
+                                           "--admin-port", "0", "--database-url", url, "--log-level", "warning"};
         arguments.insert(arguments.end(), options.begin(), options.end());
         auto gateway = std::make_unique<GatewayProcess>(arguments);
         for (int tenths = 0; tenths < 100; ++tenths) {

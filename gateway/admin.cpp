@@ -1,0 +1,33 @@
+#include "admin.hpp"
+
+#include "errors.hpp"
+#include "log.hpp"
+#include "routes.hpp"
+#include "url.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constexpr std::string_view metrics_path = "/metrics";
+constexpr std::string_view health_paths = "/health/";
+constexpr auto metrics_type = "text/plain; version=0.0.4; charset=utf-8";
+
+}  // namespace
+
+Reply Admin::handle(const Request& request) {
+    std::string_view rest = request.target;
+    const auto path = take_until(rest, '?');
+    if (path.starts_with(health_paths)) {
+        auto reply = gateway_.handle_at_once(request);
+        return reply ? std::move(*reply) : gateway_.handle(request);
+    }
+    if (path != metrics_path)
+        return refuse_path({});
+    if (request.method != "GET" && request.method != "HEAD")
+        return refuse_path("GET, HEAD");
+    const bool up = gateway_.ready().status == 200;
+    return {200, metrics_.text({up, connections_(), lost_log_lines(), {}}), {}, {}, metrics_type};
+}
+
+}  // namespace pg_org
