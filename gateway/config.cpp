@@ -97,6 +97,9 @@ private:
             "Size of a request's line and headers at most")->check(CLI::Range(1 << 10, 1 << 20));
         add("--max-body-bytes", "PG_ORG_MAX_BODY_BYTES", config_.max_body_bytes, "Size of a request's body at most")
             ->check(CLI::Range(1, 1 << 30));
+        add("--max-buffered-bytes", "PG_ORG_MAX_BUFFERED_BYTES", config_.max_buffered_bytes,
+            "Size of all bodies that are held at once; more are told to try again")
+            ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
         duration("--request-timeout", "PG_ORG_REQUEST_TIMEOUT", config_.request_timeout,
                  "How long a request may take to arrive and be begun, and its reply to be taken");
         duration("--idle-timeout", "PG_ORG_IDLE_TIMEOUT", config_.idle_timeout,
@@ -232,6 +235,8 @@ private:
                                         "--insecure-http behind a proxy that does TLS"};
         if (config_.lock_timeout >= config_.statement_timeout)
             throw std::invalid_argument{"--lock-timeout: must be less than --statement-timeout"};
+        if (config_.max_buffered_bytes < config_.max_body_bytes)
+            throw std::invalid_argument{"--max-buffered-bytes: must be no less than --max-body-bytes"};
         if (config_.tls_cert.empty() != config_.tls_key.empty())
             throw std::invalid_argument{"--tls-cert and --tls-key: need each other"};
         if (!config_.webhook_url.empty() && !parse_http_url(config_.webhook_url))

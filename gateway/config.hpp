@@ -29,6 +29,7 @@ struct Config {
     std::size_t max_waiting = 1024;
     std::size_t max_header_bytes = 16 << 10;
     std::size_t max_body_bytes = 1 << 20;
+    std::size_t max_buffered_bytes = 256 << 20;
     std::chrono::milliseconds request_timeout{15'000};
     std::chrono::milliseconds idle_timeout{60'000};
     std::chrono::milliseconds drain_time{0};

@@ -73,6 +73,26 @@ bool length_is_clear(const http::fields& fields) {
            (encodings == 0 || beast::iequals({encoding.data(), encoding.size()}, "chunked"));
 }
 
+// A body's part of the memory that all bodies may take, as long as it is needed.
+class Allowance {
+public:
+    explicit Allowance(Service& service) : service_{service} {}
+    Allowance(const Allowance&) = delete;
+    ~Allowance() { service_.buffered -= bytes_; }
+
+    bool take(std::size_t bytes) {
+        if (bytes > service_.options.max_buffered_bytes - service_.buffered)
+            return false;
+        bytes_ = bytes;
+        service_.buffered += bytes;
+        return true;
+    }
+
+private:
+    Service& service_;
+    std::size_t bytes_ = 0;
+};
+
 // A reply that is about to be written, and what will be told of it.
 struct Exchange {
     std::string id;
@@ -101,10 +121,9 @@ public:
 
     Task<void> run() {
         limit(options_.request_timeout);
-        error_code error;
         if constexpr (is_tls)
-            co_await stream_.async_handshake(TlsStream::server, redirected(error));
-        while (!error && co_await serve_next())
+            co_await stream_.async_handshake(TlsStream::server, redirected());
+        while (!error_ && co_await serve_next())
             ;
         co_await close();
     }
@@ -119,15 +138,23 @@ private:
     const bool too_many_;
     std::string remote_;
     beast::flat_buffer buffer_;  // what is read and not yet parsed
+    error_code error_;           // of the last operation
+    bool is_writing_ = false;
 
     auto& socket() { return beast::get_lowest_layer(stream_); }
 
+    // Asio's TLS does not heed a cancelled read, but the end of what it reads.
     void cancel() override {
         error_code ignored;
-        socket().cancel(ignored);
+        if constexpr (!is_tls)
+            socket().cancel(ignored);
+        else if (is_writing_)
+            socket().close(ignored);
+        else
+            socket().shutdown(tcp::socket::shutdown_receive, ignored);
     }
 
-    static auto redirected(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+    auto redirected() { return asio::redirect_error(asio::use_awaitable, error_); }
 
     // Whether there may be a next one.
     Task<bool> serve_next() {
@@ -137,37 +164,38 @@ private:
         Parser parser;
         parser.header_limit(options_.max_header_bytes);
         parser.body_limit(options_.max_body_bytes);
-        error_code error;
-        co_await http::async_read_header(stream_, buffer_, parser, redirected(error));
+        co_await http::async_read_header(stream_, buffer_, parser, redirected());
         read_header(parser.get(), exchange);
-        if (!error && !length_is_clear(parser.get()))
-            error = http::error::bad_content_length;
-        if (!error)
-            co_await read_body(parser, error);
+        if (!error_ && !length_is_clear(parser.get()))
+            error_ = http::error::bad_content_length;
+        Allowance allowance{service_};
+        if (!error_ && !allowance.take(parser.content_length().value_or(parser.chunked() ? options_.max_body_bytes : 0)))
+            error_ = http::error::buffer_overflow;
+        if (!error_)
+            co_await read_body(parser);
         exchange.start = Clock::now();
         unlimit();
-        if (error && !refuse_unread(error, parser, exchange))
+        if (error_ && !refuse_unread(parser, exchange))
             co_return false;
-        if (!error)
+        if (!error_)
             co_await answer(parser.get(), exchange);
-        exchange.keep_alive = !error && !too_many_ && !service_.draining && parser.get().keep_alive();
+        exchange.keep_alive = !error_ && !too_many_ && !service_.draining && parser.get().keep_alive();
         co_return co_await write(exchange) && exchange.keep_alive;
     }
 
     // A connection at rest holds no memory for what it may read.
     Task<bool> await_request() {
-        error_code error;
         if (buffer_.size() == 0) {
             buffer_.shrink_to_fit();
             idle_ = true;
             limit(options_.idle_timeout);
             if (service_.draining)
                 hurry();
-            buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(read_size), redirected(error)));
+            buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(read_size), redirected()));
         }
         idle_ = false;
         limit(options_.request_timeout);
-        co_return !error;
+        co_return !error_;
     }
 
     void read_header(const Parser::value_type& request, Exchange& exchange) {
@@ -179,33 +207,35 @@ private:
             exchange.version = 10;
     }
 
-    Task<void> read_body(Parser& parser, error_code& error) {
+    Task<void> read_body(Parser& parser) {
         if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
             const http::response<http::empty_body> go_on{http::status::continue_, 11};
-            co_await http::async_write(stream_, go_on, redirected(error));
+            co_await http::async_write(stream_, go_on, redirected());
         }
-        if (!error)
-            co_await http::async_read(stream_, buffer_, parser, redirected(error));
+        if (!error_)
+            co_await http::async_read(stream_, buffer_, parser, redirected());
     }
 
     // To what could not be read as a request; false when there is nobody to reply to.
-    bool refuse_unread(error_code error, const Parser& parser, Exchange& exchange) {
+    bool refuse_unread(const Parser& parser, Exchange& exchange) {
         const bool is_begun = parser.got_some();
         if (is_late())
             exchange.reply = refuse(408, "The request took too long to arrive");
-        else if (error == http::error::body_limit)
+        else if (error_ == http::error::body_limit)
             exchange.reply =
                 refuse(413, "The body is larger than " + std::to_string(options_.max_body_bytes) + " bytes");
-        else if (error == http::error::header_limit && exchange.method.empty())
+        else if (error_ == http::error::buffer_overflow)
+            exchange.reply = too_busy();
+        else if (error_ == http::error::header_limit && exchange.method.empty())
             exchange.reply = refuse(414, "The URI is too long");
-        else if (error == http::error::header_limit)
+        else if (error_ == http::error::header_limit)
             exchange.reply =
                 refuse(431, "The headers are larger than " + std::to_string(options_.max_header_bytes) + " bytes");
-        else if (error == http::error::partial_message && parser.is_header_done())
+        else if (error_ == http::error::partial_message && parser.is_header_done())
             exchange.reply = refuse(400, "The body is incomplete");
-        else if (error == http::error::bad_content_length || error == http::error::bad_transfer_encoding)
+        else if (error_ == http::error::bad_content_length || error_ == http::error::bad_transfer_encoding)
             exchange.reply = refuse(400, "The length of the body is unclear");
-        else if (error.category() == http::make_error_code(http::error::end_of_stream).category() && is_begun)
+        else if (error_.category() == http::make_error_code(http::error::end_of_stream).category() && is_begun)
             exchange.reply = refuse(400, "The request is malformed");
         else
             return false;
@@ -257,17 +287,18 @@ private:
     // Whether all of it went out.
     Task<bool> write(Exchange& exchange) {
         limit(options_.request_timeout);
-        error_code error;
+        is_writing_ = true;
         if (exchange.reply.stream && exchange.wants_body)
-            co_await write_stream(exchange, error);
+            co_await write_stream(exchange);
         else if (exchange.wants_body)
-            co_await write_body(exchange, error);
+            co_await write_body(exchange);
         else
-            co_await write_header(exchange, error);
+            co_await write_header(exchange);
         unlimit();
+        is_writing_ = false;
         service_.observer({exchange.id, exchange.method, exchange.reply.status, Clock::now() - exchange.start,
                            exchange.bytes, remote_, exchange.user_agent, exchange.trace});
-        co_return !error;
+        co_return !error_;
     }
 
     template <typename Body>
@@ -283,28 +314,28 @@ private:
         return response;
     }
 
-    Task<void> write_body(Exchange& exchange, error_code& error) {
+    Task<void> write_body(Exchange& exchange) {
         auto response = response_of<http::string_body>(exchange);
         exchange.bytes = exchange.reply.body.size();
         response.body() = std::move(exchange.reply.body);
         response.prepare_payload();
-        co_await http::async_write(stream_, response, redirected(error));
+        co_await http::async_write(stream_, response, redirected());
     }
 
     // To HEAD.
-    Task<void> write_header(Exchange& exchange, error_code& error) {
+    Task<void> write_header(Exchange& exchange) {
         auto response = response_of<http::empty_body>(exchange);
         response.content_length(exchange.reply.body.size());
-        co_await http::async_write(stream_, response, redirected(error));
+        co_await http::async_write(stream_, response, redirected());
     }
 
     // As it comes, from a worker thread.
-    Task<void> write_stream(Exchange& exchange, error_code& error) {
+    Task<void> write_stream(Exchange& exchange) {
         auto response = response_of<http::empty_body>(exchange);
         response.chunked(exchange.version == 11);
         http::response_serializer<http::empty_body> serializer{response};
-        co_await http::async_write_header(stream_, serializer, redirected(error));
-        if (error)
+        co_await http::async_write_header(stream_, serializer, redirected());
+        if (error_)
             co_return;
         unlimit();
         const Sink sink{[&](std::string_view text) { return write_piece(text, exchange); },
@@ -314,7 +345,7 @@ private:
         --service_.requests;
         exchange.keep_alive = false;
         if (exchange.version == 11)
-            co_await asio::async_write(stream_, http::make_chunk_last(), redirected(error));
+            co_await asio::async_write(stream_, http::make_chunk_last(), redirected());
     }
 
     // On a worker thread, which waits until it is out.
@@ -348,15 +379,14 @@ private:
         limit(linger_time);
         if (service_.draining)
             hurry();
-        error_code error;
         if constexpr (is_tls)
-            co_await stream_.async_shutdown(redirected(error));
-        error.clear();
-        socket().shutdown(tcp::socket::shutdown_send, error);
+            if (!error_)
+                co_await stream_.async_shutdown(redirected());
+        socket().shutdown(tcp::socket::shutdown_send, error_);
         std::size_t discarded = buffer_.size();
         buffer_.clear();
-        while (!error && !is_late() && discarded < max_discarded_bytes)
-            discarded += co_await socket().async_read_some(buffer_.prepare(16 * read_size), redirected(error));
+        while (!error_ && !is_late() && discarded < max_discarded_bytes)
+            discarded += co_await socket().async_read_some(buffer_.prepare(16 * read_size), redirected());
     }
 };
 

@@ -25,6 +25,7 @@ struct Service {
     boost::asio::thread_pool workers{options.threads};
     std::unordered_set<Connection*> connections = {};
     std::size_t requests = 0;  // that a worker has, or shall have
+    std::size_t buffered = 0;  // bytes, of bodies that are held or being read
     bool draining = false;     // clients are to go elsewhere
 };
 

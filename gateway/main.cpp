@@ -21,9 +21,19 @@ namespace {
 using namespace pg_org;
 
 ServerOptions public_options(const Config& config) {
-    return {config.host,        config.port,        config.reuse_port,      config.tls_cert,
-            config.tls_key,     config.threads,     config.max_waiting,     config.max_connections,
-            config.max_header_bytes, config.max_body_bytes, config.request_timeout, config.idle_timeout};
+    return {.host = config.host,
+            .port = config.port,
+            .reuse_port = config.reuse_port,
+            .tls_cert = config.tls_cert,
+            .tls_key = config.tls_key,
+            .threads = config.threads,
+            .max_waiting = config.max_waiting,
+            .max_connections = config.max_connections,
+            .max_header_bytes = config.max_header_bytes,
+            .max_body_bytes = config.max_body_bytes,
+            .max_buffered_bytes = config.max_buffered_bytes,
+            .request_timeout = config.request_timeout,
+            .idle_timeout = config.idle_timeout};
 }
 
 // A connection is an open file.
@@ -109,7 +119,7 @@ void serve(const Config& config) {
                       metrics.observe(observation);
                   }};
     Admin admin{gateway, metrics, [&] { return server.connections(); }};
-    Server admin_server{{config.admin_host, config.admin_port},
+    Server admin_server{{.host = config.admin_host, .port = config.admin_port},
                         [](const Request&) { return std::nullopt; },
                         [&](const Request& request) { return admin.handle(request); },
                         [](const Observation&) {}};

@@ -25,6 +25,7 @@ struct ServerOptions {
     std::size_t max_connections = 100;
     std::size_t max_header_bytes = 16 << 10;
     std::size_t max_body_bytes = 1 << 20;
+    std::size_t max_buffered_bytes = 16 << 20;
     std::chrono::milliseconds request_timeout{15'000};
     std::chrono::milliseconds idle_timeout{60'000};
 };
