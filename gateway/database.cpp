@@ -1,29 +1,57 @@
 #include "database.hpp"
 
+#include "observation.hpp"
+
 #include <libpq-fe.h>
+#include <openssl/evp.h>
 #include <pqxx/pqxx>
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
 #include <deque>
 #include <unordered_map>
+#include <utility>
 
 namespace pg_org {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::size_t max_prepared = 256;
+
+// While the database is away: how often one request finds out whether it is back, the others being refused at once.
+constexpr std::chrono::milliseconds retry_interval{200};
+
+// The server ends a statement at its deadline; one that it has not ended so long after that, it never will.
+constexpr std::chrono::milliseconds grace{1000};
+constexpr std::chrono::milliseconds watch_interval{250};
 
 // The two spellings of libpqxx 6 and of 7.10 on.
 #if PQXX_VERSION_MAJOR > 7 || (PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR >= 10)
 constexpr auto verbose = pqxx::error_verbosity::verbose;
 
-pqxx::result execute(pqxx::nontransaction& session, const std::string& name, const std::vector<const char*>& values) {
+pqxx::params parameters_of(const std::vector<const char*>& values) {
     pqxx::params parameters;
     parameters.reserve(values.size());
     for (const char* value : values)
         parameters.append(value);
-    return session.exec(pqxx::prepped{name}, parameters);
+    return parameters;
+}
+
+pqxx::result execute(pqxx::nontransaction& session, const std::string& name, const std::vector<const char*>& values) {
+    return session.exec(pqxx::prepped{name}, parameters_of(values));
+}
+
+pqxx::result execute_unprepared(pqxx::nontransaction& session, const std::string& sql,
+                                const std::vector<const char*>& values) {
+    return session.exec(sql, parameters_of(values));
 }
 #else
 constexpr auto verbose = pqxx::connection_base::verbose;
@@ -31,7 +59,79 @@ constexpr auto verbose = pqxx::connection_base::verbose;
 pqxx::result execute(pqxx::nontransaction& session, const std::string& name, const std::vector<const char*>& values) {
     return session.exec_prepared(name, pqxx::prepare::make_dynamic_params(values));
 }
+
+pqxx::result execute_unprepared(pqxx::nontransaction& session, const std::string& sql,
+                                const std::vector<const char*>& values) {
+    return session.exec_params(sql, pqxx::prepare::make_dynamic_params(values));
+}
 #endif
+
+// The same for the same statement, whoever prepares it: behind a pooler a server's session may be anybody's.
+std::string name_of(const std::string& sql) {
+    constexpr std::size_t bytes_used = 16;
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+    if (!EVP_Digest(sql.data(), sql.size(), digest.data(), nullptr, EVP_sha256(), nullptr))
+        throw std::runtime_error{"can't compute a digest"};
+    std::string name = "pg_org_";
+    for (std::size_t i = 0; i < bytes_used; ++i)
+        name.append({digits[digest[i] >> 4], digits[digest[i] & 15]});
+    return name;
+}
+
+// Whether somebody else, or a pooler, came between a statement and its preparation; or what it returns has changed.
+bool is_ill_prepared(const DatabaseError& error) {
+    return error.sqlstate == "26000" || error.sqlstate == "42P05" ||
+           (error.sqlstate == "0A000" && error.message == "cached plan must not change result type");
+}
+
+// The URL, and what neither it nor the environment says: when a server that went without a word is given up.
+std::string conninfo_of(const std::string& option, const std::string& url, std::chrono::milliseconds patience) {
+    const std::array<std::pair<std::string_view, std::string>, 6> defaults{{
+        {"fallback_application_name", "pg_org_gateway"},
+        {"connect_timeout", "2"},
+        {"keepalives_idle", "10"},
+        {"keepalives_interval", "3"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", std::to_string(patience.count())},
+    }};
+    // Checked here because libpq's own complaint quotes the URL's password.
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parameters{
+        PQconninfoParse(url.c_str(), nullptr), PQconninfoFree};
+    if (!parameters)
+        throw std::invalid_argument{option + ": not a connection URL or key=value pairs"};
+    std::string conninfo;
+    const auto add = [&](std::string_view keyword, std::string_view value) {
+        conninfo.append(keyword).append("='");
+        for (const char c : value) {
+            if (c == '\'' || c == '\\')
+                conninfo += '\\';
+            conninfo += c;
+        }
+        conninfo += "' ";
+    };
+    for (const auto* parameter = parameters.get(); parameter->keyword; ++parameter) {
+        const auto* const found = std::find_if(defaults.begin(), defaults.end(), [&](const auto& known) {
+            return known.first == parameter->keyword;
+        });
+        if (parameter->val)
+            add(parameter->keyword, parameter->val);
+        else if (found != defaults.end() && !(parameter->envvar && std::getenv(parameter->envvar)))
+            add(found->first, found->second);
+    }
+    return conninfo;
+}
+
+// Adds the time until it is gone.
+class Stopwatch {
+public:
+    explicit Stopwatch(Clock::duration& total) : total_{total} {}
+    ~Stopwatch() { total_ += Clock::now() - start_; }
+
+private:
+    Clock::duration& total_;
+    const Clock::time_point start_ = Clock::now();
+};
 
 }  // namespace
 
@@ -39,22 +139,29 @@ pqxx::result execute(pqxx::nontransaction& session, const std::string& name, con
 // connection that is not open after a statement is never used again.
 class Database::Connection {
 public:
-    explicit Connection(const Config& config) : connection_{config.database_url} {
-        connection_.set_verbosity(verbose);
-        run({"SELECT set_config('client_encoding', 'UTF8', false), set_config('lock_timeout', $1::text, false), "
-             "set_config('statement_timeout', $2::text, false)",
+    ~Connection() {
+        if (socket_ >= 0)
+            close(socket_);
+    }
+
+    void open(const std::string& conninfo, const Config& config) {
+        connection_.emplace(conninfo);
+        connection_->set_verbosity(verbose);
+        socket_ = fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0);
+        run({"SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
+             " pg_catalog.set_config('lock_timeout', $1::text, false),"
+             " pg_catalog.set_config('statement_timeout', $2::text, false)",
              {std::to_string(config.lock_timeout.count()), std::to_string(config.statement_timeout.count())}});
     }
 
     std::vector<Row> run(const Statement& statement) {
-        const std::string& name = prepared(statement.sql);
+        const Underway underway{begun_};
         std::vector<const char*> values;
         values.reserve(statement.values.size());
         for (const auto& value : statement.values)
             values.push_back(value ? value->c_str() : nullptr);
-        pqxx::nontransaction session{connection_};
         std::vector<Row> rows;
-        for (const auto& fields : execute(session, name, values)) {
+        for (const auto& fields : execute_somehow(statement.sql, values)) {
             Row& row = rows.emplace_back();
             for (const auto& field : fields)
                 row.emplace_back(field.c_str(), field.size());
@@ -62,54 +169,83 @@ public:
         return rows;
     }
 
-    bool is_open() const { return connection_.is_open(); }
+    // Whether another statement can be run.
+    bool is_sound() const { return is_open() && !ill_prepared_; }
+    bool is_open() const { return connection_->is_open(); }
 
     // Nothing is to be read from an idle connection but the news of its end.
     bool is_quiet() const {
-        pollfd socket{connection_.sock(), POLLIN, 0};
+        pollfd socket{connection_->sock(), POLLIN, 0};
         return poll(&socket, 1, 0) == 0;
     }
 
+    // For another thread: whoever waits for the server finds the connection lost.
+    void cut_if_begun_before(Clock::time_point time) {
+        if (begun_.load() < time)
+            shutdown(socket_, SHUT_RDWR);
+    }
+
 private:
-    pqxx::connection connection_;
+    static constexpr auto never = Clock::time_point::max();
+
+    struct Underway {
+        std::atomic<Clock::time_point>& begun;
+        explicit Underway(std::atomic<Clock::time_point>& begun) : begun{begun} { begun = Clock::now(); }
+        ~Underway() { begun = never; }
+    };
+
+    std::optional<pqxx::connection> connection_;
+    std::atomic<int> socket_ = -1;  // a second descriptor, because libpq closes its own when it likes
+    std::atomic<Clock::time_point> begun_ = never;  // the statement under way
+    bool ill_prepared_ = false;
     std::unordered_map<std::string, std::string> names_;  // by statement
     std::deque<std::string> statements_;                  // oldest first
-    std::size_t next_name_ = 0;
+
+    pqxx::result execute_somehow(const std::string& sql, const std::vector<const char*>& values) {
+        try {
+            const std::string& name = prepared(sql);
+            pqxx::nontransaction session{*connection_};
+            return execute(session, name, values);
+        } catch (const std::exception& error) {
+            ill_prepared_ = is_open() && is_ill_prepared(DatabaseError::parse(error.what()));
+            if (!ill_prepared_)
+                throw;
+        }
+        pqxx::nontransaction session{*connection_};
+        return execute_unprepared(session, sql, values);
+    }
 
     const std::string& prepared(const std::string& sql) {
         if (const auto known = names_.find(sql); known != names_.end())
             return known->second;
         if (statements_.size() == max_prepared) {
-            connection_.unprepare(names_.at(statements_.front()));
+            connection_->unprepare(names_.at(statements_.front()));
             names_.erase(statements_.front());
             statements_.pop_front();
         }
-        const auto name = "s" + std::to_string(next_name_++);
-        connection_.prepare(name, sql);
+        const auto name = name_of(sql);
+        connection_->prepare(name, sql);
         statements_.push_back(sql);
         return names_[sql] = name;
     }
 };
 
-Database::Database(const Config& config) : config_{config} {
-    // Checked here because libpq's own complaint quotes the URL's password.
-    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options{
-        PQconninfoParse(config.database_url.c_str(), nullptr), PQconninfoFree};
-    if (!options)
-        throw std::invalid_argument{"--database-url: not a connection URL or key=value pairs"};
-}
+Database::Database(const Config& config, const std::string& option, const std::string& url)
+    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)},
+      watch_{[this](std::stop_token stop) { cut_stalled(stop); }} {}
+
 Database::~Database() = default;
 
-// A single statement is a transaction: one that failed because of others at the same time left nothing, and may be
-// tried again.
+// A single statement is a transaction: one that failed because of others at the same time, or at a server that only
+// reads any more, left nothing, and may be tried again.
 std::vector<Row> Database::run(const Statement& statement) {
+    constexpr std::array passing{sqlstate::serialization_failure, sqlstate::deadlock_detected, sqlstate::read_only};
     constexpr int most_retries = 2;
     for (int retries = 0;; ++retries) {
         try {
             return run_once(statement);
         } catch (const DatabaseError& error) {
-            if (retries == most_retries ||
-                (error.sqlstate != sqlstate::serialization_failure && error.sqlstate != sqlstate::deadlock_detected))
+            if (retries == most_retries || std::find(passing.begin(), passing.end(), error.sqlstate) == passing.end())
                 throw;
         }
     }
@@ -119,65 +255,128 @@ std::vector<Row> Database::run_once(const Statement& statement) {
     auto connection = take();
     std::vector<Row> rows;
     try {
+        const Stopwatch stopwatch{trace().database};
         rows = connection->run(statement);
     } catch (const std::exception& error) {
-        if (connection->is_open()) {
-            give_back(std::move(connection));
-            throw DatabaseError::parse(error.what());
+        if (!connection->is_open()) {
+            forget(std::move(connection));
+            throw DatabaseError{std::string{sqlstate::outcome_unknown}, "connection lost", true, error.what()};
         }
-        forget(std::move(connection));
-        throw DatabaseError{std::string{sqlstate::connection_lost}, "connection lost", true, error.what()};
+        auto reason = DatabaseError::parse(error.what());
+        if (reason.sqlstate == sqlstate::read_only)
+            forget(std::move(connection));
+        else
+            give_back(std::move(connection));
+        throw reason;
     }
     give_back(std::move(connection));
     return rows;
 }
 
+// While there is no connecting, those that work are waited for.
 std::unique_ptr<Database::Connection> Database::take() {
+    const Stopwatch stopwatch{trace().waited};
     const auto deadline = Clock::now() + config_.pool_timeout;
-    std::unique_lock lock{mutex_};
+    Lock lock{mutex_};
     for (;;) {
-        if (!changed_.wait_until(lock, deadline, [&] { return !idle_.empty() || open_ < config_.pool_size; }))
+        if (auto connection = take_idle())
+            return connection;
+        if (may_connect()) {
+            if (auto connection = connect(lock))
+                return connection;
+            continue;
+        }
+        if (away_ && in_use_.size() == (trying_ ? 1 : 0))
+            throw DatabaseError{std::string{sqlstate::cannot_connect}, "cannot connect", true, failure_};
+        if (Clock::now() >= deadline)
             throw DatabaseError{std::string{sqlstate::too_many_connections}, "pool exhausted", true,
                                 "no database connection became free in time"};
-        if (idle_.empty()) {
-            ++open_;
-            lock.unlock();
-            return connect();
-        }
-        auto connection = std::move(idle_.back());
-        idle_.pop_back();
-        if (connection->is_quiet())
-            return connection;
-        --open_;
+        ++waiting_;
+        const bool next_is_ours = away_ && !trying_ && in_use_.size() < config_.pool_size;
+        changed_.wait_until(lock, next_is_ours ? std::min(deadline, next_attempt_) : deadline);
+        --waiting_;
     }
 }
 
-std::unique_ptr<Database::Connection> Database::connect() {
-    try {
-        return std::make_unique<Connection>(config_);
-    } catch (const std::exception& error) {
-        forget(nullptr);
-        throw DatabaseError{std::string{sqlstate::cannot_connect}, "cannot connect", true, error.what()};
+std::unique_ptr<Database::Connection> Database::take_idle() {
+    while (!idle_.empty()) {
+        auto connection = std::move(idle_.back());
+        idle_.pop_back();
+        if (!connection->is_quiet())
+            continue;
+        in_use_.insert(connection.get());
+        return connection;
     }
+    return nullptr;
+}
+
+bool Database::may_connect() const {
+    if (away_ && (trying_ || Clock::now() < next_attempt_))
+        return false;
+    return in_use_.size() < config_.pool_size;
+}
+
+// Null if that failed.  Gives up the lock meanwhile.
+std::unique_ptr<Database::Connection> Database::connect(Lock& lock) {
+    auto connection = std::make_unique<Connection>();
+    in_use_.insert(connection.get());
+    const bool is_trial = away_;
+    trying_ = trying_ || is_trial;
+    std::string failure;
+    lock.unlock();
+    try {
+        connection->open(conninfo_, config_);
+    } catch (const std::exception& error) {
+        failure = error.what();
+    }
+    lock.lock();
+    trying_ = trying_ && !is_trial;
+    away_ = !failure.empty();
+    if (away_) {
+        in_use_.erase(connection.get());
+        connection.reset();
+        next_attempt_ = Clock::now() + retry_interval;
+        failure_ = std::move(failure);
+    }
+    changed_.notify_all();
+    return connection;
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection) {
     {
-        const std::lock_guard lock{mutex_};
-        idle_.push_back(std::move(connection));
+        const Lock lock{mutex_};
+        in_use_.erase(connection.get());
+        if (connection->is_sound())
+            idle_.push_back(std::move(connection));
     }
     changed_.notify_one();
 }
 
 // The idle connections go as well: most likely the server was restarted.
-void Database::forget(std::unique_ptr<Connection>) {
+void Database::forget(std::unique_ptr<Connection> connection) {
     std::vector<std::unique_ptr<Connection>> idle;
     {
-        const std::lock_guard lock{mutex_};
+        const Lock lock{mutex_};
+        in_use_.erase(connection.get());
         idle.swap(idle_);
-        open_ -= idle.size() + 1;
     }
     changed_.notify_all();
+}
+
+void Database::cut_stalled(std::stop_token stop) {
+    std::condition_variable_any stopped;
+    Lock lock{mutex_};
+    while (!stop.stop_requested()) {
+        const auto begun_before = Clock::now() - config_.statement_timeout - grace;
+        for (Connection* connection : in_use_)
+            connection->cut_if_begun_before(begun_before);
+        stopped.wait_for(lock, stop, watch_interval, [] { return false; });
+    }
+}
+
+Database::State Database::state() const {
+    const Lock lock{mutex_};
+    return {idle_.size() + in_use_.size(), in_use_.size(), waiting_};
 }
 
 DatabaseError DatabaseError::parse(const std::string& text) {

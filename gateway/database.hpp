@@ -1,4 +1,5 @@
-// Calls to the database: a pool of connections, one statement and one round trip at a time.
+// Calls to a database: a pool of connections, one statement and one round trip at a time.  Nobody waits for long for a
+// database that is away, hangs or is full, and none of that outlasts it.
 #pragma once
 
 #include "config.hpp"
@@ -10,6 +11,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <unordered_set>
 #include <vector>
 
 namespace pg_org {
@@ -35,38 +38,60 @@ struct DatabaseError : std::runtime_error {
 };
 
 namespace sqlstate {
+inline constexpr std::string_view read_only = "25006";
 inline constexpr std::string_view serialization_failure = "40001";
 inline constexpr std::string_view deadlock_detected = "40P01";
 // Of what happens on this side of the connection:
 inline constexpr std::string_view cannot_connect = "08001";
-inline constexpr std::string_view connection_lost = "08006";
+inline constexpr std::string_view outcome_unknown = "08007";  // lost after the statement was sent
 inline constexpr std::string_view too_many_connections = "53300";
 }  // namespace sqlstate
 
 class Database {
 public:
+    struct State {
+        std::size_t open;     // connections
+        std::size_t in_use;   // of these
+        std::size_t waiting;  // requests, for a connection
+    };
+
     // Connects when needed, not yet.  Throws std::invalid_argument if the URL is malformed.
-    explicit Database(const Config& config);
+    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url} {}
+    Database(const Config& config, const std::string& option, const std::string& url);
     ~Database();
 
     // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
     std::vector<Row> run(const Statement& statement);
 
+    State state() const;
+
 private:
     class Connection;
     using Clock = std::chrono::steady_clock;
+    using Lock = std::unique_lock<std::mutex>;
 
-    Config config_;
-    std::mutex mutex_;
+    const Config config_;
+    const std::string conninfo_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end
-    std::size_t open_ = 0;
+    std::unordered_set<Connection*> in_use_;         // or being opened
+    std::size_t waiting_ = 0;
+    // Since the last attempt to connect failed:
+    bool away_ = false;
+    bool trying_ = false;  // one at a time
+    Clock::time_point next_attempt_;
+    std::string failure_;
+    std::jthread watch_;
 
     std::vector<Row> run_once(const Statement& statement);
     std::unique_ptr<Connection> take();
-    std::unique_ptr<Connection> connect();
+    std::unique_ptr<Connection> take_idle();
+    bool may_connect() const;
+    std::unique_ptr<Connection> connect(Lock& lock);
     void give_back(std::unique_ptr<Connection> connection);
     void forget(std::unique_ptr<Connection> connection);
+    void cut_stalled(std::stop_token stop);
 };
 
 }  // namespace pg_org

@@ -24,33 +24,48 @@ struct Translation {
     std::string_view type = {};  // in the error envelope; without one as the status has it
 };
 
+constexpr std::string_view unavailable = "The database is unavailable";
+constexpr std::string_view not_set_up = "The database is not set up for this gateway; its log says why";
+
 constexpr std::array translations{
-    Translation{"08", 503, "The database is unavailable"},
+    Translation{"08", 503, unavailable},
     Translation{"0L", 400, {}},
     Translation{"22004", 422, {}},
     Translation{"22023", 422, {}},
     Translation{"22", 422, "Value error, a value is out of range or malformed"},
     Translation{"23503", 400, "Refers to something that does not exist"},
     Translation{"23505", 409, "Already exists"},
+    Translation{"25006", 503, unavailable},
     Translation{"28EXP", 400, {}, "expired_key"},
     Translation{"28MOD", 401, {}, "key_model_access_denied"},
     Translation{"28", 401, {}},
+    Translation{"3F000", 503, not_set_up},
     Translation{"40001", 503, "Too busy, try again"},
     Translation{"40P01", 503, "Too busy, try again"},
     Translation{"42501", 401, {}},
+    Translation{"42501", 503, not_set_up},
+    Translation{"42883", 503, not_set_up},
     Translation{"53300", 503, "Too busy, try again"},
     Translation{"53400", 429, {}, "budget_exceeded"},
     Translation{"53RAT", 429, {}, "rate_limit_exceeded"},
+    Translation{"53", 503, unavailable},
     Translation{"55ETG", 412, {}},
     Translation{"55P03", 503, "Too busy, try again"},
     Translation{"55", 400, {}},
     Translation{"57014", 504, "The database took too long"},
-    Translation{"57P", 503, "The database is unavailable"},
+    Translation{"57P", 503, unavailable},
+    Translation{"58", 503, unavailable},
     Translation{"P0001", 400, {}},
     Translation{"P0002", 404, {}},
 };
 
 constexpr Translation defect{"", 500, "Internal Server Error"};
+
+// What is said of a change that the connection was lost over.
+std::string in_doubt(const Route& route) {
+    return "The database was lost on the way: this may or may not have been done. Repeat the request with the same " +
+           std::string{route.names_call ? "request_id" : "Idempotency-Key"} + " and it is not done twice";
+}
 
 const Translation& translation_of(const DatabaseError& error) {
     const auto found = std::find_if(translations.begin(), translations.end(), [&](const Translation& candidate) {
@@ -210,6 +225,8 @@ Reply translate(const Refusal& refusal, const Route& route, const Request& reque
         const auto* complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
         return refuse_fields({{complaint, location, std::string{message}}}, request);
     }
+    if (error.sqlstate == sqlstate::outcome_unknown && route.access == Access::write)
+        return refuse(status, in_doubt(route), route.envelope);
     const bool of_key = error.sqlstate.starts_with("28");
     if (status >= 500 || (route.envelope == Envelope::detail && !of_key))
         return refuse(status, message, route.envelope);

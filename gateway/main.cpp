@@ -104,8 +104,6 @@ void wait_for_end(const sigset_t& signals, Server& server) {
 
 void serve(const Config& config) {
     const auto signals = block_signals();
-    setenv("PGAPPNAME", "pg_org_gateway", 0);
-    setenv("PGCONNECT_TIMEOUT", "5", 0);
     log_configuration(config);
     allow_open_files(config.max_connections);
 

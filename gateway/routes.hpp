@@ -16,6 +16,12 @@ enum class Input {
 
 enum class Envelope { detail, error };  // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
 
+enum class Access {
+    write,
+    read,
+    stale_read,  // which a standby may answer that is not far behind
+};
+
 struct Route {
     std::string_view method;
     std::string_view path;  // a segment in braces is a parameter
@@ -28,7 +34,15 @@ struct Route {
     std::string_view many = {};      // the function for many such requests at once
     bool names_call = false;         // request_id is no request's here, but that of a call of a model
     std::string_view api_key = {};   // the argument that a parameter of this name is for: no caller's key but a filter
+    Access access = Access::write;
 };
+
+constexpr Route with(Access access, Route route) {
+    route.access = access;
+    return route;
+}
+
+constexpr Route info(Route route) { return with(Access::stale_read, route); }
 
 // A call of a model.
 constexpr Route usage(std::string_view path, std::string_view function, std::string_view many = {}) {
@@ -44,7 +58,7 @@ constexpr Route filtered_by_key(Route route, std::string_view argument) {
 }
 
 constexpr Route list(std::string_view path, std::string_view function, std::string_view page_key) {
-    return {"GET", path, function, Input::query, Envelope::detail, page_key};
+    return info({"GET", path, function, Input::query, Envelope::detail, page_key});
 }
 
 constexpr Route tagged(Route route) {
@@ -79,23 +93,23 @@ inline constexpr std::array routes{
     tagged({"PATCH", "/v2/organization/{organization_id}", "org_patch", Input::merge_patch}),
     Route{"DELETE", "/organization/delete", "org_delete", Input::body},
     list("/organization/list", "org_list", "organization_id"),
-    tagged({"GET", "/organization/info", "org_info", Input::query}),
-    Route{"POST", "/organization/info", "org_info_many", Input::body},
+    info(tagged({"GET", "/organization/info", "org_info", Input::query})),
+    info({"POST", "/organization/info", "org_info_many", Input::body}),
     Route{"POST", "/organization/block", "org_block", Input::body},
     Route{"POST", "/organization/unblock", "org_unblock", Input::body},
     list("/organization/audit", "org_audit", "audit_id"),
-    filtered_by_key({"GET", "/organization/daily/activity", "org_daily_activity", Input::query}, "key"),
+    info(filtered_by_key({"GET", "/organization/daily/activity", "org_daily_activity", Input::query}, "key")),
     Route{"POST", "/organization/member_add", "org_member_add", Input::body, Envelope::error},
     Route{"PATCH", "/organization/member_update", "org_member_update", Input::body},
     Route{"DELETE", "/organization/member_delete", "org_member_delete", Input::body},
     Route{"POST", "/user/new", "user_new", Input::body},
     Route{"POST", "/user/update", "user_update", Input::body},
-    Route{"GET", "/user/info", "user_info", Input::query},
+    info({"GET", "/user/info", "user_info", Input::query}),
     list("/user/list", "user_list", "user_id"),
     Route{"POST", "/user/delete", "user_delete", Input::body},
     tagged({"POST", "/team/new", "team_new", Input::body}),
     tagged({"POST", "/team/update", "team_update", Input::body}),
-    tagged({"GET", "/team/info", "team_info", Input::query}),
+    info(tagged({"GET", "/team/info", "team_info", Input::query})),
     list("/team/list", "team_list", "team_id"),
     Route{"POST", "/team/delete", "team_delete", Input::body},
     Route{"POST", "/team/block", "team_block", Input::body},
@@ -105,7 +119,7 @@ inline constexpr std::array routes{
     Route{"POST", "/team/member_delete", "team_member_delete", Input::body},
     Route{"POST", "/key/generate", "key_generate", Input::body},
     Route{"POST", "/key/update", "key_update", Input::body},
-    Route{"GET", "/key/info", "key_info", Input::query},
+    info({"GET", "/key/info", "key_info", Input::query}),
     list("/key/list", "key_list", "token_id"),
     Route{"POST", "/key/delete", "key_delete", Input::body},
     Route{"POST", "/key/regenerate", "key_regenerate", Input::body},
@@ -113,15 +127,15 @@ inline constexpr std::array routes{
     Route{"POST", "/key/unblock", "key_unblock", Input::body},
     tagged({"POST", "/budget/new", "budget_new", Input::body}),
     tagged({"POST", "/budget/update", "budget_update", Input::body}),
-    tagged({"POST", "/budget/info", "budget_info", Input::body}),
+    info(tagged({"POST", "/budget/info", "budget_info", Input::body})),
     list("/budget/list", "budget_list", "budget_id"),
     Route{"POST", "/budget/delete", "budget_delete", Input::body},
-    awaited(list("/events", "org_events", "event_id")),
+    with(Access::read, awaited(list("/events", "org_events", "event_id"))),
     usage("/usage/reserve", "usage_reserve", "usage_reserve_many"),
     usage("/usage/settle", "usage_settle", "usage_settle_many"),
     usage("/usage/cancel", "usage_cancel"),
     usage("/usage/record", "usage_record"),
-    Route{"GET", "/usage/limits", "usage_limits", Input::query, Envelope::error},
+    with(Access::read, {"GET", "/usage/limits", "usage_limits", Input::query, Envelope::error}),
 };
 
 struct Match {

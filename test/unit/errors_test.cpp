@@ -82,7 +82,8 @@ TEST(Translation, OfWhatRulesSay) {
 TEST(Translation, OfTrouble) {
     const std::vector<std::pair<std::string, int>> expected{
         {"57014", 504}, {"08006", 503}, {"08001", 503}, {"57P01", 503}, {"57P03", 503}, {"53300", 503}, {"55P03", 503},
-        {"40001", 503}, {"40P01", 503}, {"XX000", 500}, {"42883", 500}, {"", 500},      {"23514", 500}, {"26000", 500}};
+        {"40001", 503}, {"40P01", 503}, {"08007", 503}, {"53100", 503}, {"58030", 503}, {"25006", 503}, {"3F000", 503},
+        {"42883", 503}, {"XX000", 500}, {"", 500},      {"23514", 500}, {"26000", 500}};
     for (const auto& [sqlstate, status] : expected)
         for (const auto& error : {internal_error(sqlstate), rule_error(sqlstate, "secret internals")}) {
             const auto reply = said(error);
@@ -94,9 +95,22 @@ TEST(Translation, OfTrouble) {
     EXPECT_EQ(said(internal_error("XX000")).body, R"({"detail":{"error":"Internal Server Error"}})");
 }
 
+TEST(Translation, OfWhatMayHaveBeenDone) {
+    Route usage_route = error_route;
+    usage_route.names_call = true;
+    const auto error = internal_error("08007");
+    for (const auto& route : {body_route, patch_route, error_route, usage_route}) {
+        const auto reply = said(error, route);
+        EXPECT_NE(reply.body.find("may or may not have been done"), std::string::npos);
+        EXPECT_EQ(reply.body.find("same Idempotency-Key") == std::string::npos, route.names_call);
+    }
+    for (const auto access : {Access::read, Access::stale_read})
+        EXPECT_EQ(said(error, with(access, body_route)).body, R"({"detail":{"error":"The database is unavailable"}})");
+}
+
 TEST(Translation, NeverShowsPostgresOwnWords) {
     const std::vector<std::pair<std::string, int>> expected{
-        {"42501", 500}, {"28000", 500}, {"P0002", 500}, {"55000", 500}, {"23505", 409}, {"23503", 400},
+        {"42501", 503}, {"28000", 500}, {"P0002", 500}, {"55000", 500}, {"23505", 409}, {"23503", 400},
         {"22023", 422}, {"22004", 422}, {"22003", 422}, {"22P02", 422}, {"22P05", 422}};
     for (const auto& [sqlstate, status] : expected) {
         const auto reply = said(internal_error(sqlstate));

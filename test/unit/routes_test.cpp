@@ -17,6 +17,16 @@ TEST(Routes, AreFoundByMethodAndPath) {
     EXPECT_TRUE(find_route("GET", "/events").route->awaited);
 }
 
+TEST(Routes, ThatChangeNothingSaySo) {
+    EXPECT_EQ(find_route("POST", "/organization/info").route->access, Access::stale_read);
+    EXPECT_EQ(find_route("GET", "/usage/limits").route->access, Access::read);
+    EXPECT_EQ(find_route("GET", "/events").route->access, Access::read);
+    for (const Route& route : routes) {
+        const bool reads = route.method == "GET" || route.path.ends_with("/info");
+        EXPECT_TRUE(route.input == Input::none || (route.access != Access::write) == reads) << route.path;
+    }
+}
+
 TEST(Routes, TakeAParameterFromThePath) {
     const auto match = find_route("PATCH", "/v2/organization/a%2Fb");
     ASSERT_NE(match.route, nullptr);

@@ -1,0 +1,72 @@
+"""Servers and gateways for the tests, of which each makes what it breaks.
+
+    test/with-server --extension DESTDIR /usr/bin/python3 -B -m pytest test/fault
+
+The server that test/with-server starts is only copied from.
+"""
+
+import contextlib
+import subprocess
+
+import psycopg2
+import pytest
+
+from ground import ADMIN_KEY, CHECKOUT, DATABASE, Gateway, Server
+
+
+@pytest.fixture(scope="session")
+def origin():
+    """Says how to reach the server to copy."""
+    with contextlib.closing(psycopg2.connect("")) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0")
+        cursor.execute("CREATE ROLE org_gateway LOGIN")
+    setup = CHECKOUT / "tools" / "setup.sql"
+    subprocess.run(["psql", "-Xq", "-d", DATABASE, "-f", setup], check=True)
+    with contextlib.closing(psycopg2.connect(dbname=DATABASE)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT org_grant_access('org_gateway')")
+        cursor.execute("SELECT key_generate(user_id => 'default_user_id', key => %s)", [ADMIN_KEY])
+        yield connection.dsn
+
+
+@pytest.fixture(scope="module")
+def make_server(origin):
+    """Makes servers, which are gone when the module's tests are done."""
+    with contextlib.ExitStack() as stack:
+
+        def make(origin=origin, **more):
+            server = Server(origin, **more)
+            stack.callback(server.remove)
+            return server
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def server(make_server):
+    return make_server()
+
+
+@pytest.fixture
+def make_gateway():
+    """Makes gateways, which must have survived the test unless it killed them."""
+    gateways = []
+
+    def make(database_url, *options, **more):
+        gateways.append(Gateway(database_url, *options, **more))
+        return gateways[-1]
+
+    yield make
+    alive = [gateway.is_alive() or gateway.process.returncode == -9 for gateway in gateways]
+    for gateway in gateways:
+        gateway.kill()
+        print(gateway.told()[-5000:])  # pytest shows it when the test failed
+    assert all(alive)
+
+
+@pytest.fixture
+def gateway(server, make_gateway):
+    return make_gateway(server.url("org_gateway"))

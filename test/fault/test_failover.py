@@ -1,0 +1,37 @@
+"""The primary is gone, and its standby is promoted."""
+
+from ground import RESUMED, assert_refused, until
+
+
+def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
+    old = make_server()
+    new = make_server(origin=old.url(), standby=True)
+    either = (
+        f"postgresql://org_gateway@/fault?host={old.directory},{new.directory}&port={old.port},{new.port}"
+        "&target_session_attrs=read-write"
+    )
+    gateway = make_gateway(either)
+    assert gateway.make("before").status == 200
+    position = old.sql("SELECT pg_current_wal_insert_lsn()")
+    until(lambda: new.sql(f"SELECT pg_last_wal_replay_lsn() >= '{position}'"))
+
+    old.stop("immediate")
+    assert_refused(gateway.make("without a primary"))
+    new.sql("SELECT pg_promote()")
+    took, _ = until(lambda: gateway.make("after").status == 200 and gateway.is_ready(), RESUMED, "the new primary")
+    print(f"resumed {took:.2f} s after the promotion")
+    assert gateway.info("before").status == 200
+    assert new.sql("SELECT count(*) FROM org.organization WHERE organization_id = 'after'") == 1
+
+    # The old primary comes back as the new one's standby, and they change places again.
+    old.directory.joinpath("cluster", "standby.signal").touch()
+    old.configure(primary_conninfo=new.url())
+    old.start()
+    position = new.sql("SELECT pg_current_wal_insert_lsn()")
+    until(lambda: old.sql(f"SELECT pg_last_wal_replay_lsn() >= '{position}'"), what="the old primary as a standby")
+    assert gateway.make("still at the new one").status == 200
+    new.stop("fast")
+    old.sql("SELECT pg_promote()")
+    until(lambda: gateway.make("and back").status == 200, RESUMED, "the old primary")
+    for name in ["before", "after", "still at the new one"]:
+        assert gateway.info(name).status == 200, name
