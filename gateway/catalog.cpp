@@ -11,7 +11,20 @@
 namespace pg_org {
 namespace {
 
-constexpr std::chrono::seconds retry_interval{1};
+constexpr std::chrono::seconds refresh_interval{1};
+
+// Another one after each change of a function, of who may call it, or of where it is.
+const Statement version{R"(
+    SELECT pg_catalog.md5(pg_catalog.string_agg(
+               pg_catalog.concat_ws(' ', e.oid, e.xmin, n.nspname, p.oid, p.xmin), ',' ORDER BY p.oid))
+      FROM pg_catalog.pg_extension AS e
+      JOIN pg_catalog.pg_depend AS d
+        ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
+       AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+      JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+     WHERE e.extname = 'pg_org')",
+                        {}};
 
 const Statement signatures{R"(
     SELECT p.proname,
@@ -65,25 +78,45 @@ Functions read_functions(const std::vector<Row>& rows) {
 }
 
 Catalog::Catalog(Database& database)
-    : database_{database}, loader_{[this](std::stop_token stop) { load(stop); }} {}
+    : database_{database}, watch_{[this](std::stop_token stop) { watch(stop); }} {}
 
-void Catalog::load(std::stop_token stop) {
-    std::string reported;
+Catalog::Snapshot Catalog::renewed(const Snapshot& outdated) {
+    if (functions() == outdated)
+        refresh();
+    return functions();
+}
+
+void Catalog::watch(std::stop_token stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
     while (!stop.stop_requested()) {
-        try {
-            functions_ = std::make_shared<const Functions>(read_functions(database_.run(signatures)));
-            log_event(Level::info, "catalog loaded");
-            return;
-        } catch (const std::exception& error) {
-            if (error.what() != reported)
-                log_event(Level::warning, "catalog not loaded, trying again", {{"error", error.what()}});
-            reported = error.what();
-        }
+        refresh();
         std::unique_lock lock{mutex};
-        stopped.wait_for(lock, stop, retry_interval, [] { return false; });
+        stopped.wait_for(lock, stop, refresh_interval, [] { return false; });
     }
+}
+
+// Those loaded before stay when that fails.
+void Catalog::refresh() {
+    const std::lock_guard lock{loading_};
+    try {
+        load();
+        reported_.clear();
+    } catch (const std::exception& error) {
+        if (error.what() != reported_)
+            log_event(Level::warning, "catalog not loaded, trying again", {{"error", error.what()}});
+        reported_ = error.what();
+    }
+}
+
+// The version first: what changes in between is loaded the next time.
+void Catalog::load() {
+    auto current = database_.run(version).at(0).at(0);
+    if (functions() && current == version_)
+        return;
+    functions_ = std::make_shared<const Functions>(read_functions(database_.run(signatures)));
+    version_ = std::move(current);
+    log_event(Level::info, "catalog loaded");
 }
 
 }  // namespace pg_org

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,20 +20,30 @@ using Functions = std::map<std::string, Function, std::less<>>;
 // is required.  Throws std::runtime_error when a function of the routes is missing or can't be called.
 Functions read_functions(const std::vector<Row>& rows);
 
-// Loads in the background, trying again until it worked.
+// Loads in the background, and again whenever the functions have become others.
 class Catalog {
 public:
+    using Snapshot = std::shared_ptr<const Functions>;
+
     explicit Catalog(Database& database);
 
     // Null until loaded.
-    std::shared_ptr<const Functions> functions() const { return functions_.load(); }
+    Snapshot functions() const { return functions_.load(); }
+
+    // What has become of those that a call found to be others: the same if nothing is known of it.
+    Snapshot renewed(const Snapshot& outdated);
 
 private:
     Database& database_;
-    std::atomic<std::shared_ptr<const Functions>> functions_;
-    std::jthread loader_;
+    std::mutex loading_;
+    std::string version_;   // of those loaded
+    std::string reported_;  // the failure told of last
+    std::atomic<Snapshot> functions_;
+    std::jthread watch_;
 
-    void load(std::stop_token stop);
+    void watch(std::stop_token stop);
+    void refresh();
+    void load();
 };
 
 }  // namespace pg_org

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace pg_org {
@@ -108,7 +109,14 @@ Statement call_of_many(const Function& many, const Batches::Requests& objects, c
             {array + ']', api_key}};
 }
 
+// No function is there under its name, with these arguments, in that schema.
+bool is_of_other_functions(const DatabaseError& error) {
+    constexpr std::array<std::string_view, 3> sqlstates{"3F000", "42883", "42P01"};
+    return error.internal && std::find(sqlstates.begin(), sqlstates.end(), error.sqlstate) != sqlstates.end();
+}
+
 Reply refused(const Refusal& refusal, const Route& route, const Request& request) {
+    trace().sqlstate = refusal.error.sqlstate;
     Reply reply = translate(refusal, route, request);
     if (reply.status >= 500)
         log_event(reply.status == 500 ? Level::error : Level::warning, "database error",
@@ -143,7 +151,7 @@ Reply Gateway::handle(const Request& request) {
     if (match.route->path == readiness.path)
         return ready();
     try {
-        return call(match, query, request);
+        return call_known(match, query, request);
     } catch (const InvalidJson& error) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
                              request);
@@ -168,12 +176,27 @@ Reply Gateway::ready() {
     return {200, R"({"status":"connected","db":"connected"})"};
 }
 
+// Once more when the functions turn out to have become others: nothing was done then.
+Reply Gateway::call_known(const Match& match, std::string_view query, const Request& request) {
+    const auto functions = catalog_.functions();
+    try {
+        return call(match, query, request, functions);
+    } catch (const DatabaseError& error) {
+        if (!is_of_other_functions(error))
+            throw;
+        const auto renewed = catalog_.renewed(functions);
+        if (renewed == functions)
+            throw;
+        return call(match, query, request, renewed);
+    }
+}
+
 // Malformed JSON comes before the key, the key before the fields.
-Reply Gateway::call(const Match& match, std::string_view query, const Request& request) {
+Reply Gateway::call(const Match& match, std::string_view query, const Request& request,
+                    const Catalog::Snapshot& functions) {
     const Route& route = *match.route;
     const bool in_query = route.input == Input::query;
     Body body = in_query || request.body.empty() ? Body{} : read_body(request.body);
-    const auto functions = catalog_.functions();
     if (!functions)
         return refuse(503, "The database is unavailable");
     const Credentials credentials = read_credentials(request.header);
@@ -224,11 +247,12 @@ Reply Gateway::run(const Statement& call, const Route& route, std::string_view q
 // The same call again and again, each time from the last event on.
 Reply Gateway::listen(const Route& route, const Fields& fields, const std::string& api_key,
                       std::chrono::seconds patience, std::string_view query, const Request& request) {
-    const auto read = [this, &route, functions = catalog_.functions(), fields, api_key](const std::string& after) {
+    const auto read = [this, &route, fields, api_key](const std::string& after) {
         Fields onward = fields;
         if (!after.empty())
             onward["after"] = Value{Value::Kind::number, after, {}};
         std::vector<FieldError> none;
+        const auto functions = catalog_.functions();
         const auto& function = functions->find(route.function)->second;
         return database_.run(bind_arguments(function, onward, api_key, "query", none)).at(0).at(0);
     };

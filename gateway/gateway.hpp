@@ -49,7 +49,8 @@ private:
     const bool batching_;
     std::atomic<bool> draining_ = false;
 
-    Reply call(const Match& match, std::string_view query, const Request& request);
+    Reply call_known(const Match& match, std::string_view query, const Request& request);
+    Reply call(const Match& match, std::string_view query, const Request& request, const Catalog::Snapshot& functions);
     Reply run(const Statement& call, const Route& route, std::string_view query);
     Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
                           const Request& request);
