@@ -8,13 +8,14 @@
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make bench          measure speed; takes minutes
 #   make docs           write docs/sql.md again
+#   make deb            Debian packages, into build/deb
 #   make clean          what was built; data stays
 
 PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway tests install installcheck run test ubsan bench docs clean
+.PHONY: all extension gateway tests install installcheck run test ubsan bench docs deb clean
 
 all: extension gateway
 
@@ -35,7 +36,7 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run test ubsan bench docs:
+installcheck run test ubsan bench docs deb:
 	@tools/$@
 
 clean:
