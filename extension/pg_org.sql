@@ -95,7 +95,7 @@ CREATE FUNCTION org_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_delete IS
 'Delete organizations with all they own.
-All of them or, if one does not exist, none. Their teams, memberships, keys and the budgets that nobody else uses go with them; users stay. Returns the organizations as they stood just before. For proxy admins.';
+All of organization_ids or, if one does not exist, none. Their teams, memberships, keys and the budgets that nobody else uses go with them; users stay. Returns the organizations as they stood just before. For proxy admins.';
 
 CREATE FUNCTION org_list(
     org_id text DEFAULT NULL,
@@ -122,7 +122,7 @@ CREATE FUNCTION org_info_many(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_info_many IS
 'Show several organizations.
-In the order asked; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
+In the order of organizations; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
 
 CREATE FUNCTION org_block(
     organization_id text,
@@ -156,7 +156,7 @@ CREATE FUNCTION org_daily_activity(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_daily_activity IS
 'Report what organizations spent day by day.
-From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of the organizations named, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
+From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of organization_ids, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
 
 CREATE FUNCTION org_audit(
     organization_id text,
@@ -250,7 +250,7 @@ CREATE FUNCTION org_member_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_update IS
 'Change a member''s role or budget.
-Name the member by user_id or user_email. A budget that others share is copied before it is changed; clear takes {max_budget_in_organization}. Returns the membership. For proxy admins and the organization''s admins.';
+Name the member by user_id or user_email. role is org_admin, internal_user or internal_user_viewer. A budget that others share is copied before it is changed; clear takes {max_budget_in_organization}. Returns the membership. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_delete(
     organization_id text,
@@ -262,7 +262,7 @@ CREATE FUNCTION org_member_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_delete IS
 'Remove a member from an organization.
-And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Returns the membership as it stood. For proxy admins and the organization''s admins.';
+And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Name the member by user_id or user_email. Returns the membership as it stood. For proxy admins and the organization''s admins.';
 
 -- Users ---------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ CREATE FUNCTION user_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_delete IS
 'Delete users.
-All of them or, if one does not exist, none. Their memberships, keys and the budgets that nobody else uses go with them. The last proxy_admin stays. Returns the users as they stood just before. For proxy admins.';
+All of user_ids or, if one does not exist, none. Their memberships, keys and the budgets that nobody else uses go with them. The last proxy_admin stays. Returns the users as they stood just before. For proxy admins.';
 
 -- Teams ---------------------------------------------------------------------
 
@@ -419,7 +419,7 @@ CREATE FUNCTION team_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_delete IS
 'Delete teams.
-With their keys, and the members'' budgets that nobody else uses. All of them or none. Returns the teams as they stood just before. For proxy admins and the organization''s admins.';
+With their keys, and the members'' budgets that nobody else uses. All of team_ids or none. Returns the teams as they stood just before. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_block(
     team_id text,
@@ -483,7 +483,7 @@ CREATE FUNCTION team_member_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_member_delete IS
 'Remove a member from a team.
-With the keys they hold there and the budget that nobody else uses. Returns the team. For proxy admins and the organization''s admins.';
+With the keys they hold there and the budget that nobody else uses. Name the member by user_id or user_email. Returns the team. For proxy admins and the organization''s admins.';
 
 -- Keys ----------------------------------------------------------------------
 
@@ -531,7 +531,7 @@ CREATE FUNCTION key_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_update IS
 'Change a key.
-Name it by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins, who alone give permissions, and the admins of its organization; its user changes key_alias and metadata.';
+Name it in key by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins, who alone give permissions, and the admins of its organization; its user changes key_alias and metadata.';
 
 CREATE FUNCTION key_info(
     key text DEFAULT NULL,
@@ -563,7 +563,7 @@ CREATE FUNCTION key_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_delete IS
 'Delete keys.
-Named by themselves, by token_id or, in key_aliases, by alias; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
+Named in keys by themselves or token_id, or in key_aliases by alias; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
 
 CREATE FUNCTION key_regenerate(
     key text,
@@ -575,7 +575,7 @@ CREATE FUNCTION key_regenerate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
-Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
+Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
 
 CREATE FUNCTION key_block(
     key text,
@@ -585,7 +585,7 @@ CREATE FUNCTION key_block(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_block IS
 'Block a key.
-From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
+Name it in key by itself or its token_id. From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
 
 CREATE FUNCTION key_unblock(
     key text,
@@ -595,7 +595,7 @@ CREATE FUNCTION key_unblock(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_unblock IS
 'Unblock a key.
-From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
+Name it in key by itself or its token_id. From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
 
 -- Budgets -------------------------------------------------------------------
 
@@ -642,7 +642,7 @@ CREATE FUNCTION budget_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_info IS
 'Show budgets.
-In the order asked; what does not exist is left out. For proxy admins and viewers.';
+In the order of budgets; what does not exist is left out. For proxy admins and viewers.';
 
 CREATE FUNCTION budget_list(
     "limit" bigint DEFAULT NULL,
@@ -661,7 +661,7 @@ CREATE FUNCTION budget_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_delete IS
 'Delete a budget.
-Refused, naming them, while somebody uses it. Returns the budget as it stood. For proxy admins.';
+Named in id by its budget_id. Refused, naming them, while somebody uses it. Returns the budget as it stood. For proxy admins.';
 
 -- Usage ---------------------------------------------------------------------
 
@@ -734,7 +734,7 @@ CREATE FUNCTION usage_record(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_record IS
 'Record what a call has cost that was never reserved.
-No limit is asked: it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+For key, its secret or token_id; no limit is asked, for it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_limits(
     key text DEFAULT NULL,

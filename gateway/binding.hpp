@@ -21,11 +21,14 @@ struct Argument {
     std::string identifier;  // the name as SQL writes it
     Type type;
     bool required;
+    std::string default_expression = {};  // in SQL
+    std::string comment = {};             // on the column that it is about
 };
 
 struct Function {
     std::string identifier;  // schema-qualified
     std::vector<Argument> arguments;
+    std::string comment = {};  // in its first line a summary
 };
 
 // Required arguments are always bound, null when absent: saying so is the database's to do.  Fields that are no

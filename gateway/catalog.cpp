@@ -33,7 +33,10 @@ const Statement signatures{R"(
            a.name,
            pg_catalog.quote_ident(a.name),
            pg_catalog.format_type(a.type, NULL),
-           a.position <= p.pronargs - p.pronargdefaults
+           a.position <= p.pronargs - p.pronargdefaults,
+           coalesce(pg_catalog.pg_get_function_arg_default(p.oid, a.position::integer), ''),
+           coalesce(field.comment, ''),
+           coalesce(pg_catalog.obj_description(p.oid, 'pg_proc'), '')
       FROM pg_catalog.pg_extension AS e
       JOIN pg_catalog.pg_depend AS d
         ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid
@@ -42,6 +45,25 @@ const Statement signatures{R"(
       JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
      CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.proargnames), pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]))
            WITH ORDINALITY AS a (name, type, position)
+      LEFT JOIN LATERAL (
+           SELECT pg_catalog.col_description(c.attrelid, c.attnum)
+             FROM (VALUES (1, 'org_member_', 'membership'),
+                          (2, 'org_events', 'event'),
+                          (3, 'org_', 'organization'),
+                          (4, 'org_', 'budget'),
+                          (5, 'team_member_', 'team_member'),
+                          (6, 'team_', 'team'),
+                          (7, 'user_', 'user'),
+                          (8, 'key_', 'api_key'),
+                          (9, 'budget_', 'budget'),
+                          (10, 'usage_', 'reservation'),
+                          (11, 'usage_', 'usage')) AS subject (rank, functions, relation)
+             JOIN pg_catalog.pg_class AS r ON r.relname = subject.relation
+             JOIN pg_catalog.pg_namespace AS s ON s.oid = r.relnamespace AND s.nspname = 'org'
+             JOIN pg_catalog.pg_attribute AS c ON c.attrelid = r.oid AND c.attname = a.name
+            WHERE pg_catalog.starts_with(p.proname, subject.functions)
+            ORDER BY subject.rank
+            LIMIT 1) AS field (comment) ON true
      WHERE e.extname = 'pg_org'
      ORDER BY p.proname, a.position)",
                            {}};
@@ -68,7 +90,8 @@ Functions read_functions(const std::vector<Row>& rows) {
             throw std::runtime_error{"function " + name + " takes a " + row[5] + ", a type not known here"};
         Function& function = functions[name];
         function.identifier = row[1];
-        function.arguments.push_back({row[3], row[4], *type, row[6] == "t"});
+        function.arguments.push_back({row[3], row[4], *type, row[6] == "t", row[7], row[8]});
+        function.comment = row[9];
     }
     for (const Route& route : routes)
         for (const auto function : {route.function, route.many})

@@ -17,7 +17,7 @@ namespace pg_org {
 using Functions = std::map<std::string, Function, std::less<>>;
 
 // From rows of function, its identifier, whether we may execute it, argument, its identifier, its type, whether it
-// is required.  Throws std::runtime_error when a function of the routes is missing or can't be called.
+// is required, its default, the comment on its column, the comment on the function.  Throws std::runtime_error when a function of the routes is missing or can't be called.
 Functions read_functions(const std::vector<Row>& rows);
 
 // Loads in the background, and again whenever the functions have become others.

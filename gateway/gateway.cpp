@@ -138,7 +138,7 @@ std::optional<Reply> Gateway::handle_at_once(const Request& request) const {
         return about();
     if (match.route->path == readiness.path && draining_)
         return refuse(503, "The gateway is stopping");
-    if (match.route->path != readiness.path && match.route->input == Input::none)
+    if (match.route->path == liveness.path || match.route->path == liveness_too.path)
         return Reply{200, R"("I'm alive!")"};
     return std::nullopt;
 }
@@ -150,6 +150,8 @@ Reply Gateway::handle(const Request& request) {
     trace().route = match.route->path;
     if (match.route->path == readiness.path)
         return ready();
+    if (match.route->path == openapi.path)
+        return describe(request);
     try {
         return call_known(match, query, request);
     } catch (const InvalidJson& error) {
@@ -189,6 +191,11 @@ Reply Gateway::call_known(const Match& match, std::string_view query, const Requ
             throw;
         return call(match, query, request, renewed);
     }
+}
+
+Reply Gateway::describe(const Request& request) {
+    const auto functions = catalog_.functions();
+    return functions ? document_.show(functions, request) : refuse(503, "The database is unavailable");
 }
 
 // Malformed JSON comes before the key, the key before the fields.

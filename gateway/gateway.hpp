@@ -8,6 +8,7 @@
 #include "events.hpp"
 #include "fields.hpp"
 #include "http.hpp"
+#include "openapi.hpp"
 #include "routes.hpp"
 
 #include <atomic>
@@ -46,11 +47,13 @@ private:
     Catalog catalog_;
     Listeners listeners_;
     Batches batches_;
+    ApiDocument document_;
     const bool batching_;
     std::atomic<bool> draining_ = false;
 
     Reply call_known(const Match& match, std::string_view query, const Request& request);
     Reply call(const Match& match, std::string_view query, const Request& request, const Catalog::Snapshot& functions);
+    Reply describe(const Request& request);
     Reply run(const Statement& call, const Route& route, std::string_view query);
     Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
                           const Request& request);

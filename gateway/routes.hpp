@@ -28,12 +28,13 @@ struct Route {
     std::string_view function;
     Input input = Input::none;
     Envelope envelope = Envelope::detail;
-    std::string_view page_key = {};  // of a list in pages: the field of its elements that `after` takes
-    bool tagged = false;             // the reply is one thing that has an entity tag
-    bool awaited = false;            // what is not there yet can be waited for
-    std::string_view many = {};      // the function for many such requests at once
-    bool names_call = false;         // request_id is no request's here, but that of a call of a model
-    std::string_view api_key = {};   // the argument that a parameter of this name is for: no caller's key but a filter
+    std::string_view page_key = {};    // of a list in pages: the field of its elements that `after` takes
+    bool tagged = false;               // the reply is one thing that has an entity tag
+    bool awaited = false;              // what is not there yet can be waited for
+    std::string_view many = {};        // the function for many such requests at once
+    bool names_call = false;           // request_id is no request's here, but that of a call of a model
+    std::string_view api_key = {};     // the argument that a parameter of this name is for: no caller's key but a filter
+    std::string_view patch_like = {};  // of a merge patch: the function that changes the same fields
     Access access = Access::write;
 };
 
@@ -54,6 +55,12 @@ constexpr Route usage(std::string_view path, std::string_view function, std::str
 
 constexpr Route filtered_by_key(Route route, std::string_view argument) {
     route.api_key = argument;
+    return route;
+}
+
+constexpr Route merge_patch(std::string_view path, std::string_view function, std::string_view patch_like) {
+    Route route{"PATCH", path, function, Input::merge_patch};
+    route.patch_like = patch_like;
     return route;
 }
 
@@ -80,17 +87,20 @@ inline constexpr std::string_view tag_function = "org_etag";
 
 inline constexpr Route root{"GET", "/", {}};
 inline constexpr Route liveness{"GET", "/health/liveliness", {}};
+inline constexpr Route liveness_too{"GET", "/health/liveness", {}};
 inline constexpr Route readiness{"GET", "/health/readiness", {}};
+inline constexpr Route openapi{"GET", "/openapi.json", {}};
 
 inline constexpr std::array routes{
     root,
     liveness,
-    Route{"GET", "/health/liveness", {}},
+    liveness_too,
     readiness,
+    openapi,
     tagged({"POST", "/organization/new", "org_new", Input::body}),
     tagged({"PATCH", "/organization/update", "org_update", Input::body}),
     tagged({"POST", "/organization/update", "org_update", Input::body}),  // as LiteLLM's Terraform provider sends it
-    tagged({"PATCH", "/v2/organization/{organization_id}", "org_patch", Input::merge_patch}),
+    tagged(merge_patch("/v2/organization/{organization_id}", "org_patch", "org_update")),
     Route{"DELETE", "/organization/delete", "org_delete", Input::body},
     list("/organization/list", "org_list", "organization_id"),
     info(tagged({"GET", "/organization/info", "org_info", Input::query})),

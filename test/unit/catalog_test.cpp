@@ -17,7 +17,7 @@ std::vector<Row> rows_of_every_function() {
     for (const Route& route : routes)
         for (const auto function : {route.function, route.many})
             if (!function.empty() && functions.insert(function).second)
-                rows.push_back({std::string{function}, "public.f", "t", "api_key", "api_key", "text", "f"});
+                rows.push_back({std::string{function}, "public.f", "t", "api_key", "api_key", "text", "f", "NULL::text", "", ""});
     return rows;
 }
 
@@ -25,8 +25,8 @@ std::vector<Row> rows_of_every_function() {
 
 TEST(Catalog, ReadsSignatures) {
     auto rows = rows_of_every_function();
-    rows.insert(rows.begin(), {"org_new", "public.f", "t", "limit", "\"limit\"", "bigint", "t"});
-    rows.push_back({"org_setup_of_no_route", "public.org_setup_of_no_route", "f", "role", "role", "name", "t"});
+    rows.insert(rows.begin(), {"org_new", "public.f", "t", "limit", "\"limit\"", "bigint", "t", "", "", ""});
+    rows.push_back({"org_setup_of_no_route", "public.org_setup_of_no_route", "f", "role", "role", "name", "t", "", "", ""});
     const auto functions = read_functions(rows);
     const auto& function = functions.at("org_new");
     EXPECT_EQ(function.identifier, "public.f");

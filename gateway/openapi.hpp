@@ -1,0 +1,29 @@
+// The OpenAPI document: the routes, with what the catalog knows of the functions behind them.
+#pragma once
+
+#include "catalog.hpp"
+#include "http.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace pg_org {
+
+std::string write_document(const Functions& functions);
+
+// The document of the functions there are now, written once for each of their snapshots.
+class ApiDocument {
+public:
+    Reply show(const std::shared_ptr<const Functions>& functions, const Request& request);
+
+private:
+    std::mutex mutex_;
+    std::shared_ptr<const Functions> functions_;
+    std::string text_;
+    std::string etag_;
+
+    void renew(const std::shared_ptr<const Functions>& functions);
+};
+
+}  // namespace pg_org
