@@ -1,6 +1,7 @@
 # The front door.  PG_CONFIG=... names the pg_config of another server.
 #
 #   make                extension and gateway
+#   make viewer         fetch what the page at /docs is made of, if it is not there: for a build without network
 #   make install        both, into the server and into $(prefix)/bin
 #   make installcheck   test the installed extension on the running server of the PG* environment
 #   make run            everything that a first try needs, then the gateway in the foreground
@@ -15,7 +16,7 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway tests install installcheck run test ubsan bench docs deb clean
+.PHONY: all extension gateway viewer tests install installcheck run test ubsan bench docs deb clean
 
 all: extension gateway
 
@@ -30,6 +31,11 @@ tests: build/gateway/Makefile
 
 build/gateway/Makefile:
 	cmake -G 'Unix Makefiles' -S . -B build/gateway
+
+viewer: gateway/viewer/node_modules/.package-lock.json
+
+gateway/viewer/node_modules/.package-lock.json: gateway/viewer/package-lock.json
+	cd gateway/viewer && npm ci --ignore-scripts --no-audit --no-fund
 
 # Builds nothing of the gateway: this may be root, and the build somebody else's.
 install:

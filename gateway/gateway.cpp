@@ -7,6 +7,7 @@
 #include "observation.hpp"
 #include "paging.hpp"
 #include "url.hpp"
+#include "viewer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -152,6 +153,8 @@ Reply Gateway::handle(const Request& request) {
         return ready();
     if (match.route->path == openapi.path)
         return describe(request);
+    if (match.route->path == viewer.path || match.route->path == viewer_file.path)
+        return show_viewer(match.parameter_value, request);
     try {
         return call_known(match, query, request);
     } catch (const InvalidJson& error) {

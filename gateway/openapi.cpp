@@ -340,6 +340,13 @@ ordered_json error_schema(Shape shape, Envelope envelope) {
     }
 }
 
+ordered_json object(const ordered_json& properties) {
+    ordered_json required = ordered_json::array();
+    for (const auto& [name, schema] : properties.items())
+        required.push_back(name);
+    return {{"type", "object"}, {"properties", properties}, {"required", required}};
+}
+
 ordered_json reply(std::string_view description, const ordered_json& content) {
     return {{"description", description},
             {"headers", {{"x-request-id", reference("headers", "RequestId")}}},
@@ -369,14 +376,7 @@ ordered_json replies(const Route& route, const Function& function) {
 }
 
 ordered_json parameters(const Route& route, const Function& function, const FunctionFields& fields) {
-    ordered_json parameters = ordered_json::array({reference("parameters", "RequestId")});
-    for (const auto& [argument, header] : header_arguments)
-        if (has_argument(function, argument))
-            parameters.push_back(reference("parameters", header));
-    if (route.awaited) {
-        parameters.push_back(reference("parameters", "LastEventId"));
-        parameters.push_back(reference("parameters", "Wait"));
-    }
+    ordered_json parameters = ordered_json::array();
     for (const Argument& argument : function.arguments) {
         const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
         const bool in_body = route.input == Input::body || argument.name == "patch";
@@ -386,6 +386,14 @@ ordered_json parameters(const Route& route, const Function& function, const Func
         const auto name = is_filter ? std::string{"api_key"} : argument.name;
         parameters.push_back(fields.parameter(name, in_path ? "path" : "query", argument));
     }
+    if (route.awaited) {
+        parameters.push_back(reference("parameters", "Wait"));
+        parameters.push_back(reference("parameters", "LastEventId"));
+    }
+    for (const auto& [argument, header] : header_arguments)
+        if (has_argument(function, argument))
+            parameters.push_back(reference("parameters", header));
+    parameters.push_back(reference("parameters", "RequestId"));
     return parameters;
 }
 
@@ -422,6 +430,8 @@ constexpr std::array own_operations{
     OwnOperation{"/health/liveness", "liveness", "Tell whether the gateway runs"},
     OwnOperation{"/health/readiness", "readiness", "Tell whether requests can be served"},
     OwnOperation{"/openapi.json", "openapi", "Describe the routes: this document"},
+    OwnOperation{"/docs", "docs", "Show the routes in a browser, to read and to try", "text/html"},
+    OwnOperation{"/docs/{file}", "docs_file", "Show a file of that page", "*/*"},
 };
 
 // Of what the gateway answers without the database.
@@ -435,9 +445,18 @@ ordered_json own_operation(const Route& route) {
                            {"parameters", ordered_json::array({reference("parameters", "RequestId")})}};
     auto& replies = operation["responses"];
     replies["200"] = reply("Done", {{own.content_type, ordered_json::object()}});
-    if (route.path == openapi.path) {
+    if (route.path == openapi.path || route.path == viewer.path || route.path == viewer_file.path) {
         replies["200"]["headers"]["ETag"] = reference("headers", "ETag");
         replies["304"] = {{"description", "It is still the one of `If-None-Match`"}};
+    }
+    if (route.path == viewer_file.path) {
+        operation["parameters"].push_back({{"name", "file"},
+                                           {"in", "path"},
+                                           {"required", true},
+                                           {"description", "Its name"},
+                                           {"example", "swagger-ui.css"},
+                                           {"schema", {{"type", "string"}}}});
+        replies["404"] = reply("There is no such file", json_content(object({{"detail", {{"type", "string"}}}})));
     }
     if (route.path == readiness.path || route.path == openapi.path) {
         replies["503"] = reply("The database is away", json_content(reference("schemas", "ErrorDetail")));
@@ -452,13 +471,6 @@ ordered_json header_parameter(std::string_view name, std::string_view descriptio
 
 ordered_json header(std::string_view description, ordered_json schema) {
     return {{"description", description}, {"schema", std::move(schema)}};
-}
-
-ordered_json object(const ordered_json& properties) {
-    ordered_json required = ordered_json::array();
-    for (const auto& [name, schema] : properties.items())
-        required.push_back(name);
-    return {{"type", "object"}, {"properties", properties}, {"required", required}};
 }
 
 ordered_json components() {
@@ -513,11 +525,12 @@ ordered_json components() {
           {"Link", header("With a full page: where the next one is, `rel=\"next\"`", text)},
           {"RetryAfter", header("When to try again, in seconds", seconds)}}},
         {"securitySchemes",
-         {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"description", "A key: `sk-…`"}}},
-          {"x-litellm-api-key", key_header("x-litellm-api-key")},
+         {{"x-litellm-api-key", key_header("x-litellm-api-key")},
           {"API-Key", key_header("API-Key")},
           {"x-api-key", key_header("x-api-key")},
-          {"x-goog-api-key", key_header("x-goog-api-key")}}}};
+          {"x-goog-api-key", key_header("x-goog-api-key")},
+          // Last, because the viewer lets people write into the last one at once.
+          {"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"description", "A key: `sk-…`"}}}}}};
 }
 
 ordered_json security(const ordered_json& components) {
@@ -556,7 +569,6 @@ std::string write_document(const Functions& functions) {
                           {"version", PG_ORG_VERSION},
                           {"description", introduction},
                           {"license", {{"name", "PostgreSQL License"}, {"identifier", "PostgreSQL"}}}}},
-                        {"servers", ordered_json::array({{{"url", "/"}}})},
                         {"security", security(components)},
                         {"tags", listed_tags},
                         {"paths", paths},
@@ -566,17 +578,11 @@ std::string write_document(const Functions& functions) {
 
 Reply ApiDocument::show(const std::shared_ptr<const Functions>& functions, const Request& request) {
     const std::lock_guard lock{mutex_};
-    if (functions != functions_)
-        renew(functions);
-    if (request.header("if-none-match") == etag_)
-        return {304, {}, {{"ETag", etag_}}};
-    return {200, text_, {{"ETag", etag_}, {"Cache-Control", "no-cache"}}};
-}
-
-void ApiDocument::renew(const std::shared_ptr<const Functions>& functions) {
-    text_ = write_document(*functions);
-    etag_ = '"' + std::to_string(std::hash<std::string>{}(text_)) + '"';
-    functions_ = functions;
+    if (functions != functions_) {
+        text_ = write_document(*functions);
+        functions_ = functions;
+    }
+    return show_text(text_, "application/json", request);
 }
 
 }  // namespace pg_org

@@ -21,9 +21,6 @@ private:
     std::mutex mutex_;
     std::shared_ptr<const Functions> functions_;
     std::string text_;
-    std::string etag_;
-
-    void renew(const std::shared_ptr<const Functions>& functions);
 };
 
 }  // namespace pg_org

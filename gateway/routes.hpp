@@ -33,7 +33,7 @@ struct Route {
     bool awaited = false;              // what is not there yet can be waited for
     std::string_view many = {};        // the function for many such requests at once
     bool names_call = false;           // request_id is no request's here, but that of a call of a model
-    std::string_view api_key = {};     // the argument that a parameter of this name is for: no caller's key but a filter
+    std::string_view api_key = {};     // the argument that a parameter of this name is for: no caller's key, a filter
     std::string_view patch_like = {};  // of a merge patch: the function that changes the same fields
     Access access = Access::write;
 };
@@ -90,6 +90,8 @@ inline constexpr Route liveness{"GET", "/health/liveliness", {}};
 inline constexpr Route liveness_too{"GET", "/health/liveness", {}};
 inline constexpr Route readiness{"GET", "/health/readiness", {}};
 inline constexpr Route openapi{"GET", "/openapi.json", {}};
+inline constexpr Route viewer{"GET", "/docs", {}};
+inline constexpr Route viewer_file{"GET", "/docs/{file}", {}};
 
 inline constexpr std::array routes{
     root,
@@ -97,6 +99,8 @@ inline constexpr std::array routes{
     liveness_too,
     readiness,
     openapi,
+    viewer,
+    viewer_file,
     tagged({"POST", "/organization/new", "org_new", Input::body}),
     tagged({"PATCH", "/organization/update", "org_update", Input::body}),
     tagged({"POST", "/organization/update", "org_update", Input::body}),  // as LiteLLM's Terraform provider sends it

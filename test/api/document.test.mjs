@@ -109,7 +109,8 @@ test("has examples that work, one after the other", async () => {
     const { status, headers, text } = await send(exampleRequest(operation));
     assert.equal(status, 200, `${operation.method} ${operation.path}: ${text}`);
     const [type] = headers.get("content-type").split(";");
-    assert.ok(type in operation.operation.responses["200"].content, `${operation.path}: ${type}`);
+    const known = operation.operation.responses["200"].content;
+    assert.ok(type in known || "*/*" in known, `${operation.path}: ${type}`);
     const names = Object.keys(operation.operation.responses["200"].headers).map((name) => name.toLowerCase());
     for (const name of ["etag", "link"])
       if (headers.has(name))

@@ -1,0 +1,85 @@
+// The page at /docs, in a browser.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+import { adminKey, get, operations, url } from "./gateway.mjs";
+
+const pictures = fileURLToPath(new URL("../../build/test/page/", import.meta.url));
+const profile = mkdtempSync(join(tmpdir(), "pg_org_page."));
+const complaints = []; // of the browser: errors, violations of the policy, requests to anywhere else
+let browser;
+let page;
+
+before(async () => {
+  mkdirSync(pictures, { recursive: true });
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: "/usr/bin/chromium",
+    viewport: { width: 1280, height: 1000 },
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"],
+  });
+  page = browser.pages()[0];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== url && protocol !== "data:") complaints.push(`request to ${request.url()}`);
+  });
+  await page.goto(`${url}/docs`);
+  await page.locator(".opblock").first().waitFor();
+});
+
+after(async () => {
+  await browser?.close();
+  rmSync(profile, { recursive: true, force: true });
+});
+
+const picture = (name) => page.screenshot({ path: `${pictures}${name}.png` });
+const block = (id) => page.locator(`.opblock[id$="-${id}"]`);
+
+test("shows every operation", async () => {
+  await picture("page");
+  const shown = await page.locator(".opblock .opblock-summary-path").evaluateAll((paths) =>
+    paths.map((path) => path.dataset.path));
+  assert.deepEqual(shown.sort(), operations.map(({ path }) => path).sort());
+});
+
+test("takes a key, and makes an organization with it", async () => {
+  await page.getByRole("button", { name: "Authorize" }).first().click();
+  await picture("authorize");
+  const bearer = page.locator(".auth-container", { hasText: "bearer" });
+  await bearer.locator("input").fill(adminKey);
+  await bearer.getByRole("button", { name: "Apply credentials" }).click();
+  await page.getByRole("button", { name: "Close" }).first().click();
+
+  const operation = block("org_new");
+  await operation.locator(".opblock-summary-control").click();
+  await operation.getByRole("button", { name: "Try it out" }).click();
+  await picture("try");
+  await operation.getByRole("button", { name: "Execute" }).click();
+  await operation.locator(".live-responses-table .response-col_status", { hasText: "200" }).waitFor();
+  await operation.locator(".live-responses-table").scrollIntoViewIfNeeded();
+  await picture("reply");
+  const made = await get("/organization/info?organization_id=acme", { Authorization: `Bearer ${adminKey}` });
+  assert.equal((await made.json()).organization_alias, "Acme");
+});
+
+test("lists with what is filled in beforehand", async () => {
+  const operation = block("org_list");
+  await operation.locator(".opblock-summary-control").click();
+  await operation.getByRole("button", { name: "Try it out" }).click();
+  await operation.getByRole("button", { name: "Execute" }).click();
+  await operation.locator(".live-responses-table .response-col_status", { hasText: "200" }).waitFor();
+  await picture("list");
+  assert.match(await operation.locator(".live-responses-table").innerText(), /"organization_id": "acme"/);
+});
+
+test("gives the browser nothing to complain of, and nothing to fetch from elsewhere", () => {
+  assert.deepEqual(complaints, []);
+});
