@@ -253,7 +253,7 @@ private:
             const bool is_secret =
                 name == "replica-url" || std::any_of(secrets_.begin(), secrets_.end(),
                                                      [&](auto& secret) { return secret.name == "--" + name; });
-            const auto value = option->empty() ? option->get_default_str() : CLI::detail::join(option->results(), " ");
+            const auto value = option->empty() ? option->get_default_str() : option->results().back();
             if (!value.empty())
                 config_.shown.emplace_back(name, is_secret ? mask : value);
         }

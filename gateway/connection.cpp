@@ -123,8 +123,8 @@ public:
         limit(options_.request_timeout);
         if constexpr (is_tls)
             co_await stream_.async_handshake(TlsStream::server, redirected());
-        while (!error_ && co_await serve_next())
-            ;
+        for (bool goes_on = !error_; goes_on;)
+            goes_on = co_await serve_next();
         co_await close();
     }
 
@@ -180,7 +180,8 @@ private:
         if (!error_)
             co_await answer(parser.get(), exchange);
         exchange.keep_alive = !error_ && !too_many_ && !service_.draining && parser.get().keep_alive();
-        co_return co_await write(exchange) && exchange.keep_alive;
+        co_await write(exchange);
+        co_return !error_ && exchange.keep_alive;
     }
 
     // A connection at rest holds no memory for what it may read.
@@ -284,8 +285,7 @@ private:
             asio::use_awaitable);
     }
 
-    // Whether all of it went out.
-    Task<bool> write(Exchange& exchange) {
+    Task<void> write(Exchange& exchange) {
         limit(options_.request_timeout);
         is_writing_ = true;
         if (exchange.reply.stream && exchange.wants_body)
@@ -298,7 +298,6 @@ private:
         is_writing_ = false;
         service_.observer({exchange.id, exchange.method, exchange.reply.status, Clock::now() - exchange.start,
                            exchange.bytes, remote_, exchange.user_agent, exchange.trace});
-        co_return !error_;
     }
 
     template <typename Body>

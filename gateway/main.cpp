@@ -95,6 +95,16 @@ void reload_certificate(Server& server) {
     }
 }
 
+// Among gateways that share a port, one that can't work yet would refuse what the others could do.  False if asked to
+// end before.
+bool wait_until_ready(const sigset_t& signals, Gateway& gateway) {
+    constexpr timespec interval{0, 50'000'000};
+    while (gateway.ready().status != 200)
+        if (const int signal = sigtimedwait(&signals, nullptr, &interval); signal > 0 && signal != SIGHUP)
+            return false;
+    return true;
+}
+
 void wait_for_end(const sigset_t& signals, Server& server) {
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
@@ -124,8 +134,10 @@ void serve(const Config& config) {
     std::optional<Webhook> webhook;
     if (!config.webhook_url.empty())
         webhook.emplace(config, database, gateway.catalog());
-    server.start();
     admin_server.start();
+    if (config.reuse_port && !wait_until_ready(signals, gateway))
+        return end_log();
+    server.start();
     log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
     wait_for_end(signals, server);

@@ -36,7 +36,7 @@ std::shared_ptr<ssl::context> read_certificate(const ServerOptions& options) {
     return context;
 }
 
-tcp::acceptor listen_on(asio::io_context& io, const tcp::endpoint& endpoint, bool reuse_port, error_code& error) {
+tcp::acceptor bind_to(asio::io_context& io, const tcp::endpoint& endpoint, bool reuse_port, error_code& error) {
     using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
     tcp::acceptor acceptor{io};
     acceptor.open(endpoint.protocol(), error);
@@ -46,16 +46,14 @@ tcp::acceptor listen_on(asio::io_context& io, const tcp::endpoint& endpoint, boo
         acceptor.set_option(ReusePort{true}, error);
     if (!error)
         acceptor.bind(endpoint, error);
-    if (!error)
-        acceptor.listen(tcp::acceptor::max_listen_connections, error);
     return acceptor;
 }
 
-// At the first of the host's addresses that can be taken.
-tcp::acceptor listen(asio::io_context& io, const ServerOptions& options) {
+// To the first of the host's addresses that can be taken.
+tcp::acceptor bind(asio::io_context& io, const ServerOptions& options) {
     error_code error;
     for (const auto& found : tcp::resolver{io}.resolve(options.host, std::to_string(options.port), error))
-        if (auto acceptor = listen_on(io, found.endpoint(), options.reuse_port, error); !error)
+        if (auto acceptor = bind_to(io, found.endpoint(), options.reuse_port, error); !error)
             return acceptor;
     throw std::runtime_error{"can't listen on " + options.host + ":" + std::to_string(options.port) + ": " +
                              error.message()};
@@ -81,7 +79,7 @@ struct Server::Listener {
 
     Listener(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer)
         : service{options, std::move(quick), std::move(handler), std::move(observer)},
-          acceptor{listen(service.io, options)}, certificate{read_certificate(options)} {}
+          acceptor{bind(service.io, options)}, certificate{read_certificate(options)} {}
 
     ~Listener() {
         service.io.stop();
@@ -161,6 +159,7 @@ std::string Server::url() const {
 
 void Server::start() {
     auto& io = listener_->service.io;
+    listener_->acceptor.listen(tcp::acceptor::max_listen_connections);
     asio::co_spawn(io, listener_->accept(), report);
     asio::co_spawn(io, listener_->keep_deadlines(), report);
     listener_->thread = std::thread{[&io] { io.run(); }};

@@ -44,6 +44,7 @@ public:
     // Where it is to be found.
     std::string url() const;
 
+    // From here on clients get in; throws std::runtime_error.
     void start();
 
     // For new connections the certificate as the files now have it.  Throws std::runtime_error, the old one kept.

@@ -185,11 +185,11 @@ def extension_settings():
 
 
 class Gateway:
-    """A real one, on a port of its own."""
+    """A real one, on a port of its own unless told which."""
 
-    def __init__(self, database_url, *more, ready=True):
+    def __init__(self, database_url, *more, port=None, ready=True):
         binary = os.environ.get("PG_ORG_GATEWAY", CHECKOUT / "build" / "gateway" / "pg_org_gateway")
-        self.port = free_port()
+        self.port = port or free_port()
         self.log = tempfile.TemporaryFile("w+b")
         options = dict(
             port=self.port,
