@@ -1,8 +1,6 @@
 #include "admin.hpp"
 
 #include "errors.hpp"
-#include "log.hpp"
-#include "routes.hpp"
 #include "url.hpp"
 
 namespace pg_org {
@@ -26,8 +24,7 @@ Reply Admin::handle(const Request& request) {
         return refuse_path({});
     if (request.method != "GET" && request.method != "HEAD")
         return refuse_path("GET, HEAD");
-    const bool up = gateway_.ready().status == 200;
-    return {200, metrics_.text({up, connections_(), lost_log_lines(), {}}), {}, {}, metrics_type};
+    return {200, metrics_.text(now_()), {}, {}, metrics_type};
 }
 
 }  // namespace pg_org

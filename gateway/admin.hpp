@@ -11,15 +11,15 @@ namespace pg_org {
 
 class Admin {
 public:
-    Admin(Gateway& gateway, Metrics& metrics, std::function<std::size_t()> connections)
-        : gateway_{gateway}, metrics_{metrics}, connections_{std::move(connections)} {}
+    Admin(Gateway& gateway, Metrics& metrics, std::function<Metrics::Now()> now)
+        : gateway_{gateway}, metrics_{metrics}, now_{std::move(now)} {}
 
     Reply handle(const Request& request);
 
 private:
     Gateway& gateway_;
     Metrics& metrics_;
-    const std::function<std::size_t()> connections_;  // of the public listener
+    const std::function<Metrics::Now()> now_;
 };
 
 }  // namespace pg_org

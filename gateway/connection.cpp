@@ -169,7 +169,8 @@ private:
         if (!error_ && !length_is_clear(parser.get()))
             error_ = http::error::bad_content_length;
         Allowance allowance{service_};
-        if (!error_ && !allowance.take(parser.content_length().value_or(parser.chunked() ? options_.max_body_bytes : 0)))
+        const auto size = parser.content_length().value_or(parser.chunked() ? options_.max_body_bytes : 0);
+        if (!error_ && !allowance.take(size))
             error_ = http::error::buffer_overflow;
         if (!error_)
             co_await read_body(parser);
@@ -245,10 +246,11 @@ private:
 
     Task<void> answer(const Parser::value_type& sent, Exchange& exchange) {
         const auto header = [&](const std::string& name) { return std::string{value_of(sent, name)}; };
+        trace() = {};
         const Request request{exchange.id, exchange.method, view(sent.target()), sent.body(), header};
         if (auto reply = too_many_ ? std::optional{too_busy()} : service_.quick(request)) {
             exchange.reply = std::move(*reply);
-            exchange.trace = std::exchange(trace(), {});
+            exchange.trace = trace();
         } else if (service_.requests >= options_.threads + options_.max_waiting) {
             exchange.reply = too_busy();
         } else {

@@ -126,7 +126,10 @@ void serve(const Config& config) {
                       log_request(observation);
                       metrics.observe(observation);
                   }};
-    Admin admin{gateway, metrics, [&] { return server.connections(); }};
+    Admin admin{gateway, metrics, [&] {
+                    return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
+                                        config.pool_size, {{"primary", database.state()}}};
+                }};
     Server admin_server{{.host = config.admin_host, .port = config.admin_port},
                         [](const Request&) { return std::nullopt; },
                         [&](const Request& request) { return admin.handle(request); },

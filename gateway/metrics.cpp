@@ -57,7 +57,7 @@ struct Metrics::Families {
     Gauge& up = family<Gauge>(registry, "up", "Whether the gateway is ready: 1 or 0").Add({});
     Gauge& connections = family<Gauge>(registry, "connections", "Connections of clients").Add({});
     Gauge& lost_lines = family<Gauge>(registry, "log_lines_lost", "Lines of log that nobody took in time").Add({});
-    Family<Gauge>& pool_size = family<Gauge>(registry, "pool_size", "Database connections at most");
+    Gauge& pool_size = family<Gauge>(registry, "pool_size", "Connections to each database at most").Add({});
     Family<Gauge>& pool_open = family<Gauge>(registry, "pool_open", "Database connections");
     Family<Gauge>& pool_in_use = family<Gauge>(registry, "pool_in_use", "Database connections that a request has");
     Family<Gauge>& pool_waiting =
@@ -89,9 +89,9 @@ std::string Metrics::text(const Now& now) {
     families_->up.Set(now.up);
     families_->connections.Set(static_cast<double>(now.connections));
     families_->lost_lines.Set(static_cast<double>(now.lost_log_lines));
-    for (const Pool& pool : now.pools) {
-        const prometheus::Labels labels{{"database", pool.database}};
-        families_->pool_size.Add(labels).Set(static_cast<double>(pool.size));
+    families_->pool_size.Set(static_cast<double>(now.pool_size));
+    for (const auto& [name, pool] : now.pools) {
+        const prometheus::Labels labels{{"database", name}};
         families_->pool_open.Add(labels).Set(static_cast<double>(pool.open));
         families_->pool_in_use.Add(labels).Set(static_cast<double>(pool.in_use));
         families_->pool_waiting.Add(labels).Set(static_cast<double>(pool.waiting));

@@ -1,29 +1,26 @@
 // What operators watch, in Prometheus' text format: counts and times of requests, and how things are just now.
 #pragma once
 
+#include "database.hpp"
 #include "observation.hpp"
 
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pg_org {
 
 class Metrics {
 public:
-    struct Pool {
-        std::string database;
-        std::size_t size;  // at most
-        std::size_t open;
-        std::size_t in_use;
-        std::size_t waiting;  // requests without a connection
-    };
+    // How things are just now.
     struct Now {
-        bool up;
+        bool up;  // ready to serve
         std::size_t connections;
         std::size_t lost_log_lines;
-        std::vector<Pool> pools;
+        std::size_t pool_size;
+        std::vector<std::pair<std::string, Database::State>> pools;  // by name
     };
 
     Metrics();

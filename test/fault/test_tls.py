@@ -131,7 +131,8 @@ def test_a_slow_client_is_told_by_tls_as_well(server, make_gateway, certificate)
 def refusal(*options):
     """The one line that it says before it ends."""
     binary = CHECKOUT / "build" / "gateway" / "pg_org_gateway"
-    ended = subprocess.run([binary, "--admin-port=0", "--port=0", *options], capture_output=True, text=True, timeout=PATIENCE)
+    command = [binary, "--admin-port=0", "--port=0", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     return ended.stderr
 
