@@ -145,7 +145,8 @@ def test_clear_text_on_the_network_must_be_asked_for():
 
 
 def test_files_that_are_no_certificate_are_named_at_start(certificate, tmp_path):
-    assert "can't use the certificate in /nowhere" in refusal("--tls-cert=/nowhere", f"--tls-key={certificate.key}")
+    nowhere = refusal("--tls-cert=/nowhere", f"--tls-key={certificate.key}")
+    assert "can't use the certificate in /nowhere" in nowhere
     (tmp_path / "other").mkdir()
     stranger = Certificate(tmp_path / "other", "other")
     assert "can't use the private key in" in refusal(f"--tls-cert={certificate.cert}", f"--tls-key={stranger.key}")
