@@ -82,7 +82,7 @@ Text Session::new_secret()
 
 void Session::write_secret(Text secret)
 {
-    if (idempotency_key_ && secret != derived_secret())
+    if (idempotency_key_ && (!api_key_ || secret != derived_secret()))
         refused("An idempotency_key cannot go with a key of one's own choice");
     reply.value(secret);
     secret_at_ = reply.buffer()->len - 1 - static_cast<int64>(secret.size());

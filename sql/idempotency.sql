@@ -42,6 +42,7 @@ SELECT user_new('bob', idempotency_key => 'k5', api_key => 'sk-admin')::text = :
 SELECT count(*) FROM org.api_key WHERE user_id = 'bob';
 SELECT test.attempt('key_generate(user_id => ''ann'', idempotency_key => ''k6'')');
 SELECT test.attempt('key_generate(user_id => ''ann'', key => ''sk-chosen'', idempotency_key => ''k7'', api_key => ''sk-admin'')');
+SELECT test.attempt('key_generate(user_id => ''ann'', key => ''sk-chosen'', idempotency_key => ''k7'')');
 
 -- After a day it is forgotten.
 UPDATE org.idempotency SET created_at = created_at - interval '24 hours' WHERE idempotency_key = 'k1';
