@@ -49,11 +49,12 @@ std::vector<Value> split(std::string_view list) {
     return elements;
 }
 
-// A number's value as a double, NaN and the infinities included, out of range as infinity.
+// A number's value as a double, NaN (without a sign and what from_chars takes besides) and the infinities included, out
+// of range as infinity.
 std::optional<double> as_double(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || end != text.data() + text.size())
+    if (text.empty() || end != text.data() + text.size() || (std::isnan(value) && text.size() != 3))
         return std::nullopt;
     return error == std::errc::result_out_of_range ? HUGE_VAL : value;
 }

@@ -210,7 +210,8 @@ Refusal read_refusal(std::string_view element) {
     Refusal refusal{{given("sqlstate"), given("message"), false, std::string{element}}};
     if (auto param = given("param"); !param.empty())
         refusal.param = std::move(param);
-    refusal.limit = given("limit");
+    if (const Value& limit = fields["limit"]; limit.kind != Value::Kind::null)
+        refusal.limit = json_text(limit);
     refusal.retry_after = given("retry_after");
     return refusal;
 }

@@ -28,7 +28,10 @@ std::size_t too_deep_at(std::string_view json) {
     return std::string_view::npos;
 }
 
-std::string json_string(const std::string& text) { return nlohmann::json(text).dump(); }
+// What is no UTF-8 is refused by others, who may show it before.
+std::string json_string(const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 // Writes the JSON of each top-level field again while it is parsed: a tree of nlohmann's values would round numbers.
 class FieldReader final : public nlohmann::json_sax<nlohmann::json> {

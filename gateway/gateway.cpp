@@ -32,6 +32,12 @@ Reply about() {
 
 constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
 
+void check_text(const Fields& fields, std::string_view source, std::vector<FieldError>& errors) {
+    for (const auto& [name, value] : fields)
+        if (!value.storable)
+            errors.push_back({"value_error", {source, name}, unstorable});
+}
+
 // What is wrong with what was sent, whatever function it is for.
 std::vector<FieldError> check_sent(const Match& match, const Body& body, const Fields& fields, const Request& request) {
     const bool in_query = match.route->input == Input::query;
@@ -42,9 +48,7 @@ std::vector<FieldError> check_sent(const Match& match, const Body& body, const F
         errors.push_back({"dict_type", ordered_json::array({"body"}), "Input should be a valid dictionary"});
     if (!is_storable(match.parameter_value))
         errors.push_back({"value_error", {"path", match.parameter}, unstorable});
-    for (const auto& [name, value] : fields)
-        if (!value.storable)
-            errors.push_back({"value_error", {in_query ? "query" : "body", name}, unstorable});
+    check_text(fields, in_query ? "query" : "body", errors);
     return errors;
 }
 
@@ -220,6 +224,7 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
     if (route.input == Input::merge_patch) {
         Value patch{Value::Kind::object, json_text(fields), {}};
         fields = read_query(query);
+        check_text(fields, "query", errors);
         fields[match.parameter] = Value{Value::Kind::string, match.parameter_value, {}};
         fields["patch"] = std::move(patch);
     }

@@ -441,6 +441,9 @@ TEST(Hostile, QueriesAndPathsOfGarbageAreAnswered) {
         EXPECT_THAT(call("PATCH /v2/organization/" + std::string(id), {{"max_budget", 1}}).status, AnyOf(400, 404, 422))
             << id;
     }
+    for (const char* query : {"if_match=%00", "if_match=*%00x", "idempotency_key=a%00b", "cascade=true&if_match=%ff"})
+        EXPECT_EQ(call("PATCH /v2/organization/no-such-org?" + std::string(query), {{"max_budget", 1}}).status, 422)
+            << query;
 }
 
 TEST(Hostile, HeadersOfGarbageAreAnswered) {

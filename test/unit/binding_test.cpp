@@ -105,10 +105,17 @@ TEST(Binding, Numbers) {
     for (const auto* text : {"10", "1.5", "-0.5", ".5", "5.", "1e3", "NaN", "Infinity", "-inf", "1e400"})
         EXPECT_EQ(value_of_text("money", text), text);
     EXPECT_EQ(value_of_text("money", " +10 "), "10");
-    for (const auto* text : {"", " ", "x", "1x", "1,5", "0x10", "+-1", "1 2", "--1", "1e", "$5", "1'; --"})
+    for (const auto* text : {"", " ", "x", "1x", "1,5", "0x10", "+-1", "1 2", "--1", "1e", "$5", "1'; --", "-nan", "nan(1)"})
         EXPECT_EQ(value_of_text("money", text), "!float_parsing") << text;
     for (const auto* json : {"true", "[]", "{}"})
         EXPECT_EQ(value_of("money", json), "!float_parsing");
+}
+
+TEST(Binding, WritesWhatIsNoTextWithoutFailing) {
+    std::vector<FieldError> errors;
+    const auto fields = read_query("any=%ff");
+    EXPECT_FALSE(fields.at("any").storable);
+    EXPECT_EQ(bind_arguments(every_type, fields, "sk-1", "query", errors).values.at(1), "\"\uFFFD\"");
 }
 
 TEST(Binding, Integers) {

@@ -182,6 +182,12 @@ TEST(Refusals, SayWhichLimitToTheLastDigit) {
     EXPECT_EQ(header(reply, "Retry-After"), "17");
 }
 
+TEST(Refusals, AreJsonWhateverTheLimitIs) {
+    const auto refusal = read_refusal(R"({"error":{"sqlstate":"53400","message":"m","limit":"max_budget"}})");
+    EXPECT_EQ(translate(refusal, error_route, request_with("{}")).body,
+              R"({"error":{"message":"m","type":"budget_exceeded","param":"None","code":"429","limit":"max_budget"}})");
+}
+
 TEST(Refusals, NeedNotBeOfALimit) {
     const auto said = [](std::string_view error) {
         const auto element = R"({"error":)" + std::string{error} + "}";
