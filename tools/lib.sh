@@ -87,11 +87,13 @@ init_cluster() {
     "${as_server_user[@]}" "$(bindir)/initdb" -D "$1" -U postgres -E UTF8 --locale=C.UTF-8 --data-checksums "${@:2}"
 }
 
-# start_postgres CLUSTER SOCKET_DIRECTORY LOG [OPTION...]: sets postgres_pid.
+# start_postgres CLUSTER SOCKET_DIRECTORY LOG [OPTION...]: sets postgres_pid.  As
+# the argument of the command in server_under, if there is one.
+server_under=()
 start_postgres() {
     local cluster=$1 socket=$2 log=$3 bin
     bin=$(bindir)
-    daemon INT "$bin/postgres" -D "$cluster" -c listen_addresses= -c "unix_socket_directories=$socket" "${@:4}" \
+    daemon INT "${server_under[@]}" "$bin/postgres" -D "$cluster" -c listen_addresses= -c "unix_socket_directories=$socket" "${@:4}" \
         >"$log" 2>&1 &
     postgres_pid=$!
     until "$bin/pg_isready" -q -h "$socket" -U postgres; do
