@@ -7,6 +7,9 @@
 #   make run            everything that a first try needs, then the gateway in the foreground
 #   make test           everything that is tested, from nothing
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
+#   make asan           the gateway's tests with that and the address sanitizer
+#   make valgrind       the extension's tests under valgrind; takes most of an hour
+#   make fuzz           the gateway's reading and binding with random input, a minute each; tools/fuzz SECONDS for longer
 #   make bench          measure speed; takes minutes
 #   make docs           write docs/sql.md again
 #   make deb            Debian packages, into build/deb
@@ -16,7 +19,7 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway viewer tests install installcheck run test ubsan bench docs deb clean
+.PHONY: all extension gateway viewer tests install installcheck run test ubsan asan valgrind fuzz bench docs deb clean
 
 all: extension gateway
 
@@ -42,7 +45,7 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run test ubsan bench docs deb:
+installcheck run test ubsan asan valgrind fuzz bench docs deb:
 	@tools/$@
 
 clean:
