@@ -57,6 +57,13 @@ int64 applied_migrations()
     return single_value("SELECT coalesce(max(version), 0)::bigint FROM org.migration");
 }
 
+// Two at once: the second finds what the first has done.
+void one_at_a_time(const char *function)
+{
+    run(psprintf("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", quote_literal_cstr(function)));
+    AcceptInvalidationMessages();
+}
+
 // Acts as the owner of schema org, which is made if need be, and which the caller must be able to act as.
 void become_owner()
 {
@@ -84,9 +91,7 @@ PG_ORG_FUNCTION(org_setup)
     int security = 0;
     GetUserIdAndSecContext(&user, &security);
     SPI_connect();
-    // Two at once: the second finds the work done.
-    run("SELECT pg_advisory_xact_lock(hashtextextended('org_setup', 0))");
-    AcceptInvalidationMessages();
+    one_at_a_time("org_setup");
     become_owner();
     for (auto version = static_cast<size_t>(applied_migrations()); version < migrations.size(); version++) {
         run(migrations[version]);
@@ -102,6 +107,7 @@ PG_ORG_FUNCTION(org_grant_access)
     if (PG_ARGISNULL(0))
         missing("role");
     SPI_connect();
+    one_at_a_time("org_grant_access");
     run(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
                  "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
                  "              string_agg(p.oid::regprocedure::text, ', '), r),"
