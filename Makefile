@@ -8,7 +8,7 @@
 #   make test           everything that is tested, from nothing
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make asan           the gateway's tests with that and the address sanitizer
-#   make valgrind       the extension's tests under valgrind; takes most of an hour
+#   make valgrind       the extension's tests under valgrind; takes half an hour
 #   make fuzz           the gateway's reading and binding with random input, a minute each; tools/fuzz SECONDS for longer
 #   make bench          measure speed; takes minutes
 #   make docs           write docs/sql.md again
