@@ -35,6 +35,12 @@ make_here() {
     setpriv --pdeathsig TERM make -C "$checkout" -j"$(nproc)" "$@"
 }
 
+# copy_source DIRECTORY: the tree, without what was built or is somebody's data.
+copy_source() {
+    mkdir -p "$1"
+    tar -C "$checkout" --exclude-vcs --exclude=./build --exclude=./.data -c . | tar -C "$1" -x
+}
+
 bindir() {
     "$PG_CONFIG" --bindir
 }
