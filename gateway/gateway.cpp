@@ -159,6 +159,13 @@ Reply Gateway::handle(const Request& request) {
         return describe(request);
     if (match.route->path == viewer.path || match.route->path == viewer_file.path)
         return show_viewer(match.parameter_value, request);
+    Reply reply = answer(match, query, request);
+    if (match.route->access == Access::write)
+        replicas_.note_write(read_credentials(request.header).api_key);
+    return reply;
+}
+
+Reply Gateway::answer(const Match& match, std::string_view query, const Request& request) {
     try {
         return call_known(match, query, request);
     } catch (const InvalidJson& error) {
@@ -244,14 +251,18 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
         if (errors.empty() && route.awaited)
             return listen(route, fields, credentials.api_key, patience, query, request);
         if (errors.empty())
-            return run(route.tagged ? with_tag(call, functions->find(tag_function)->second) : call, route, query);
+            return run(route.tagged ? with_tag(call, functions->find(tag_function)->second) : call, route,
+                       credentials.api_key, query);
     }
     check_key(*functions, credentials.api_key);
     return refuse_fields(errors, request);
 }
 
-Reply Gateway::run(const Statement& call, const Route& route, std::string_view query) {
-    auto row = std::move(database_.run(call).at(0));
+Reply Gateway::run(const Statement& call, const Route& route, const std::string& api_key, std::string_view query) {
+    auto rows = route.access == Access::stale_read ? replicas_.run(call, api_key) : std::nullopt;
+    if (!rows)
+        rows = database_.run(call);
+    auto row = std::move(rows->at(0));
     Reply reply{200, std::move(row.at(0))};
     if (route.tagged && !row.at(1).empty())
         reply.headers.emplace_back("ETag", row.at(1));

@@ -9,6 +9,7 @@
 #include "fields.hpp"
 #include "http.hpp"
 #include "openapi.hpp"
+#include "replica.hpp"
 #include "routes.hpp"
 
 #include <atomic>
@@ -25,6 +26,7 @@ public:
     Gateway(const Config& config, Database& database)
         : database_{database},
           catalog_{database},
+          replicas_{config},
           listeners_{config.threads / 4},
           batches_{config.pool_timeout + config.statement_timeout},
           batching_{!config.no_batching} {}
@@ -41,20 +43,23 @@ public:
     Reply ready();
 
     const Catalog& catalog() const { return catalog_; }
+    const Replicas& replicas() const { return replicas_; }
 
 private:
     Database& database_;
     Catalog catalog_;
+    Replicas replicas_;
     Listeners listeners_;
     Batches batches_;
     ApiDocument document_;
     const bool batching_;
     std::atomic<bool> draining_ = false;
 
+    Reply answer(const Match& match, std::string_view query, const Request& request);
     Reply call_known(const Match& match, std::string_view query, const Request& request);
     Reply call(const Match& match, std::string_view query, const Request& request, const Catalog::Snapshot& functions);
     Reply describe(const Request& request);
-    Reply run(const Statement& call, const Route& route, std::string_view query);
+    Reply run(const Statement& call, const Route& route, const std::string& api_key, std::string_view query);
     Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
                           const Request& request);
     std::vector<std::string> run_many(const Function& many, const Batches::Requests& objects,

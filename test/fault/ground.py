@@ -190,7 +190,7 @@ class Gateway:
     def __init__(self, database_url, *more, port=None, ready=True):
         binary = os.environ.get("PG_ORG_GATEWAY", CHECKOUT / "build" / "gateway" / "pg_org_gateway")
         self.port = port or free_port()
-        self.log = tempfile.TemporaryFile("w+b")
+        self.log = tempfile.TemporaryFile("a+b")
         options = dict(
             port=self.port,
             admin_port=0,
