@@ -128,7 +128,7 @@ void serve(const Config& config) {
                   }};
     Admin admin{gateway, metrics, [&] {
                     return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
-                                        config.pool_size, {{"primary", database.state()}}};
+                                        config.pool_size, database.state(), gateway.replicas().states()};
                 }};
     Server admin_server{{.host = config.admin_host, .port = config.admin_port},
                         [](const Request&) { return std::nullopt; },

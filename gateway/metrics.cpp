@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 
 namespace pg_org {
 namespace {
@@ -62,6 +63,15 @@ struct Metrics::Families {
     Family<Gauge>& pool_in_use = family<Gauge>(registry, "pool_in_use", "Database connections that a request has");
     Family<Gauge>& pool_waiting =
         family<Gauge>(registry, "pool_waiting", "Requests that wait for a database connection");
+    Family<Gauge>& replica_lag = family<Gauge>(
+        registry, "replica_lag_seconds", "A standby is behind by no more than that; +Inf when it is not asked");
+
+    void show(const std::string& name, const Database::State& pool) {
+        const prometheus::Labels labels{{"database", name}};
+        pool_open.Add(labels).Set(static_cast<double>(pool.open));
+        pool_in_use.Add(labels).Set(static_cast<double>(pool.in_use));
+        pool_waiting.Add(labels).Set(static_cast<double>(pool.waiting));
+    }
 };
 
 Metrics::Metrics() : families_{std::make_unique<Families>()} {
@@ -90,11 +100,12 @@ std::string Metrics::text(const Now& now) {
     families_->connections.Set(static_cast<double>(now.connections));
     families_->lost_lines.Set(static_cast<double>(now.lost_log_lines));
     families_->pool_size.Set(static_cast<double>(now.pool_size));
-    for (const auto& [name, pool] : now.pools) {
-        const prometheus::Labels labels{{"database", name}};
-        families_->pool_open.Add(labels).Set(static_cast<double>(pool.open));
-        families_->pool_in_use.Add(labels).Set(static_cast<double>(pool.in_use));
-        families_->pool_waiting.Add(labels).Set(static_cast<double>(pool.waiting));
+    families_->show("primary", now.primary);
+    for (std::size_t number = 0; number < now.replicas.size(); ++number) {
+        const auto& [connections, lag] = now.replicas[number];
+        const auto name = "replica " + std::to_string(number + 1);
+        families_->show(name, connections);
+        families_->replica_lag.Add({{"database", name}}).Set(lag == lag.max() ? HUGE_VAL : in_seconds(lag));
     }
     return prometheus::TextSerializer{}.Serialize(families_->registry.Collect());
 }

@@ -3,11 +3,11 @@
 
 #include "database.hpp"
 #include "observation.hpp"
+#include "replica.hpp"
 
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace pg_org {
@@ -20,7 +20,8 @@ public:
         std::size_t connections;
         std::size_t lost_log_lines;
         std::size_t pool_size;
-        std::vector<std::pair<std::string, Database::State>> pools;  // by name
+        Database::State primary;
+        std::vector<Replicas::State> replicas;
     };
 
     Metrics();
