@@ -315,7 +315,7 @@ class Arguments:
         return self.random.choice([self.info(), "'{}'::json", self.odd_json()])
 
     def make_idempotency_key(self):
-        return text(f"again-{self.random.randint(0, 30)}")
+        return text(f"again-{self.random.randint(0, self.random.choice([10, 10**6, 10**6]))}")
 
     def make_request_id(self):
         return text(f"call-{self.random.randint(0, 60)}")
