@@ -1,4 +1,4 @@
-# The files of the page, as they stand.
+// The files of the page, as they stand.
 .macro file name, path
     .global viewer_\name, viewer_\name\()_end
 viewer_\name:
