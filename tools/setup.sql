@@ -9,8 +9,8 @@ SELECT NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_org') AS extensi
 \if :extension_missing
     CREATE EXTENSION pg_org;
 \endif
-SELECT installed_version <> default_version AS extension_outdated
-FROM pg_available_extensions WHERE name = 'pg_org' \gset
+SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_org' AND installed_version <> default_version)
+       AS extension_outdated \gset
 \if :extension_outdated
     ALTER EXTENSION pg_org UPDATE;
 \endif
