@@ -239,7 +239,7 @@ Reply Gateway::call(const Match& match, std::string_view query, const Request& r
     if (const auto last_event = request.header("last-event-id"); route.awaited && !last_event.empty())
         fields["after"] = Value{Value::Kind::string, last_event, {}};
     const Function& function = functions->find(route.function)->second;
-    const auto* source = in_query ? "query" : "body";
+    const auto* source = route.input == Input::body ? "body" : "query";
     if (!route.many.empty()) {
         auto object = bind_object(function, fields, source, errors);
         if (errors.empty())

@@ -36,16 +36,17 @@ ServerOptions public_options(const Config& config) {
             .idle_timeout = config.idle_timeout};
 }
 
-// A connection is an open file.
-void allow_open_files(std::size_t connections) {
-    constexpr rlim_t others = 1100;  // connections to databases, and what else there is
+// A client's connection is an open file, one to a database is two.
+void allow_open_files(const Config& config) {
+    constexpr rlim_t others = 100;
+    const rlim_t needed = config.max_connections + 2 * config.pool_size * (1 + config.replica_urls.size()) + others;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < connections + others)
+    if (limit.rlim_cur < needed)
         log_event(Level::warning, "fewer files may be open than --max-connections needs",
-                  {{"limit", limit.rlim_cur}, {"needed", connections + others}});
+                  {{"limit", limit.rlim_cur}, {"needed", needed}});
 }
 
 void log_configuration(const Config& config) {
@@ -115,7 +116,7 @@ void wait_for_end(const sigset_t& signals, Server& server) {
 void serve(const Config& config) {
     const auto signals = block_signals();
     log_configuration(config);
-    allow_open_files(config.max_connections);
+    allow_open_files(config);
 
     Metrics metrics;
     Database database{config};

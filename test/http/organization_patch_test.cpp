@@ -148,6 +148,11 @@ TEST(OrganizationPatch, ReadsAnEscapedIdFromThePath) {
     EXPECT_EQ(patch(id, {{"max_budget", 3}}).at("organization_id"), id);
 }
 
+TEST(OrganizationPatch, TellsWhatIsWrongInTheQuery) {
+    EXPECT_THAT(call(route(organization()) + "?cascade=perhaps", {{"max_budget", 1}}),
+                e3({"query", "cascade"}, "bool_parsing"));
+}
+
 TEST(OrganizationPatch, RefusesAnUnknownOrganization) {
     EXPECT_THAT(call(route("no-such-org"), {{"max_budget", 1}}), e2(404, HasSubstr("no-such-org")));
 }
