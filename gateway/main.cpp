@@ -106,10 +106,11 @@ bool wait_until_ready(const sigset_t& signals, Gateway& gateway) {
     return true;
 }
 
-void wait_for_end(const sigset_t& signals, Server& server) {
+void wait_for_end(const sigset_t& signals, Server& server, bool has_certificate) {
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
-        reload_certificate(server);
+        if (has_certificate)
+            reload_certificate(server);
     pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends it at once
 }
 
@@ -144,7 +145,7 @@ void serve(const Config& config) {
     server.start();
     log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
-    wait_for_end(signals, server);
+    wait_for_end(signals, server, !config.tls_cert.empty());
     log_event(Level::info, "stopping");
     const auto patience = config.pool_timeout + config.statement_timeout + std::chrono::seconds{1};
     gateway.drain();

@@ -3,6 +3,7 @@
 #include "connection.hpp"
 #include "log.hpp"
 
+#include <cstring>
 #include <stdexcept>
 #include <thread>
 
@@ -19,6 +20,15 @@ constexpr std::chrono::milliseconds tick{100};  // how exactly deadlines are kep
 // So many connections over the limit are told so; those who come after them are hung up on.
 constexpr std::size_t most_refused = 256;
 
+// In OpenSSL's words; Asio 1.18 has none of its own.
+std::string reason(error_code error) {
+    const unsigned long code = static_cast<unsigned>(error.value());
+    if (ERR_SYSTEM_ERROR(code))
+        return std::strerror(ERR_GET_REASON(code));
+    const char* words = ERR_reason_error_string(code);
+    return words ? words : error.message();
+}
+
 std::shared_ptr<ssl::context> read_certificate(const ServerOptions& options) {
     if (options.tls_cert.empty())
         return nullptr;
@@ -29,10 +39,10 @@ std::shared_ptr<ssl::context> read_certificate(const ServerOptions& options) {
     error_code error;
     context->use_certificate_chain_file(options.tls_cert, error);
     if (error)
-        throw std::runtime_error{"can't use the certificate in " + options.tls_cert + ": " + error.message()};
+        throw std::runtime_error{"can't use the certificate in " + options.tls_cert + ": " + reason(error)};
     context->use_private_key_file(options.tls_key, ssl::context::pem, error);
     if (error)  // also of a key that is not the certificate's
-        throw std::runtime_error{"can't use the private key in " + options.tls_key + ": " + error.message()};
+        throw std::runtime_error{"can't use the private key in " + options.tls_key + ": " + reason(error)};
     return context;
 }
 

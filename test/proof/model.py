@@ -271,18 +271,19 @@ class Model:
         holder = self.usable_key(key)
         resolved = self.resolved(holder, model)
         limits = self.limits(holder, resolved)
-        if max_cost is None:
-            max_cost = self.default_reserve(holder)
-        asked = holder.key_id, resolved, max_cost or 0, max_tokens or 0
         known = self.find(holder.organization_id, request_id)
         if known:
             if not known.holds(self.now):
                 raise Refused("23505", "Reservation is over")
+            # What is held for an unpriced call may have been another amount then.
+            asked = holder.key_id, resolved, known.max_cost if max_cost is None else max_cost, max_tokens or 0
             if asked != (known.key_id, known.model, known.max_cost, known.max_tokens):
                 raise Refused("23505", "Another request")
             return self.grant(known, holder)
 
         self.require_model(holder, model, resolved)
+        if max_cost is None:
+            max_cost = self.default_reserve(holder)
         if max_cost is None and any(limit.is_budget() for limit in limits):
             raise Refused("22004", '"max_cost"')
         if max_tokens is None and any(limit.name == "tpm_limit" for limit in limits):
