@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <deque>
 #include <unordered_map>
@@ -273,29 +274,60 @@ std::vector<Row> Database::run_once(const Statement& statement) {
     return rows;
 }
 
+// A place in the queue for a connection: first come, first served, or one who has just given a connection back would
+// have it again before those who wait are awake.
+class Database::Turn {
+public:
+    explicit Turn(std::deque<Turn*>& queue) : queue_{queue} { queue_.push_back(this); }
+    ~Turn() { leave(); }
+
+    bool is_first() const { return queue_.front() == this; }
+    void wait_until(Lock& lock, Clock::time_point time) { changed_.wait_until(lock, time); }
+    void wake() { changed_.notify_one(); }
+
+    void leave() {
+        std::erase(queue_, this);
+        if (!queue_.empty())
+            queue_.front()->wake();
+    }
+    void join_in_front() { queue_.push_front(this); }
+
+private:
+    std::deque<Turn*>& queue_;
+    std::condition_variable changed_;
+};
+
 // While there is no connecting, those that work are waited for.
 std::unique_ptr<Database::Connection> Database::take() {
     const Stopwatch stopwatch{trace().waited};
     const auto deadline = Clock::now() + config_.pool_timeout;
     Lock lock{mutex_};
+    Turn turn{queue_};
     for (;;) {
-        if (auto connection = take_idle())
-            return connection;
-        if (may_connect()) {
-            if (auto connection = connect(lock))
+        if (turn.is_first()) {
+            if (auto connection = take_idle())
                 return connection;
-            continue;
+            if (may_connect()) {
+                turn.leave();
+                if (auto connection = connect(lock))
+                    return connection;
+                turn.join_in_front();
+                continue;
+            }
         }
         if (away_ && in_use_.size() == (trying_ ? 1 : 0))
             throw DatabaseError{std::string{sqlstate::cannot_connect}, "cannot connect", true, failure_};
         if (Clock::now() >= deadline)
             throw DatabaseError{std::string{sqlstate::too_many_connections}, "pool exhausted", true,
                                 "no database connection became free in time"};
-        ++waiting_;
-        const bool next_is_ours = away_ && !trying_ && in_use_.size() < config_.pool_size;
-        changed_.wait_until(lock, next_is_ours ? std::min(deadline, next_attempt_) : deadline);
-        --waiting_;
+        const bool next_is_ours = turn.is_first() && away_ && !trying_ && in_use_.size() < config_.pool_size;
+        turn.wait_until(lock, next_is_ours ? std::min(deadline, next_attempt_) : deadline);
     }
+}
+
+void Database::wake_all() {
+    for (Turn* turn : queue_)
+        turn->wake();
 }
 
 std::unique_ptr<Database::Connection> Database::take_idle() {
@@ -338,29 +370,26 @@ std::unique_ptr<Database::Connection> Database::connect(Lock& lock) {
         next_attempt_ = Clock::now() + retry_interval;
         failure_ = std::move(failure);
     }
-    changed_.notify_all();
+    wake_all();
     return connection;
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection) {
-    {
-        const Lock lock{mutex_};
-        in_use_.erase(connection.get());
-        if (connection->is_sound())
-            idle_.push_back(std::move(connection));
-    }
-    changed_.notify_one();
+    const Lock lock{mutex_};
+    in_use_.erase(connection.get());
+    if (connection->is_sound())
+        idle_.push_back(std::move(connection));
+    if (!queue_.empty())
+        queue_.front()->wake();
 }
 
 // The idle connections go as well: most likely the server was restarted.
 void Database::forget(std::unique_ptr<Connection> connection) {
     std::vector<std::unique_ptr<Connection>> idle;
-    {
-        const Lock lock{mutex_};
-        in_use_.erase(connection.get());
-        idle.swap(idle_);
-    }
-    changed_.notify_all();
+    const Lock lock{mutex_};
+    in_use_.erase(connection.get());
+    idle.swap(idle_);
+    wake_all();
 }
 
 void Database::cut_stalled(std::stop_token stop) {
@@ -376,7 +405,7 @@ void Database::cut_stalled(std::stop_token stop) {
 
 Database::State Database::state() const {
     const Lock lock{mutex_};
-    return {idle_.size() + in_use_.size(), in_use_.size(), waiting_};
+    return {idle_.size() + in_use_.size(), in_use_.size(), queue_.size()};
 }
 
 DatabaseError DatabaseError::parse(const std::string& text) {

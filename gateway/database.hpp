@@ -4,7 +4,7 @@
 
 #include "config.hpp"
 
-#include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -67,16 +67,16 @@ public:
 
 private:
     class Connection;
+    class Turn;
     using Clock = std::chrono::steady_clock;
     using Lock = std::unique_lock<std::mutex>;
 
     const Config config_;
     const std::string conninfo_;
     mutable std::mutex mutex_;
-    std::condition_variable changed_;
     std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end
     std::unordered_set<Connection*> in_use_;         // or being opened
-    std::size_t waiting_ = 0;
+    std::deque<Turn*> queue_;                        // for a connection
     // Since the last attempt to connect failed:
     bool away_ = false;
     bool trying_ = false;  // one at a time
@@ -89,6 +89,7 @@ private:
     std::unique_ptr<Connection> take_idle();
     bool may_connect() const;
     std::unique_ptr<Connection> connect(Lock& lock);
+    void wake_all();
     void give_back(std::unique_ptr<Connection> connection);
     void forget(std::unique_ptr<Connection> connection);
     void cut_stalled(std::stop_token stop);
