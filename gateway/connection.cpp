@@ -332,6 +332,7 @@ private:
 
     // As it comes, from a worker thread.
     Task<void> write_stream(Exchange& exchange) {
+        exchange.keep_alive = false;
         auto response = response_of<http::empty_body>(exchange);
         response.chunked(exchange.version == 11);
         http::response_serializer<http::empty_body> serializer{response};
@@ -344,7 +345,6 @@ private:
         ++service_.requests;
         co_await on_worker([&] { exchange.reply.stream(sink); });
         --service_.requests;
-        exchange.keep_alive = false;
         if (exchange.version == 11)
             co_await asio::async_write(stream_, http::make_chunk_last(), redirected());
     }
