@@ -169,8 +169,7 @@ private:
         if (!error_ && !length_is_clear(parser.get()))
             error_ = http::error::bad_content_length;
         Allowance allowance{service_};
-        const auto size = parser.content_length().value_or(parser.chunked() ? options_.max_body_bytes : 0);
-        if (!error_ && !allowance.take(size))
+        if (!error_ && !allowance.take(size_of_body(parser)))
             error_ = http::error::buffer_overflow;
         if (!error_)
             co_await read_body(parser);
@@ -207,6 +206,11 @@ private:
         exchange.wants_body = request.method() != http::verb::head;
         if (request.version() == 10)
             exchange.version = 10;
+    }
+
+    // At most.
+    std::size_t size_of_body(const Parser& parser) const {
+        return parser.content_length().value_or(parser.chunked() ? options_.max_body_bytes : 0);
     }
 
     Task<void> read_body(Parser& parser) {
