@@ -41,6 +41,10 @@ public:
             return std::nullopt;
         } catch (const CLI::ExtrasError&) {
             throw std::invalid_argument{unexpected(app_.remaining()) + " (see --help)"};
+        } catch (const CLI::ConfigError& error) {
+            throw std::invalid_argument{"--config: " + complaint_about_file(error.what())};
+        } catch (const CLI::FileError& error) {
+            throw std::invalid_argument{std::string{"--config: "} + error.what()};
         } catch (const CLI::ParseError& error) {
             std::string line = error.what();
             std::replace(line.begin(), line.end(), '\n', ' ');
@@ -204,6 +208,11 @@ private:
         if (option == arguments.end())
             return "unexpected argument";
         return "no such option: " + option->substr(0, option->find('='));
+    }
+
+    static std::string complaint_about_file(const std::string& complaint) {
+        constexpr std::string_view unknown = "INI was not able to parse ";
+        return complaint.starts_with(unknown) ? "no such option: " + complaint.substr(unknown.size()) : complaint;
     }
 
     static bool is_loopback(const std::string& host) {

@@ -57,7 +57,8 @@ struct Metrics::Families {
         family<Counter>(registry, "database_errors_total", "Requests that the database refused, by SQLSTATE class");
     Gauge& up = family<Gauge>(registry, "up", "Whether the gateway is ready: 1 or 0").Add({});
     Gauge& connections = family<Gauge>(registry, "connections", "Connections of clients").Add({});
-    Gauge& lost_lines = family<Gauge>(registry, "log_lines_lost", "Lines of log that nobody took in time").Add({});
+    Counter& lost_lines =
+        family<Counter>(registry, "log_lines_lost_total", "Lines of log that nobody took in time").Add({});
     Gauge& pool_size = family<Gauge>(registry, "pool_size", "Connections to each database at most").Add({});
     Family<Gauge>& pool_open = family<Gauge>(registry, "pool_open", "Database connections");
     Family<Gauge>& pool_in_use = family<Gauge>(registry, "pool_in_use", "Database connections that a request has");
@@ -98,7 +99,7 @@ void Metrics::observe(const Observation& observation) {
 std::string Metrics::text(const Now& now) {
     families_->up.Set(now.up);
     families_->connections.Set(static_cast<double>(now.connections));
-    families_->lost_lines.Set(static_cast<double>(now.lost_log_lines));
+    families_->lost_lines.Increment(static_cast<double>(now.lost_log_lines) - families_->lost_lines.Value());
     families_->pool_size.Set(static_cast<double>(now.pool_size));
     families_->show("primary", now.primary);
     for (std::size_t number = 0; number < now.replicas.size(); ++number) {

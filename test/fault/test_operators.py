@@ -86,7 +86,7 @@ def test_the_present_is_told_as_well(gateway):
     assert told['pg_org_pool_open{database="primary"}'] >= 1
     assert told['pg_org_pool_in_use{database="primary"}'] == 0
     assert told['pg_org_pool_waiting{database="primary"}'] == 0
-    assert told["pg_org_log_lines_lost"] == 0
+    assert told["pg_org_log_lines_lost_total"] == 0
     assert "pg_org_connections" in told
     assert not [name for name in told if "replica" in name]
     assert [name for name in told if re.fullmatch(r'pg_org_build_info\{version="[0-9.]+"\}', name)]
