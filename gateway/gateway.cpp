@@ -141,8 +141,8 @@ std::optional<Reply> Gateway::handle_at_once(const Request& request) const {
     trace().route = match.route->path;
     if (match.route->path == root.path)
         return about();
-    if (match.route->path == readiness.path && draining_)
-        return refuse(503, "The gateway is stopping");
+    if (match.route->path == readiness.path && phase_ != Phase::open)
+        return refuse(503, phase_ == Phase::starting ? "The gateway is starting" : "The gateway is stopping");
     if (match.route->path == liveness.path || match.route->path == liveness_too.path)
         return Reply{200, R"("I'm alive!")"};
     return std::nullopt;
@@ -177,7 +177,7 @@ Reply Gateway::answer(const Match& match, std::string_view query, const Request&
 }
 
 void Gateway::drain() {
-    draining_ = true;
+    phase_ = Phase::draining;
     listeners_.stop();
 }
 

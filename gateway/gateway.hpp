@@ -36,6 +36,9 @@ public:
     // The reply to what has no need of the database.
     std::optional<Reply> handle_at_once(const Request& request) const;
 
+    // Clients get in: from now on it is ready if the database is.
+    void open() { phase_ = Phase::open; }
+
     // Is not ready any more, and sends those away who wait for events.
     void drain();
 
@@ -53,7 +56,8 @@ private:
     Batches batches_;
     ApiDocument document_;
     const bool batching_;
-    std::atomic<bool> draining_ = false;
+    enum class Phase { starting, open, draining };
+    std::atomic<Phase> phase_ = Phase::starting;
 
     Reply answer(const Match& match, std::string_view query, const Request& request);
     Reply call_known(const Match& match, std::string_view query, const Request& request);

@@ -143,6 +143,7 @@ void serve(const Config& config) {
     if (config.reuse_port && !wait_until_ready(signals, gateway))
         return end_log();
     server.start();
+    gateway.open();
     log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
     wait_for_end(signals, server, !config.tls_cert.empty());

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, Answers, Gateway, until
+from ground import ADMIN_KEY, PATIENCE, Answers, Gateway, free_port, until
 
 
 @contextlib.contextmanager
@@ -27,6 +27,13 @@ def update(gateway, organization_id):
 def begin_to_stop(gateway):
     gateway.process.send_signal(signal.SIGTERM)
     until(lambda: '"message":"stopping"' in gateway.told())
+
+
+def is_ready(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    with contextlib.closing(connection), contextlib.suppress(ConnectionRefusedError):
+        connection.request("GET", "/health/readiness")
+        return connection.getresponse().status == 200
 
 
 def refuses_connections(gateway):
@@ -124,8 +131,11 @@ def test_a_rolling_restart_under_load_loses_no_request(server, make_gateway):
         text=True,
     )
     while load.poll() is None:
-        next_one = make_gateway(server.url("org_gateway"), *options, port=serving.port, ready=False)
-        until(lambda: "listening on" in next_one.told())
+        admin_port = free_port()
+        next_one = make_gateway(
+            server.url("org_gateway"), *options, f"--admin-port={admin_port}", port=serving.port, ready=False
+        )
+        until(lambda: is_ready(admin_port))
         begin_to_stop(serving)
         assert serving.process.wait(PATIENCE) == 0
         serving = next_one
