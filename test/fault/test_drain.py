@@ -127,7 +127,7 @@ def test_a_rolling_restart_under_load_loses_no_request(server, make_gateway):
     serving = make_gateway(server.url("org_gateway"), *options)
     serving.make("rolling")
     load = subprocess.Popen(
-        ["wrk", "-t2", "-c16", "-d10s", "-H", f"Authorization: Bearer {ADMIN_KEY}"]
+        ["wrk", "-t2", "-c16", "-d10s", "--timeout", f"{PATIENCE}s", "-H", f"Authorization: Bearer {ADMIN_KEY}"]
         + [f"http://127.0.0.1:{serving.port}/organization/info?organization_id=rolling"],
         stdout=subprocess.PIPE,
         text=True,
