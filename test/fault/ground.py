@@ -195,9 +195,9 @@ class Gateway:
             port=self.port,
             admin_port=0,
             database_url=database_url,
-            pool_timeout=1000,
+            pool_timeout=3000,
             lock_timeout=500,
-            statement_timeout=1500,
+            statement_timeout=4000,
             log_level="info",
         )
         named = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
