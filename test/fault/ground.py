@@ -23,7 +23,7 @@ ADMIN_KEY = "sk-admin"
 DATABASE = "fault"
 
 # How soon all is well again once a fault is over; the promise is 2 s, the rest is for a machine that is busy.
-RESUMED = 10
+RESUMED = 5
 # Longer than anything takes that ends at all.
 PATIENCE = 60
 

@@ -13,7 +13,7 @@ from ground import ADMIN_KEY, PATIENCE, Answers, assert_refused, until
 LIVENESS = b"GET /health/liveliness HTTP/1.1\r\nHost: gateway\r\n\r\n"
 ALIVE = b"I'm alive!"
 # Far from what anybody waits for who is kept waiting by others.
-AT_ONCE = 10
+AT_ONCE = 3
 
 
 @contextlib.contextmanager
