@@ -1,6 +1,6 @@
 #include "admin.hpp"
 
-#include "errors.hpp"
+#include "reply.hpp"
 #include "url.hpp"
 
 namespace pg_org {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 
 namespace pg_org {
 namespace {
@@ -68,20 +69,26 @@ const Statement signatures{R"(
      ORDER BY p.proname, a.position)",
                            {}};
 
-bool is_called(std::string_view function) {
-    return function == tag_function || function == claim_function || function == acknowledge_function ||
-           std::any_of(routes.begin(), routes.end(), [&](const Route& route) {
-               return route.function == function || route.many == function;
-           });
+// All that are called, besides those that deliver events.
+std::set<std::string, std::less<>> needed_functions() {
+    std::set<std::string, std::less<>> names{std::string{tag_function}};
+    for (const Route& route : routes) {
+        if (route.kind != Kind::own)
+            names.emplace(route.function);
+        if (route.kind == Kind::calls)
+            names.insert(many(route));
+    }
+    return names;
 }
 
 }  // namespace
 
 Functions read_functions(const std::vector<Row>& rows) {
     Functions functions;
+    const auto needed = needed_functions();
     for (const Row& row : rows) {
         const auto& name = row[0];
-        if (!is_called(name))
+        if (!needed.contains(name) && name != claim_function && name != acknowledge_function)
             continue;
         if (row[2] != "t")
             throw std::runtime_error{"this role may not execute " + name + "; org_grant_access() would let it"};
@@ -93,10 +100,9 @@ Functions read_functions(const std::vector<Row>& rows) {
         function.arguments.push_back({row[3], row[4], *type, row[6] == "t", row[7], row[8]});
         function.comment = row[9];
     }
-    for (const Route& route : routes)
-        for (const auto function : {route.function, route.many})
-            if (!function.empty() && !functions.contains(function))
-                throw std::runtime_error{"no function " + std::string{function} + " of an extension pg_org"};
+    for (const auto& name : needed)
+        if (!functions.contains(name))
+            throw std::runtime_error{"no function " + name + " of an extension pg_org"};
     return functions;
 }
 

@@ -1,11 +1,10 @@
 // The SQL functions behind the routes, as the database describes them.
 #pragma once
 
-#include "binding.hpp"
+#include "bind.hpp"
 #include "database.hpp"
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,8 +12,6 @@
 #include <vector>
 
 namespace pg_org {
-
-using Functions = std::map<std::string, Function, std::less<>>;
 
 // From rows of function, its identifier, whether we may execute it, argument, its identifier, its type, whether it
 // is required, its default, the comment on its column, the comment on the function.  Throws std::runtime_error when a function of the routes is missing or can't be called.

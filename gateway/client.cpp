@@ -31,7 +31,7 @@ struct Client::Implementation {
 Client::Client(const HttpUrl& url) : implementation_{std::make_unique<Implementation>(url)} {}
 Client::~Client() = default;
 
-Answer Client::post(const std::string& json, const Headers& headers) {
+Acknowledgement Client::post(const std::string& json, const Headers& headers) {
     httplib::Request request;
     request.method = "POST";
     request.path = implementation_->path;
@@ -39,7 +39,7 @@ Answer Client::post(const std::string& json, const Headers& headers) {
     request.set_header("Content-Type", "application/json");
     request.body = json;
 
-    Answer answer;
+    Acknowledgement answer;
     request.response_handler = [&](const httplib::Response& response) {
         answer.status = response.status;
         return true;

@@ -10,7 +10,7 @@
 
 namespace pg_org {
 
-struct Answer {
+struct Acknowledgement {
     int status = 0;      // 0 when there was none
     std::string reason;  // why not
 };
@@ -24,7 +24,7 @@ public:
     ~Client();
 
     // Gives up after 5 s without a connection, 5 s in which nothing could be sent, or 10 s in which nothing came.
-    Answer post(const std::string& json, const Headers& headers);
+    Acknowledgement post(const std::string& json, const Headers& headers);
 
 private:
     struct Implementation;

@@ -74,39 +74,39 @@ private:
 
     void add_listener() {
         group("Listening");
-        add("--host", "PG_ORG_HOST", config_.host, "Address to listen on");
-        add("--port", "PG_ORG_PORT", config_.port, "Port to listen on; 0 picks a free one")
+        add("--host", "PG_ORG_HOST", config_.listener.host, "Address to listen on");
+        add("--port", "PG_ORG_PORT", config_.listener.port, "Port to listen on; 0 picks a free one")
             ->check(CLI::Range(0, 65535));
-        flag("--reuse-port", "PG_ORG_REUSE_PORT", config_.reuse_port,
+        flag("--reuse-port", "PG_ORG_REUSE_PORT", config_.listener.reuse_port,
              "Share the port with other gateways of the same user");
-        add("--tls-cert", "PG_ORG_TLS_CERT", config_.tls_cert,
+        add("--tls-cert", "PG_ORG_TLS_CERT", config_.listener.tls_cert,
             "PEM file of the certificate and its chain, read again on SIGHUP");
-        add("--tls-key", "PG_ORG_TLS_KEY", config_.tls_key, "PEM file of the certificate's private key");
+        add("--tls-key", "PG_ORG_TLS_KEY", config_.listener.tls_key, "PEM file of the certificate's private key");
         flag("--insecure-http", "PG_ORG_INSECURE_HTTP", config_.insecure_http,
              "Serve clear text on other addresses than the loopback");
-        add("--admin-host", "PG_ORG_ADMIN_HOST", config_.admin_host,
+        add("--admin-host", "PG_ORG_ADMIN_HOST", config_.admin.host,
             "Address of the operators' listener: /metrics, /health");
-        add("--admin-port", "PG_ORG_ADMIN_PORT", config_.admin_port, "Its port; 0 picks a free one")
+        add("--admin-port", "PG_ORG_ADMIN_PORT", config_.admin.port, "Its port; 0 picks a free one")
             ->check(CLI::Range(0, 65535));
     }
 
     void add_limits() {
         group("Limits");
-        add("--threads", "PG_ORG_THREADS", config_.threads, "Requests worked at at once")->check(CLI::Range(1, 1000));
-        add("--max-waiting", "PG_ORG_MAX_WAITING", config_.max_waiting,
+        add("--threads", "PG_ORG_THREADS", config_.listener.threads, "Requests worked at at once")->check(CLI::Range(1, 1000));
+        add("--max-waiting", "PG_ORG_MAX_WAITING", config_.listener.max_waiting,
             "Requests that wait for a thread; more are told to try again")->check(CLI::Range(0, 1'000'000));
-        add("--max-connections", "PG_ORG_MAX_CONNECTIONS", config_.max_connections,
+        add("--max-connections", "PG_ORG_MAX_CONNECTIONS", config_.listener.max_connections,
             "Connections of clients; more are told to try again")->check(CLI::Range(1, 1'000'000));
-        add("--max-header-bytes", "PG_ORG_MAX_HEADER_BYTES", config_.max_header_bytes,
+        add("--max-header-bytes", "PG_ORG_MAX_HEADER_BYTES", config_.listener.max_header_bytes,
             "Size of a request's line and headers at most")->check(CLI::Range(1 << 10, 1 << 20));
-        add("--max-body-bytes", "PG_ORG_MAX_BODY_BYTES", config_.max_body_bytes, "Size of a request's body at most")
+        add("--max-body-bytes", "PG_ORG_MAX_BODY_BYTES", config_.listener.max_body_bytes, "Size of a request's body at most")
             ->check(CLI::Range(1, 1 << 30));
-        add("--max-buffered-bytes", "PG_ORG_MAX_BUFFERED_BYTES", config_.max_buffered_bytes,
+        add("--max-buffered-bytes", "PG_ORG_MAX_BUFFERED_BYTES", config_.listener.max_buffered_bytes,
             "Size of all bodies that are held at once; more are told to try again")
             ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-        duration("--request-timeout", "PG_ORG_REQUEST_TIMEOUT", config_.request_timeout,
+        duration("--request-timeout", "PG_ORG_REQUEST_TIMEOUT", config_.listener.request_timeout,
                  "How long a request may take to arrive and be begun, and its reply to be taken");
-        duration("--idle-timeout", "PG_ORG_IDLE_TIMEOUT", config_.idle_timeout,
+        duration("--idle-timeout", "PG_ORG_IDLE_TIMEOUT", config_.listener.idle_timeout,
                  "How long a connection is kept without a request");
         duration("--drain-time", "PG_ORG_DRAIN_TIME", config_.drain_time,
                  "How long it goes on serving, not ready, when asked to stop", 0);
@@ -239,14 +239,14 @@ private:
     }
 
     void check() const {
-        if (!is_loopback(config_.host) && config_.tls_cert.empty() && !config_.insecure_http)
+        if (!is_loopback(config_.listener.host) && config_.listener.tls_cert.empty() && !config_.insecure_http)
             throw std::invalid_argument{"--host: is not the loopback, so give --tls-cert and --tls-key, or "
                                         "--insecure-http behind a proxy that does TLS"};
         if (config_.lock_timeout >= config_.statement_timeout)
             throw std::invalid_argument{"--lock-timeout: must be less than --statement-timeout"};
-        if (config_.max_buffered_bytes < config_.max_body_bytes)
+        if (config_.listener.max_buffered_bytes < config_.listener.max_body_bytes)
             throw std::invalid_argument{"--max-buffered-bytes: must be no less than --max-body-bytes"};
-        if (config_.tls_cert.empty() != config_.tls_key.empty())
+        if (config_.listener.tls_cert.empty() != config_.listener.tls_key.empty())
             throw std::invalid_argument{"--tls-cert and --tls-key: need each other"};
         if (!config_.webhook_url.empty() && !parse_http_url(config_.webhook_url))
             throw std::invalid_argument{"--webhook-url: must be a URL of http or https, without a user"};

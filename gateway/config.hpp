@@ -11,27 +11,24 @@
 namespace pg_org {
 
 struct Config {
-    // The public listener.
-    std::string host = "127.0.0.1";
-    int port = 4000;
-    bool reuse_port = false;
+    struct Listener {
+        std::string host = "127.0.0.1";
+        int port = 4000;
+        bool reuse_port = false;
+        std::string tls_cert = {};  // files of PEM; empty: clear text
+        std::string tls_key = {};
+        std::size_t threads = 128;
+        std::size_t max_connections = 10'000;
+        std::size_t max_waiting = 1024;
+        std::size_t max_header_bytes = 16 << 10;
+        std::size_t max_body_bytes = 1 << 20;
+        std::size_t max_buffered_bytes = 256 << 20;
+        std::chrono::milliseconds request_timeout{15'000};
+        std::chrono::milliseconds idle_timeout{60'000};
+    };
+    Listener listener;
+    Listener admin{.port = 4001, .threads = 2, .max_connections = 100, .max_waiting = 16, .max_buffered_bytes = 16 << 20};
     bool insecure_http = false;
-    std::string tls_cert;  // files of PEM; empty: clear text
-    std::string tls_key;
-
-    // The operators' listener: metrics and health.
-    std::string admin_host = "127.0.0.1";
-    int admin_port = 4001;
-
-    // Limits.
-    std::size_t threads = 128;
-    std::size_t max_connections = 10'000;
-    std::size_t max_waiting = 1024;
-    std::size_t max_header_bytes = 16 << 10;
-    std::size_t max_body_bytes = 1 << 20;
-    std::size_t max_buffered_bytes = 256 << 20;
-    std::chrono::milliseconds request_timeout{15'000};
-    std::chrono::milliseconds idle_timeout{60'000};
     std::chrono::milliseconds drain_time{0};
 
     // The database.

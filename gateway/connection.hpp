@@ -1,69 +1,69 @@
-// One client's connection: its requests, one after the other, each with its deadlines, and the end of it.
+// One client's connection: what has arrived, what is to be sent, and what is expected of it by when.
 #pragma once
 
-#include <utility>  // which Asio 1.18 forgets
+#include "framing.hpp"
+#include "http.hpp"
+#include "observation.hpp"
+#include "shares.hpp"
+#include "socket.hpp"
 
-#include "server.hpp"
-
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
+#include <sys/socket.h>
 
 #include <atomic>
-#include <unordered_set>
+#include <chrono>
+#include <optional>
+#include <string>
 
 namespace pg_org {
 
-class Connection;
-
-// What the connections of a server share.  All of it is the I/O thread's, but for what is atomic.
-struct Service {
-    const ServerOptions options;
-    const Server::QuickHandler quick;
-    const Server::Handler handler;
-    const Server::Observer observer;
-    boost::asio::io_context io{1};
-    boost::asio::thread_pool workers{options.threads};
-    std::unordered_set<Connection*> connections = {};
-    std::size_t requests = 0;  // that a worker has, or shall have
-    std::size_t buffered = 0;  // bytes, of bodies that are held or being read
-    bool draining = false;     // clients are to go elsewhere
-};
-
-// What the server's clock has to know of a connection.
-class Connection {
-public:
+struct Connection {
     using Clock = std::chrono::steady_clock;
+    static constexpr auto never = Clock::time_point::max();
 
-    // Hangs up on who is late, or lets the connection say so.
-    void check(Clock::time_point now);
+    enum class Phase {
+        handshake,
+        reading,    // until a request is whole
+        serving,    // the request, or its refusal
+        writing,    // the reply
+        lingering,  // reads what the client still sends, or its reply would be lost in a reset connection
+    };
 
-    // Of a connection without a request not much is expected any more.
-    void hurry();
+    Socket socket;
+    const std::string remote;  // the client's address
+    const Owner address;       // its hash
+    const bool is_too_many;
+    Phase phase = Phase::reading;
+    Owner owner = address;  // whose shares it takes from
+    Owner key = 0;          // the hash of the key it was sent with, good or not
+    bool closes = false;    // after the reply
 
-protected:
-    Connection() = default;
-    Connection(const Connection&) = delete;
-    ~Connection() = default;
+    // The request.
+    std::optional<Arrival> arrival;
+    std::string unread;  // what arrived after it
+    bool told_to_continue = false;
+    std::size_t buffered = 0;  // bytes of it that count for its owner
+    bool has_place = false;    // in the lane of workers
+    std::string id;
+    Clock::time_point begun = {};  // when its first byte came; when it was whole, from then on
+    Clock::time_point give_up = {};  // when it has arrived, has its turn, is taken, or is closed at the latest
+    std::optional<Reply> reply;    // that needs no worker
 
-    void limit(Clock::duration duration) {
-        deadline_ = Clock::now() + duration;
-        is_late_ = false;
-    }
-    void unlimit() { deadline_ = Clock::time_point::max(); }
-    bool is_late() const { return is_late_; }
+    // The reply.
+    std::string out;
+    std::size_t sent = 0;
+    int status = 0;
+    std::size_t bytes = 0;  // of its body
+    Trace trace;
 
-    bool idle_ = true;
+    // For the thread that keeps deadlines, while the connection is parked.
+    std::atomic<Clock::time_point> deadline = never;
+    std::atomic<int> direction = SHUT_RD;  // that is shut down at the deadline, which wakes the connection
+    std::atomic<bool> is_late = false;
+    std::atomic<bool> is_idle = false;
+    bool is_watched = false;  // by epoll
 
-private:
-    Clock::time_point deadline_ = Clock::time_point::max();
-    bool is_late_ = false;
-
-    // Ends what the connection waits for.
-    virtual void cancel() = 0;
+    Connection(int descriptor, std::string remote, Owner address, bool is_too_many)
+        : socket{descriptor}, remote{std::move(remote)}, address{address}, is_too_many{is_too_many} {}
 };
-
-// Serves that client until it is gone; with a certificate by TLS.  One who is too many is told so and no more.
-boost::asio::awaitable<void> serve(Service& service, boost::asio::ip::tcp::socket socket,
-                                   std::shared_ptr<boost::asio::ssl::context> certificate, bool too_many);
 
 }  // namespace pg_org

@@ -1,13 +1,11 @@
 // Which key a request carries.
 #pragma once
 
-#include <functional>
+#include "http.hpp"
+
 #include <string>
 
 namespace pg_org {
-
-// The value of a header by its lower-case name, empty if it was not sent.
-using Header = std::function<std::string(const std::string& name)>;
 
 struct Credentials {
     std::string api_key;  // empty when none was sent: refusing that is the database's to do

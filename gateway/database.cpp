@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t max_prepared = 256;
 
-// While the database is away: how often one request finds out whether it is back, the others being refused at once.
+// While the database is away: how often it is tried again, requests being refused at once.
 constexpr std::chrono::milliseconds retry_interval{200};
 
 // The server ends a statement at its deadline; one that it has not ended so long after that, it never will.
@@ -140,6 +140,8 @@ private:
 // connection that is not open after a statement is never used again.
 class Database::Connection {
 public:
+    Owner owner = 0;  // whose share of the pool it is
+
     ~Connection() {
         if (socket_ >= 0)
             close(socket_);
@@ -231,8 +233,9 @@ private:
     }
 };
 
-Database::Database(const Config& config, const std::string& option, const std::string& url)
-    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)},
+Database::Database(const Config& config, const std::string& option, const std::string& url, std::size_t pool_size)
+    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)}, pool_size_{pool_size},
+      shares_{pool_size}, opener_{[this](std::stop_token stop) { keep_one_idle(stop); }},
       watch_{[this](std::stop_token stop) { cut_stalled(stop); }} {}
 
 Database::~Database() = default;
@@ -274,55 +277,58 @@ std::vector<Row> Database::run_once(const Statement& statement) {
     return rows;
 }
 
-// A place in the queue for a connection: first come, first served, or one who has just given a connection back would
-// have it again before those who wait are awake.
+// A place in the queue for a connection: first come, first served within the owners' shares.  Without a queue a thread
+// that has just given a connection back would have it again before those that wait are awake.
 class Database::Turn {
 public:
-    explicit Turn(std::deque<Turn*>& queue) : queue_{queue} { queue_.push_back(this); }
-    ~Turn() { leave(); }
+    const Owner owner = trace().owner;
 
-    bool is_first() const { return queue_.front() == this; }
+    explicit Turn(Database& database) : database_{database} { database_.queue_.push_back(this); }
+    ~Turn() {
+        std::erase(database_.queue_, this);
+        database_.wake_next();
+    }
+
+    bool is_next() const { return next_in(database_.queue_, database_.shares_) == this; }
     void wait_until(Lock& lock, Clock::time_point time) { changed_.wait_until(lock, time); }
     void wake() { changed_.notify_one(); }
 
-    void leave() {
-        std::erase(queue_, this);
-        if (!queue_.empty())
-            queue_.front()->wake();
-    }
-    void join_in_front() { queue_.push_front(this); }
-
 private:
-    std::deque<Turn*>& queue_;
+    Database& database_;
     std::condition_variable changed_;
 };
 
-// While there is no connecting, those that work are waited for.
+// While the database is away, requests are refused at once, unless a connection in use may come back.
 std::unique_ptr<Database::Connection> Database::take() {
     const Stopwatch stopwatch{trace().waited};
     const auto deadline = Clock::now() + config_.pool_timeout;
     Lock lock{mutex_};
-    Turn turn{queue_};
-    for (;;) {
-        if (turn.is_first()) {
+    for (Turn turn{*this};; turn.wait_until(lock, deadline)) {
+        if (turn.is_next())
             if (auto connection = take_idle())
                 return connection;
-            if (may_connect()) {
-                turn.leave();
-                if (auto connection = connect(lock))
-                    return connection;
-                turn.join_in_front();
-                continue;
-            }
-        }
-        if (away_ && in_use_.size() == (trying_ ? 1 : 0))
+        if (away_ && in_use_.empty() && idle_.empty())
             throw DatabaseError{std::string{sqlstate::cannot_connect}, "cannot connect", true, failure_};
         if (Clock::now() >= deadline)
             throw DatabaseError{std::string{sqlstate::too_many_connections}, "pool exhausted", true,
                                 "no database connection became free in time"};
-        const bool next_is_ours = turn.is_first() && away_ && !trying_ && in_use_.size() < config_.pool_size;
-        turn.wait_until(lock, next_is_ours ? std::min(deadline, next_attempt_) : deadline);
     }
+}
+
+void Database::use(Connection& connection) {
+    connection.owner = trace().owner;
+    shares_.take(connection.owner);
+    in_use_.insert(&connection);
+}
+
+void Database::release(Connection& connection) {
+    shares_.give_back(connection.owner);
+    in_use_.erase(&connection);
+}
+
+void Database::wake_next() {
+    if (Turn* next = next_in(queue_, shares_))
+        next->wake();
 }
 
 void Database::wake_all() {
@@ -336,59 +342,63 @@ std::unique_ptr<Database::Connection> Database::take_idle() {
         idle_.pop_back();
         if (!connection->is_quiet())
             continue;
-        in_use_.insert(connection.get());
+        use(*connection);
+        wants_spare_ = idle_.empty();
+        needed_.notify_one();
         return connection;
     }
+    needed_.notify_one();
     return nullptr;
 }
 
-bool Database::may_connect() const {
-    if (away_ && (trying_ || Clock::now() < next_attempt_))
-        return false;
-    return in_use_.size() < config_.pool_size;
-}
-
-// Null if that failed.  Gives up the lock meanwhile.
-std::unique_ptr<Database::Connection> Database::connect(Lock& lock) {
-    auto connection = std::make_unique<Connection>();
-    in_use_.insert(connection.get());
-    const bool is_trial = away_;
-    trying_ = trying_ || is_trial;
-    std::string failure;
-    lock.unlock();
-    try {
-        connection->open(conninfo_, config_);
-    } catch (const std::exception& error) {
-        failure = error.what();
-    }
-    lock.lock();
-    trying_ = trying_ && !is_trial;
-    away_ = !failure.empty();
-    if (away_) {
-        in_use_.erase(connection.get());
-        connection.reset();
-        next_attempt_ = Clock::now() + retry_interval;
+// Opens connections before they are needed, so that no request waits for what the first call in a session costs.
+void Database::keep_one_idle(std::stop_token stop) {
+    Lock lock{mutex_};
+    const auto is_needed = [this] {
+        const bool is_wanted = wants_spare_ || away_ || !queue_.empty();
+        return is_wanted && idle_.empty() && in_use_.size() < pool_size_;
+    };
+    while (needed_.wait(lock, stop, is_needed) && !stop.stop_requested()) {
+        auto connection = std::make_unique<Connection>();
+        opening_ = connection.get();
+        std::string failure;
+        lock.unlock();
+        try {
+            connection->open(conninfo_, config_);
+        } catch (const std::exception& error) {
+            failure = error.what();
+        }
+        lock.lock();
+        opening_ = nullptr;
+        away_ = !failure.empty();
         failure_ = std::move(failure);
+        wants_spare_ = false;
+        if (!away_)
+            idle_.push_back(std::move(connection));
+        wake_all();
+        if (away_)
+            needed_.wait_for(lock, stop, retry_interval, [] { return false; });
     }
-    wake_all();
-    return connection;
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection) {
     const Lock lock{mutex_};
-    in_use_.erase(connection.get());
+    release(*connection);
     if (connection->is_sound())
         idle_.push_back(std::move(connection));
-    if (!queue_.empty())
-        queue_.front()->wake();
+    else
+        needed_.notify_one();
+    wake_next();
 }
 
 // The idle connections go as well: most likely the server was restarted.
 void Database::forget(std::unique_ptr<Connection> connection) {
     std::vector<std::unique_ptr<Connection>> idle;
     const Lock lock{mutex_};
-    in_use_.erase(connection.get());
+    release(*connection);
     idle.swap(idle_);
+    wants_spare_ = false;
+    needed_.notify_one();
     wake_all();
 }
 
@@ -399,13 +409,15 @@ void Database::cut_stalled(std::stop_token stop) {
         const auto begun_before = Clock::now() - config_.statement_timeout - grace;
         for (Connection* connection : in_use_)
             connection->cut_if_begun_before(begun_before);
+        if (opening_)
+            opening_->cut_if_begun_before(begun_before);
         stopped.wait_for(lock, stop, watch_interval, [] { return false; });
     }
 }
 
 Database::State Database::state() const {
     const Lock lock{mutex_};
-    return {idle_.size() + in_use_.size(), in_use_.size(), queue_.size()};
+    return {idle_.size() + in_use_.size(), in_use_.size(), queue_.size(), away_};
 }
 
 DatabaseError DatabaseError::parse(const std::string& text) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "config.hpp"
+#include "shares.hpp"
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -53,11 +55,12 @@ public:
         std::size_t open;     // connections
         std::size_t in_use;   // of these
         std::size_t waiting;  // requests, for a connection
+        bool is_away = false;  // the last attempt to connect failed
     };
 
     // Connects when needed, not yet.  Throws std::invalid_argument if the URL is malformed.
-    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url} {}
-    Database(const Config& config, const std::string& option, const std::string& url);
+    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url, config.pool_size} {}
+    Database(const Config& config, const std::string& option, const std::string& url, std::size_t pool_size);
     ~Database();
 
     // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
@@ -73,23 +76,27 @@ private:
 
     const Config config_;
     const std::string conninfo_;
+    const std::size_t pool_size_;
     mutable std::mutex mutex_;
     std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end
-    std::unordered_set<Connection*> in_use_;         // or being opened
-    std::deque<Turn*> queue_;                        // for a connection
-    // Since the last attempt to connect failed:
-    bool away_ = false;
-    bool trying_ = false;  // one at a time
-    Clock::time_point next_attempt_;
+    std::unordered_set<Connection*> in_use_;
+    std::deque<Turn*> queue_;                // for a connection
+    Shares shares_;                          // of the connections in use
+    std::condition_variable_any needed_;     // one more connection
+    bool wants_spare_ = true;                // before it is needed
+    Connection* opening_ = nullptr;
+    bool away_ = false;                      // since the last attempt to connect failed
     std::string failure_;
-    std::jthread watch_;
+    std::jthread opener_, watch_;
 
     std::vector<Row> run_once(const Statement& statement);
     std::unique_ptr<Connection> take();
     std::unique_ptr<Connection> take_idle();
-    bool may_connect() const;
-    std::unique_ptr<Connection> connect(Lock& lock);
+    void use(Connection& connection);
+    void release(Connection& connection);
+    void wake_next();
     void wake_all();
+    void keep_one_idle(std::stop_token stop);
     void give_back(std::unique_ptr<Connection> connection);
     void forget(std::unique_ptr<Connection> connection);
     void cut_stalled(std::stop_token stop);

@@ -1,7 +1,7 @@
 #include "events.hpp"
 
 #include "database.hpp"
-#include "errors.hpp"
+#include "reply.hpp"
 #include "fields.hpp"
 #include "log.hpp"
 

@@ -1,6 +1,8 @@
 // What a client sent, by field name: read from a JSON body or a query string.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <map>
 #include <string>
@@ -29,6 +31,15 @@ struct InvalidJson {
     std::size_t position;  // of the byte, from 0
     std::string reason;
 };
+
+// What is wrong with a field, as a reply lists it.
+struct FieldError {
+    std::string type;
+    nlohmann::ordered_json location;  // ["body", "member", 0, "role"]
+    std::string message;
+};
+// A reply lists no more than these: a body of wrong values must not come back many times its size.
+inline constexpr std::size_t max_field_errors = 100;
 
 // Throws InvalidJson, also for what is valid but nested deeper than 100 levels or out of a double's range.
 Body read_body(std::string_view json);

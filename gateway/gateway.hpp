@@ -1,76 +1,52 @@
-// The way of a request: route, body, key, arguments, database, reply.
+// The way of a request: read → bind → call → reply.
 #pragma once
 
-#include "batch.hpp"
+#include "call.hpp"
 #include "catalog.hpp"
 #include "config.hpp"
 #include "database.hpp"
-#include "events.hpp"
-#include "fields.hpp"
 #include "http.hpp"
 #include "openapi.hpp"
-#include "replica.hpp"
 #include "routes.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
 namespace pg_org {
 
 class Gateway {
 public:
-    Gateway(const Config& config, Database& database)
-        : database_{database},
-          catalog_{database},
-          replicas_{config},
-          listeners_{config.threads / 4},
-          batches_{config.pool_timeout + config.statement_timeout},
-          batching_{!config.no_batching} {}
+    Gateway(const Config& config, Database& database);
+
+    // The reply to what is told without the database.
+    std::optional<Reply> handle_at_once(const Request& request) const;
 
     Reply handle(const Request& request);
 
-    // The reply to what has no need of the database.
-    std::optional<Reply> handle_at_once(const Request& request) const;
-
-    // Clients get in: from now on it is ready if the database is.
+    // Reports ready from now on, as long as the database is.
     void open() { phase_ = Phase::open; }
 
-    // Is not ready any more, and sends those away who wait for events.
+    // Reports not ready and ends event streams.
     void drain();
 
     // Whether there is a database that this gateway can work with.
     Reply ready();
 
     const Catalog& catalog() const { return catalog_; }
-    const Replicas& replicas() const { return replicas_; }
+    const Replicas& replicas() const { return caller_.replicas(); }
 
 private:
-    Database& database_;
+    const Database& database_;
+    Database health_;  // a connection of its own, so that a busy pool never takes the gateway out of a balancer
     Catalog catalog_;
-    Replicas replicas_;
-    Listeners listeners_;
-    Batches batches_;
+    Caller caller_;
     ApiDocument document_;
-    const bool batching_;
     enum class Phase { starting, open, draining };
     std::atomic<Phase> phase_ = Phase::starting;
 
     Reply answer(const Match& match, std::string_view query, const Request& request);
-    Reply call_known(const Match& match, std::string_view query, const Request& request);
-    Reply call(const Match& match, std::string_view query, const Request& request, const Catalog::Snapshot& functions);
+    Answer call(const Asked& asked);
     Reply describe(const Request& request);
-    Reply run(const Statement& call, const Route& route, const std::string& api_key, std::string_view query);
-    Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
-                          const Request& request);
-    std::vector<std::string> run_many(const Function& many, const Batches::Requests& objects,
-                                      const std::string& api_key);
-    Reply listen(const Route& route, const Fields& fields, const std::string& api_key, std::chrono::seconds patience,
-                 std::string_view query, const Request& request);
-    void check_key(const Functions& functions, const std::string& api_key);
 };
 
 }  // namespace pg_org

@@ -1,7 +1,5 @@
-// A request and a reply, as the gateway's other rooms see them.
+// A request and a reply, as the gateway's stages see them.
 #pragma once
-
-#include "credentials.hpp"
 
 #include <functional>
 #include <string>
@@ -10,6 +8,9 @@
 #include <vector>
 
 namespace pg_org {
+
+// The value of a header by its name, empty if it was not sent.
+using Header = std::function<std::string(const std::string& name)>;
 
 struct Request {
     std::string_view id;
@@ -33,7 +34,7 @@ struct Reply {
     std::string content_type = "application/json";
 };
 
-// What changes seldom: to who has it already, only that.
+// A cacheable text: 304 if the client has it.
 Reply show_text(std::string_view text, std::string content_type, const Request& request);
 
 }  // namespace pg_org

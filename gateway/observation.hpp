@@ -1,4 +1,4 @@
-// What there is to tell of a request once it is answered: the log and the metrics read it.
+// What there is to tell of a request once it is answered, to the log and the metrics.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace pg_org {
 
-// What the rooms behind the server found out on a request's way.
+// What the stages find out about a request.
 struct Trace {
     using Duration = std::chrono::steady_clock::duration;
 
@@ -16,9 +16,11 @@ struct Trace {
     Duration waited{};           // for a thread, for its turn in a batch, for a database connection
     Duration database{};         // in the database
     std::string sqlstate;        // of the last error of the database, if there was one
+    std::size_t owner = 0;       // whose share of the database connections is used; 0: the gateway's own
+    bool key_is_good = false;    // the database has accepted it
 };
 
-// That of the request that this thread works at: a request is worked at by one thread.
+// Trace of the current request; thread-local, since one thread serves it.
 inline Trace& trace() {
     thread_local Trace current;
     return current;

@@ -144,7 +144,7 @@ bool has_argument(const Function& function, std::string_view name) {
 }
 
 bool is_field(const Route& route, const Argument& argument) {
-    if (argument.name == "api_key" || (argument.name == "request_id" && !route.names_call))
+    if (argument.name == "api_key" || (argument.name == "request_id" && !names_call(route)))
         return false;
     return std::none_of(header_arguments.begin(), header_arguments.end(),
                         [&](const auto& header) { return argument.name == header.first; });
@@ -309,7 +309,7 @@ struct Status {
     bool (*applies)(const Route&, const Function&) = [](const Route&, const Function&) { return true; };
 };
 
-bool takes_body(const Route& route, const Function&) { return route.input != Input::query; }
+bool takes_body(const Route& route, const Function&) { return !reads_query(route); }
 
 constexpr std::array statuses{
     Status{"400", "A rule says no, or the key has expired", Shape::either},
@@ -361,11 +361,11 @@ ordered_json json_content(const ordered_json& schema) { return {{"application/js
 ordered_json replies(const Route& route, const Function& function) {
     ordered_json replies;
     auto& success = replies["200"] = reply("Done", json_content(ordered_json::object()));
-    if (route.tagged)
+    if (is_tagged(route))
         success["headers"]["ETag"] = reference("headers", "ETag");
-    if (!route.page_key.empty())
+    if (!route.cursor.empty())
         success["headers"]["Link"] = reference("headers", "Link");
-    if (route.awaited)
+    if (route.kind == Kind::events)
         success["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
     for (const Status& status : statuses) {
         if (!status.applies(route, function))
@@ -382,14 +382,14 @@ ordered_json parameters(const Route& route, const Function& function, const Func
     ordered_json parameters = ordered_json::array();
     for (const Argument& argument : function.arguments) {
         const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
-        const bool in_body = route.input == Input::body || argument.name == "patch";
+        const bool in_body = (!reads_query(route) && route.kind != Kind::patch) || argument.name == "patch";
         if (in_body || !is_field(route, argument))
             continue;
-        const bool is_filter = !route.api_key.empty() && argument.name == route.api_key;
+        const bool is_filter = route.kind == Kind::activity && argument.name == "key";
         const auto name = is_filter ? std::string{"api_key"} : argument.name;
         parameters.push_back(fields.parameter(name, in_path ? "path" : "query", argument));
     }
-    if (route.awaited) {
+    if (route.kind == Kind::events) {
         parameters.push_back(reference("parameters", "Wait"));
         parameters.push_back(reference("parameters", "LastEventId"));
     }
@@ -409,11 +409,11 @@ ordered_json operation_of_function(const Route& route, const Functions& function
                            {"description", comment.description},
                            {"operationId", route.function},
                            {"parameters", parameters(route, function, fields)}};
-    if (route.input == Input::body)
+    if (!reads_query(route) && route.kind != Kind::patch)
         operation["requestBody"] = fields.body([&](const Argument& argument) { return is_field(route, argument); });
-    if (route.input == Input::merge_patch) {
+    if (route.kind == Kind::patch) {
         auto& body = operation["requestBody"] =
-            FunctionFields{route.patch_like, functions.find(route.patch_like)->second}.body(is_patchable, true);
+            FunctionFields{patched_function, functions.find(patched_function)->second}.body(is_patchable, true);
         body["content"]["application/json"]["schema"]["additionalProperties"] = false;
     }
     operation["responses"] = replies(route, function);
@@ -555,7 +555,7 @@ std::string write_document(const Functions& functions) {
     ordered_json paths = ordered_json::object();
     std::set<std::string> ids;
     for (const Route& route : routes) {
-        auto operation = route.function.empty() ? own_operation(route) : operation_of_function(route, functions);
+        auto operation = route.kind == Kind::own ? own_operation(route) : operation_of_function(route, functions);
         std::string method{route.method};
         std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::tolower(c); });
         if (!ids.insert(operation["operationId"]).second)

@@ -29,9 +29,7 @@ const Statement where_replica_is{R"(
 
 // With a connection of its own, so that it is told also when all others are taken.
 Database watching(const Config& config, const std::string& option, const std::string& url) {
-    Config modest = config;
-    modest.pool_size = 1;
-    return Database{modest, option, url};
+    return Database{config, option, url, 1};
 }
 
 }  // namespace

@@ -7,83 +7,67 @@
 
 namespace pg_org {
 
-enum class Input {
-    none,         // answered by the gateway itself
-    body,         // the fields of a JSON object
-    query,        // the query string
-    merge_patch,  // the path's parameter, and the whole body as `patch`
+// What the routes of one family have in common.
+enum class Kind {
+    own,       // answered by the gateway itself
+    change,    // changes something: the fields of a body
+    thing,     // a change that returns the thing, which has an entity tag
+    patch,     // a merge patch of a thing: the path's parameter, and the whole body as `patch`
+    info,      // reads what a standby may answer as well
+    look,      // reads one thing, with its entity tag
+    list,      // reads a list in pages
+    activity,  // reads spending: its parameter api_key is the argument `key`, a filter
+    events,    // reads events, and waits for them
+    call,      // a call of a model: request_id is the call's, not the request's
+    calls,     // the same, and the function has a sister `…_many` that takes many of them at once
+    limits,    // reads what is left for a call
 };
 
 enum class Envelope { detail, error };  // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
-
-enum class Access {
-    write,
-    read,
-    stale_read,  // which a standby may answer that is not far behind
-};
 
 struct Route {
     std::string_view method;
     std::string_view path;  // a segment in braces is a parameter
     std::string_view function;
-    Input input = Input::none;
+    Kind kind = Kind::own;
     Envelope envelope = Envelope::detail;
-    std::string_view page_key = {};    // of a list in pages: the field of its elements that `after` takes
-    bool tagged = false;               // the reply is one thing that has an entity tag
-    bool awaited = false;              // what is not there yet can be waited for
-    std::string_view many = {};        // the function for many such requests at once
-    bool names_call = false;           // request_id is no request's here, but that of a call of a model
-    std::string_view api_key = {};     // the argument that a parameter of this name is for: no caller's key, a filter
-    std::string_view patch_like = {};  // of a merge patch: the function that changes the same fields
-    Access access = Access::write;
+    std::string_view cursor = {};  // of a list: the field of its elements that `after` takes
 };
 
-constexpr Route with(Access access, Route route) {
-    route.access = access;
-    return route;
+constexpr Route list(std::string_view path, std::string_view function, std::string_view cursor) {
+    return {"GET", path, function, Kind::list, Envelope::detail, cursor};
 }
 
-constexpr Route info(Route route) { return with(Access::stale_read, route); }
-
-// A call of a model.
-constexpr Route usage(std::string_view path, std::string_view function, std::string_view many = {}) {
-    Route route{"POST", path, function, Input::body, Envelope::error};
-    route.many = many;
-    route.names_call = true;
-    return route;
+constexpr Route usage(std::string_view path, std::string_view function, Kind kind) {
+    return {"POST", path, function, kind, Envelope::error};
 }
 
-constexpr Route filtered_by_key(Route route, std::string_view argument) {
-    route.api_key = argument;
-    return route;
+constexpr bool reads_query(const Route& route) { return route.method == "GET"; }
+constexpr bool is_tagged(const Route& route) {
+    return route.kind == Kind::thing || route.kind == Kind::patch || route.kind == Kind::look;
 }
-
-constexpr Route merge_patch(std::string_view path, std::string_view function, std::string_view patch_like) {
-    Route route{"PATCH", path, function, Input::merge_patch};
-    route.patch_like = patch_like;
-    return route;
+constexpr bool names_call(const Route& route) { return route.kind == Kind::call || route.kind == Kind::calls; }
+// Whether a standby may answer that is not far behind.
+constexpr bool may_be_stale(const Route& route) {
+    return route.kind == Kind::info || route.kind == Kind::look || route.kind == Kind::list ||
+           route.kind == Kind::activity;
 }
-
-constexpr Route list(std::string_view path, std::string_view function, std::string_view page_key) {
-    return info({"GET", path, function, Input::query, Envelope::detail, page_key});
+constexpr bool changes_data(const Route& route) {
+    return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || names_call(route);
 }
-
-constexpr Route tagged(Route route) {
-    route.tagged = true;
-    return route;
-}
-
-constexpr Route awaited(Route route) {
-    route.awaited = true;
-    return route;
-}
+// The function for many such requests at once.
+inline std::string many(const Route& route) { return std::string{route.function} + "_many"; }
 
 // Deliver events.
 inline constexpr std::string_view claim_function = "event_claim";
 inline constexpr std::string_view acknowledge_function = "event_acknowledge";
 
-// Tells the entity tag of a tagged route's reply.
+// Computes the entity tag of a reply.
 inline constexpr std::string_view tag_function = "org_etag";
+// The function that changes the same fields as a patch.
+inline constexpr std::string_view patched_function = "org_update";
+// Refuses a bad key, and costs little.
+inline constexpr std::string_view key_check_function = "org_list";
 
 inline constexpr Route root{"GET", "/", {}};
 inline constexpr Route liveness{"GET", "/health/liveliness", {}};
@@ -101,55 +85,55 @@ inline constexpr std::array routes{
     openapi,
     viewer,
     viewer_file,
-    tagged({"POST", "/organization/new", "org_new", Input::body}),
-    tagged({"PATCH", "/organization/update", "org_update", Input::body}),
-    tagged({"POST", "/organization/update", "org_update", Input::body}),  // as LiteLLM's Terraform provider sends it
-    tagged(merge_patch("/v2/organization/{organization_id}", "org_patch", "org_update")),
-    Route{"DELETE", "/organization/delete", "org_delete", Input::body},
+    Route{"POST", "/organization/new", "org_new", Kind::thing},
+    Route{"PATCH", "/organization/update", "org_update", Kind::thing},
+    Route{"POST", "/organization/update", "org_update", Kind::thing},  // as LiteLLM's Terraform provider sends it
+    Route{"PATCH", "/v2/organization/{organization_id}", "org_patch", Kind::patch},
+    Route{"DELETE", "/organization/delete", "org_delete", Kind::change},
     list("/organization/list", "org_list", "organization_id"),
-    info(tagged({"GET", "/organization/info", "org_info", Input::query})),
-    info({"POST", "/organization/info", "org_info_many", Input::body}),
-    Route{"POST", "/organization/block", "org_block", Input::body},
-    Route{"POST", "/organization/unblock", "org_unblock", Input::body},
+    Route{"GET", "/organization/info", "org_info", Kind::look},
+    Route{"POST", "/organization/info", "org_info_many", Kind::info},
+    Route{"POST", "/organization/block", "org_block", Kind::change},
+    Route{"POST", "/organization/unblock", "org_unblock", Kind::change},
     list("/organization/audit", "org_audit", "audit_id"),
-    info(filtered_by_key({"GET", "/organization/daily/activity", "org_daily_activity", Input::query}, "key")),
-    Route{"POST", "/organization/member_add", "org_member_add", Input::body, Envelope::error},
-    Route{"PATCH", "/organization/member_update", "org_member_update", Input::body},
-    Route{"DELETE", "/organization/member_delete", "org_member_delete", Input::body},
-    Route{"POST", "/user/new", "user_new", Input::body},
-    Route{"POST", "/user/update", "user_update", Input::body},
-    info({"GET", "/user/info", "user_info", Input::query}),
+    Route{"GET", "/organization/daily/activity", "org_daily_activity", Kind::activity},
+    Route{"POST", "/organization/member_add", "org_member_add", Kind::change, Envelope::error},
+    Route{"PATCH", "/organization/member_update", "org_member_update", Kind::change},
+    Route{"DELETE", "/organization/member_delete", "org_member_delete", Kind::change},
+    Route{"POST", "/user/new", "user_new", Kind::change},
+    Route{"POST", "/user/update", "user_update", Kind::change},
+    Route{"GET", "/user/info", "user_info", Kind::info},
     list("/user/list", "user_list", "user_id"),
-    Route{"POST", "/user/delete", "user_delete", Input::body},
-    tagged({"POST", "/team/new", "team_new", Input::body}),
-    tagged({"POST", "/team/update", "team_update", Input::body}),
-    info(tagged({"GET", "/team/info", "team_info", Input::query})),
+    Route{"POST", "/user/delete", "user_delete", Kind::change},
+    Route{"POST", "/team/new", "team_new", Kind::thing},
+    Route{"POST", "/team/update", "team_update", Kind::thing},
+    Route{"GET", "/team/info", "team_info", Kind::look},
     list("/team/list", "team_list", "team_id"),
-    Route{"POST", "/team/delete", "team_delete", Input::body},
-    Route{"POST", "/team/block", "team_block", Input::body},
-    Route{"POST", "/team/unblock", "team_unblock", Input::body},
-    Route{"POST", "/team/member_add", "team_member_add", Input::body},
-    Route{"POST", "/team/member_update", "team_member_update", Input::body},
-    Route{"POST", "/team/member_delete", "team_member_delete", Input::body},
-    Route{"POST", "/key/generate", "key_generate", Input::body},
-    Route{"POST", "/key/update", "key_update", Input::body},
-    info({"GET", "/key/info", "key_info", Input::query}),
+    Route{"POST", "/team/delete", "team_delete", Kind::change},
+    Route{"POST", "/team/block", "team_block", Kind::change},
+    Route{"POST", "/team/unblock", "team_unblock", Kind::change},
+    Route{"POST", "/team/member_add", "team_member_add", Kind::change},
+    Route{"POST", "/team/member_update", "team_member_update", Kind::change},
+    Route{"POST", "/team/member_delete", "team_member_delete", Kind::change},
+    Route{"POST", "/key/generate", "key_generate", Kind::change},
+    Route{"POST", "/key/update", "key_update", Kind::change},
+    Route{"GET", "/key/info", "key_info", Kind::info},
     list("/key/list", "key_list", "token_id"),
-    Route{"POST", "/key/delete", "key_delete", Input::body},
-    Route{"POST", "/key/regenerate", "key_regenerate", Input::body},
-    Route{"POST", "/key/block", "key_block", Input::body},
-    Route{"POST", "/key/unblock", "key_unblock", Input::body},
-    tagged({"POST", "/budget/new", "budget_new", Input::body}),
-    tagged({"POST", "/budget/update", "budget_update", Input::body}),
-    info(tagged({"POST", "/budget/info", "budget_info", Input::body})),
+    Route{"POST", "/key/delete", "key_delete", Kind::change},
+    Route{"POST", "/key/regenerate", "key_regenerate", Kind::change},
+    Route{"POST", "/key/block", "key_block", Kind::change},
+    Route{"POST", "/key/unblock", "key_unblock", Kind::change},
+    Route{"POST", "/budget/new", "budget_new", Kind::thing},
+    Route{"POST", "/budget/update", "budget_update", Kind::thing},
+    Route{"POST", "/budget/info", "budget_info", Kind::look},
     list("/budget/list", "budget_list", "budget_id"),
-    Route{"POST", "/budget/delete", "budget_delete", Input::body},
-    with(Access::read, awaited(list("/events", "org_events", "event_id"))),
-    usage("/usage/reserve", "usage_reserve", "usage_reserve_many"),
-    usage("/usage/settle", "usage_settle", "usage_settle_many"),
-    usage("/usage/cancel", "usage_cancel"),
-    usage("/usage/record", "usage_record"),
-    with(Access::read, {"GET", "/usage/limits", "usage_limits", Input::query, Envelope::error}),
+    Route{"POST", "/budget/delete", "budget_delete", Kind::change},
+    Route{"GET", "/events", "org_events", Kind::events, Envelope::detail, "event_id"},
+    usage("/usage/reserve", "usage_reserve", Kind::calls),
+    usage("/usage/settle", "usage_settle", Kind::calls),
+    usage("/usage/cancel", "usage_cancel", Kind::call),
+    usage("/usage/record", "usage_record", Kind::call),
+    Route{"GET", "/usage/limits", "usage_limits", Kind::limits, Envelope::error},
 };
 
 struct Match {

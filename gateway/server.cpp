@@ -1,200 +1,758 @@
 #include "server.hpp"
 
 #include "connection.hpp"
+#include "credentials.hpp"
 #include "log.hpp"
+#include "reply.hpp"
 
+#include <httplib.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
+#include <random>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
+#include <unordered_set>
 
 namespace pg_org {
 namespace {
 
-namespace asio = boost::asio;
-namespace ssl = boost::asio::ssl;
-using asio::ip::tcp;
-using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
+using Phase = Connection::Phase;
 
 constexpr std::chrono::milliseconds tick{100};  // how exactly deadlines are kept
-// So many connections over the limit are told so; those who come after them are hung up on.
-constexpr std::size_t most_refused = 256;
+constexpr std::chrono::milliseconds idle_grace{500};
+constexpr std::chrono::milliseconds thread_idle_time{10'000};
+constexpr std::chrono::seconds linger_time{10};
+constexpr std::size_t max_discarded_bytes = 64 << 20;
+// This many connections beyond the limit get a 503; later ones are closed without a reply.
+constexpr std::size_t max_refused = 256;
+// The owner of what clients without a good key send: together they hold no more than half.
+constexpr Owner strangers = 0;
 
-// In OpenSSL's words; Asio 1.18 has none of its own.
-std::string reason(error_code error) {
-    const unsigned long code = static_cast<unsigned>(error.value());
-    if (ERR_SYSTEM_ERROR(code))
-        return std::strerror(ERR_GET_REASON(code));
-    const char* words = ERR_reason_error_string(code);
-    return words ? words : error.message();
+std::mt19937_64 random_generator() {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device()};
+    return std::mt19937_64{seed};
 }
 
-std::shared_ptr<ssl::context> read_certificate(const ServerOptions& options) {
-    if (options.tls_cert.empty())
-        return nullptr;
-    auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
-    context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv3 | ssl::context::no_tlsv1 |
-                         ssl::context::no_tlsv1_1 | ssl::context::no_compression);
-    SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);  // most connections are idle
-    error_code error;
-    context->use_certificate_chain_file(options.tls_cert, error);
-    if (error)
-        throw std::runtime_error{"can't use the certificate in " + options.tls_cert + ": " + reason(error)};
-    context->use_private_key_file(options.tls_key, ssl::context::pem, error);
-    if (error)  // also of a key that is not the certificate's
-        throw std::runtime_error{"can't use the private key in " + options.tls_key + ": " + reason(error)};
-    return context;
+// Time-ordered, like UUIDv7, so that index inserts append.
+std::string new_id() {
+    thread_local auto generator = random_generator();
+    const std::chrono::milliseconds now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    char id[33];
+    std::snprintf(id, sizeof id, "%012llx%04llx%016llx", static_cast<unsigned long long>(now.count()),
+                  static_cast<unsigned long long>(generator() >> 48), static_cast<unsigned long long>(generator()));
+    return id;
 }
 
-tcp::acceptor bind_to(asio::io_context& io, const tcp::endpoint& endpoint, bool reuse_port, error_code& error) {
-    using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-    tcp::acceptor acceptor{io};
-    acceptor.open(endpoint.protocol(), error);
-    if (!error)
-        acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
-    if (!error && reuse_port)
-        acceptor.set_option(ReusePort{true}, error);
-    if (!error)
-        acceptor.bind(endpoint, error);
-    return acceptor;
+std::string request_id(std::string_view sent) {
+    constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const bool is_well_formed = !sent.empty() && sent.size() <= 64 && sent.find_first_not_of(allowed) == sent.npos;
+    return is_well_formed ? std::string{sent} : new_id();
 }
 
-// To the first of the host's addresses that can be taken.
-tcp::acceptor bind(asio::io_context& io, const ServerOptions& options) {
-    error_code error;
-    for (const auto& found : tcp::resolver{io}.resolve(options.host, std::to_string(options.port), error))
-        if (auto acceptor = bind_to(io, found.endpoint(), options.reuse_port, error); !error)
-            return acceptor;
-    throw std::runtime_error{"can't listen on " + options.host + ":" + std::to_string(options.port) + ": " +
-                             error.message()};
+Reply too_busy() { return refuse(503, "Too busy, try again"); }
+
+// A client's address, and its hash.  With IPv6 a client has a whole network.
+std::pair<std::string, Owner> name_of(const sockaddr_storage& address) {
+    char host[INET6_ADDRSTRLEN] = "";
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, host, sizeof host);
+    else
+        inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
+    const bool is_network = address.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+    const std::string_view network{reinterpret_cast<const char*>(&v6.sin6_addr), 8};
+    return {host, std::hash<std::string_view>{}(is_network ? network : std::string_view{host})};
 }
 
-void report(std::exception_ptr thrown) {
-    try {
-        if (thrown)
-            std::rethrow_exception(thrown);
-    } catch (const std::exception& error) {
-        log_event(Level::error, "unexpected error", {{"error", error.what()}});
+// Connections that have a place, and those that wait for one.
+class Lane {
+public:
+    enum class Entry { admitted, waits, full };
+
+    Lane(std::size_t places, std::size_t max_waiting)
+        : limit_{places + max_waiting}, places_{places} {}
+
+    // A connection that waits is another thread's at once.
+    Entry enter(Connection& connection) {
+        const std::lock_guard lock{mutex_};
+        if (places_.taken() + queue_.size() >= limit_)
+            return Entry::full;
+        const bool others_wait = std::any_of(queue_.begin(), queue_.end(), [&](const Connection* waiting) {
+            return waiting->owner != connection.owner;
+        });
+        if (places_.may_take(connection.owner, others_wait)) {
+            places_.take(connection.owner);
+            return Entry::admitted;
+        }
+        queue_.push_back(&connection);
+        return Entry::waits;
     }
-}
+
+    // The connection that has the place now, if one waited for it.
+    Connection* leave(Owner owner) {
+        const std::lock_guard lock{mutex_};
+        places_.give_back(owner);
+        Connection* next = next_in(queue_, places_);
+        if (next) {
+            std::erase(queue_, next);
+            places_.take(next->owner);
+        }
+        return next;
+    }
+
+    // Those that have waited too long, and wait no more.
+    std::vector<Connection*> take_late(Clock::time_point now) {
+        const std::lock_guard lock{mutex_};
+        std::vector<Connection*> late;
+        std::erase_if(queue_, [&](Connection* waiting) {
+            return waiting->give_up < now && (late.push_back(waiting), true);
+        });
+        return late;
+    }
+
+private:
+    const std::size_t limit_;
+    std::mutex mutex_;
+    Shares places_;
+    std::deque<Connection*> queue_;
+};
+
+// Hashes of keys that the database has accepted lately.
+class KnownKeys {
+public:
+    bool contains(Owner key) const { return key != 0 && slot(key) == key; }
+    void add(Owner key) { slot(key) = key; }
+    void remove(Owner key) { slot(key).compare_exchange_strong(key, 0); }
+
+private:
+    mutable std::array<std::atomic<Owner>, 1 << 14> slots_ = {};
+
+    std::atomic<Owner>& slot(Owner key) const { return slots_[key % slots_.size()]; }
+};
+
+// What the library reads and writes: a request line for it to know how to reply, and the reply.
+class ReplyStream final : public httplib::Stream {
+public:
+    explicit ReplyStream(Connection& connection) : connection_{connection} {
+        const auto& arrival = *connection.arrival;
+        input_ = arrival.method() == "HEAD" ? "HEAD / HTTP/1.1\r\n\r\n" : "GET / HTTP/1.1\r\n\r\n";
+    }
+
+    bool is_readable() const { return true; }
+    bool is_writable() const { return true; }
+    bool wait_readable() const { return true; }
+    bool wait_writable() const { return true; }
+    ssize_t read(char* bytes, std::size_t size) {
+        const auto taken = input_.substr(0, size).copy(bytes, size);
+        input_.remove_prefix(taken);
+        return static_cast<ssize_t>(taken);
+    }
+    ssize_t write(const char* bytes, std::size_t size) {
+        const bool is_first = connection_.out.empty() && !std::exchange(has_begun_, true);
+        connection_.out.append(bytes, size);
+        if (is_first && connection_.arrival->is_http_1_0())
+            connection_.out.at(std::string_view{"HTTP/1."}.size()) = '0';
+        return static_cast<ssize_t>(size);
+    }
+    void get_remote_ip_and_port(std::string&, int&) const {}
+    void get_local_ip_and_port(std::string&, int&) const {}
+    int socket() const { return -1; }
+    time_t duration() const { return 0; }
+
+private:
+    Connection& connection_;
+    std::string_view input_;
+    bool has_begun_ = false;
+};
 
 }  // namespace
 
-struct Server::Listener {
-    Service service;
-    tcp::acceptor acceptor;
-    std::shared_ptr<ssl::context> certificate;  // none: clear text
-    std::atomic<std::size_t> connections = 0;
-    std::thread thread = {};
+struct Server::Listener final : httplib::Server {
+    // Connections for a thread to go on with.
+    using Ready = std::deque<Connection*>;
 
-    Listener(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer)
-        : service{options, std::move(quick), std::move(handler), std::move(observer)},
-          acceptor{bind(service.io, options)}, certificate{read_certificate(options)} {}
+    const Config::Listener options;
+    const pg_org::Server::InlineHandler at_once;
+    const pg_org::Server::Handler handler;
+    const pg_org::Server::Observer observer;
 
+    const int epoll = epoll_create1(EPOLL_CLOEXEC), ending = eventfd(0, EFD_CLOEXEC);
+    Lane workers{options.threads, options.max_waiting};
+    Lane handshakes{std::max(2u, std::thread::hardware_concurrency()), options.max_connections + max_refused};
+    KnownKeys known;
+    std::atomic<std::size_t> threads = 0, in_lobby = 0;
+    std::atomic<bool> draining = false, closing = false;
+    int port = 0;
+
+    mutable std::mutex mutex;  // of what follows
+    std::unordered_set<Connection*> connections;
+    Shares buffers{options.max_buffered_bytes};
+    Certificate certificate;
+
+    std::jthread keeper;
+
+    Listener(const Config::Listener& options, pg_org::Server::InlineHandler at_once, pg_org::Server::Handler handler,
+             pg_org::Server::Observer observer)
+        : options{options}, at_once{std::move(at_once)}, handler{std::move(handler)}, observer{std::move(observer)} {
+        epoll_event end{EPOLLIN, {.ptr = nullptr}};
+        epoll_ctl(epoll, EPOLL_CTL_ADD, ending, &end);
+        if (!options.tls_cert.empty())
+            certificate = read_certificate(options.tls_cert, options.tls_key);
+        set_socket_options([this](int socket) {
+            const int on = 1;
+            setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+            if (this->options.reuse_port)
+                setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        });
+        set_pre_routing_handler([this](const httplib::Request&, httplib::Response& response) {
+            reply_to(*served(), response);
+            return HandlerResponse::Handled;
+        });
+        // The library speaks for itself here, and not the same in all of its versions.
+        set_post_routing_handler([this](const httplib::Request&, httplib::Response& response) {
+            for (const auto* name : {"Keep-Alive", "Accept-Ranges", "Connection"})
+                response.headers.erase(name);
+            served()->closes = served()->closes || draining;
+            if (served()->closes)
+                response.set_header("Connection", "close");
+        });
+    }
+
+    // Its threads end first; the process does not come here with requests under way.
     ~Listener() {
-        service.io.stop();
-        if (thread.joinable())
-            thread.join();
-        service.workers.join();
+        keeper = {};
+        for (eventfd_write(ending, 1); threads > 0;)
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
 
-    asio::awaitable<void> accept() {
-        while (acceptor.is_open()) {
-            error_code error;
-            auto socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-            if (!error)
-                admit(std::move(socket));
-            else if (error != asio::error::operation_aborted)
-                co_await pause(error);
+    // The connection that this thread serves.
+    static Connection*& served() {
+        thread_local Connection* current = nullptr;
+        return current;
+    }
+
+    void open() {
+        errno = 0;
+        port = options.port == 0                             ? bind_to_any_port(options.host)
+               : bind_to_port(options.host, options.port) ? options.port
+                                                             : -1;
+        if (port < 0 || ::listen(svr_sock_, SOMAXCONN) != 0)  // its own backlog is 5
+            throw std::runtime_error{"can't listen on " + options.host + ":" + std::to_string(options.port) + ": " +
+                                     (errno ? std::strerror(errno) : "no such address")};
+        fcntl(svr_sock_, F_SETFL, O_NONBLOCK);
+        start_thread();
+        keeper = std::jthread{[this](std::stop_token stop) { keep(stop); }};
+    }
+
+    // Accepts connections, and keeps deadlines.
+    void keep(std::stop_token stop) {
+        auto next_check = Clock::now();
+        while (!stop.stop_requested()) {
+            pollfd listening{svr_sock_, POLLIN, 0};
+            poll(&listening, 1, static_cast<int>(tick.count()));
+            if (!accept_all())
+                std::this_thread::sleep_for(tick);
+            if (closing)
+                ::close(svr_sock_.exchange(-1));  // the connections in its queue are served
+            if (const auto now = Clock::now(); now >= next_check) {
+                check_deadlines(now);
+                next_check = now + tick;
+            }
         }
     }
 
-    void admit(tcp::socket socket) {
-        const auto most = service.options.max_connections;
-        if (connections == most + most_refused)
-            return;
-        const bool too_many = ++connections > most;
-        asio::co_spawn(service.io, serve(service, std::move(socket), certificate, too_many),
-                       [this](std::exception_ptr thrown) {
-                           --connections;
-                           report(thrown);
-                       });
-    }
+    bool is_listening() const { return svr_sock_ != -1; }
 
-    // Most likely there are too many open files: until some are closed it would go wrong again at once.
-    asio::awaitable<void> pause(error_code error) {
-        log_event(Level::warning, "can't accept a connection", {{"error", error.message()}});
-        asio::steady_timer timer{service.io, tick};
-        co_await timer.async_wait(asio::use_awaitable);
-    }
-
-    asio::awaitable<void> keep_deadlines() {
-        asio::steady_timer timer{service.io};
+    // Whether it makes sense to try again at once: most likely there are too many open files.
+    bool accept_all() {
         for (;;) {
-            timer.expires_after(tick);
-            co_await timer.async_wait(asio::use_awaitable);
-            const auto now = Clock::now();
-            for (Connection* connection : service.connections)
-                connection->check(now);
+            sockaddr_storage address{};
+            socklen_t size = sizeof address;
+            const int client = accept4(svr_sock_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (client >= 0) {
+                admit(client, address);
+            } else if (errno == EAGAIN || errno == EBADF) {
+                return true;
+            } else if (errno != EINTR && errno != ECONNABORTED) {
+                log_event(Level::warning, "can't accept a connection", {{"error", std::strerror(errno)}});
+                return false;
+            }
         }
+    }
+
+    void admit(int client, const sockaddr_storage& address) {
+        const int on = 1;
+        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        const auto [remote, owner] = name_of(address);
+        const std::lock_guard lock{mutex};
+        if (connections.size() >= options.max_connections + max_refused) {
+            ::close(client);
+            return;
+        }
+        const bool is_too_many = connections.size() >= options.max_connections;
+        auto made = std::make_unique<Connection>(client, remote, owner, is_too_many);
+        if (certificate) {
+            made->phase = Phase::handshake;
+            made->socket.use_tls(certificate);
+        }
+        Connection& connection = *made;
+        connections.insert(made.release());
+        const auto now = Clock::now();
+        connection.give_up = now + options.request_timeout;
+        park(connection, EPOLLIN, certificate ? connection.give_up : now + options.idle_timeout, SHUT_RD, !certificate);
+    }
+
+    void check_deadlines(Clock::time_point now) {
+        {
+            const std::lock_guard lock{mutex};
+            for (Connection* connection : connections)
+                if (connection->deadline.load() <= now) {
+                    connection->deadline = Connection::never;
+                    connection->is_late = true;
+                    shutdown(connection->socket.descriptor(), connection->direction);
+                }
+        }
+        for (Connection* connection : workers.take_late(now)) {
+            connection->reply = too_busy();
+            wake(*connection);
+        }
+        for (Connection* connection : handshakes.take_late(now)) {
+            connection->is_late = true;
+            wake(*connection);
+        }
+    }
+
+    // Has a thread go on with a connection that waited in a lane.
+    void wake(Connection& connection) {
+        connection.has_place = false;
+        park(connection, EPOLLOUT, Connection::never, SHUT_RDWR);
+    }
+
+    // Until something happens; from then on it is another thread's.
+    void park(Connection& connection, std::uint32_t events, Clock::time_point deadline, int direction, bool idle = false) {
+        connection.is_idle = idle;
+        connection.direction = direction;
+        connection.deadline = deadline;
+        if (idle)
+            shorten_deadline(connection);
+        epoll_event event{events | EPOLLONESHOT, {.ptr = &connection}};
+        epoll_ctl(epoll, std::exchange(connection.is_watched, true) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+                  connection.socket.descriptor(), &event);
+    }
+
+    void shorten_deadline(Connection& connection) {
+        if (draining)
+            connection.deadline = std::min(connection.deadline.load(), Clock::now() + idle_grace);
+    }
+
+    void start_thread() {
+        if (threads >= options.threads + 2)
+            return;
+        ++threads;
+        try {
+            std::thread{[this] { wait_and_work(); }}.detach();
+        } catch (const std::system_error&) {
+            --threads;  // those there are do it
+        }
+    }
+
+    void wait_and_work() {
+        for (;;) {
+            ++in_lobby;
+            epoll_event event;
+            const int found = epoll_wait(epoll, &event, 1, thread_idle_time.count());
+            const bool is_last = --in_lobby == 0;
+            if (found > 0 && !event.data.ptr)
+                break;
+            if (found > 0)
+                work(static_cast<Connection*>(event.data.ptr));
+            else if (found == 0 && !is_last)
+                break;
+        }
+        --threads;
+    }
+
+    void work(Connection* first) {
+        for (Ready ready{first}; !ready.empty();) {
+            Connection& connection = *ready.front();
+            ready.pop_front();
+            connection.deadline = Connection::never;
+            try {
+                while (advance(connection, ready)) {
+                }
+            } catch (const std::exception& error) {
+                log_event(Level::error, "unexpected error", {{"request_id", connection.id}, {"error", error.what()}});
+                end(connection, ready);
+            }
+        }
+    }
+
+    // A step further; false if the connection is no more this thread's, but parked, in a lane, or gone.
+    bool advance(Connection& connection, Ready& ready) {
+        switch (connection.phase) {
+            case Phase::handshake: return shake_hands(connection, ready);
+            case Phase::reading: return read(connection, ready);
+            case Phase::serving: return serve(connection, ready);
+            case Phase::writing: return write(connection, ready);
+            case Phase::lingering: break;
+        }
+        return linger(connection, ready);
+    }
+
+    bool shake_hands(Connection& connection, Ready& ready) {
+        if (connection.is_late)
+            return end(connection, ready);
+        if (!std::exchange(connection.has_place, true) && handshakes.enter(connection) != Lane::Entry::admitted)
+            return false;
+        const auto done = connection.socket.shake_hands();
+        leave(handshakes, connection, ready);
+        if (done < 0)
+            return close(connection);
+        if (done > 0)
+            connection.phase = Phase::reading;
+        else
+            park(connection, connection.socket.wanted_events(), connection.give_up, SHUT_RDWR);
+        return done > 0;
+    }
+
+    void leave(Lane& lane, Connection& connection, Ready& ready) {
+        if (std::exchange(connection.has_place, false))
+            if (Connection* next = lane.leave(connection.owner))
+                ready.push_back(next);
+    }
+
+    bool read(Connection& connection, Ready& ready) {
+        if (!connection.arrival)
+            connection.arrival.emplace(options.max_header_bytes, options.max_body_bytes);
+        auto& arrival = *connection.arrival;
+        feed(connection, std::exchange(connection.unread, {}));
+        while (!connection.reply && !arrival.is_whole()) {
+            if (connection.is_late && !arrival.has_begun())
+                return end(connection, ready);
+            if (connection.is_late) {
+                refuse_and_close(connection, refuse(408, "The request took too long to arrive"));
+                break;
+            }
+            char bytes[16 << 10];
+            const auto received = connection.socket.receive(bytes, sizeof bytes);
+            if (received > 0)
+                feed(connection, {bytes, static_cast<std::size_t>(received)});
+            else if (received == 0)
+                return wait_for_more(connection);
+            else if (!arrival.has_begun())
+                return end(connection, ready);
+            else
+                refuse_and_close(connection,
+                                 refuse(400, arrival.has_head() ? "The body is incomplete" : "The request is malformed"));
+        }
+        return dispatch(connection);
+    }
+
+    void feed(Connection& connection, std::string_view bytes) {
+        auto& arrival = *connection.arrival;
+        const bool had_begun = arrival.has_begun(), had_head = arrival.has_head();
+        arrival.take(bytes);
+        connection.unread.append(bytes);
+        if (!had_begun) {
+            connection.begun = Clock::now();
+            connection.give_up = connection.begun + options.request_timeout;
+        }
+        if (!had_head && arrival.has_head())
+            identify(connection);
+        if (arrival.fault().status != 0)
+            refuse_and_close(connection, refuse(arrival.fault().status, arrival.fault().message));
+        else if (!arrival.body().empty() && !hold(connection, arrival.size() - connection.buffered))
+            refuse_and_close(connection, too_busy());
+    }
+
+    // Whose shares the request takes from.
+    void identify(Connection& connection) {
+        const auto credentials = read_credentials(header_of(connection));
+        connection.key = credentials.api_key.empty() ? 0 : std::hash<std::string>{}(credentials.api_key);
+        connection.owner = known.contains(connection.key) ? connection.key : connection.address;
+    }
+
+    static Header header_of(const Connection& connection) {
+        return [&](const std::string& name) { return std::string{connection.arrival->field(name)}; };
+    }
+
+    static Owner owner_of_buffers(const Connection& connection) {
+        return connection.owner == connection.address ? strangers : connection.owner;
+    }
+
+    bool hold(Connection& connection, std::size_t bytes) {
+        const auto owner = owner_of_buffers(connection);
+        const std::lock_guard lock{mutex};
+        const bool others_hold = buffers.others_hold(owner) || owner == strangers;
+        if (!buffers.may_take(owner, others_hold, bytes))
+            return false;
+        buffers.take(owner, bytes);
+        connection.buffered += bytes;
+        return true;
+    }
+
+    static void refuse_and_close(Connection& connection, Reply reply) {
+        connection.reply = std::move(reply);
+        connection.closes = true;
+    }
+
+    bool wait_for_more(Connection& connection) {
+        const auto events = connection.socket.wanted_events();
+        if (connection.arrival->expects_continue() && !std::exchange(connection.told_to_continue, true))
+            connection.socket.send("HTTP/1.1 100 Continue\r\n\r\n");
+        const bool idle = !connection.arrival->has_begun();
+        park(connection, events, idle ? Clock::now() + options.idle_timeout : connection.give_up, SHUT_RD, idle);
+        return false;
+    }
+
+    // A request that is whole, or refused, is replied to at once, or goes to a worker.
+    bool dispatch(Connection& connection) {
+        const auto& arrival = *connection.arrival;
+        connection.begun = Clock::now();
+        connection.give_up = connection.begun + options.request_timeout;
+        connection.is_late = false;
+        connection.id = request_id(arrival.field("x-request-id"));
+        connection.phase = Phase::serving;
+        connection.closes = connection.closes || !arrival.keeps_alive();
+        if (!connection.reply && (connection.is_too_many || holds_too_much(connection)))
+            refuse_and_close(connection, too_busy());
+        trace() = {};
+        if (!connection.reply)
+            connection.reply = at_once(request_of(connection));
+        connection.trace = trace();
+        if (connection.reply)
+            return true;
+        connection.has_place = true;
+        const auto entry = workers.enter(connection);
+        if (entry == Lane::Entry::full) {
+            connection.has_place = false;
+            connection.reply = too_busy();
+        }
+        return entry != Lane::Entry::waits;
+    }
+
+    // Replies that a client does not take.
+    bool holds_too_much(const Connection& connection) const {
+        const std::lock_guard lock{mutex};
+        return !buffers.is_within_half(owner_of_buffers(connection));
+    }
+
+    static Request request_of(const Connection& connection) {
+        const auto& arrival = *connection.arrival;
+        return {connection.id, arrival.method(), arrival.target(), arrival.body(), header_of(connection)};
+    }
+
+    bool serve(Connection& connection, Ready& ready) {
+        if (connection.has_place && in_lobby == 0)
+            start_thread();
+        served() = &connection;
+        ReplyStream stream{connection};
+        converse(stream);
+        leave(workers, connection, ready);
+        connection.reply.reset();
+        connection.give_up = Clock::now() + options.request_timeout;
+        connection.phase = Phase::writing;
+        return true;
+    }
+
+    // The library's engine, which takes the addresses of both ends as well from version 0.18 on.
+    template <typename Stream>
+    void converse(Stream& stream) {
+        bool closed = false;
+        const std::function<void(httplib::Request&)> no_setup;
+        if constexpr (requires { this->process_request(stream, false, closed, no_setup); })
+            this->process_request(stream, false, closed, no_setup);
+        else
+            this->process_request(stream, std::string{}, 0, std::string{}, 0, false, closed, no_setup);
+    }
+
+    void reply_to(Connection& connection, httplib::Response& response) {
+        Reply reply = connection.reply ? std::move(*connection.reply) : call_handler(connection);
+        connection.status = response.status = reply.status;
+        for (const auto& [name, value] : reply.headers)
+            response.set_header(name, value);
+        response.set_header("x-request-id", connection.id);
+        if (reply.stream) {
+            provide(connection, reply, response);
+        } else {
+            response.set_header("Content-Type", reply.content_type);
+            connection.bytes = connection.arrival->method() == "HEAD" ? 0 : reply.body.size();
+            response.body = std::move(reply.body);
+        }
+    }
+
+    Reply call_handler(Connection& connection) {
+        trace() = {};
+        trace().waited = Clock::now() - connection.begun;
+        trace().owner = connection.owner;
+        Reply reply;
+        try {
+            reply = handler(request_of(connection));
+        } catch (const std::exception& error) {
+            log_event(Level::error, "unexpected error", {{"request_id", connection.id}, {"error", error.what()}});
+            reply = refuse(500, "Internal Server Error");
+        }
+        if (trace().key_is_good)
+            known.add(connection.key);
+        else if (trace().sqlstate.starts_with("28"))
+            known.remove(connection.key);
+        connection.trace = trace();
+        return reply;
+    }
+
+    // A stream, as it comes; each piece is sent before the next one is made.
+    void provide(Connection& connection, const Reply& reply, httplib::Response& response) {
+        connection.closes = true;
+        const auto provider = [this, &connection, stream = reply.stream](std::size_t, httplib::DataSink& sink) {
+            const auto write = [&](std::string_view text) {
+                connection.bytes += text.size();
+                return sink.write(text.data(), text.size()),
+                       connection.socket.send_all(std::exchange(connection.out, {}), options.request_timeout);
+            };
+            stream({write, [&] { return connection.socket.is_connected(); }});
+            sink.done();
+            return true;
+        };
+        if (connection.arrival->is_http_1_0())
+            response.set_content_provider(reply.content_type, provider);
+        else
+            response.set_chunked_content_provider(reply.content_type, provider);
+    }
+
+    bool write(Connection& connection, Ready& ready) {
+        const std::string_view out{connection.out};
+        bool is_sound = !connection.is_late;
+        while (is_sound && connection.sent < out.size()) {
+            const auto sent = connection.socket.send(out.substr(connection.sent));
+            if (sent == 0) {
+                hold_unsent(connection);
+                park(connection, connection.socket.wanted_events(), connection.give_up, SHUT_RDWR);
+                return false;
+            }
+            is_sound = sent > 0;
+            connection.sent += is_sound ? static_cast<std::size_t>(sent) : 0;
+        }
+        const auto& arrival = *connection.arrival;
+        observer({connection.id, arrival.method(), connection.status, Clock::now() - connection.begun, connection.bytes,
+                  connection.remote, arrival.field("user-agent"), connection.trace});
+        if (!is_sound)
+            return end(connection, ready);
+        forget_exchange(connection);
+        if (connection.closes)
+            return close(connection);
+        connection.phase = Phase::reading;
+        if (ready.empty())
+            return true;
+        ready.push_back(&connection);  // after those that wait for this thread
+        return false;
+    }
+
+    // What a client does not take counts for it, so that there is an end to it.
+    void hold_unsent(Connection& connection) {
+        const std::lock_guard lock{mutex};
+        if (const auto unsent = connection.out.size() - connection.sent; unsent > connection.buffered) {
+            buffers.take(owner_of_buffers(connection), unsent - connection.buffered);
+            connection.buffered = unsent;
+        }
+    }
+
+    // A connection at rest holds no memory for what it may read or write.
+    void forget_exchange(Connection& connection) {
+        if (connection.buffered > 0) {
+            const std::lock_guard lock{mutex};
+            buffers.give_back(owner_of_buffers(connection), connection.buffered);
+        }
+        connection.buffered = connection.sent = connection.bytes = 0;
+        connection.arrival.reset();
+        connection.out = {};
+        connection.owner = connection.address;
+        connection.told_to_continue = false;
+    }
+
+    bool close(Connection& connection) {
+        connection.socket.finish();
+        connection.give_up = Clock::now() + (draining ? Clock::duration{idle_grace} : linger_time);
+        connection.phase = Phase::lingering;
+        return true;
+    }
+
+    bool linger(Connection& connection, Ready& ready) {
+        while (!connection.is_late && connection.sent < max_discarded_bytes) {
+            const auto received = connection.socket.discard();
+            if (received < 0)
+                break;
+            if (received == 0) {
+                park(connection, connection.socket.wanted_events(), connection.give_up, SHUT_RDWR, true);
+                return false;
+            }
+            connection.sent += static_cast<std::size_t>(received);
+        }
+        return end(connection, ready);
+    }
+
+    bool end(Connection& connection, Ready& ready) {
+        leave(connection.phase == Phase::handshake ? handshakes : workers, connection, ready);
+        forget_exchange(connection);
+        const std::lock_guard lock{mutex};
+        connections.erase(&connection);
+        delete &connection;
+        return false;
     }
 
     void drain() {
-        service.draining = true;
-        for (Connection* connection : service.connections)
-            connection->hurry();
-    }
-
-    // Those who were let in by the kernel already are served.
-    void close() {
-        error_code error;
-        acceptor.non_blocking(true, error);
-        while (!error)
-            if (auto socket = acceptor.accept(error); !error)
-                admit(std::move(socket));
-        acceptor.close(error);
+        draining = true;
+        const std::lock_guard lock{mutex};
+        for (Connection* connection : connections)
+            if (connection->is_idle)
+                shorten_deadline(*connection);
     }
 };
 
-Server::Server(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer)
-    : listener_{std::make_unique<Listener>(options, std::move(quick), std::move(handler), std::move(observer))} {}
+Server::Server(const Config::Listener& options, InlineHandler at_once, Handler handler, Observer observer)
+    : listener_{std::make_unique<Listener>(options, std::move(at_once), std::move(handler), std::move(observer))} {}
 Server::~Server() = default;
 
 std::string Server::url() const {
-    const auto& options = listener_->service.options;
+    const auto& options = listener_->options;
     const auto host = options.host.find(':') == options.host.npos ? options.host : '[' + options.host + ']';
-    return (listener_->certificate ? "https://" : "http://") + host + ':' +
-           std::to_string(listener_->acceptor.local_endpoint().port());
+    return (options.tls_cert.empty() ? "http://" : "https://") + host + ':' + std::to_string(listener_->port);
 }
 
-void Server::start() {
-    auto& io = listener_->service.io;
-    listener_->acceptor.listen(tcp::acceptor::max_listen_connections);
-    asio::co_spawn(io, listener_->accept(), report);
-    asio::co_spawn(io, listener_->keep_deadlines(), report);
-    listener_->thread = std::thread{[&io] { io.run(); }};
-}
+void Server::start() { listener_->open(); }
 
 void Server::reload_certificate() {
-    asio::post(listener_->service.io, [this, certificate = read_certificate(listener_->service.options)] {
-        listener_->certificate = certificate;
-    });
+    auto certificate = read_certificate(listener_->options.tls_cert, listener_->options.tls_key);
+    const std::lock_guard lock{listener_->mutex};
+    listener_->certificate = std::move(certificate);
 }
 
-void Server::drain() {
-    asio::post(listener_->service.io, [this] { listener_->drain(); });
-}
+void Server::drain() { listener_->drain(); }
 
 void Server::stop(std::chrono::milliseconds patience) {
     const auto deadline = Clock::now() + patience;
-    asio::post(listener_->service.io, [this] {
-        listener_->close();
-        listener_->drain();
-    });
-    while (listener_->connections > 0 && Clock::now() < deadline)
+    listener_->closing = true;
+    listener_->drain();
+    while ((connections() > 0 || listener_->is_listening()) && Clock::now() < deadline)
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
 }
 
-std::size_t Server::connections() const { return listener_->connections; }
+std::size_t Server::connections() const {
+    const std::lock_guard lock{listener_->mutex};
+    return listener_->connections.size();
+}
 
 }  // namespace pg_org

@@ -1,7 +1,8 @@
-// The HTTP server: connections, TLS, framing, limits and deadlines around one handler.  A single thread reads and writes
-// for all connections, so that one costs no more than its memory; what a request asks for is done by worker threads.
+// The HTTP server, on cpp-httplib: who waits where, and for how long.  A connection without a whole request costs a
+// buffer in an epoll set, never a thread; a thread that finds a whole request serves it and writes the reply at once.
 #pragma once
 
+#include "config.hpp"
 #include "http.hpp"
 #include "observation.hpp"
 
@@ -14,43 +15,27 @@
 
 namespace pg_org {
 
-struct ServerOptions {
-    std::string host;
-    int port;
-    bool reuse_port = false;
-    std::string tls_cert = {};  // files of PEM; empty: clear text
-    std::string tls_key = {};
-    std::size_t threads = 2;
-    std::size_t max_waiting = 16;
-    std::size_t max_connections = 100;
-    std::size_t max_header_bytes = 16 << 10;
-    std::size_t max_body_bytes = 1 << 20;
-    std::size_t max_buffered_bytes = 16 << 20;
-    std::chrono::milliseconds request_timeout{15'000};
-    std::chrono::milliseconds idle_timeout{60'000};
-};
-
 class Server {
 public:
     using Handler = std::function<Reply(const Request&)>;
-    // The reply to what needs no thread, because it waits for nothing; nothing to all else.
-    using QuickHandler = std::function<std::optional<Reply>(const Request&)>;
+    // The reply to a request that needs no worker, because nothing is waited for; nothing for all others.
+    using InlineHandler = std::function<std::optional<Reply>(const Request&)>;
     using Observer = std::function<void(const Observation&)>;
 
-    // Takes the address; throws std::runtime_error, also if the certificate can't be used.
-    Server(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer);
+    // Throws std::runtime_error if the certificate can't be used.
+    Server(const Config::Listener& options, InlineHandler at_once, Handler handler, Observer observer);
     ~Server();
 
-    // Where it is to be found.
-    std::string url() const;
-
-    // From here on clients get in; throws std::runtime_error.
+    // Takes the address, and clients from then on; throws std::runtime_error.
     void start();
 
-    // For new connections the certificate as the files now have it.  Throws std::runtime_error, the old one kept.
+    // Where clients find it, once it is started.
+    std::string url() const;
+
+    // Reads the files again, for new connections.  Throws std::runtime_error, and keeps the old certificate then.
     void reload_certificate();
 
-    // Serves on, but asks each client to go elsewhere with its next request.
+    // Serves on, but closes each connection after its next reply.
     void drain();
 
     // Takes no more connections and waits for the requests under way, but no longer than `patience`.

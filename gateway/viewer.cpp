@@ -1,6 +1,6 @@
 #include "viewer.hpp"
 
-#include "errors.hpp"
+#include "reply.hpp"
 
 #include <algorithm>
 #include <array>

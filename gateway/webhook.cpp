@@ -1,6 +1,6 @@
 #include "webhook.hpp"
 
-#include "binding.hpp"
+#include "bind.hpp"
 #include "log.hpp"
 #include "routes.hpp"
 

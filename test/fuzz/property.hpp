@@ -1,7 +1,7 @@
 // What the fuzz targets share: saying what must hold, and functions as the database describes them.
 #pragma once
 
-#include "binding.hpp"
+#include "bind.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,6 @@
 // Fuzz target: what the database says, from its text to the reply.
-#include "errors.hpp"
+#include "reply.hpp"
 #include "events.hpp"
-#include "paging.hpp"
 #include "property.hpp"
 
 using namespace pg_org;
@@ -25,7 +24,7 @@ void check_events(std::string_view array) {
 }
 
 void check_page(std::string_view array) {
-    constexpr Route list{"GET", "/organization/list", "org_list", Input::query, Envelope::detail, "organization_id"};
+    constexpr Route list{"GET", "/organization/list", "org_list", Kind::list, Envelope::detail, "organization_id"};
     const Fields query{{"limit", Value{Value::Kind::string, "1", {}}}};
     next_page(list, query, array);
 }

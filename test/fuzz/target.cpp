@@ -1,7 +1,7 @@
 // Fuzz target: a request's path and query, or a header's value, from its text to bound values or a refusal.
 #include "credentials.hpp"
-#include "paging.hpp"
 #include "property.hpp"
+#include "reply.hpp"
 #include "url.hpp"
 
 using namespace pg_org;
@@ -16,7 +16,7 @@ void check_encoding(std::string_view text) {
 void check_query(std::string_view target, std::string_view query) {
     const Fields fields = read_query(query);
     check_binding(fields, "query", {"id", "GET", target, {}, {}});
-    constexpr Route list{"GET", "/organization/list", "org_list", Input::query, Envelope::detail, "organization_id"};
+    constexpr Route list{"GET", "/organization/list", "org_list", Kind::list, Envelope::detail, "organization_id"};
     const auto link = next_page(list, fields, R"([{"organization_id":"<\">;é"}])");
     for (const unsigned char c : link)
         require(c >= ' ' && c < 0x7f, "a header's value is printable");

@@ -13,11 +13,11 @@ namespace {
 
 std::vector<Row> rows_of_every_function() {
     std::vector<Row> rows;
-    std::set<std::string_view> functions;
+    std::set<std::string> functions;
     for (const Route& route : routes)
-        for (const auto function : {route.function, route.many})
+        for (const auto& function : {std::string{route.function}, route.kind == Kind::calls ? many(route) : ""})
             if (!function.empty() && functions.insert(function).second)
-                rows.push_back({std::string{function}, "public.f", "t", "api_key", "api_key", "text", "f", "NULL::text", "", ""});
+                rows.push_back({function, "public.f", "t", "api_key", "api_key", "text", "f", "NULL::text", "", ""});
     return rows;
 }
 

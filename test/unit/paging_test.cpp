@@ -1,5 +1,5 @@
 // The Link header.
-#include "paging.hpp"
+#include "reply.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@ using namespace pg_org;
 
 namespace {
 
-constexpr Route pages{"GET", "/organization/list", "org_list", Input::query, Envelope::detail, "organization_id"};
-constexpr Route no_pages{"GET", "/organization/info", "org_info", Input::query};
+constexpr Route pages{"GET", "/organization/list", "org_list", Kind::list, Envelope::detail, "organization_id"};
+constexpr Route no_pages{"GET", "/organization/info", "org_info", Kind::look};
 constexpr auto two = R"([{"organization_id":"a","members":[{"organization_id":"x"}]},)"
                      R"({"organization_id":"b&c","teams":[{"organization_id":"y","deep":[[{}]]}],"last":{}}])";
 
@@ -19,7 +19,7 @@ TEST(Paging, LinksAFullPageToTheNext) {
 }
 
 TEST(Paging, TakesNumbersToo) {
-    constexpr Route events{"GET", "/events", "org_events", Input::query, Envelope::detail, "event_id"};
+    constexpr Route events{"GET", "/events", "org_events", Kind::list, Envelope::detail, "event_id"};
     EXPECT_EQ(next_page(events, read_query("limit=1"), R"([{"event_id":9007199254740993,"kind":"x"}])"),
               "</events?limit=1&after=9007199254740993>; rel=\"next\"");
 }

@@ -14,16 +14,18 @@ TEST(Routes, AreFoundByMethodAndPath) {
     EXPECT_EQ(find_route("DELETE", "/organization/delete").route->function, "org_delete");
     EXPECT_EQ(find_route("GET", "/").route->path, "/");
     EXPECT_EQ(find_route("HEAD", "/organization/list").route->function, "org_list");
-    EXPECT_TRUE(find_route("GET", "/events").route->awaited);
+    EXPECT_EQ(find_route("GET", "/events").route->kind, Kind::events);
 }
 
 TEST(Routes, ThatChangeNothingSaySo) {
-    EXPECT_EQ(find_route("POST", "/organization/info").route->access, Access::stale_read);
-    EXPECT_EQ(find_route("GET", "/usage/limits").route->access, Access::read);
-    EXPECT_EQ(find_route("GET", "/events").route->access, Access::read);
+    EXPECT_TRUE(may_be_stale(*find_route("POST", "/organization/info").route));
+    EXPECT_TRUE(may_be_stale(*find_route("GET", "/team/info").route));
+    EXPECT_FALSE(may_be_stale(*find_route("GET", "/usage/limits").route));
+    EXPECT_FALSE(may_be_stale(*find_route("GET", "/events").route));
     for (const Route& route : routes) {
         const bool reads = route.method == "GET" || route.path.ends_with("/info");
-        EXPECT_TRUE(route.input == Input::none || (route.access != Access::write) == reads) << route.path;
+        EXPECT_TRUE(route.kind == Kind::own || changes_data(route) != reads) << route.path;
+        EXPECT_FALSE(changes_data(route) && may_be_stale(route)) << route.path;
     }
 }
 

@@ -1,7 +1,11 @@
-#include "errors.hpp"
+#include "reply.hpp"
 
-#include "fields.hpp"
+#include "bind.hpp"
+#include "log.hpp"
+#include "observation.hpp"
 #include "url.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -64,7 +68,7 @@ constexpr Translation defect{"", 500, "Internal Server Error"};
 // What is said of a change that the connection was lost over.
 std::string in_doubt(const Route& route) {
     return "The database was lost on the way: this may or may not have been done. Repeat the request with the same " +
-           std::string{route.names_call ? "request_id" : "Idempotency-Key"} + " and it is not done twice";
+           std::string{names_call(route) ? "request_id" : "Idempotency-Key"} + " and it is not done twice";
 }
 
 const Translation& translation_of(const DatabaseError& error) {
@@ -134,7 +138,7 @@ json shown_value(const json& sent, const ordered_json& location) {
 
 // The place that a rule's message begins with: "member.0.role" must be …
 ordered_json location_of(std::string_view message, const Route& route) {
-    ordered_json location = ordered_json::array({route.input == Input::query ? "query" : "body"});
+    ordered_json location = ordered_json::array({reads_query(route) ? "query" : "body"});
     if (!message.starts_with('"') || message.find('"', 1) == message.npos)
         return location;
     std::string_view path = message.substr(1, message.find('"', 1) - 1);
@@ -226,7 +230,7 @@ Reply translate(const Refusal& refusal, const Route& route, const Request& reque
         const auto* complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
         return refuse_fields({{complaint, location, std::string{message}}}, request);
     }
-    if (error.sqlstate == sqlstate::outcome_unknown && route.access == Access::write)
+    if (error.sqlstate == sqlstate::outcome_unknown && changes_data(route))
         return refuse(status, in_doubt(route), route.envelope);
     const bool of_key = error.sqlstate.starts_with("28");
     if (status >= 500 || (route.envelope == Envelope::detail && !of_key))
@@ -235,6 +239,49 @@ Reply translate(const Refusal& refusal, const Route& route, const Request& reque
     if (!refusal.retry_after.empty())
         reply.headers.emplace_back("Retry-After", refusal.retry_after);
     return reply;
+}
+
+Reply refuse(const Refusal& refusal, const Route& route, const Request& request) {
+    const DatabaseError& error = refusal.error;
+    trace().sqlstate = error.sqlstate;
+    Reply reply = translate(refusal, route, request);
+    if (reply.status >= 500)
+        log_event(reply.status == 500 ? Level::error : Level::warning, "database error",
+                  {{"request_id", request.id}, {"sqlstate", error.sqlstate}, {"error", error.what()}});
+    return reply;
+}
+
+bool is_of_other_functions(const DatabaseError& error) {
+    constexpr std::array<std::string_view, 3> sqlstates{"3F000", "42883", "42P01"};
+    return error.internal && std::find(sqlstates.begin(), sqlstates.end(), error.sqlstate) != sqlstates.end();
+}
+
+void add_page_and_tag(Reply& reply, const Asked& asked, const std::string& tag) {
+    if (!tag.empty())
+        reply.headers.emplace_back("ETag", tag);
+    if (asked.route.cursor.empty() || reply.status != 200 || reply.stream)
+        return;
+    if (auto link = next_page(asked.route, read_query(asked.query), reply.body); !link.empty())
+        reply.headers.emplace_back("Link", std::move(link));
+}
+
+std::string next_page(const Route& route, const Fields& query, std::string_view reply) {
+    const auto limit = query.find("limit");
+    if (route.cursor.empty() || limit == query.end())
+        return {};
+    const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json&) {
+        const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+        return depth < 2 || !opens;  // what the elements hold besides plain fields is of no interest here
+    });
+    if (page.empty() || std::to_string(page.size()) != integer_text(limit->second.text))
+        return {};
+    std::string link = "<" + std::string{route.path} + "?";
+    for (const auto& [name, value] : query)
+        if (name != "after")
+            link += percent_encode(name) + "=" + percent_encode(value.text) + "&";
+    const auto& last = page.back().at(std::string{route.cursor});
+    return link + "after=" + percent_encode(last.is_string() ? last.get<std::string>() : last.dump()) +
+           ">; rel=\"next\"";
 }
 
 }  // namespace pg_org

@@ -1,11 +1,11 @@
-// What is said when something is wrong: which status, in which of the three envelopes, in which words.
+// The last stage of a request: what is said.  An answer with its entity tag and the link to the next page; or what is
+// wrong: which status, in which of the three envelopes, in which words.
 #pragma once
 
 #include "database.hpp"
 #include "http.hpp"
+#include "read.hpp"
 #include "routes.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <string>
 #include <string_view>
@@ -13,14 +13,11 @@
 
 namespace pg_org {
 
-struct FieldError {
-    std::string type;
-    nlohmann::ordered_json location;  // ["body", "member", 0, "role"]
-    std::string message;
-};
+// Completes the reply to a request that was done.
+void add_page_and_tag(Reply& reply, const Asked& asked, const std::string& tag);
 
-// A reply lists no more than these: a body of wrong values must not come back many times its size.
-inline constexpr std::size_t max_field_errors = 100;
+// The Link header's value for a full page, empty for any other reply.
+std::string next_page(const Route& route, const Fields& query, std::string_view reply);
 
 // 422.  Each entry echoes the offending value, found by its location, but no secret.
 Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request);
@@ -49,5 +46,11 @@ bool is_refusal(std::string_view element);
 Refusal read_refusal(std::string_view element);
 
 Reply translate(const Refusal& refusal, const Route& route, const Request& request);
+
+// The same, and the log and the trace tell of it.
+Reply refuse(const Refusal& refusal, const Route& route, const Request& request);
+
+// Whether a function was not there under its name, with these arguments, in that schema; nothing was done then.
+bool is_of_other_functions(const DatabaseError& error);
 
 }  // namespace pg_org

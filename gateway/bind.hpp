@@ -1,10 +1,12 @@
-// From named fields to the call of a SQL function: which argument gets which value.
+// The second stage of a request: from named fields to the call of a SQL function, which argument gets which value.
 #pragma once
 
 #include "database.hpp"
-#include "errors.hpp"
 #include "fields.hpp"
+#include "read.hpp"
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +33,19 @@ struct Function {
     std::string comment = {};  // in its first line a summary
 };
 
+using Functions = std::map<std::string, Function, std::less<>>;
+
+// What the database is to be asked.
+struct Bound {
+    std::vector<FieldError> errors;  // if there are some, only whether the key is good: nobody else is told of them
+    Statement statement;
+    std::size_t after = 0;           // of events: which of the statement's values says from where on
+    // Or, for a function that takes many such requests at once:
+    const Function* many = nullptr;
+    std::string object;
+};
+Bound bind(const Asked& asked, const Functions& functions);
+
 // Required arguments are always bound, null when absent: saying so is the database's to do.  Fields that are no
 // argument are left out.  `source` is where the fields were sent, for the location of errors.
 Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,
@@ -40,6 +55,9 @@ Statement bind_arguments(const Function& function, const Fields& fields, std::st
 // that PostgreSQL can't hold must spoil no more than its own request.
 std::string bind_object(const Function& function, const Fields& fields, std::string_view source,
                         std::vector<FieldError>& errors);
+
+// The call for many at once: each element of the reply is a row, as it stands.
+Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, const std::string& api_key);
 
 std::string array_literal(const std::vector<Value>& strings);
 

@@ -1,5 +1,5 @@
 // What is said about errors, and what never is.
-#include "errors.hpp"
+#include "reply.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +8,10 @@ using nlohmann::json;
 
 namespace {
 
-constexpr Route body_route{"POST", "/x", "f", Input::body};
-constexpr Route query_route{"GET", "/x", "f", Input::query};
-constexpr Route patch_route{"PATCH", "/x/{id}", "f", Input::merge_patch};
-constexpr Route error_route{"POST", "/x", "f", Input::body, Envelope::error};
+constexpr Route body_route{"POST", "/x", "f", Kind::change};
+constexpr Route query_route{"GET", "/x", "f", Kind::look};
+constexpr Route patch_route{"PATCH", "/x/{id}", "f", Kind::patch};
+constexpr Route error_route{"POST", "/x", "f", Kind::change, Envelope::error};
 
 Request request_with(std::string_view body, std::string_view target = "/x") {
     return {"id", "POST", target, body, [](const std::string&) { return std::string{}; }};

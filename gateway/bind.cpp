@@ -1,4 +1,4 @@
-#include "binding.hpp"
+#include "bind.hpp"
 
 #include "url.hpp"
 
@@ -9,8 +9,6 @@
 
 namespace pg_org {
 namespace {
-
-using Kind = Value::Kind;
 
 constexpr double int64_limit = 9223372036854775808.0;  // 2^63
 
@@ -45,7 +43,7 @@ std::vector<Value> split(std::string_view list) {
     std::vector<Value> elements;
     while (!list.empty())
         if (const auto element = take_until(list, ','); !element.empty())
-            elements.push_back({Kind::string, std::string{element}, {}});
+            elements.push_back({Value::Kind::string, std::string{element}, {}});
     return elements;
 }
 
@@ -65,7 +63,7 @@ public:
     Binder(std::string_view source, std::vector<FieldError>& errors) : source_{source}, errors_{errors} {}
 
     std::optional<std::string> text_of(const Argument& argument, const Value& value) {
-        if (value.kind == Kind::null)
+        if (value.kind == Value::Kind::null)
             return std::nullopt;
         argument_ = &argument;
         switch (argument.type) {
@@ -75,7 +73,7 @@ public:
             case Type::bigint: return bigint(value);
             case Type::boolean: return boolean(value);
             case Type::jsonb:
-                return value.kind == Kind::object ? value.text
+                return value.kind == Value::Kind::object ? value.text
                                                   : wrong("dict_type", "Input should be a valid dictionary");
             case Type::json: return json_text(value);
         }
@@ -93,17 +91,17 @@ private:
     }
 
     std::string text(const Value& value) {
-        return value.kind == Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
+        return value.kind == Value::Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
     }
 
     // A query string has commas between the elements.
     std::string text_array(const Value& value) {
-        if (source_ == "query" && value.kind == Kind::string)
+        if (source_ == "query" && value.kind == Value::Kind::string)
             return array_literal(split(value.text));
-        if (value.kind != Kind::array)
+        if (value.kind != Value::Kind::array)
             return wrong("list_type", "Input should be a valid list");
         for (std::size_t i = 0; i < value.elements.size() && errors_.size() < max_field_errors; ++i)
-            if (value.elements[i].kind != Kind::string) {
+            if (value.elements[i].kind != Value::Kind::string) {
                 wrong("string_type", "Input should be a valid string");
                 errors_.back().location.push_back(i);
             }
@@ -125,7 +123,7 @@ private:
         const auto approximate = as_double(number);
         if (approximate && std::isfinite(*approximate) && std::abs(*approximate) >= int64_limit)
             return wrong("int_parsing", "Input should be a valid integer of at most 64 bits");
-        if (value.kind == Kind::number)
+        if (value.kind == Value::Kind::number)
             return wrong("int_from_float", "Input should be a valid integer, got a number with a fractional part");
         return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
     }
@@ -148,7 +146,7 @@ std::string json_of(Type type, const Value& value, std::string text) {
     switch (type) {
         case Type::text:
         case Type::numeric:
-        case Type::bigint: return json_text(Value{Kind::string, std::move(text), {}});
+        case Type::bigint: return json_text(Value{Value::Kind::string, std::move(text), {}});
         case Type::text_array: return json_text(value);
         case Type::boolean:
         case Type::jsonb:
@@ -164,6 +162,42 @@ std::optional<Type> type_named(std::string_view name) {
         if (known.name == name)
             return known.type;
     return std::nullopt;
+}
+
+Bound bind(const Asked& asked, const Functions& functions) {
+    const auto named = [&](std::string_view name) -> const Function& { return functions.find(name)->second; };
+    Bound bound{asked.errors, {}, {}, nullptr, {}};
+    const Function& function = named(asked.route.function);
+    if (asked.route.kind == Kind::calls) {
+        bound.many = &named(many(asked.route));
+        bound.object = bind_object(function, asked.fields, asked.source, bound.errors);
+    } else {
+        for (const Argument& argument : function.arguments) {
+            if (argument.name == "after")
+                break;
+            bound.after += argument.required || argument.name == "api_key" || asked.fields.contains(argument.name);
+        }
+        bound.statement = bind_arguments(function, asked.fields, asked.api_key, asked.source, bound.errors);
+    }
+    if (!bound.errors.empty()) {
+        std::vector<FieldError> none;
+        const Fields fields{{"limit", Value{Value::Kind::number, "1", {}}}};
+        return {bound.errors, bind_arguments(named(key_check_function), fields, asked.api_key, "query", none), {}, nullptr, {}};
+    }
+    if (is_tagged(asked.route))
+        bound.statement.sql = "SELECT reply, " + named(tag_function).identifier + "(reply) FROM (" +
+                              bound.statement.sql + " AS reply OFFSET 0) AS called";
+    return bound;
+}
+
+Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, const std::string& api_key) {
+    std::string array = "[";
+    for (const auto object : objects)
+        (array += array.size() > 1 ? "," : "") += object;
+    return {"SELECT element.value FROM pg_catalog.json_array_elements(" + many.identifier +
+                "(requests => $1::json, api_key => $2::text)) WITH ORDINALITY AS element (value, position)"
+                " ORDER BY element.position",
+            {array + ']', api_key}};
 }
 
 Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,

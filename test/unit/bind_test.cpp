@@ -1,5 +1,5 @@
 // Fields to arguments.
-#include "binding.hpp"
+#include "bind.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,64 @@
+// Fair shares of something scarce: no owner holds more than half of it while others want some, and what one owner takes
+// beyond that leaves a quarter for those who come next.  Its user locks.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <unordered_map>
+
+namespace pg_org {
+
+// The hash of an API key once the database has accepted it; before that, of the client's address.
+using Owner = std::size_t;
+
+class Shares {
+public:
+    explicit Shares(std::size_t total) : total_{total} {}
+
+    bool may_take(Owner owner, bool others_want, std::size_t amount = 1) const {
+        const auto left = total_ - std::min(taken_, total_);
+        if (amount > left)
+            return false;
+        return is_within_half(owner, amount) || (!others_want && left - amount >= total_ / 4);
+    }
+    bool is_within_half(Owner owner, std::size_t more = 0) const {
+        return held_by(owner) + more <= std::max<std::size_t>(1, total_ / 2);
+    }
+    void take(Owner owner, std::size_t amount = 1) {
+        held_[owner] += amount;
+        taken_ += amount;
+    }
+    void give_back(Owner owner, std::size_t amount = 1) {
+        taken_ -= amount;
+        if (const auto held = held_.find(owner); (held->second -= amount) == 0)
+            held_.erase(held);
+    }
+    std::size_t taken() const { return taken_; }
+    bool others_hold(Owner owner) const { return taken_ > held_by(owner); }
+
+private:
+    const std::size_t total_;
+    std::size_t taken_ = 0;
+    std::unordered_map<Owner, std::size_t> held_;
+
+    std::size_t held_by(Owner owner) const {
+        const auto held = held_.find(owner);
+        return held == held_.end() ? 0 : held->second;
+    }
+};
+
+// The first in a queue of pointers to things with an owner that may take one now; null if none may.
+template <typename Waiting>
+Waiting* next_in(const std::deque<Waiting*>& queue, const Shares& shares) {
+    if (queue.empty())
+        return nullptr;
+    const auto is_others = [&](const Waiting* waiting) { return waiting->owner != queue.front()->owner; };
+    const bool several = std::any_of(queue.begin(), queue.end(), is_others);
+    const auto next = std::find_if(queue.begin(), queue.end(), [&](const Waiting* waiting) {
+        return shares.may_take(waiting->owner, several);
+    });
+    return next == queue.end() ? nullptr : *next;
+}
+
+}  // namespace pg_org
