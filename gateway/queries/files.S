@@ -9,5 +9,7 @@ query_\name:
     .section .rodata
     file catalog_signatures
     file catalog_version
+    file primary_position
+    file standby_position
 
     .section .note.GNU-stack, "", %progbits
