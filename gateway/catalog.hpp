@@ -13,8 +13,8 @@
 
 namespace pg_org {
 
-// From rows of function, its identifier, whether we may execute it, argument, its identifier, its type, whether it
-// is required, its default, the comment on its column, the comment on the function.  Throws std::runtime_error when a function of the routes is missing or can't be called.
+// From rows of queries/catalog_signatures.sql.  Throws std::runtime_error when a function of the routes is missing or
+// can't be called.
 Functions read_functions(const std::vector<Row>& rows);
 
 // Loads in the background, and again whenever the functions have become others.
@@ -38,7 +38,6 @@ private:
     std::atomic<Snapshot> functions_;
     std::jthread watch_;
 
-    void watch(std::stop_token stop);
     void refresh();
     void load();
 };

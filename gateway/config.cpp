@@ -262,7 +262,9 @@ private:
             const bool is_secret =
                 name == "replica-url" || std::any_of(secrets_.begin(), secrets_.end(),
                                                      [&](auto& secret) { return secret.name == "--" + name; });
-            const auto value = option->empty() ? option->get_default_str() : option->results().back();
+            auto value = option->empty() ? option->get_default_str() : option->results().back();
+            if (name == "webhook-url" && !value.empty())
+                value = parse_http_url(value)->origin;  // the rest may hold a secret
             if (!value.empty())
                 config_.shown.emplace_back(name, is_secret ? mask : value);
         }

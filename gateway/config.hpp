@@ -50,7 +50,7 @@ struct Config {
     std::string log_level = "info";
     std::string log_format;  // empty: text on a terminal, else json
 
-    // Each option with its value, secrets masked.
+    // Each option with its value, secrets masked or left out.
     std::vector<std::pair<std::string, std::string>> shown;
 };
 

@@ -1,40 +1,19 @@
 #include "replica.hpp"
 
 #include "log.hpp"
+#include "pause.hpp"
 
 #include <algorithm>
-#include <condition_variable>
+#include <tuple>
+
+extern "C" const char query_primary_position[], query_standby_position[];
 
 namespace pg_org {
-namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
-// The timeline is that of the last checkpoint on a standby: after the primary was replaced one counts again when it has
-// made its next.  With asynchronous commits what is done may not be written yet.
-const Statement where_primary_is{R"(
-    SELECT s.system_identifier || '/' || pg_catalog.left(pg_catalog.pg_walfile_name(p.lsn), 8), p.lsn - '0/0'
-      FROM pg_catalog.pg_control_system() AS s,
-           (SELECT CASE pg_catalog.current_setting('synchronous_commit')
-                   WHEN 'off' THEN pg_catalog.pg_current_wal_insert_lsn()
-                   ELSE pg_catalog.pg_current_wal_lsn() END) AS p (lsn))",
-                                 {}};
-const Statement where_replica_is{R"(
-    SELECT s.system_identifier || '/' || pg_catalog.lpad(pg_catalog.upper(pg_catalog.to_hex(c.timeline_id)), 8, '0'),
-           pg_catalog.pg_last_wal_replay_lsn() - '0/0'
-      FROM pg_catalog.pg_control_system() AS s, pg_catalog.pg_control_checkpoint() AS c
-     WHERE pg_catalog.pg_is_in_recovery())",
-                                 {}};
-
-// With a connection of its own, so that it is told also when all others are taken.
-Database watching(const Config& config, const std::string& option, const std::string& url) {
-    return Database{config, option, url, 1};
-}
-
-}  // namespace
-
-Replicas::Replicas(const Config& config) : config_{config} {
+Replicas::Replicas(const Config& config)
+    : config_{config}, interval_{std::clamp<Clock::duration>(config.max_replica_lag / 4, 20ms, 250ms)} {
     for (const auto& url : config.replica_urls)
         replicas_.push_back(std::make_unique<Replica>(config, url));
     if (replicas_.empty())
@@ -61,7 +40,7 @@ std::optional<std::vector<Row>> Replicas::run(const Statement& statement, std::s
         } catch (const DatabaseError& error) {
             if (error.sqlstate.starts_with("08"))
                 replica.fresh_as_of = never;  // until it is seen again: when it restarts it may be behind where it was
-            log_event(Level::debug, "replica can't tell", {{"sqlstate", error.sqlstate}, {"error", error.what()}});
+            log_event(Level::debug, "standby query failed", {{"sqlstate", error.sqlstate}, {"error", error.what()}});
             return std::nullopt;
         }
     }
@@ -91,57 +70,41 @@ Replicas::Slot& Replicas::last_write(std::string_view api_key) const {
     return (*last_writes_)[std::hash<std::string_view>{}(api_key) % slots];
 }
 
-// Several times within the lag allowed.
-void Replicas::repeat(std::stop_token stop, const std::function<void()>& look) {
-    const auto interval = std::clamp<Clock::duration>(config_.max_replica_lag / 4, 20ms, 250ms);
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock{mutex};
-    for (;;) {
-        stopped.wait_for(lock, stop, interval, [] { return false; });
-        if (stop.stop_requested())
-            return;
-        look();
-    }
-}
-
 // The time first: what was done until then has its place before.  While the primary is away nothing is added.
 void Replicas::watch_primary(std::stop_token stop) {
-    auto primary = watching(config_, "--database-url", config_.database_url);
-    const auto look = [&] {
+    Database primary{config_};
+    do {
         const auto now = Clock::now();
         try {
-            const Row row = primary.run(where_primary_is).at(0);
+            const Row row = primary.run({query_primary_position, {}}).at(0);
             add({row.at(0), std::stoull(row.at(1)), now});
         } catch (const std::exception& error) {
             log_event(Level::debug, "position of the primary is not known", {{"error", error.what()}});
         }
-    };
-    look();
-    repeat(stop, look);
+    } while (pause(stop, interval_));
 }
 
 void Replicas::watch_replica(std::stop_token stop, std::size_t number) {
     Replica& replica = *replicas_[number];
-    auto database = watching(config_, "--replica-url", config_.replica_urls[number]);
+    Database database{config_, "--replica-url", config_.replica_urls[number]};
     std::optional<bool> was_fresh;
-    repeat(stop, [&] {
-        std::string failure = "it is behind, or no standby of this primary";
+    while (pause(stop, interval_)) {
+        std::string failure = "it is no standby";
         auto fresh_as_of = never;
         try {
-            if (const auto rows = database.run(where_replica_is); !rows.empty())
-                fresh_as_of = freshness({rows[0].at(0), std::stoull(rows[0].at(1))});
+            if (const auto rows = database.run({query_standby_position, {}}); !rows.empty())
+                std::tie(fresh_as_of, failure) = freshness({rows[0].at(0), std::stoull(rows[0].at(1))});
         } catch (const std::exception& error) {
             failure = error.what();
         }
         replica.fresh_as_of = fresh_as_of;
         const bool is_fresh = fresh_as_of != never;
         if (is_fresh && was_fresh != true)
-            log_event(Level::info, "replica is asked", {{"replica", number + 1}});
+            log_event(Level::info, "standby in use", {{"replica", number + 1}});
         else if (!is_fresh && was_fresh != false)
-            log_event(Level::warning, "replica is not asked", {{"replica", number + 1}, {"reason", failure}});
+            log_event(Level::warning, "standby out of use", {{"replica", number + 1}, {"reason", failure}});
         was_fresh = is_fresh;
-    });
+    }
 }
 
 void Replicas::add(Position position) {
@@ -152,13 +115,18 @@ void Replicas::add(Position position) {
         positions_.pop_back();
 }
 
-// The last time at which the primary was not further than that.
-Replicas::Clock::time_point Replicas::freshness(const Position& replayed) {
+// The last time at which the primary was not further than that, or why there is none.
+std::pair<Replicas::Clock::time_point, std::string> Replicas::freshness(const Position& replayed) {
     const std::lock_guard lock{mutex_};
     const auto reached = std::find_if(positions_.begin(), positions_.end(), [&](const Position& position) {
         return position.history == replayed.history && position.place <= replayed.place;
     });
-    return reached == positions_.end() ? never : reached->time;
+    if (reached != positions_.end())
+        return {reached->time, {}};
+    if (positions_.empty() || positions_.front().history == replayed.history)
+        return {never, "it is behind, or the primary is away"};
+    return {never, "its cluster/timeline/database is " + replayed.history + ", the primary's " +
+                       positions_.front().history};
 }
 
 }  // namespace pg_org

@@ -10,13 +10,13 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace pg_org {
@@ -47,7 +47,7 @@ private:
 
     // Where the primary's log was at a time.
     struct Position {
-        std::string history;  // positions of other histories mean something else
+        std::string history;  // and of which database: other ones' positions mean something else
         std::uint64_t place;
         Clock::time_point time = never;
     };
@@ -64,7 +64,8 @@ private:
         Slot fresh_as_of = never;  // has all that was done before
     };
 
-    const Config config_;
+    Config config_;                   // of watches: each has one connection, which calls can't take
+    const Clock::duration interval_;  // of watches: several times within the lag allowed
     std::vector<std::unique_ptr<Replica>> replicas_;
     std::atomic<std::size_t> next_ = 0;
     std::unique_ptr<std::array<Slot, slots>> last_writes_;
@@ -73,11 +74,10 @@ private:
     std::vector<std::jthread> watches_;  // one of the primary, and one of each replica
 
     Slot& last_write(std::string_view api_key) const;
-    void repeat(std::stop_token stop, const std::function<void()>& look);
     void watch_primary(std::stop_token stop);
     void watch_replica(std::stop_token stop, std::size_t number);
     void add(Position position);
-    Clock::time_point freshness(const Position& replayed);
+    std::pair<Clock::time_point, std::string> freshness(const Position& replayed);
 };
 
 }  // namespace pg_org

@@ -6,16 +6,22 @@
 
 namespace pg_org {
 
+std::string hexadecimal(std::span<const unsigned char> bytes, std::string_view digits) {
+    std::string text;
+    for (const auto byte : bytes)
+        text.append({digits[byte >> 4], digits[byte & 15]});
+    return text;
+}
+
 std::string percent_encode(std::string_view text) {
     constexpr std::string_view unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    constexpr std::string_view digits = "0123456789ABCDEF";
     std::string encoded;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if (unreserved.find(c) != std::string_view::npos)
             encoded += c;
         else
-            encoded.append({'%', digits[byte >> 4], digits[byte & 15]});
+            encoded.append("%").append(hexadecimal({&byte, 1}, "0123456789ABCDEF"));
     }
     return encoded;
 }

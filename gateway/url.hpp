@@ -1,13 +1,16 @@
-// Percent-encoding and query strings.
+// Bytes in hexadecimal, percent-encoding, query strings, URLs.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace pg_org {
+
+std::string hexadecimal(std::span<const unsigned char> bytes, std::string_view digits = "0123456789abcdef");
 
 std::string percent_encode(std::string_view text);
 

@@ -1,29 +1,29 @@
 #include "webhook.hpp"
 
 #include "bind.hpp"
+#include "events.hpp"
 #include "log.hpp"
 #include "routes.hpp"
+#include "url.hpp"
 
+#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include <array>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
+#include <ctime>
+#include <memory>
 #include <stdexcept>
 
 namespace pg_org {
 namespace {
 
 constexpr std::chrono::seconds idle_interval{1};
-// Longer than a post takes, or somebody else would send the event as well.
-constexpr auto lease_seconds = "30";
-
-std::string now_in_seconds() {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count());
-}
+// Of all of a post: finding and connecting to the receiver, sending, and the reply.
+constexpr std::chrono::milliseconds post_timeout{10'000};
+// Well beyond a post's end, or somebody else would post the event as well.
+constexpr std::chrono::seconds lease{30};
+// The body says nothing that matters here: it is read to keep the connection, if it is not longer.
+constexpr std::size_t max_reply_bytes = 64 << 10;
 
 Value number(std::string text) { return {Value::Kind::number, std::move(text), {}}; }
 
@@ -31,82 +31,148 @@ Value number(std::string text) { return {Value::Kind::number, std::move(text), {
 
 std::string signature(std::string_view secret, std::string_view timestamp, std::string_view body) {
     const std::string text = std::string{timestamp} + '.' + std::string{body};
-    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes;
+    unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-              reinterpret_cast<const unsigned char*>(text.data()), text.size(), bytes.data(), &size))
+              reinterpret_cast<const unsigned char*>(text.data()), text.size(), bytes, &size))
         throw std::runtime_error{"can't compute an HMAC"};
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string signature = "v1=";
-    for (unsigned i = 0; i < size; ++i)
-        signature.append({digits[bytes[i] >> 4], digits[bytes[i] & 15]});
-    return signature;
+    return "v1=" + hexadecimal({bytes, size});
 }
 
+// Posts to one URL, over a connection that is kept.
+class Webhook::Client {
+public:
+    explicit Client(const HttpUrl& url) {
+        set(CURLOPT_URL, (url.origin + url.path).c_str());
+        set(CURLOPT_PROTOCOLS_STR, "http,https");
+        set(CURLOPT_PROXY, "");  // not the environment's
+        set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
+        set(CURLOPT_USERAGENT, "pg_org_gateway/" PG_ORG_VERSION);
+        set(CURLOPT_TIMEOUT_MS, long{post_timeout.count()});
+        set(CURLOPT_QUICK_EXIT, 1L);  // also of a name that is still looked up
+        set(CURLOPT_NOSIGNAL, 1L);
+        set(CURLOPT_HEADERFUNCTION, take);
+        set(CURLOPT_HEADERDATA, this);
+        set(CURLOPT_WRITEFUNCTION, take);
+        set(CURLOPT_WRITEDATA, this);
+    }
+
+    // The status, which counts once all headers are there, whatever becomes of the body; or 0 and why there is none.
+    std::pair<long, std::string> post(const std::string& json, std::initializer_list<std::string> headers) {
+        status_ = 0;
+        bytes_ = 0;
+        const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> list{
+            curl_slist_append(nullptr, "Content-Type: application/json"), curl_slist_free_all};
+        for (const auto& header : headers)
+            curl_slist_append(list.get(), header.c_str());
+        set(CURLOPT_HTTPHEADER, list.get());
+        set(CURLOPT_POSTFIELDS, json.c_str());
+        set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(json.size()));
+        const auto result = curl_easy_perform(curl_.get());
+        if (status_ != 0)
+            return {status_, ""};
+        return {0, bytes_ > max_reply_bytes ? "The reply's headers are too long" : curl_easy_strerror(result)};
+    }
+
+private:
+    const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl_{curl_easy_init(), curl_easy_cleanup};
+    long status_ = 0;
+    std::size_t bytes_ = 0;
+
+    template <typename Value>
+    void set(CURLoption option, Value value) {
+        if (curl_easy_setopt(curl_.get(), option, value) != CURLE_OK)
+            throw std::runtime_error{"libcurl lacks an option"};
+    }
+
+    // A line of the headers, of which the last is empty, or a piece of the body.  Anything but its size ends the post.
+    static std::size_t take(const char*, std::size_t, std::size_t size, void* context) {
+        auto& self = *static_cast<Client*>(context);
+        long status = 0;
+        if (size <= 2 && !curl_easy_getinfo(self.curl_.get(), CURLINFO_RESPONSE_CODE, &status) && status >= 200)
+            self.status_ = status;
+        return (self.bytes_ += size) <= max_reply_bytes ? size : 0;
+    }
+};
+
 Webhook::Webhook(const Config& config, Database& database, const Catalog& catalog)
-    : config_{config}, database_{database}, catalog_{catalog}, client_{parse_http_url(config.webhook_url).value()},
-      deliverer_{[this](std::stop_token stop) { deliver(stop); }} {}
+    : config_{config}, database_{database}, catalog_{catalog} {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    for (auto number = most_posts; number > 0; --number)
+        deliverers_.emplace_back([this](std::stop_token stop) { deliver(stop); });
+}
 
 void Webhook::stop(std::chrono::milliseconds patience) {
-    deliverer_.request_stop();
-    if (ended_.try_acquire_for(patience))
-        ended_.release();
+    const auto deadline = Clock::now() + patience;
+    for (auto& deliverer : deliverers_)
+        deliverer.request_stop();
+    for (auto number = most_posts; number > 0 && ended_.try_acquire_until(deadline); --number) {
+    }
 }
 
 void Webhook::deliver(std::stop_token stop) {
-    std::string reported;
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    while (!stop.stop_requested()) {
-        bool busy = false;
+    Client client{parse_http_url(config_.webhook_url).value()};
+    while (wait_for_turn(stop)) {
         std::string failure;
         try {
-            busy = deliver_next();
+            deliver_next(client);
         } catch (const std::exception& error) {
             failure = error.what();
         }
-        if (!failure.empty() && failure != reported)
+        const std::lock_guard lock{mutex_};
+        if (!failure.empty() && failure != reported_)
             log_event(Level::warning, "webhooks not delivered, trying again", {{"error", failure}});
-        reported = failure;
-        if (!busy) {
-            std::unique_lock lock{mutex};
-            stopped.wait_for(lock, stop, idle_interval, [] { return false; });
-        }
+        reported_ = failure;
     }
     ended_.release();
 }
 
-// Whether there was one. What is not acknowledged comes again when the lease is over.
-bool Webhook::deliver_next() {
-    if (!catalog_.functions())
-        return false;
-    const auto claimed = call(claim_function, {{"limit", number("1")}, {"lease_seconds", number(lease_seconds)}});
-    const auto events = read_events(claimed);
-    for (const Event& event : events)
-        if (post(event))
-            call(acknowledge_function, {{"event_id", number(event.id)}});
-    return !events.empty();
+// While there is nothing to deliver only one looks in each interval.
+bool Webhook::wait_for_turn(std::stop_token stop) {
+    std::unique_lock lock{mutex_};
+    const auto is_time = [&] { return Clock::now() >= next_look_; };
+    while (!is_time() && !stop.stop_requested())
+        changed_.wait_until(lock, stop, Clock::time_point{next_look_}, is_time);
+    next_look_ = Clock::now() + idle_interval;
+    return !stop.stop_requested();
 }
 
-bool Webhook::post(const Event& event) {
-    const std::string body{event.json};
-    const auto timestamp = now_in_seconds();
-    const auto answer = client_.post(body, {{"X-Pg-Org-Event-Id", event.id},
-                                            {"X-Pg-Org-Timestamp", timestamp},
-                                            {"X-Pg-Org-Signature", signature(config_.webhook_secret, timestamp, body)}});
-    if (answer.status >= 200 && answer.status < 300)
-        return true;
-    log_event(Level::warning, "event not taken, trying again later",
-              {{"event_id", event.id}, {"status", answer.status}, {"reason", answer.reason}});
-    return false;
+void Webhook::look_again() {
+    const std::lock_guard lock{mutex_};
+    next_look_ = {};
+    changed_.notify_one();
+}
+
+// What is not acknowledged comes again when the lease is over.
+void Webhook::deliver_next(Client& client) {
+    if (!catalog_.functions())
+        return;
+    const auto claimed_at = Clock::now();
+    const auto claimed =
+        call(claim_function, {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
+    for (const Event& event : read_events(claimed)) {
+        look_again();  // there may be more, of others
+        if (Clock::now() + post_timeout > claimed_at + lease)
+            return;
+        const std::string body{event.json};
+        const auto timestamp = std::to_string(std::time(nullptr));
+        const auto [status, reason] =
+            client.post(body, {"X-Pg-Org-Event-Id: " + event.id, "X-Pg-Org-Timestamp: " + timestamp,
+                               "X-Pg-Org-Signature: " + signature(config_.webhook_secret, timestamp, body)});
+        if (status >= 200 && status < 300)
+            call(acknowledge_function, {{"event_id", number(event.id)}});
+        else
+            log_event(Level::warning, "event not taken, trying again later",
+                      {{"event_id", event.id}, {"status", status}, {"reason", reason}});
+        look_again();  // for the next one of the same
+    }
 }
 
 std::string Webhook::call(std::string_view function, const Fields& fields) {
     std::vector<FieldError> none;
     const auto functions = catalog_.functions();
-    const auto statement =
-        bind_arguments(functions->find(function)->second, fields, config_.webhook_key, "body", none);
-    return database_.run(statement).at(0).at(0);
+    const auto& called = functions->find(function)->second;
+    return database_.run(bind_arguments(called, fields, config_.webhook_key, "body", none)).at(0).at(0);
 }
 
 }  // namespace pg_org

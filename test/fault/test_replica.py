@@ -1,16 +1,17 @@
 """Lists and info come from a standby that is not far behind: nobody notices, whatever becomes of it."""
 
 import os
+import re
 import signal
 import threading
 import time
 
 import pytest
 
-from ground import Answers, assert_refused, until
+from ground import DATABASE, Answers, assert_refused, until
 
 LAG = 2.0  # seconds
-FRESH = '"replica is asked"'
+FRESH = '"standby in use"'
 READS = {
     "org_list": ("GET", "/organization/list"),
     "org_info": ("GET", "/organization/info?organization_id=acme"),
@@ -265,3 +266,24 @@ def test_standby_promoted_is_no_standby(make_server, make_gateway):
     for _ in range(10):
         assert alias_of(gateway.info("acme", key="sk-other")) == "of the primary"
     assert pair.asked("org_info") == before
+
+
+def test_standby_of_another_database_is_never_asked(make_server, make_gateway):
+    """A copy of the database in the same cluster, with the same keys and organizations."""
+    pair = Pair(make_server)
+    pair.primary.sql("SELECT org_new('original', organization_id => 'acme')")
+    pair.primary.sql(f"CREATE DATABASE copy TEMPLATE {DATABASE}")
+    until(lambda: pair.standby.sql("SELECT count(*) FROM pg_database WHERE datname = 'copy'"))
+    gateway = make_gateway(
+        pair.primary.url("org_gateway"),
+        f"--replica-url={pair.standby.url('org_gateway', database='copy')}",
+        f"--max-replica-lag={int(LAG * 1000)}",
+    )
+    until(lambda: "standby out of use" in gateway.told(), what="the standby's refusal")
+    deadline = time.monotonic() + 2 * LAG
+    while time.monotonic() < deadline:
+        assert alias_of(gateway.info("acme", key="sk-other")) == "original"
+    assert pair.asked("org_info") == 0
+    assert FRESH not in gateway.told()
+    oids = [pair.primary.sql(f"SELECT oid FROM pg_database WHERE datname = '{name}'") for name in ("copy", DATABASE)]
+    assert re.search(r"database is \d+/\w+/%d, the primary's \d+/\w+/%d" % tuple(oids), gateway.told())

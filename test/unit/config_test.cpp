@@ -147,11 +147,13 @@ TEST(Config, TakesSeveralReplicas) {
 
 TEST(Config, ShowsNoSecrets) {
     const auto config = read({"--database-url", "postgres://me:secret@host", "--webhook-secret", "secret",
-                              "--webhook-key=secret", "--replica-url", "password=secret", "--port", "4100"});
+                              "--webhook-key=secret", "--webhook-url", "http://host:8080/hook?of=secret", "--replica-url",
+                              "password=secret", "--port", "4100"});
     std::string shown;
     for (const auto& [name, value] : config->shown)
         shown += name + '=' + value + '\n';
     EXPECT_EQ(shown.find("secret\n"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("webhook-url=http://host:8080\n"), std::string::npos) << shown;
     EXPECT_NE(shown.find("port=4100\n"), std::string::npos) << shown;
     EXPECT_NE(shown.find("database-url=***\n"), std::string::npos) << shown;
 }

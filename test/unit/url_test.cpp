@@ -6,6 +6,13 @@
 using namespace pg_org;
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 
+TEST(Url, WritesBytesInHexadecimal) {
+    constexpr unsigned char bytes[]{0, 9, 0xAB, 0xFF};
+    EXPECT_EQ(hexadecimal(bytes), "0009abff");
+    EXPECT_EQ(hexadecimal(bytes, "0123456789ABCDEF"), "0009ABFF");
+    EXPECT_EQ(hexadecimal({}), "");
+}
+
 TEST(Url, EncodesAllButUnreservedBytes) {
     EXPECT_EQ(percent_encode("aZ0-._~"), "aZ0-._~");
     EXPECT_EQ(percent_encode("a b&c=d/ü\"\r\n"), "a%20b%26c%3Dd%2F%C3%BC%22%0D%0A");

@@ -1,0 +1,15 @@
+// The gateway's own queries, as they stand, each as a string for C.
+.macro file name
+    .global query_\name
+query_\name:
+    .incbin "\name\().sql"
+    .byte 0
+.endm
+
+    .section .rodata
+    file catalog_signatures
+    file catalog_version
+    file primary_position
+    file standby_position
+
+    .section .note.GNU-stack, "", %progbits
