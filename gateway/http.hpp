@@ -33,7 +33,4 @@ struct Reply {
     std::string content_type = "application/json";
 };
 
-// What changes seldom: to who has it already, only that.
-Reply show_text(std::string_view text, std::string content_type, const Request& request);
-
 }  // namespace pg_org
