@@ -133,7 +133,7 @@ private:
     using Parser = http::request_parser<http::string_body>;
 
     Service& service_;
-    const ServerOptions& options_;
+    const Listener& options_;
     Stream stream_;
     const bool too_many_;
     std::string remote_;

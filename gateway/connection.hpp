@@ -17,7 +17,7 @@ class Connection;
 
 // What the connections of a server share.  All of it is the I/O thread's, but for what is atomic.
 struct Service {
-    const ServerOptions options;
+    const Listener options;
     const Server::QuickHandler quick;
     const Server::Handler handler;
     const Server::Observer observer;

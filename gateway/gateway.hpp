@@ -27,7 +27,7 @@ public:
         : database_{database},
           catalog_{database},
           replicas_{config},
-          listeners_{config.threads / 4},
+          listeners_{config.listener.threads / 4},
           batches_{config.pool_timeout + config.statement_timeout},
           batching_{!config.no_batching} {}
 

@@ -20,26 +20,11 @@ namespace {
 
 using namespace pg_org;
 
-ServerOptions public_options(const Config& config) {
-    return {.host = config.host,
-            .port = config.port,
-            .reuse_port = config.reuse_port,
-            .tls_cert = config.tls_cert,
-            .tls_key = config.tls_key,
-            .threads = config.threads,
-            .max_waiting = config.max_waiting,
-            .max_connections = config.max_connections,
-            .max_header_bytes = config.max_header_bytes,
-            .max_body_bytes = config.max_body_bytes,
-            .max_buffered_bytes = config.max_buffered_bytes,
-            .request_timeout = config.request_timeout,
-            .idle_timeout = config.idle_timeout};
-}
-
 // A client's connection is an open file, one to a database is two.
 void allow_open_files(const Config& config) {
     constexpr rlim_t others = 100;
-    const rlim_t needed = config.max_connections + 2 * config.pool_size * (1 + config.replica_urls.size()) + others;
+    const rlim_t pools = 2 * config.pool_size * (1 + config.replica_urls.size());
+    const rlim_t needed = config.listener.max_connections + pools + others;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
@@ -122,7 +107,7 @@ void serve(const Config& config) {
     Metrics metrics;
     Database database{config};
     Gateway gateway{config, database};
-    Server server{public_options(config), [&](const Request& request) { return gateway.handle_at_once(request); },
+    Server server{config.listener, [&](const Request& request) { return gateway.handle_at_once(request); },
                   [&](const Request& request) { return gateway.handle(request); },
                   [&](const Observation& observation) {
                       log_request(observation);
@@ -132,21 +117,20 @@ void serve(const Config& config) {
                     return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
                                         config.pool_size, database.state(), gateway.replicas().states()};
                 }};
-    Server admin_server{{.host = config.admin_host, .port = config.admin_port},
-                        [](const Request&) { return std::nullopt; },
+    Server admin_server{config.admin, [](const Request&) { return std::nullopt; },
                         [&](const Request& request) { return admin.handle(request); },
                         [](const Observation&) {}};
     std::optional<Webhook> webhook;
     if (!config.webhook_url.empty())
         webhook.emplace(config, database, gateway.catalog());
     admin_server.start();
-    if (config.reuse_port && !wait_until_ready(signals, gateway))
+    if (config.listener.reuse_port && !wait_until_ready(signals, gateway))
         return end_log();
     server.start();
     gateway.open();
     log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
-    wait_for_end(signals, server, !config.tls_cert.empty());
+    wait_for_end(signals, server, !config.listener.tls_cert.empty());
     log_event(Level::info, "stopping");
     const auto patience = config.pool_timeout + config.statement_timeout + std::chrono::seconds{1};
     gateway.drain();

@@ -29,7 +29,7 @@ std::string reason(error_code error) {
     return words ? words : error.message();
 }
 
-std::shared_ptr<ssl::context> read_certificate(const ServerOptions& options) {
+std::shared_ptr<ssl::context> read_certificate(const pg_org::Listener& options) {
     if (options.tls_cert.empty())
         return nullptr;
     auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
@@ -60,7 +60,7 @@ tcp::acceptor bind_to(asio::io_context& io, const tcp::endpoint& endpoint, bool 
 }
 
 // To the first of the host's addresses that can be taken.
-tcp::acceptor bind(asio::io_context& io, const ServerOptions& options) {
+tcp::acceptor bind(asio::io_context& io, const pg_org::Listener& options) {
     error_code error;
     for (const auto& found : tcp::resolver{io}.resolve(options.host, std::to_string(options.port), error))
         if (auto acceptor = bind_to(io, found.endpoint(), options.reuse_port, error); !error)
@@ -87,7 +87,7 @@ struct Server::Listener {
     std::atomic<std::size_t> connections = 0;
     std::thread thread = {};
 
-    Listener(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer)
+    Listener(const pg_org::Listener& options, QuickHandler quick, Handler handler, Observer observer)
         : service{options, std::move(quick), std::move(handler), std::move(observer)},
           acceptor{bind(service.io, options)}, certificate{read_certificate(options)} {}
 
@@ -156,7 +156,7 @@ struct Server::Listener {
     }
 };
 
-Server::Server(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer)
+Server::Server(const pg_org::Listener& options, QuickHandler quick, Handler handler, Observer observer)
     : listener_{std::make_unique<Listener>(options, std::move(quick), std::move(handler), std::move(observer))} {}
 Server::~Server() = default;
 

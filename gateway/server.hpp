@@ -2,6 +2,7 @@
 // for all connections, so that one costs no more than its memory; what a request asks for is done by worker threads.
 #pragma once
 
+#include "config.hpp"
 #include "http.hpp"
 #include "observation.hpp"
 
@@ -14,22 +15,6 @@
 
 namespace pg_org {
 
-struct ServerOptions {
-    std::string host;
-    int port;
-    bool reuse_port = false;
-    std::string tls_cert = {};  // files of PEM; empty: clear text
-    std::string tls_key = {};
-    std::size_t threads = 2;
-    std::size_t max_waiting = 16;
-    std::size_t max_connections = 100;
-    std::size_t max_header_bytes = 16 << 10;
-    std::size_t max_body_bytes = 1 << 20;
-    std::size_t max_buffered_bytes = 16 << 20;
-    std::chrono::milliseconds request_timeout{15'000};
-    std::chrono::milliseconds idle_timeout{60'000};
-};
-
 class Server {
 public:
     using Handler = std::function<Reply(const Request&)>;
@@ -38,7 +23,7 @@ public:
     using Observer = std::function<void(const Observation&)>;
 
     // Takes the address; throws std::runtime_error, also if the certificate can't be used.
-    Server(const ServerOptions& options, QuickHandler quick, Handler handler, Observer observer);
+    Server(const pg_org::Listener& options, QuickHandler quick, Handler handler, Observer observer);
     ~Server();
 
     // Where it is to be found.
