@@ -10,28 +10,32 @@
 
 namespace pg_org {
 
+// Where a server listens, and what it lets clients take.
+struct Listener {
+    std::string host = "127.0.0.1";
+    int port = 4000;
+    bool reuse_port = false;
+    std::string tls_cert = {};  // files of PEM; empty: clear text
+    std::string tls_key = {};
+    std::size_t threads = 128;
+    std::size_t max_waiting = 1024;
+    std::size_t max_connections = 10'000;
+    std::size_t max_header_bytes = 16 << 10;
+    std::size_t max_body_bytes = 1 << 20;
+    std::size_t max_buffered_bytes = 256 << 20;
+    std::chrono::milliseconds request_timeout{15'000};
+    std::chrono::milliseconds idle_timeout{60'000};
+};
+
 struct Config {
-    struct Listener {
-        std::string host = "127.0.0.1";
-        int port = 4000;
-        bool reuse_port = false;
-        std::string tls_cert = {};  // files of PEM; empty: clear text
-        std::string tls_key = {};
-        std::size_t threads = 128;
-        std::size_t max_connections = 10'000;
-        std::size_t max_waiting = 1024;
-        std::size_t max_header_bytes = 16 << 10;
-        std::size_t max_body_bytes = 1 << 20;
-        std::size_t max_buffered_bytes = 256 << 20;
-        std::chrono::milliseconds request_timeout{15'000};
-        std::chrono::milliseconds idle_timeout{60'000};
-    };
     Listener listener;
-    Listener admin{.port = 4001, .threads = 2, .max_connections = 100, .max_waiting = 16, .max_buffered_bytes = 16 << 20};
     bool insecure_http = false;
     std::chrono::milliseconds drain_time{0};
 
-    // The database.
+    // The operators': metrics and health.
+    Listener admin{
+        .port = 4001, .threads = 2, .max_waiting = 16, .max_connections = 100, .max_buffered_bytes = 16 << 20};
+
     std::string database_url;
     std::vector<std::string> replica_urls;
     std::chrono::milliseconds max_replica_lag{1000};
@@ -41,16 +45,14 @@ struct Config {
     std::chrono::milliseconds statement_timeout{5000};
     bool no_batching = false;
 
-    // Webhooks.
     std::string webhook_url;  // empty: none
     std::string webhook_secret;
     std::string webhook_key;
 
-    // The log.
     std::string log_level = "info";
     std::string log_format;  // empty: text on a terminal, else json
 
-    // Each option with its value, secrets masked or left out.
+    // Each option with its value, secrets masked.
     std::vector<std::pair<std::string, std::string>> shown;
 };
 

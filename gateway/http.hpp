@@ -34,7 +34,4 @@ struct Reply {
     std::string content_type = "application/json";
 };
 
-// A cacheable text: 304 if the client has it.
-Reply show_text(std::string_view text, std::string content_type, const Request& request);
-
 }  // namespace pg_org

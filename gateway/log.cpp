@@ -9,16 +9,6 @@
 namespace pg_org {
 namespace {
 
-spdlog::level::level_enum level_of(Level level) {
-    switch (level) {
-        case Level::debug: return spdlog::level::debug;
-        case Level::info: return spdlog::level::info;
-        case Level::warning: return spdlog::level::warn;
-        case Level::error: break;
-    }
-    return spdlog::level::err;
-}
-
 constexpr std::size_t most_waiting_lines = 8192;
 
 bool is_text = false;
@@ -34,10 +24,8 @@ void start_log(const std::string& level, const std::string& format) {
     spdlog::init_thread_pool(most_waiting_lines, 1);
     spdlog::set_default_logger(spdlog::async_factory_nonblock::create<spdlog::sinks::stdout_color_sink_mt>("pg_org"));
     spdlog::set_level(spdlog::level::from_str(level));
-    if (is_text)
-        spdlog::set_pattern("%H:%M:%S.%e %^%l%$ %v");
-    else
-        spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l",%v})", spdlog::pattern_time_type::utc);
+    const auto pattern = is_text ? "%H:%M:%S.%e %^%l%$ %v" : R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l",%v})";
+    spdlog::set_pattern(pattern, is_text ? spdlog::pattern_time_type::local : spdlog::pattern_time_type::utc);
 }
 
 void end_log() { spdlog::shutdown(); }
@@ -45,19 +33,16 @@ void end_log() { spdlog::shutdown(); }
 std::size_t lost_log_lines() { return spdlog::thread_pool()->overrun_counter(); }
 
 void log_event(Level level, std::string_view message, const nlohmann::ordered_json& fields) {
-    if (!spdlog::should_log(level_of(level)))
+    const auto number = static_cast<spdlog::level::level_enum>(level);
+    if (!spdlog::should_log(number))
         return;
-    std::string line;
-    if (is_text) {
-        line = message;
+    auto line = is_text ? std::string{message} : "\"message\":" + dump(message);
+    if (is_text)
         for (const auto& [name, value] : fields.items())
             line += ' ' + name + '=' + dump(value);
-    } else {
-        line = "\"message\":" + dump(message);
-        if (const std::string rest = dump(fields); rest.size() > 2)
-            line.append(",").append(rest, 1, rest.size() - 2);  // the pattern has the braces
-    }
-    spdlog::log(level_of(level), "{}", line);
+    else if (const auto rest = dump(fields); rest.size() > 2)
+        line.append(",").append(rest, 1, rest.size() - 2);  // the pattern has the braces
+    spdlog::log(number, "{}", line);
 }
 
 }  // namespace pg_org

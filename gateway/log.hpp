@@ -9,7 +9,7 @@
 
 namespace pg_org {
 
-enum class Level { debug, info, warning, error };
+enum class Level { debug = 1, info, warning, error };  // as spdlog numbers them
 
 // Format "text" or "json"; empty: text if standard output is a terminal.  Lines are written by a thread of their own: who
 // reads them too slowly loses the oldest, and delays nothing.

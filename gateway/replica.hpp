@@ -64,7 +64,7 @@ private:
         Slot fresh_as_of = never;  // has all that was done before
     };
 
-    Config config_;                   // of watches: each has one connection, which calls can't take
+    const Config config_;
     const Clock::duration interval_;  // of watches: several times within the lag allowed
     std::vector<std::unique_ptr<Replica>> replicas_;
     std::atomic<std::size_t> next_ = 0;

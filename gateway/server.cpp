@@ -181,11 +181,11 @@ private:
 
 }  // namespace
 
-struct Server::Listener final : httplib::Server {
+struct Server::Lobby final : httplib::Server {
     // Connections for a thread to go on with.
     using Ready = std::deque<Connection*>;
 
-    const Config::Listener options;
+    const Listener options;
     const pg_org::Server::InlineHandler at_once;
     const pg_org::Server::Handler handler;
     const pg_org::Server::Observer observer;
@@ -205,7 +205,7 @@ struct Server::Listener final : httplib::Server {
 
     std::jthread keeper;
 
-    Listener(const Config::Listener& options, pg_org::Server::InlineHandler at_once, pg_org::Server::Handler handler,
+    Lobby(const Listener& options, pg_org::Server::InlineHandler at_once, pg_org::Server::Handler handler,
              pg_org::Server::Observer observer)
         : options{options}, at_once{std::move(at_once)}, handler{std::move(handler)}, observer{std::move(observer)} {
         epoll_event end{EPOLLIN, {.ptr = nullptr}};
@@ -233,7 +233,7 @@ struct Server::Listener final : httplib::Server {
     }
 
     // Its threads end first; the process does not come here with requests under way.
-    ~Listener() {
+    ~Lobby() {
         keeper = {};
         for (eventfd_write(ending, 1); threads > 0;)
             std::this_thread::sleep_for(std::chrono::milliseconds{1});
@@ -722,37 +722,37 @@ struct Server::Listener final : httplib::Server {
     }
 };
 
-Server::Server(const Config::Listener& options, InlineHandler at_once, Handler handler, Observer observer)
-    : listener_{std::make_unique<Listener>(options, std::move(at_once), std::move(handler), std::move(observer))} {}
+Server::Server(const Listener& options, InlineHandler at_once, Handler handler, Observer observer)
+    : lobby_{std::make_unique<Lobby>(options, std::move(at_once), std::move(handler), std::move(observer))} {}
 Server::~Server() = default;
 
 std::string Server::url() const {
-    const auto& options = listener_->options;
+    const auto& options = lobby_->options;
     const auto host = options.host.find(':') == options.host.npos ? options.host : '[' + options.host + ']';
-    return (options.tls_cert.empty() ? "http://" : "https://") + host + ':' + std::to_string(listener_->port);
+    return (options.tls_cert.empty() ? "http://" : "https://") + host + ':' + std::to_string(lobby_->port);
 }
 
-void Server::start() { listener_->open(); }
+void Server::start() { lobby_->open(); }
 
 void Server::reload_certificate() {
-    auto certificate = read_certificate(listener_->options.tls_cert, listener_->options.tls_key);
-    const std::lock_guard lock{listener_->mutex};
-    listener_->certificate = std::move(certificate);
+    auto certificate = read_certificate(lobby_->options.tls_cert, lobby_->options.tls_key);
+    const std::lock_guard lock{lobby_->mutex};
+    lobby_->certificate = std::move(certificate);
 }
 
-void Server::drain() { listener_->drain(); }
+void Server::drain() { lobby_->drain(); }
 
 void Server::stop(std::chrono::milliseconds patience) {
     const auto deadline = Clock::now() + patience;
-    listener_->closing = true;
-    listener_->drain();
-    while ((connections() > 0 || listener_->is_listening()) && Clock::now() < deadline)
+    lobby_->closing = true;
+    lobby_->drain();
+    while ((connections() > 0 || lobby_->is_listening()) && Clock::now() < deadline)
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
 }
 
 std::size_t Server::connections() const {
-    const std::lock_guard lock{listener_->mutex};
-    return listener_->connections.size();
+    const std::lock_guard lock{lobby_->mutex};
+    return lobby_->connections.size();
 }
 
 }  // namespace pg_org

@@ -23,7 +23,7 @@ public:
     using Observer = std::function<void(const Observation&)>;
 
     // Throws std::runtime_error if the certificate can't be used.
-    Server(const Config::Listener& options, InlineHandler at_once, Handler handler, Observer observer);
+    Server(const Listener& options, InlineHandler at_once, Handler handler, Observer observer);
     ~Server();
 
     // Takes the address, and clients from then on; throws std::runtime_error.
@@ -44,8 +44,8 @@ public:
     std::size_t connections() const;
 
 private:
-    struct Listener;
-    std::unique_ptr<Listener> listener_;
+    struct Lobby;
+    std::unique_ptr<Lobby> lobby_;
 };
 
 }  // namespace pg_org

@@ -1,7 +1,7 @@
 // Options and the environment.
 #include "config.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <unistd.h>
 
@@ -43,17 +43,17 @@ public:
 
 TEST(Config, HasDefaults) {
     const auto config = read({});
-    EXPECT_EQ(config->host, "127.0.0.1");
-    EXPECT_EQ(config->port, 4000);
-    EXPECT_EQ(config->max_body_bytes, 1u << 20);
+    EXPECT_EQ(config->listener.host, "127.0.0.1");
+    EXPECT_EQ(config->listener.port, 4000);
+    EXPECT_EQ(config->listener.max_body_bytes, 1u << 20);
     EXPECT_LT(config->lock_timeout, config->statement_timeout);
 }
 
 TEST(Config, PrefersOptionsToTheEnvironment) {
     setenv("PG_ORG_PORT", "4100", 1);
     setenv("PG_ORG_LOCK_TIMEOUT", "150", 1);
-    EXPECT_EQ(read({})->port, 4100);
-    EXPECT_EQ(read({"--port", "4200"})->port, 4200);
+    EXPECT_EQ(read({})->listener.port, 4100);
+    EXPECT_EQ(read({"--port", "4200"})->listener.port, 4200);
     EXPECT_EQ(read({})->lock_timeout, std::chrono::milliseconds{150});
     unsetenv("PG_ORG_PORT");
     unsetenv("PG_ORG_LOCK_TIMEOUT");
@@ -114,8 +114,8 @@ TEST(Config, ReadsAFileBehindTheEnvironment) {
     setenv("PG_ORG_MAX_WAITING", "8", 1);
     const auto config = read({"--config", file.path.c_str(), "--port", "4200"});
     unsetenv("PG_ORG_MAX_WAITING");
-    EXPECT_EQ(config->port, 4200);
-    EXPECT_EQ(config->max_waiting, 8u);
+    EXPECT_EQ(config->listener.port, 4200);
+    EXPECT_EQ(config->listener.max_waiting, 8u);
     EXPECT_TRUE(config->no_batching);
     EXPECT_NE(refusal({"--config", "/nowhere/at/all"}), "");
 }
@@ -156,6 +156,36 @@ TEST(Config, ShowsNoSecrets) {
     EXPECT_NE(shown.find("webhook-url=http://host:8080\n"), std::string::npos) << shown;
     EXPECT_NE(shown.find("port=4100\n"), std::string::npos) << shown;
     EXPECT_NE(shown.find("database-url=***\n"), std::string::npos) << shown;
+}
+
+TEST(Config, ShowsOfAWebhookOnlyWhoGetsIt) {
+    const auto config = read({"--webhook-url", "https://hooks.example.com:8443/services/secret?token=secret",
+                              "--webhook-secret", "s", "--webhook-key", "k"});
+    EXPECT_THAT(config->shown, testing::Contains(testing::Pair("webhook-url", "https://hooks.example.com:8443")));
+    for (const auto& [name, value] : config->shown)
+        EXPECT_EQ(value.find("secret"), std::string::npos) << name;
+}
+
+TEST(Config, HasAVariableForEachOption) {
+    for (const auto& [name, value] : {std::pair{"PG_ORG_MAX_BODY_BYTES", "1000"}, {"PG_ORG_ADMIN_PORT", "4101"},
+                                      {"PG_ORG_WEBHOOK_SECRET", "s"}, {"DATABASE_URL", "host=here"}})
+        setenv(name, value, 1);
+    const auto config = read({});
+    EXPECT_EQ(config->listener.max_body_bytes, 1000u);
+    EXPECT_EQ(config->admin.port, 4101);
+    EXPECT_EQ(config->webhook_secret, "s");
+    EXPECT_EQ(config->database_url, "host=here");
+    for (const auto* name : {"PG_ORG_MAX_BODY_BYTES", "PG_ORG_ADMIN_PORT", "PG_ORG_WEBHOOK_SECRET", "DATABASE_URL"})
+        unsetenv(name);
+}
+
+// No more than operators need, whatever clients may have.
+TEST(Config, KeepsTheOperatorsListenerSmall) {
+    const auto config = read({"--threads", "500", "--max-connections", "5000"});
+    EXPECT_EQ(config->listener.threads, 500u);
+    EXPECT_EQ(config->admin.threads, 2u);
+    EXPECT_EQ(config->admin.max_connections, 100u);
+    EXPECT_EQ(config->admin.max_body_bytes, config->listener.max_body_bytes);
 }
 
 TEST(Config, RefusesClearTextOnTheNetwork) {
