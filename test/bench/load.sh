@@ -12,12 +12,12 @@ query() {
 
 # start_gateway NAME PROGRAM OPTION...: with its default settings but for these; sets urls[NAME] and pids[NAME].
 start_gateway() {
-    local name=$1 log=$scratch/gateway-$1
+    local name=$1 log=$scratch/gateway-$1 end=$((SECONDS + patience))
     : >"$log"
     DATABASE_URL="postgresql://org_gateway@/bench?host=$PGHOST" PG_ORG_HOST=127.0.0.1 PG_ORG_PORT=0 PG_ORG_ADMIN_PORT=0 \
         setpriv --pdeathsig TERM "${@:2}" >>"$log" 2>&1 &
     pids[$name]=$!
-    for ((tenth = 0; tenth < patience * 10; tenth++)); do
+    while ((SECONDS < end)); do
         urls[$name]=$(sed -nE 's#.*listening on (http://127\.0\.0\.1:[0-9]+).*#\1#p' "$log")
         [[ ! ${urls[$name]} ]] || ! is_ready "${urls[$name]}" || return 0
         kill -0 "${pids[$name]}" 2>/dev/null || fail "the $name gateway ended at once: $(tail -n 1 "$log")"
