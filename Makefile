@@ -11,7 +11,7 @@
 #   make asan           the gateway's tests with that and the address sanitizer
 #   make valgrind       the extension's tests under valgrind; takes half an hour
 #   make fuzz           the gateway's reading and binding with random input, a minute each; tools/fuzz SECONDS for longer
-#   make bench          measure speed; takes minutes
+#   make bench          measure speed, and compare with an earlier gateway; takes half an hour
 #   make docs           write docs/sql.md again
 #   make deb            Debian packages, into build/deb
 #   make clean          what was built; data stays

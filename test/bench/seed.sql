@@ -1,7 +1,5 @@
--- What is measured on: 10,000 organizations, "1" to "10000", with 5 members and
--- 2 teams each, and the same reply as org_info's made in PL/pgSQL.
+-- What is measured on: organizations "1" to :organizations, with 5 members and 2 teams each.
 \set ON_ERROR_STOP on
-\set organizations 10000
 
 INSERT INTO org.budget (budget_id, max_budget, tpm_limit, rpm_limit, budget_duration, budget_reset_at,
                         created_by, updated_by)
