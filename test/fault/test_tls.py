@@ -8,48 +8,13 @@ import subprocess
 
 import pytest
 
-from ground import CHECKOUT, PATIENCE, until
-
-
-class Certificate:
-    """Of an authority of its own, in two files."""
-
-    def __init__(self, directory, name):
-        self.cert = directory / "cert.pem"
-        self.key = directory / "key.pem"
-        self.make(name)
-
-    def make(self, name):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-keyout", self.key, "-out", self.cert, "-subj", f"/CN={name}", "-days", "2"]
-            + ["-addext", "subjectAltName=IP:127.0.0.1"],
-            check=True,
-            capture_output=True,
-        )
-
-    @property
-    def options(self):
-        return [f"--tls-cert={self.cert}", f"--tls-key={self.key}"]
+from certificates import Certificate, trusting, unwary
+from ground import PATIENCE, gateway_binary, until
 
 
 @pytest.fixture
 def certificate(tmp_path):
     return Certificate(tmp_path, "first")
-
-
-def trusting(certificate):
-    return ssl.create_default_context(cafile=certificate.cert)
-
-
-def unwary(version=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if version:
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
-    return context
 
 
 def get(gateway, context, path="/health/liveliness"):
@@ -130,8 +95,7 @@ def test_a_slow_client_is_told_by_tls_as_well(server, make_gateway, certificate)
 
 def refusal(*options):
     """The one line that it says before it ends."""
-    binary = CHECKOUT / "build" / "gateway" / "pg_org_gateway"
-    command = [binary, "--admin-port=0", "--port=0", *options]
+    command = [gateway_binary(), "--admin-port=0", "--port=0", *options]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     return ended.stderr
@@ -147,6 +111,5 @@ def test_clear_text_on_the_network_must_be_asked_for():
 def test_files_that_are_no_certificate_are_named_at_start(certificate, tmp_path):
     nowhere = refusal("--tls-cert=/nowhere", f"--tls-key={certificate.key}")
     assert "can't use the certificate in /nowhere" in nowhere
-    (tmp_path / "other").mkdir()
     stranger = Certificate(tmp_path / "other", "other")
     assert "can't use the private key in" in refusal(f"--tls-cert={certificate.cert}", f"--tls-key={stranger.key}")
