@@ -11,7 +11,7 @@ import subprocess
 import psycopg2
 import pytest
 
-from ground import ADMIN_KEY, CHECKOUT, DATABASE, Gateway, Server
+from ground import ADMIN_KEY, CHECKOUT, DATABASE, Server, gateways
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +52,8 @@ def server(make_server):
 
 @pytest.fixture
 def make_gateway():
-    """Makes gateways, which must have survived the test unless it stopped or killed them."""
-    gateways = []
-
-    def make(database_url, *options, **more):
-        gateways.append(Gateway(database_url, *options, **more))
-        return gateways[-1]
-
-    yield make
-    alive = [gateway.is_alive() or gateway.process.returncode in (0, -15, -9) for gateway in gateways]
-    for gateway in gateways:
-        gateway.kill()
-        print(gateway.told()[-5000:])  # pytest shows it when the test failed
-    assert all(alive)
+    with gateways() as make:
+        yield make
 
 
 @pytest.fixture

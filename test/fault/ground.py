@@ -265,6 +265,23 @@ class Gateway:
         return self.get(f"/organization/info?organization_id={urllib.parse.quote(organization_id)}", **more)
 
 
+@contextlib.contextmanager
+def gateways():
+    """Makes gateways, which must have survived unless they were stopped or killed."""
+    made = []
+
+    def make(database_url, *options, **more):
+        made.append(Gateway(database_url, *options, **more))
+        return made[-1]
+
+    yield make
+    alive = [gateway.is_alive() or gateway.process.returncode in (0, -15, -9) for gateway in made]
+    for gateway in made:
+        gateway.kill()
+        print(gateway.told()[-5000:])  # pytest shows it when the test failed
+    assert all(alive)
+
+
 class Reply:
     def __init__(self, status, text, headers, seconds):
         self.status = status

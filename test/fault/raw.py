@@ -34,6 +34,14 @@ def connect_in_clear(gateway, source=None, receive_buffer=None):
     return connection
 
 
+def connect_and_use(gateway, **more):
+    """It has had a reply."""
+    connection = connect(gateway, **more)
+    connection.sendall(LIVENESS)
+    next_answer(connection)
+    return connection
+
+
 @contextlib.contextmanager
 def connections(gateway, count, **more):
     with contextlib.ExitStack() as stack:
@@ -99,6 +107,7 @@ def assert_hung_up_on(connection, *statuses):
 
 
 def is_answered(connection, seconds=0):
+    """By TLS, only a connection that had a reply can tell: before, what the handshake leaves behind looks like one."""
     return bool(select.select([connection], [], [], seconds)[0])
 
 
