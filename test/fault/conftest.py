@@ -11,6 +11,7 @@ import subprocess
 import psycopg2
 import pytest
 
+from certificates import Certificate
 from ground import ADMIN_KEY, CHECKOUT, DATABASE, Server, gateways
 
 
@@ -59,3 +60,9 @@ def make_gateway():
 @pytest.fixture
 def gateway(server, make_gateway):
     return make_gateway(server.url("org_gateway"))
+
+
+@pytest.fixture(params=["http", "https"])
+def transport(request, tmp_path):
+    """A gateway's options for it."""
+    return Certificate(tmp_path / "tls", "transport").options if request.param == "https" else []
