@@ -415,3 +415,12 @@ def on_new_organizations(server, does):
 
 def slow_writes(server, seconds):
     return on_new_organizations(server, f"PERFORM pg_sleep({seconds})")
+
+
+@contextlib.contextmanager
+def locked(server, organization_id):
+    """Nobody can change it."""
+    with contextlib.closing(server.connect()) as holder:
+        holder.autocommit = False
+        holder.cursor().execute("SELECT FROM org.organization WHERE organization_id = %s FOR UPDATE", [organization_id])
+        yield holder
