@@ -11,7 +11,8 @@ import subprocess
 import psycopg2
 import pytest
 
-from ground import ADMIN_KEY, CHECKOUT, DATABASE, Gateway, Server
+from certificates import Certificate
+from ground import ADMIN_KEY, CHECKOUT, DATABASE, Server, gateways
 
 
 @pytest.fixture(scope="session")
@@ -52,21 +53,16 @@ def server(make_server):
 
 @pytest.fixture
 def make_gateway():
-    """Makes gateways, which must have survived the test unless it stopped or killed them."""
-    gateways = []
-
-    def make(database_url, *options, **more):
-        gateways.append(Gateway(database_url, *options, **more))
-        return gateways[-1]
-
-    yield make
-    alive = [gateway.is_alive() or gateway.process.returncode in (0, -15, -9) for gateway in gateways]
-    for gateway in gateways:
-        gateway.kill()
-        print(gateway.told()[-5000:])  # pytest shows it when the test failed
-    assert all(alive)
+    with gateways() as make:
+        yield make
 
 
 @pytest.fixture
 def gateway(server, make_gateway):
     return make_gateway(server.url("org_gateway"))
+
+
+@pytest.fixture(params=["http", "https"])
+def transport(request, tmp_path):
+    """A gateway's options for it."""
+    return Certificate(tmp_path / "tls", "transport").options if request.param == "https" else []

@@ -18,6 +18,8 @@ import urllib.parse
 
 import psycopg2
 
+from certificates import unwary
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN_KEY = "sk-admin"
 DATABASE = "fault"
@@ -184,12 +186,16 @@ def extension_settings():
         return dict(cursor.fetchall())
 
 
+def gateway_binary():
+    return os.environ.get("PG_ORG_GATEWAY", CHECKOUT / "build" / "gateway" / "pg_org_gateway")
+
+
 class Gateway:
     """A real one, on a port of its own unless told which."""
 
     def __init__(self, database_url, *more, port=None, ready=True):
-        binary = os.environ.get("PG_ORG_GATEWAY", CHECKOUT / "build" / "gateway" / "pg_org_gateway")
         self.port = port or free_port()
+        self.tls = unwary() if any(option.startswith("--tls-cert") for option in more) else None
         self.log = tempfile.TemporaryFile("a+b")
         options = dict(
             port=self.port,
@@ -202,7 +208,7 @@ class Gateway:
         )
         named = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", binary, *named, *more],
+            ["setpriv", "--pdeathsig", "KILL", gateway_binary(), *named, *more],
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
@@ -226,8 +232,14 @@ class Gateway:
         self.process.kill()
         self.process.wait()
 
-    def ask(self, method, path, body=None, key=ADMIN_KEY, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+    def connection(self, source="127.0.0.1"):
+        more = dict(timeout=PATIENCE, source_address=(source, 0))
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, **more)
+        return http.client.HTTPConnection("127.0.0.1", self.port, **more)
+
+    def ask(self, method, path, body=None, key=ADMIN_KEY, source="127.0.0.1", **headers):
+        connection = self.connection(source)
         try:
             start = time.monotonic()
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -251,6 +263,23 @@ class Gateway:
 
     def info(self, organization_id, **more):
         return self.get(f"/organization/info?organization_id={urllib.parse.quote(organization_id)}", **more)
+
+
+@contextlib.contextmanager
+def gateways():
+    """Makes gateways, which must have survived unless they were stopped or killed."""
+    made = []
+
+    def make(database_url, *options, **more):
+        made.append(Gateway(database_url, *options, **more))
+        return made[-1]
+
+    yield make
+    alive = [gateway.is_alive() or gateway.process.returncode in (0, -15, -9) for gateway in made]
+    for gateway in made:
+        gateway.kill()
+        print(gateway.told()[-5000:])  # pytest shows it when the test failed
+    assert all(alive)
 
 
 class Reply:
@@ -386,3 +415,12 @@ def on_new_organizations(server, does):
 
 def slow_writes(server, seconds):
     return on_new_organizations(server, f"PERFORM pg_sleep({seconds})")
+
+
+@contextlib.contextmanager
+def locked(server, organization_id):
+    """Nobody can change it."""
+    with contextlib.closing(server.connect()) as holder:
+        holder.autocommit = False
+        holder.cursor().execute("SELECT FROM org.organization WHERE organization_id = %s FOR UPDATE", [organization_id])
+        yield holder

@@ -8,50 +8,8 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, Answers, assert_refused, until
-
-LIVENESS = b"GET /health/liveliness HTTP/1.1\r\nHost: gateway\r\n\r\n"
-ALIVE = b"I'm alive!"
-# Far from what anybody waits for who is kept waiting by others.
-AT_ONCE = 3
-
-
-@contextlib.contextmanager
-def connections(gateway, count):
-    with contextlib.ExitStack() as stack:
-        address = ("127.0.0.1", gateway.port)
-        yield [stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(count)]
-
-
-def answer(connection):
-    """All that comes until the gateway hangs up."""
-    connection.settimeout(PATIENCE)
-    text = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := connection.recv(1 << 16):
-            text += piece
-    return text
-
-
-def next_answer(connection, end=ALIVE):
-    text = b""
-    while end not in text:
-        piece = connection.recv(1 << 16)
-        assert piece, text
-        text += piece
-    return text
-
-
-def memory(gateway):
-    """In MiB."""
-    with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
-
-
-def post(body, headers=""):
-    return (
-        f"POST /organization/new HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {ADMIN_KEY}\r\n{headers}\r\n{body}"
-    ).encode()
+from ground import Answers, assert_refused, until
+from raw import AT_ONCE, LIVENESS, answer, connections, memory, next_answer, post
 
 
 @pytest.fixture
@@ -183,15 +141,16 @@ def test_what_is_too_large_or_unclear_is_refused_and_the_connection_closed(serve
 
 
 def test_bodies_together_take_no_more_memory_than_they_may(server, make_gateway):
-    gateway = make_gateway(server.url("org_gateway"), "--max-body-bytes=1000", "--max-buffered-bytes=2000")
+    gateway = make_gateway(server.url("org_gateway"), "--max-body-bytes=20000", "--max-buffered-bytes=40000")
+    assert gateway.get("/organization/list?limit=1").status == 200
+    body = dict(organization_alias="roomy", metadata=dict(noise="x" * 9000))
     with connections(gateway, 2) as held:
         for connection in held:
-            connection.sendall(post("{", "Content-Length: 900\r\n"))
+            connection.sendall(post("{" + " " * 17_998, "Content-Length: 18000\r\n"))
         time.sleep(0.2)  # for the gateway to read them, of which nothing tells
-        reply = gateway.post("/organization/new", dict(organization_alias="x" * 500))
-        assert_refused(reply)
+        assert_refused(gateway.post("/organization/new", body))
         assert gateway.get("/organization/list?limit=1").status == 200
-    until(lambda: gateway.post("/organization/new", dict(organization_alias="x" * 500)).status == 200)
+    until(lambda: gateway.post("/organization/new", body).status == 200)
 
 
 def test_pipelined_requests_are_answered_in_order(gateway):

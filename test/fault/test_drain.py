@@ -9,15 +9,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, Answers, Gateway, free_port, until
-
-
-@contextlib.contextmanager
-def locked(server, organization_id):
-    with contextlib.closing(server.connect()) as holder:
-        holder.autocommit = False
-        holder.cursor().execute("SELECT FROM org.organization WHERE organization_id = %s FOR UPDATE", [organization_id])
-        yield holder
+from ground import ADMIN_KEY, PATIENCE, Answers, Gateway, free_port, locked, until
 
 
 def update(gateway, organization_id):

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from ground import ADMIN_KEY, CHECKOUT, PATIENCE, until
+from ground import ADMIN_KEY, PATIENCE, gateway_binary, until
 
 REQUEST_FIELDS = [
     "time", "level", "message", "request_id", "method", "route", "status", "duration_ms", "db_ms", "wait_ms",
@@ -171,9 +171,8 @@ def test_the_configuration_is_told_without_its_secrets(server, make_gateway, tmp
      ["--database-url=host"], ["--replica-url=host"], ["--host=no.such.host.invalid", "--insecure-http"], ["extra"]],
 )  # fmt: skip
 def test_what_is_wrong_with_an_option_is_told_in_one_line_at_once(options):
-    binary = CHECKOUT / "build" / "gateway" / "pg_org_gateway"
     ended = subprocess.run(
-        [binary, "--admin-port=0", "--port=0", "--log-level=error", *options],
+        [gateway_binary(), "--admin-port=0", "--port=0", "--log-level=error", *options],
         capture_output=True, text=True, timeout=PATIENCE, env={},
     )  # fmt: skip
     assert ended.returncode == 1 and ended.stdout == ""

@@ -5,51 +5,19 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
+import time
 
 import pytest
 
-from ground import CHECKOUT, PATIENCE, until
-
-
-class Certificate:
-    """Of an authority of its own, in two files."""
-
-    def __init__(self, directory, name):
-        self.cert = directory / "cert.pem"
-        self.key = directory / "key.pem"
-        self.make(name)
-
-    def make(self, name):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-keyout", self.key, "-out", self.cert, "-subj", f"/CN={name}", "-days", "2"]
-            + ["-addext", "subjectAltName=IP:127.0.0.1"],
-            check=True,
-            capture_output=True,
-        )
-
-    @property
-    def options(self):
-        return [f"--tls-cert={self.cert}", f"--tls-key={self.key}"]
+from certificates import Certificate, trusting, unwary
+from ground import PATIENCE, gateway_binary, until
+from raw import AT_ONCE, LIVENESS, connect, connect_in_clear, request
 
 
 @pytest.fixture
 def certificate(tmp_path):
     return Certificate(tmp_path, "first")
-
-
-def trusting(certificate):
-    return ssl.create_default_context(cafile=certificate.cert)
-
-
-def unwary(version=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if version:
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
-    return context
 
 
 def get(gateway, context, path="/health/liveliness"):
@@ -108,6 +76,24 @@ def test_a_broken_certificate_is_not_taken(server, make_gateway, certificate):
     assert get(gateway, unwary())[1] == first
 
 
+@pytest.mark.parametrize("kind, other_kind", [("ec", "rsa"), ("rsa", "ec"), ("ec", "ec"), ("rsa", "rsa")])
+def test_a_certificate_with_another_ones_key_is_not_taken(server, make_gateway, tmp_path, kind, other_kind):
+    certificate = Certificate(tmp_path / "tls", "first", kind)
+    stranger = Certificate(tmp_path / "other", "other", other_kind)
+    gateway = tls_gateway(server, make_gateway, *certificate.options)
+    first = get(gateway, unwary())[1]
+    key = certificate.key.read_bytes()
+    certificate.key.write_bytes(stranger.key.read_bytes())
+    gateway.process.send_signal(signal.SIGHUP)
+    until(lambda: "the old one stays" in gateway.told())
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        assert get(gateway, unwary(version))[1] == first
+    certificate.key.write_bytes(key)
+    gateway.process.send_signal(signal.SIGHUP)
+    until(lambda: "certificate read again" in gateway.told())
+    assert get(gateway, unwary())[1] == first
+
+
 def test_hundreds_who_never_shake_hands_keep_nobody_out(server, make_gateway, certificate):
     gateway = tls_gateway(server, make_gateway, *certificate.options, "--request-timeout=1000")
     with contextlib.ExitStack() as stack:
@@ -117,6 +103,126 @@ def test_hundreds_who_never_shake_hands_keep_nobody_out(server, make_gateway, ce
         assert "I'm alive!" in get(gateway, unwary())[0]
         for connection in silent:
             assert connection.recv(1000) == b""
+
+
+class Tls:
+    """Of a client that sends when it likes what its TLS has to say."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.received, self.to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = unwary().wrap_bio(self.received, self.to_send)
+
+    def say(self, action):
+        """What it takes the client to do that, or as much of it as it can before it needs a reply."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            action(self.tls)
+        return self.to_send.read()
+
+    def shake_hands(self):
+        while text := self.say(lambda tls: tls.do_handshake()):
+            self.connection.sendall(text)
+            if self.tls.cipher():
+                return
+            self.received.write(self.connection.recv(1 << 16))
+
+
+def client_hello():
+    return Tls(None).say(lambda tls: tls.do_handshake())
+
+
+@pytest.mark.parametrize("length", [1, 5, 100, None], ids=["a byte", "a record's head", "half a hello", "a hello"])
+def test_a_handshake_that_is_not_gone_on_with_is_given_up(server, make_gateway, certificate, length):
+    options = ["--threads=4", "--request-timeout=4000"]
+    gateway = tls_gateway(server, make_gateway, *certificate.options, *options)
+    with contextlib.ExitStack() as stack:
+        stalled = [stack.enter_context(connect_in_clear(gateway)) for _ in range(50)]
+        for connection in stalled:
+            connection.sendall(client_hello()[:length])
+        assert_let_in_at_once(gateway, 3)
+        for connection in stalled:
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(1 << 16):
+                    pass
+
+
+def test_half_a_record_holds_no_worker(server, make_gateway, certificate):
+    gateway = tls_gateway(server, make_gateway, *certificate.options, "--threads=4", "--request-timeout=30000")
+    with contextlib.ExitStack() as stack:
+        halves = [Tls(stack.enter_context(connect_in_clear(gateway))) for _ in range(16)]
+        for half in halves:
+            half.shake_hands()
+            record = half.say(lambda tls: tls.write(LIVENESS))
+            half.connection.sendall(record[: len(record) // 2])
+            half.rest = record[len(record) // 2 :]
+        assert_let_in_at_once(gateway, 5)
+        for half in halves:
+            half.connection.sendall(half.rest)
+            text = b""
+            while b"I'm alive!" not in text:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    text += half.tls.read(1 << 16)
+                    continue
+                half.received.write(half.connection.recv(1 << 16))
+
+
+def test_several_requests_in_one_record_are_all_served(server, make_gateway, certificate):
+    gateway = make_gateway(server.url("org_gateway"), *certificate.options, "--threads=2")
+    with connect(gateway) as connection:
+        last = request("GET /nowhere HTTP/1.1", "Host: gateway", "Connection: close")
+        connection.sendall(LIVENESS * 100 + last)
+        text = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert text.count(b"I'm alive!") == 100 and text.count(b"HTTP/1.1 404 ") == 1
+
+
+def test_records_of_a_byte_are_read(server, make_gateway, certificate):
+    gateway = make_gateway(server.url("org_gateway"), *certificate.options)
+    with connect(gateway) as connection:
+        for byte in request("GET /health/liveliness HTTP/1.1", "Host: gateway", "Connection: close"):
+            connection.sendall(bytes([byte]))
+        assert b"I'm alive!" in b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def assert_let_in_at_once(gateway, times):
+    for _ in range(times):
+        start = time.monotonic()
+        assert "I'm alive!" in get(gateway, unwary())[0]
+        assert time.monotonic() - start < AT_ONCE
+
+
+# Says the same hello on ever new connections, some of which are open at a time, until it is killed.
+REPLAY = """
+import collections, socket, sys
+port, count, hello = int(sys.argv[1]), int(sys.argv[2]), bytes.fromhex(sys.argv[3])
+opened = collections.deque()
+while True:
+    connection = socket.socket()
+    connection.bind(("127.0.0.2", 0))
+    try:
+        connection.settimeout(1)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(hello)
+    except OSError:
+        pass
+    opened.append(connection)
+    if len(opened) > count:
+        opened.popleft().close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["ec", "large rsa"])
+def test_one_who_says_hello_again_and_again_keeps_nobody_out(server, make_gateway, tmp_path, kind):
+    certificate = Certificate(tmp_path / "tls", "replayed", kind)
+    gateway = tls_gateway(server, make_gateway, *certificate.options)
+    command = [sys.executable, "-c", REPLAY, str(gateway.port), "900", client_hello().hex()]
+    with subprocess.Popen(command) as attacker:
+        try:
+            time.sleep(1)
+            assert_let_in_at_once(gateway, 10)
+            assert attacker.poll() is None
+        finally:
+            attacker.kill()
+    assert_let_in_at_once(gateway, 1)
 
 
 def test_a_slow_client_is_told_by_tls_as_well(server, make_gateway, certificate):
@@ -130,8 +236,7 @@ def test_a_slow_client_is_told_by_tls_as_well(server, make_gateway, certificate)
 
 def refusal(*options):
     """The one line that it says before it ends."""
-    binary = CHECKOUT / "build" / "gateway" / "pg_org_gateway"
-    command = [binary, "--admin-port=0", "--port=0", *options]
+    command = [gateway_binary(), "--admin-port=0", "--port=0", *options]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     return ended.stderr
@@ -147,6 +252,18 @@ def test_clear_text_on_the_network_must_be_asked_for():
 def test_files_that_are_no_certificate_are_named_at_start(certificate, tmp_path):
     nowhere = refusal("--tls-cert=/nowhere", f"--tls-key={certificate.key}")
     assert "can't use the certificate in /nowhere" in nowhere
-    (tmp_path / "other").mkdir()
     stranger = Certificate(tmp_path / "other", "other")
     assert "can't use the private key in" in refusal(f"--tls-cert={certificate.cert}", f"--tls-key={stranger.key}")
+
+
+@pytest.mark.parametrize("kind, other_kind", [("ec", "rsa"), ("rsa", "ec"), ("ec", "ec"), ("rsa", "rsa")])
+def test_a_certificate_with_another_ones_key_is_refused_at_start(tmp_path, kind, other_kind):
+    certificate = Certificate(tmp_path / "tls", "first", kind)
+    stranger = Certificate(tmp_path / "other", "other", other_kind)
+    told = refusal(f"--tls-cert={certificate.cert}", f"--tls-key={stranger.key}")
+    assert f"can't use the private key in {stranger.key}" in told and told.count("\n") == 1
+
+
+def test_certificate_and_key_in_place_of_each_other_are_refused_at_start(certificate):
+    told = refusal(f"--tls-cert={certificate.key}", f"--tls-key={certificate.cert}")
+    assert f"can't use the certificate in {certificate.key}" in told and told.count("\n") == 1
