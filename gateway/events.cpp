@@ -4,6 +4,7 @@
 #include "reply.hpp"
 #include "fields.hpp"
 #include "log.hpp"
+#include "observation.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -127,11 +128,15 @@ void Listeners::stop() {
 }
 
 Listeners::Place Listeners::take_place() {
-    if (++waiting_ > most_) {
-        --waiting_;
+    const Owner owner = trace().owner;
+    const std::lock_guard lock{mutex_};
+    if (!places_.may_take(owner, false))
         return nullptr;
-    }
-    return {this, [this](void*) { --waiting_; }};
+    places_.take(owner);
+    return {this, [this, owner](void*) {
+                const std::lock_guard lock{mutex_};
+                places_.give_back(owner);
+            }};
 }
 
 // Whether to go on.

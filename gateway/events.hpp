@@ -2,8 +2,8 @@
 #pragma once
 
 #include "http.hpp"
+#include "shares.hpp"
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -31,7 +31,7 @@ public:
     // The events after that one, or after the one that the request names, as an array; throws DatabaseError.
     using Read = std::function<std::string(const std::string& after)>;
 
-    explicit Listeners(std::size_t most) : most_{most} {}
+    explicit Listeners(std::size_t places) : places_{places, places / 4} {}
 
     // What there is, waited for while there is nothing; 503 when too many wait already.
     Reply poll(const Read& read, std::chrono::seconds patience);
@@ -46,9 +46,8 @@ private:
     using Clock = std::chrono::steady_clock;
     using Place = std::shared_ptr<void>;
 
-    const std::size_t most_;
-    std::atomic<std::size_t> waiting_ = 0;
     std::mutex mutex_;
+    Shares places_;
     std::condition_variable changed_;
     bool stopped_ = false;
 

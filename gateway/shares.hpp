@@ -1,5 +1,5 @@
-// Fair shares of something scarce: no owner holds more than half of it while others want some, and what one owner takes
-// beyond that leaves a quarter for those who come next.  Its user locks.
+// Fair shares of something scarce: no owner holds more than half of it while others want some; and beyond half an owner
+// leaves a reserve for the others who come next.  The user of a Shares locks.
 #pragma once
 
 #include <algorithm>
@@ -14,13 +14,14 @@ using Owner = std::size_t;
 
 class Shares {
 public:
-    explicit Shares(std::size_t total) : total_{total} {}
+    explicit Shares(std::size_t total) : Shares{total, total > 1 ? std::max<std::size_t>(1, total / 4) : 0} {}
+    Shares(std::size_t total, std::size_t reserve) : total_{total}, reserve_{reserve} {}
 
     bool may_take(Owner owner, bool others_want, std::size_t amount = 1) const {
         const auto left = total_ - std::min(taken_, total_);
         if (amount > left)
             return false;
-        return is_within_half(owner, amount) || (!others_want && left - amount >= total_ / 4);
+        return is_within_half(owner, amount) || (!others_want && left - amount >= reserve_);
     }
     bool is_within_half(Owner owner, std::size_t more = 0) const {
         return held_by(owner) + more <= std::max<std::size_t>(1, total_ / 2);
@@ -38,7 +39,7 @@ public:
     bool others_hold(Owner owner) const { return taken_ > held_by(owner); }
 
 private:
-    const std::size_t total_;
+    const std::size_t total_, reserve_;
     std::size_t taken_ = 0;
     std::unordered_map<Owner, std::size_t> held_;
 
