@@ -1,5 +1,6 @@
 // Saying no: one function for each row of the table of errors.  The message is
-// what HTTP clients read; it never holds a secret.
+// what HTTP clients read; it never holds a secret.  The error's schema name is pg_org: by that the gateway knows that
+// a rule says no, not PostgreSQL itself.
 #pragma once
 
 #include "types.hpp"
