@@ -89,6 +89,14 @@ Refusal unknown_key()
                    "Authentication Error, Invalid proxy server token passed.");
 }
 
+Refusal held_by_others(const char *kind, Text id)
+{
+    Refusal refused = refusal(ERRCODE_LOCK_NOT_AVAILABLE, nullptr, "Somebody else is changing %s %.*s. Try again", kind,
+                              SHOW(id));
+    refused.held = psprintf("%s:%.*s", kind, SHOW(id));
+    return refused;
+}
+
 void raise(const Refusal &refusal)
 {
     ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),
