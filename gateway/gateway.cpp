@@ -104,14 +104,14 @@ Statement with_tag(const Statement& call, const Function& tag) {
 }
 
 // Each element of the reply as it stands.
-Statement call_of_many(const Function& many, const Batches::Requests& objects, const std::string& api_key) {
+Statement call_of_many(const Function& many, const Batches::Requests& objects, bool wait, const std::string& api_key) {
     std::string array = "[";
     for (const auto object : objects)
         (array += array.size() > 1 ? "," : "") += object;
     return {"SELECT element.value FROM pg_catalog.json_array_elements(" + many.identifier +
-                "(requests => $1::json, api_key => $2::text)) WITH ORDINALITY AS element (value, position)"
-                " ORDER BY element.position",
-            {array + ']', api_key}};
+                "(requests => $1::json, wait => $2::boolean, api_key => $3::text))"
+                " WITH ORDINALITY AS element (value, position) ORDER BY element.position",
+            {array + ']', wait ? "true" : "false", api_key}};
 }
 
 // No function is there under its name, with these arguments, in that schema.
@@ -292,15 +292,17 @@ Reply Gateway::listen(const Route& route, const Fields& fields, const std::strin
 
 Reply Gateway::run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
                                const Request& request) {
-    const auto run_all = [&](const Batches::Requests& objects) { return run_many(many, objects, api_key); };
-    auto element = batching_ ? batches_.ask(many.identifier + ' ' + api_key, std::move(object), run_all)
-                             : std::move(run_all({object}).front());
+    const auto run_all = [&](const Batches::Requests& objects, bool wait) {
+        return run_many(many, objects, wait, api_key);
+    };
+    auto element = batching_ ? batches_.ask(many.identifier + ' ' + api_key, object, run_all)
+                             : std::move(run_all({object}, true).front());
     return is_refusal(element) ? refused(read_refusal(element), route, request) : Reply{200, std::move(element)};
 }
 
-std::vector<std::string> Gateway::run_many(const Function& many, const Batches::Requests& objects,
+std::vector<std::string> Gateway::run_many(const Function& many, const Batches::Requests& objects, bool wait,
                                            const std::string& api_key) {
-    auto rows = database_.run(call_of_many(many, objects, api_key));
+    auto rows = database_.run(call_of_many(many, objects, wait, api_key));
     if (rows.size() != objects.size())
         throw std::runtime_error{many.identifier + " did not answer each request"};
     std::vector<std::string> elements;

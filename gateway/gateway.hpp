@@ -66,7 +66,7 @@ private:
     Reply run(const Statement& call, const Route& route, const std::string& api_key, std::string_view query);
     Reply run_with_others(const Function& many, std::string object, const std::string& api_key, const Route& route,
                           const Request& request);
-    std::vector<std::string> run_many(const Function& many, const Batches::Requests& objects,
+    std::vector<std::string> run_many(const Function& many, const Batches::Requests& objects, bool wait,
                                       const std::string& api_key);
     Reply listen(const Route& route, const Fields& fields, const std::string& api_key, std::chrono::seconds patience,
                  std::string_view query, const Request& request);

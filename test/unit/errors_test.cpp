@@ -187,6 +187,14 @@ TEST(Refusals, AreToldFromResults) {
         EXPECT_FALSE(is_refusal(result)) << result;
 }
 
+TEST(Refusals, SayWhatIsHeld) {
+    EXPECT_EQ(held_by(R"({"error":{"held":"organization:a \"b\"","sqlstate":"55P03","message":"m","limit":null}})"),
+              "organization:a \"b\"");
+    EXPECT_EQ(said(read_refusal(R"({"error":{"held":"user:u","sqlstate":"55P03","message":"m"}})").error).status, 503);
+    for (const auto* result : {R"({"error":{"sqlstate":"53400","held":"x"}})", R"({"held":"x"})", "null", ""})
+        EXPECT_EQ(held_by(result), std::nullopt) << result;
+}
+
 TEST(Refusals, SayWhichLimitToTheLastDigit) {
     const auto refusal = read_refusal(
         R"({"error":{"sqlstate":"53400","message":"Budget has been \"exceeded\"!","param":"max_budget",)"
