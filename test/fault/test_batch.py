@@ -120,5 +120,5 @@ def test_two_gateways_on_one_organization(server, start):
     assert replies == 24 * [10 * [200]]
     calls, requests = transactions(server, "hot")
     assert requests == 240
-    assert calls < requests, "none went together"
+    assert calls <= requests / 2, "few went together"
     assert server.sql("SELECT usage_verify()") == []
