@@ -6,17 +6,21 @@
 #include "event.hpp"
 #include "fail.hpp"
 #include "number.hpp"
-#include "organization.hpp"
 
 namespace pg_org {
 
+#define FIND_OWNERS(table, id) "SELECT " id " FROM org." table " WHERE " id " = ANY ($1) ORDER BY " id
+#define OWNER_ROWS(table, id)                                                                                          \
+    {                                                                                                                  \
+        Statement{FIND_OWNERS(table, id) " FOR NO KEY UPDATE"},                                                        \
+            Statement{FIND_OWNERS(table, id) " FOR NO KEY UPDATE SKIP LOCKED"}, Statement{FIND_OWNERS(table, id)}      \
+    }
+constinit OwnerRows organization_rows OWNER_ROWS("organization", "organization_id");
+constinit OwnerRows user_rows OWNER_ROWS("\"user\"", "user_id");
+
 namespace {
 
-constinit Statement lock_users{
-    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE"};
-
-constinit Statement lock_keys{
-    "SELECT key_id FROM org.api_key WHERE key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
+constinit OwnerRows key_rows OWNER_ROWS("api_key", "key_id");
 
 // Owners by their names, $1 to $4, as usage_account has them: what applies to them, in the order of next_holder().
 #define HOLDERS(tables, condition, limits, blocked, models, aliases, reserve, alias, expires)                          \
@@ -210,6 +214,13 @@ template <typename T> std::span<T> sort_unique(std::span<T> values)
     return values.first(values.size() - repeated.size());
 }
 
+// Those that are not among others; both are in order.
+Texts without(Texts some, Texts others)
+{
+    const auto rest = allocate<Text>(some.size());
+    return rest.first(static_cast<size_t>(std::ranges::set_difference(some, others, rest.begin()).out - rest.begin()));
+}
+
 Window window_of(const OwnerLimits &limits, Time now)
 {
     const auto duration = limits.budget_duration ? parse_duration(*limits.budget_duration) : Maybe<Duration>{};
@@ -311,21 +322,40 @@ bool Locked::has(const Party &party, Owner owner) const
     return has_user || std::ranges::binary_search(keys, party.key_id);
 }
 
-Locked lock_parties(Session &session, std::span<const Party> parties)
+Maybe<Refusal> Locked::refusal_of(const Party &party) const
+{
+    if (std::ranges::binary_search(held_organizations, party.organization_id))
+        return held_by_others("organization", party.organization_id);
+    if (std::ranges::binary_search(held_users, party.user_id))
+        return held_by_others("user", party.user_id);
+    if (std::ranges::binary_search(held_keys, party.key_id))
+        return held_by_others("key", party.key_id);
+    return {};
+}
+
+Locked lock_parties(Session &session, std::span<const Party> parties, bool wait)
 {
     Locked locked;
-    locked.organizations =
-        lock_organizations(session, column<Text>(parties, [](const Party &party) { return party.organization_id; }));
-    const auto lock = [&](Statement &statement, auto member, auto concerned) {
+    const auto lock = [&](OwnerRows &rows, auto member, auto concerned, Texts &ours, Texts &held) {
         const auto ids = allocate<Text>(parties.size());
         size_t count = 0;
         for (const Party &party : parties)
             if (concerned(party))
                 ids[count++] = party.*member;
-        return count > 0 ? session.run(statement, Texts{ids.first(count)}).texts() : Texts{};
+        const auto distinct = sort_unique(ids.first(count));
+        if (distinct.empty())
+            return;
+        ours = session.run(wait ? rows.lock : rows.lock_free, Texts{distinct}).texts();
+        if (!wait && ours.size() < distinct.size())
+            held = without(session.run(rows.find, Texts{distinct}).texts(), ours);
     };
-    locked.users = lock(lock_users, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); });
-    locked.keys = lock(lock_keys, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); });
+    lock(organization_rows, &Party::organization_id,
+         [](const Party &party) { return !party.organization_id.empty(); }, locked.organizations,
+         locked.held_organizations);
+    lock(user_rows, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); }, locked.users,
+         locked.held_users);
+    lock(key_rows, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); }, locked.keys,
+         locked.held_keys);
     return locked;
 }
 

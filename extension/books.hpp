@@ -4,6 +4,7 @@
 #pragma once
 
 #include "duration.hpp"
+#include "fail.hpp"
 #include "ledger.hpp"
 
 namespace pg_org {
@@ -98,15 +99,39 @@ using UsageLimits = std::span<const UsageLimit>;
 Time present();
 extern char *now_setting;
 
-// What of the parties a call has locked. Who is not among it was gone by then. Should they be back under the same
-// name, others count for them.
+// The rows of one kind of owner: each statement takes ids, and returns those that there are, in order.
+struct OwnerRows {
+    Statement lock, lock_free, find; // lock_free leaves out those that others have locked
+};
+extern OwnerRows organization_rows, user_rows;
+
+// What of the parties a call has locked, each in order; the keys are those of no organization. An owner that is neither
+// among it nor held was gone by then. Should they be back under the same name, others count for them.
 struct Locked {
-    Texts organizations, users, keys; // each in order; the keys are those of no organization
+    Texts organizations, users, keys;
+    Texts held_organizations, held_users, held_keys; // by others: only of a call that does not wait
+
     bool has(const Party &party, Owner owner) const;
+    // Why a call of the party can't be decided now.
+    Maybe<Refusal> refusal_of(const Party &party) const;
+    // Refuses the requests that can't be decided now, and returns the parties of those that are not refused.
+    template <typename Request> std::span<const Party> sort_out(std::span<Request> requests) const
+    {
+        const auto parties = allocate<Party>(requests.size());
+        size_t count = 0;
+        for (Request &request : requests) {
+            if (!request.wrong)
+                request.wrong = refusal_of(request.party);
+            if (!request.wrong)
+                parties[count++] = request.party;
+        }
+        return parties.first(count);
+    }
 };
 // Locks what the parties' limits hang on, in the fixed order: organizations, users, and keys of no organization.
-// Whoever changes a limit, blocks or deletes one of them waits, or has been waited for.
-Locked lock_parties(Session &session, std::span<const Party> parties);
+// Whoever changes a limit, blocks or deletes one of them waits, or has been waited for; or, if this call does not wait,
+// has it held.
+Locked lock_parties(Session &session, std::span<const Party> parties, bool wait = true);
 
 class Books {
 public:

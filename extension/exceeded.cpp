@@ -112,6 +112,9 @@ void write_refusal(Writer &reply, const Refusal &refusal, const Maybe<Exceeded> 
 {
     const auto optional = [](const char *text) { return text != nullptr ? to_text(text) : Maybe<Text>{}; };
     reply.begin_object().key("error").begin_object();
+    // First, so that a reader finds it without reading the rest.
+    if (refusal.held != nullptr)
+        reply.key("held").value(to_text(refusal.held));
     reply.key("sqlstate").value(to_text(unpack_sql_state(refusal.sqlstate)));
     reply.key("message").value(to_text(refusal.message)).key("param").value(optional(refusal.argument));
     reply.key("retry_after").value(exceeded ? exceeded->retry_after : Maybe<int64>{}).key("limit");

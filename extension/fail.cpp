@@ -8,10 +8,12 @@ namespace pg_org {
 
 namespace {
 
+// No schema can have such a name, so that none of PostgreSQL's own errors looks like a rule's.
+constexpr const char *mark = "pg_org";
+
 [[noreturn]] void raise(int sqlstate, const char *message)
 {
-    ereport(ERROR, errcode(sqlstate), errmsg_internal("%s", message));
-    pg_unreachable();
+    pg_org::raise(Refusal{sqlstate, nullptr, message});
 }
 
 pg_attribute_printf(1, 0) const char *format_message(const char *format, va_list arguments)
@@ -87,9 +89,18 @@ Refusal unknown_key()
                    "Authentication Error, Invalid proxy server token passed.");
 }
 
+Refusal held_by_others(const char *kind, Text id)
+{
+    Refusal refused = refusal(ERRCODE_LOCK_NOT_AVAILABLE, nullptr, "Somebody else is changing %s %.*s. Try again", kind,
+                              SHOW(id));
+    refused.held = psprintf("%s:%.*s", kind, SHOW(id));
+    return refused;
+}
+
 void raise(const Refusal &refusal)
 {
     ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),
+            err_generic_string(PG_DIAG_SCHEMA_NAME, mark),
             refusal.argument != nullptr ? err_generic_string(PG_DIAG_COLUMN_NAME, refusal.argument) : 0,
             refusal.detail != nullptr ? errdetail_internal("%s", refusal.detail) : 0,
             refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0);

@@ -1,5 +1,6 @@
 // Saying no: one function for each row of the table of errors.  The message is
-// what HTTP clients read; it never holds a secret.
+// what HTTP clients read; it never holds a secret.  The error's schema name is pg_org: by that the gateway knows that
+// a rule says no, not PostgreSQL itself.
 #pragma once
 
 #include "types.hpp"
@@ -43,6 +44,7 @@ struct Refusal {
     const char *argument; // that it is about, null: none; of an error raised it is the column's name
     const char *message;
     const char *detail = nullptr, *hint = nullptr;
+    const char *held = nullptr; // what somebody else has locked, as kind:id; the same request later may do
 };
 Refusal refusal(int sqlstate, const char *argument, const char *format, ...) pg_attribute_printf(3, 4);
 // As invalid(), missing() and expired() put it.
@@ -51,6 +53,8 @@ Refusal missing_value(const char *name);
 Refusal expired_key(Time since);
 // The key that a request names, not the caller's.
 Refusal unknown_key();
+// 55P03: somebody else has it locked, and the call is not to wait.
+Refusal held_by_others(const char *kind, Text id);
 // Raises it after all: it was the only one.
 [[noreturn]] void raise(const Refusal &refusal);
 

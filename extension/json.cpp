@@ -18,7 +18,7 @@ const char *iso_8601(Time time)
     fsec_t microseconds = 0;
     // Without a time zone to convert to, the fields are those of UTC.
     if (timestamp2tm(time.value, nullptr, &parts, &microseconds, nullptr, nullptr) != 0)
-        ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range"));
+        raise(refusal(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, nullptr, "timestamp out of range"));
     char *text = static_cast<char *>(palloc(MAXDATELEN + 1));
     char *at = text;
     const auto number = [&](int value, int digits, char then) {

@@ -28,14 +28,16 @@ constexpr int state_column = 11;
     NAMED("$1, $2, $3", "organization, request, exact", columns, table,                                                \
           "request_id = request AND (NOT exact OR organization_id = organization)")
 // By primary key; the names are in its order, so that two at once don't lock each other out.
-#define LOCK(columns, table)                                                                                           \
+#define LOCK(columns, table, which)                                                                                    \
     NAMED("$1, $2", "organization, request", columns, table,                                                           \
-          "organization_id = organization AND request_id = request FOR UPDATE")
+          "organization_id = organization AND request_id = request FOR UPDATE" which)
 
 constinit Statement find_held{FIND(RESERVATION_COLUMNS, "reservation")};
 constinit Statement find_closed{FIND(USAGE_COLUMNS, "usage")};
-constinit Statement lock_held{LOCK(RESERVATION_COLUMNS, "reservation")};
-constinit Statement lock_closed{LOCK(USAGE_COLUMNS, "usage")};
+constinit Statement lock_held{LOCK(RESERVATION_COLUMNS, "reservation", "")};
+constinit Statement lock_closed{LOCK(USAGE_COLUMNS, "usage", "")};
+constinit Statement lock_free_held{LOCK(RESERVATION_COLUMNS, "reservation", " SKIP LOCKED")};
+constinit Statement lock_free_closed{LOCK(USAGE_COLUMNS, "usage", " SKIP LOCKED")};
 
 // $1 organizations, $2 keys of none, $3 users, $4 now. In the order of an index, which no other plan has for nothing.
 #define EXPIRED(names, condition)                                                                                      \
@@ -180,13 +182,14 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
                       session.run(find_closed, organizations, requests, exact));
 }
 
-std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names)
+std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait)
 {
     const auto organizations = column<Text>(names, [](const CallName &name) { return *name.organization_id; });
     const auto requests = column<Text>(names, [](const CallName &name) { return name.request_id; });
-    const Rows held = session.run(lock_held, organizations, requests);
-    return read_found(held, held.size() == names.size() ? Rows{nullptr, 0}
-                                                        : session.run(lock_closed, organizations, requests));
+    const Rows held = session.run(wait ? lock_held : lock_free_held, organizations, requests);
+    if (held.size() == names.size())
+        return read_found(held, Rows{nullptr, 0});
+    return read_found(held, session.run(wait ? lock_closed : lock_free_closed, organizations, requests));
 }
 
 Calls find_expired(Session &session, std::span<const Party> parties, Time now)

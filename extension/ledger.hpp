@@ -52,8 +52,9 @@ struct FoundCall {
     Call *call;
 };
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names);
-// The same, locking them against others who would change them at the same time.
-std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names);
+// The same, locking them against others who would change them at the same time; without waiting, those that others have
+// locked are left out.
+std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
 // Reservations that have expired and count for owners of the parties: those of their organizations, of their keys of
 // no organization, and of their users anywhere.

@@ -681,11 +681,12 @@ For key, its secret or token_id, every limit of the key, its user, team, members
 
 CREATE FUNCTION usage_reserve_many(
     requests json,
+    wait boolean DEFAULT true,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve_many IS
 'Ask for many calls at once.
-An array of objects with the arguments of usage_reserve, decided one after the other in one transaction. Returns an array with what usage_reserve would return for each, or an object with error: its sqlstate, message and more; one refusal touches none of the others. For proxy admins and keys with the permission usage.';
+An array of objects with the arguments of usage_reserve, decided one after the other in one transaction. Returns an array with what usage_reserve would return for each, or an object with error: its sqlstate, message and more; one refusal touches none of the others. With wait false nothing is waited for: what depends on something that somebody else has locked is refused with sqlstate 55P03, and held names that. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_settle(
     cost numeric,
@@ -704,11 +705,12 @@ Named by request_id or reservation_id. The hold ends and the cost (US dollars) i
 
 CREATE FUNCTION usage_settle_many(
     requests json,
+    wait boolean DEFAULT true,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_settle_many IS
 'Settle many calls at once.
-An array of objects with the arguments of usage_settle. Returns an array with what usage_settle would return for each, or an object with error: its sqlstate and message; one refusal touches none of the others. For proxy admins and keys with the permission usage.';
+An array of objects with the arguments of usage_settle. Returns an array with what usage_settle would return for each, or an object with error: its sqlstate and message; one refusal touches none of the others. With wait false nothing is waited for: what depends on something that somebody else has locked is refused with sqlstate 55P03, and held names that. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_cancel(
     request_id text DEFAULT NULL,

@@ -13,9 +13,9 @@ Oid tables_owner()
 {
     const Oid schema = get_namespace_oid("org", true);
     if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("pg_org is not set up in this database"),
-                errhint("Call org_setup() first, as the role that shall own the tables."));
+        raise({.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+               .message = "pg_org is not set up in this database",
+               .hint = "Call org_setup() first, as the role that shall own the tables."});
     HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for schema %u", schema);

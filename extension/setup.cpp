@@ -75,8 +75,9 @@ void become_owner()
     const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
     ReleaseSysCache(tuple);
     if (!has_privs_of_role(GetUserId(), owner))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of schema org"),
-                errhint("Call org_setup() as %s.", GetUserNameFromId(owner, false)));
+        raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+               .message = "must be owner of schema org",
+               .hint = psprintf("Call org_setup() as %s.", GetUserNameFromId(owner, false))});
     int security = 0;
     Oid user = InvalidOid;
     GetUserIdAndSecContext(&user, &security);
@@ -124,9 +125,9 @@ PG_ORG_FUNCTION(org_grant_access)
     const Row grants{SPI_tuptable->vals[0], SPI_tuptable->tupdesc};
     // GRANT by somebody with nothing to give may only warn; the caller must know.
     if (grants.get<int64>(0) != 1)
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                errmsg("must be owner of the extension's functions to grant access to them"),
-                errhint("Call org_grant_access() as the role that ran CREATE EXTENSION, or as a superuser."));
+        raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+               .message = "must be owner of the extension's functions to grant access to them",
+               .hint = "Call org_grant_access() as the role that ran CREATE EXTENSION, or as a superuser."});
     run(c_string(*grants.get<Text>(1)));
     if (const auto usage = grants.get<Text>(2))
         run(c_string(*usage));

@@ -19,10 +19,15 @@ constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
 constinit Statement find_by_replaced_secret{KEY_PARTY "k.previous_key_hash = $1 AND k.previous_expires > $2"};
 constinit Statement find_by_id{KEY_PARTY "k.key_id = $1"};
 
+#define REQUEST_ID_LOCK(request_id) "hashtextextended(" request_id ", 1970496882)"
 constinit Statement lock_request_ids{
     "SELECT pg_advisory_xact_lock(hash)"
-    "  FROM (SELECT DISTINCT hashtextextended(request_id, 1970496882) AS hash FROM unnest($1) AS request_id"
+    "  FROM (SELECT DISTINCT " REQUEST_ID_LOCK("request_id") " AS hash FROM unnest($1) AS request_id"
     "         ORDER BY hash) AS names"};
+// The others of the names.
+constinit Statement lock_free_request_ids{
+    "SELECT request_id FROM unnest($1) AS request_id"
+    " WHERE NOT pg_try_advisory_xact_lock(" REQUEST_ID_LOCK("request_id") ")"};
 
 constexpr int64 most_money = 1'000'000'000'000;
 constexpr int64 most_tokens = 1'000'000'000'000;
@@ -56,15 +61,24 @@ Text new_request_id()
 }
 
 // Calls of keys of no organization have no lock in common but that of their name.
-void lock_names_outside(Session &session, std::span<NewCall *const> requests)
+void lock_names_outside(Session &session, std::span<NewCall *const> requests, bool wait)
 {
-    const auto names = allocate<Text>(requests.size());
-    size_t count = 0;
-    for (const NewCall *request : requests)
-        if (!request->wrong && request->party.organization_id.empty())
-            names[count++] = *request->request_id;
-    if (count > 0)
-        session.run(lock_request_ids, Texts{names.first(count)});
+    const auto outside = allocate<NewCall *>(requests.size());
+    const auto end = std::ranges::copy_if(requests, outside.begin(), [](const NewCall *request) {
+                         return !request->wrong && request->party.organization_id.empty();
+                     }).out;
+    const std::span<NewCall *const> some{outside.begin(), end};
+    if (some.empty())
+        return;
+    const auto names = column<Text>(some, [](const NewCall *request) { return *request->request_id; });
+    if (wait) {
+        session.run(lock_request_ids, Texts{names});
+        return;
+    }
+    const Texts held = session.run(lock_free_request_ids, Texts{names}).texts();
+    for (NewCall *request : some)
+        if (std::ranges::find(held, *request->request_id) != held.end())
+            request->wrong = held_by_others("request", *request->request_id);
 }
 
 } // namespace
@@ -169,7 +183,7 @@ Call *NewCall::call(Text model_called, Time now) const
     return call;
 }
 
-std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests)
+std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests, bool wait)
 {
     const auto confined = confinement(session.caller);
     const auto parties = allocate<Party>(requests.size());
@@ -188,7 +202,7 @@ std::span<const Party> find_parties(Session &session, std::span<NewCall *const> 
         else
             request.wrong = unknown_key();
     }
-    lock_names_outside(session, requests);
+    lock_names_outside(session, requests, wait);
     return parties.first(count);
 }
 

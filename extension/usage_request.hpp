@@ -20,6 +20,8 @@ Maybe<Party> find_party(Session &session, Text key);
 
 // The argument `requests`: an array.
 std::span<const Value> next_requests(Session &session);
+// The argument `wait`: whether to wait for what others have locked; else requests that need it are refused.
+inline bool next_wait(Session &session) { return session.next<bool>().value_or(true); }
 
 // One of many requests.
 class Element {
@@ -97,8 +99,8 @@ struct NewCall {
 };
 
 // Finds the keys of the requests; those without are refused. Returns whom the calls are charged to, and keeps others
-// from making calls of these names outside organizations.
-std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests);
+// from making calls of these names outside organizations; without waiting, names that others have are refused.
+std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests, bool wait = true);
 
 // Pointers to the requests, as what they have in common.
 template <typename Common, typename Request> std::span<Common *const> pointers_to(std::span<Request> requests)

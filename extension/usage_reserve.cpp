@@ -9,15 +9,6 @@ using namespace pg_org;
 
 namespace {
 
-// Users who turn out to be concerned only now: without waiting, which could be for ever.
-constinit Statement lock_more_users{
-    "SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED"};
-
-constinit Statement find_users{"SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) ORDER BY user_id"};
-
-constinit Statement find_organizations{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1) ORDER BY organization_id"};
-
 constexpr int64 default_ttl = 600, longest_ttl = SECS_PER_DAY;
 
 struct Reserve : NewCall {
@@ -197,23 +188,40 @@ Texts both(Texts some, Texts more)
     return all;
 }
 
+// Puts those of the calls first that others have locked by hand; returns the rest.
+std::span<Call *> lock_free_calls(Session &session, std::span<Call *> calls)
+{
+    const auto names = column<CallName>(
+        calls, [](const Call *call) { return CallName{call->party.organization_id, call->request_id}; });
+    const auto is_free = allocate<bool>(calls.size());
+    for (const auto &[place, call] : lock_calls(session, names, false))
+        is_free[place] = call->state == State::held;
+    size_t busy = 0;
+    for (size_t i = 0; i < calls.size(); i++)
+        if (!is_free[i])
+            std::swap(calls[busy++], calls[i]);
+    return calls.subspan(busy);
+}
+
 // Which of the expired reservations may be put away: those of organizations and users that are locked, or can be
 // without waiting, for they would be out of order; what is locked then has them as well. Those of no organization, or
 // of one that is gone, have only users.
 struct Expired {
     Calls left, taken;
 };
-Expired take_expired(Session &session, std::span<const Party> parties, Locked &locked, Time now)
+Expired take_expired(Session &session, std::span<const Party> parties, Locked &locked, Time now, bool wait)
 {
     const Calls found = find_expired(session, parties, now);
     if (found.empty())
         return {};
     constexpr size_t most_taken = 1000;
     const auto users = column<Text>(found, [](const Call *call) { return call->party.user_id; });
-    locked.users = both(locked.users, session.run(lock_more_users, users).texts());
-    const Texts all_users = session.run(find_users, users).texts();
+    locked.users = both(locked.users, session.run(user_rows.lock_free, users).texts());
+    const Texts all_users = session.run(user_rows.find, users).texts();
     const Texts all_organizations =
-        session.run(find_organizations, column<Text>(found, [](const Call *call) { return call->party.organization_id; }))
+        session
+            .run(organization_rows.find,
+                 column<Text>(found, [](const Call *call) { return call->party.organization_id; }))
             .texts();
     const auto is_busy = [&](Text user_id) {
         return std::ranges::binary_search(all_users, user_id) && !std::ranges::binary_search(locked.users, user_id);
@@ -227,16 +235,18 @@ Expired take_expired(Session &session, std::span<const Party> parties, Locked &l
                             std::ranges::binary_search(locked.organizations, party.organization_id);
         return !inside || is_busy(party.user_id) || taken++ >= most_taken;
     };
-    const auto first_taken = std::ranges::partition(calls, is_left).begin();
-    return {{calls.begin(), first_taken}, {first_taken, calls.end()}};
+    std::span<Call *> free{std::ranges::partition(calls, is_left).begin(), calls.end()};
+    if (!wait && !free.empty())
+        free = lock_free_calls(session, free);
+    return {calls.first(calls.size() - free.size()), free};
 }
 
-std::span<const Answer> reserve(Session &session, std::span<Reserve> requests)
+std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, bool wait)
 {
-    const auto parties = find_parties(session, pointers_to<NewCall>(requests));
-    Locked locked = lock_parties(session, parties);
+    Locked locked = lock_parties(session, find_parties(session, pointers_to<NewCall>(requests), wait), wait);
+    const auto parties = locked.sort_out(requests);
     const Time now = present();
-    const auto [left, taken] = take_expired(session, parties, locked, now);
+    const auto [left, taken] = take_expired(session, parties, locked, now, wait);
     Books books{session, parties_of(parties, taken), now, locked};
     for (Call *call : taken) {
         call->state = State::expired;
@@ -297,7 +307,7 @@ PG_ORG_CALL(usage_reserve)
     request.tags = session.next<Texts>();
     request.check();
     raise_if_any(request.wrong);
-    const Answer answer = reserve(session, {&request, 1})[0];
+    const Answer answer = reserve(session, {&request, 1}, true)[0];
     raise_if_any(answer.refusal);
     write_grant(session.reply, answer);
 }
@@ -306,6 +316,7 @@ PG_ORG_CALL(usage_reserve_many)
 {
     require_gateway(session, "/usage/reserve");
     const auto values = next_requests(session);
+    const bool wait = next_wait(session);
     const auto requests = allocate<Reserve>(values.size());
     for (size_t i = 0; i < values.size(); i++) {
         Element element{values[i]};
@@ -321,7 +332,7 @@ PG_ORG_CALL(usage_reserve_many)
         request.check();
     }
     session.reply.begin_array();
-    for (const Answer &answer : reserve(session, requests))
+    for (const Answer &answer : reserve(session, requests, wait))
         if (answer.refusal)
             write_refusal(session.reply, *answer.refusal, answer.exceeded);
         else

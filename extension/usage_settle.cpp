@@ -43,6 +43,7 @@ struct Named {
     Maybe<Text> request_id, reservation_id;
     Maybe<Refusal> wrong;
     Maybe<CallName> found; // complete, once it is
+    Party party;           // then
 
     CallName name() const { return *found; }
 
@@ -113,17 +114,32 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
                                     "Several organizations have request_id=%.*s. Please use 'reservation_id' instead.",
                                     SHOW(call->request_id));
         request.found = name;
+        request.party = call->party;
     }
     return parties;
 }
 
-// Settles the calls that are not settled yet, and returns those of the requests.
-Calls settle(Session &session, std::span<Settle> requests)
+// Refuses the requests whose calls are there, but were not locked because others have them.
+void refuse_held(Session &session, std::span<Settle> requests, NamedCalls &calls)
 {
-    const auto parties = find_named(session, pointers_to<Named>(requests));
-    const Locked owners = lock_parties(session, parties);
+    for (Settle &request : requests) {
+        if (request.wrong || calls[request.name()] != nullptr)
+            continue;
+        const CallName name = request.name();
+        if (const auto found = find_calls(session, {&name, 1}); !found.empty())
+            request.wrong = held_by_others("reservation", reservation_id(*found[0].call));
+    }
+}
+
+// Settles the calls that are not settled yet, and returns those of the requests.
+Calls settle(Session &session, std::span<Settle> requests, bool wait)
+{
+    const Locked owners = lock_parties(session, find_named(session, pointers_to<Named>(requests)), wait);
+    const auto parties = owners.sort_out(requests);
     NamedCalls calls{names_of(requests)};
-    calls.put(lock_calls(session, calls.names()));
+    calls.put(lock_calls(session, calls.names(), wait));
+    if (!wait)
+        refuse_held(session, requests, calls);
     Books books{session, parties, present(), owners};
     const auto results = allocate<Call *>(requests.size());
     const auto settled = allocate<Call *>(requests.size());
@@ -181,7 +197,7 @@ PG_ORG_CALL(usage_settle)
     request.outcome.failed = session.next<bool>();
     request.check();
     raise_if_any(request.wrong);
-    const Calls calls = settle(session, {&request, 1});
+    const Calls calls = settle(session, {&request, 1}, true);
     raise_if_any(request.wrong);
     write_settled(session.reply, *calls[0]);
 }
@@ -190,6 +206,7 @@ PG_ORG_CALL(usage_settle_many)
 {
     require_gateway(session, "/usage/settle");
     const auto values = next_requests(session);
+    const bool wait = next_wait(session);
     const auto requests = allocate<Settle>(values.size());
     for (size_t i = 0; i < values.size(); i++) {
         Element element{values[i]};
@@ -202,7 +219,7 @@ PG_ORG_CALL(usage_settle_many)
         request.wrong = element.wrong();
         request.check();
     }
-    const Calls calls = settle(session, requests);
+    const Calls calls = settle(session, requests, wait);
     session.reply.begin_array();
     for (size_t i = 0; i < requests.size(); i++)
         if (requests[i].wrong)
@@ -215,7 +232,7 @@ PG_ORG_CALL(usage_settle_many)
 PG_ORG_CALL(usage_cancel)
 {
     require_gateway(session, "/usage/cancel");
-    Named request{session.next<Text>(), session.next<Text>(), {}, {}};
+    Named request{session.next<Text>(), session.next<Text>(), {}, {}, {}};
     request.check();
     raise_if_any(request.wrong);
     const auto parties = find_named(session, pointers_to<Named>(std::span{&request, 1}));

@@ -2,17 +2,13 @@
 // when these are back.  Nobody waits for company: at rest each request goes alone, at once.
 #pragma once
 
-#include "database.hpp"
-
 #include <chrono>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
 namespace pg_org {
@@ -24,23 +20,22 @@ inline constexpr std::size_t most_bytes_in_batch = 1 << 20;  // unless a single 
 class Batches {
 public:
     using Requests = std::vector<std::string_view>;
-    // Answers all of them, in their order, in one transaction; throws DatabaseError.
-    using Answer = std::function<std::vector<std::string>(const Requests&)>;
+    // Answers all of them, in their order, in one transaction; throws DatabaseError.  Unless it is to wait for what
+    // others have locked, it refuses the requests that need that (see held_by).
+    using Answer = std::function<std::vector<std::string>(const Requests&, bool wait)>;
 
     // How long a request waits for its turn at most.
     explicit Batches(std::chrono::milliseconds patience) : patience_{patience} {}
 
     // The answer to this request.  Those of a kind must mean the same by `answer`: one of their threads asks for all.
-    // What fails as a whole, for a reason that may be one request's, is asked again one by one.
-    std::string ask(const std::string& kind, std::string request, const Answer& answer);
+    // What fails as a whole, for a reason that may be one request's, is asked again one by one.  Requests that need
+    // what others have locked are asked again beside the next batch: those that need the same are a kind of their own.
+    std::string ask(const std::string& kind, std::string_view request, const Answer& answer);
 
     // How many wait for their turn.
     std::size_t waiting() const;
 
 private:
-    struct Lead {};   // the next batch is this thread's to ask
-    struct Alone {};  // ask for this request alone
-    using Outcome = std::variant<Lead, Alone, std::string, std::exception_ptr>;
     struct Waiting;
     using Queue = std::vector<std::shared_ptr<Waiting>>;
 
@@ -48,11 +43,9 @@ private:
     mutable std::mutex mutex_;
     std::unordered_map<std::string, Queue> queues_;  // of each kind that has a batch under way
 
-    bool enter(const std::string& kind, const std::shared_ptr<Waiting>& waiting);
-    Outcome wait(const std::string& kind, Waiting& waiting);
+    std::string ask(const std::string& kind, std::string_view request, const Answer& answer, bool wait);
     bool withdraw(const std::string& kind, const Waiting& waiting);
-    Outcome lead(const std::string& kind, const Answer& answer);
-    std::vector<Outcome> decide(const Queue& batch, const Answer& answer);
+    std::string lead(const std::string& kind, const Answer& answer, bool wait);
     Queue take(const std::string& kind);
     void call_next(const std::string& kind);
 };

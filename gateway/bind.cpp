@@ -190,14 +190,15 @@ Bound bind(const Asked& asked, const Functions& functions) {
     return bound;
 }
 
-Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, const std::string& api_key) {
+Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, bool wait,
+                    const std::string& api_key) {
     std::string array = "[";
     for (const auto object : objects)
         (array += array.size() > 1 ? "," : "") += object;
     return {"SELECT element.value FROM pg_catalog.json_array_elements(" + many.identifier +
-                "(requests => $1::json, api_key => $2::text)) WITH ORDINALITY AS element (value, position)"
-                " ORDER BY element.position",
-            {array + ']', api_key}};
+                "(requests => $1::json, wait => $2::boolean, api_key => $3::text))"
+                " WITH ORDINALITY AS element (value, position) ORDER BY element.position",
+            {array + ']', wait ? "true" : "false", api_key}};
 }
 
 Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,

@@ -56,8 +56,9 @@ Statement bind_arguments(const Function& function, const Fields& fields, std::st
 std::string bind_object(const Function& function, const Fields& fields, std::string_view source,
                         std::vector<FieldError>& errors);
 
-// The call for many at once: each element of the reply is a row, as it stands.
-Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, const std::string& api_key);
+// The call for many at once, which may wait for what others have locked: each element of the reply is a row.
+Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, bool wait,
+                    const std::string& api_key);
 
 std::string array_literal(const std::vector<Value>& strings);
 

@@ -37,26 +37,21 @@ Answer Caller::call_alone(const Asked& asked, const Bound& bound) {
 }
 
 Answer Caller::call_with_others(const Asked& asked, const Bound& bound) {
-    const auto call_all = [&](const Batches::Requests& objects) {
-        return call_many(*bound.many, objects, asked.api_key);
+    const auto call_all = [&](const Batches::Requests& objects, bool wait) {
+        auto rows = database_.run(bind_many(*bound.many, objects, wait, asked.api_key));
+        if (rows.size() != objects.size())
+            throw std::runtime_error{bound.many->identifier + " did not answer each request"};
+        std::vector<std::string> elements;
+        elements.reserve(rows.size());
+        for (Row& row : rows)
+            elements.push_back(std::move(row.at(0)));
+        return elements;
     };
     auto element = batching_ ? batches_.ask(bound.many->identifier + ' ' + asked.api_key, bound.object, call_all)
-                             : std::move(call_all({bound.object}).front());
+                             : std::move(call_all({bound.object}, true).front());
     if (is_refusal(element))
         return {{}, {}, read_refusal(element)};
     return {{200, std::move(element)}};
-}
-
-std::vector<std::string> Caller::call_many(const Function& many, const Batches::Requests& objects,
-                                           const std::string& api_key) {
-    auto rows = database_.run(bind_many(many, objects, api_key));
-    if (rows.size() != objects.size())
-        throw std::runtime_error{many.identifier + " did not answer each request"};
-    std::vector<std::string> elements;
-    elements.reserve(rows.size());
-    for (Row& row : rows)
-        elements.push_back(std::move(row.at(0)));
-    return elements;
 }
 
 // The same call again and again, each time from the last event on.

@@ -46,8 +46,6 @@ private:
     Answer call_alone(const Asked& asked, const Bound& bound);
     Answer call_with_others(const Asked& asked, const Bound& bound);
     Answer listen(const Asked& asked, const Bound& bound);
-    std::vector<std::string> call_many(const Function& many, const Batches::Requests& objects,
-                                       const std::string& api_key);
 };
 
 }  // namespace pg_org

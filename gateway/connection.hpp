@@ -16,6 +16,8 @@
 
 namespace pg_org {
 
+class Lane;
+
 struct Connection {
     using Clock = std::chrono::steady_clock;
     static constexpr auto never = Clock::time_point::max();
@@ -42,7 +44,7 @@ struct Connection {
     std::string unread;  // what arrived after it
     bool told_to_continue = false;
     std::size_t buffered = 0;  // bytes of it that count for its owner
-    bool has_place = false;    // in the lane of workers
+    Lane* lane = nullptr;      // in which it has a place, or waits for one
     std::string id;
     Clock::time_point begun = {};  // when its first byte came; when it was whole, from then on
     Clock::time_point give_up = {};  // when it has arrived, has its turn, is taken, or is closed at the latest

@@ -422,24 +422,31 @@ Database::State Database::state() const {
 
 DatabaseError DatabaseError::parse(const std::string& text) {
     // ERROR:  28000: Authentication Error, Invalid proxy server token passed.
+    // SCHEMA NAME:  pg_org
     // COLUMN NAME:  key
-    // LOCATION:  fail, fail.cpp:12
+    // LOCATION:  raise, fail.cpp:12
     std::string line = text.substr(0, text.find('\n'));
     std::string sqlstate;
     if (const auto colon = line.find(":  "); colon != line.npos && line.find(": ", colon + 3) == colon + 8) {
         sqlstate = line.substr(colon + 3, 5);
         line.erase(0, colon + 10);
     }
-    const auto location = text.rfind("\nLOCATION:  ");
-    const auto where = location == text.npos ? std::string{} : text.substr(location);
-    const bool raised = where.find(".cpp:") != where.npos || where.find(".hpp:") != where.npos ||
-                        where.find(" exec_stmt_raise,") != where.npos;  // PL/pgSQL's RAISE
-    DatabaseError error{sqlstate, line, !raised, text};
-    constexpr std::string_view named = "\nCOLUMN NAME:  ";
-    if (const auto column = text.find(named); raised && column != text.npos) {
-        error.argument = text.substr(column + named.size());
-        error.argument.erase(error.argument.find_first_of("\n"));
+    // Read from the end backwards: what stands before these, in this order, may be in a client's words.
+    constexpr std::array<std::string_view, 6> labels{"SCHEMA NAME:  ",   "TABLE NAME:  ",      "COLUMN NAME:  ",
+                                                     "DATATYPE NAME:  ", "CONSTRAINT NAME:  ", "LOCATION:  "};
+    std::array<std::string_view, labels.size()> fields;
+    std::string_view rest{text};
+    for (auto i = labels.size(); i-- > 0;) {
+        const auto last_line = rest.substr(0, rest.size() - (rest.ends_with('\n') ? 1 : 0));
+        const auto start = last_line.rfind('\n') + 1;
+        if (!last_line.substr(start).starts_with(labels[i]))
+            continue;
+        fields[i] = last_line.substr(start + labels[i].size());
+        rest = rest.substr(0, start);
     }
+    DatabaseError error{sqlstate, line, fields[0] != "pg_org", text};
+    if (!error.internal)
+        error.argument = fields[2];
     return error;
 }
 

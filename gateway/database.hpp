@@ -29,7 +29,7 @@ using Row = std::vector<std::string>;
 struct DatabaseError : std::runtime_error {
     std::string sqlstate;
     std::string message;        // one line, without severity
-    bool internal;              // raised by PostgreSQL itself, not in so many words by a rule
+    bool internal;              // raised by PostgreSQL itself; a rule's error has the schema name pg_org
     std::string argument = {};  // that a rule says it is about, if it does
 
     // From an error as libpq writes it at verbosity "verbose", which is kept as what().

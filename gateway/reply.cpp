@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <optional>
 
 namespace pg_org {
 namespace {
@@ -218,6 +217,12 @@ Refusal read_refusal(std::string_view element) {
         refusal.limit = json_text(limit);
     refusal.retry_after = given("retry_after");
     return refusal;
+}
+
+std::optional<std::string> held_by(std::string_view element) {
+    if (!element.starts_with(R"({"error":{"held":)"))
+        return std::nullopt;
+    return parts_of(element)["held"].text;
 }
 
 Reply translate(const Refusal& refusal, const Route& route, const Request& request) {

@@ -7,6 +7,7 @@
 #include "read.hpp"
 #include "routes.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,8 @@ struct Refusal {
 // {"error": {"sqlstate": …, "message": …, "param": …, "retry_after": …, "limit": …}}, the last three maybe null.
 bool is_refusal(std::string_view element);
 Refusal read_refusal(std::string_view element);
+// What others have locked, if the element refuses to wait for that.
+std::optional<std::string> held_by(std::string_view element);
 
 Reply translate(const Refusal& refusal, const Route& route, const Request& request);
 

@@ -2,6 +2,7 @@
 
 #include "connection.hpp"
 #include "credentials.hpp"
+#include "lane.hpp"
 #include "log.hpp"
 #include "reply.hpp"
 
@@ -37,6 +38,10 @@ constexpr std::chrono::seconds linger_time{10};
 constexpr std::size_t max_discarded_bytes = 64 << 20;
 // This many connections beyond the limit get a 503; later ones are closed without a reply.
 constexpr std::size_t max_refused = 256;
+// Health checks have places of their own; handshakes have one for each processor.
+constexpr std::size_t health_places = 2;
+const std::size_t handshake_places = std::max(2u, std::thread::hardware_concurrency());
+constexpr std::string_view health_paths = "/health/";
 // The owner of what clients without a good key send: together they hold no more than half.
 constexpr Owner strangers = 0;
 
@@ -77,59 +82,6 @@ std::pair<std::string, Owner> name_of(const sockaddr_storage& address) {
     const std::string_view network{reinterpret_cast<const char*>(&v6.sin6_addr), 8};
     return {host, std::hash<std::string_view>{}(is_network ? network : std::string_view{host})};
 }
-
-// Connections that have a place, and those that wait for one.
-class Lane {
-public:
-    enum class Entry { admitted, waits, full };
-
-    Lane(std::size_t places, std::size_t max_waiting)
-        : limit_{places + max_waiting}, places_{places} {}
-
-    // A connection that waits is another thread's at once.
-    Entry enter(Connection& connection) {
-        const std::lock_guard lock{mutex_};
-        if (places_.taken() + queue_.size() >= limit_)
-            return Entry::full;
-        const bool others_wait = std::any_of(queue_.begin(), queue_.end(), [&](const Connection* waiting) {
-            return waiting->owner != connection.owner;
-        });
-        if (places_.may_take(connection.owner, others_wait)) {
-            places_.take(connection.owner);
-            return Entry::admitted;
-        }
-        queue_.push_back(&connection);
-        return Entry::waits;
-    }
-
-    // The connection that has the place now, if one waited for it.
-    Connection* leave(Owner owner) {
-        const std::lock_guard lock{mutex_};
-        places_.give_back(owner);
-        Connection* next = next_in(queue_, places_);
-        if (next) {
-            std::erase(queue_, next);
-            places_.take(next->owner);
-        }
-        return next;
-    }
-
-    // Those that have waited too long, and wait no more.
-    std::vector<Connection*> take_late(Clock::time_point now) {
-        const std::lock_guard lock{mutex_};
-        std::vector<Connection*> late;
-        std::erase_if(queue_, [&](Connection* waiting) {
-            return waiting->give_up < now && (late.push_back(waiting), true);
-        });
-        return late;
-    }
-
-private:
-    const std::size_t limit_;
-    std::mutex mutex_;
-    Shares places_;
-    std::deque<Connection*> queue_;
-};
 
 // Hashes of keys that the database has accepted lately.
 class KnownKeys {
@@ -192,7 +144,8 @@ struct Server::Lobby final : httplib::Server {
 
     const int epoll = epoll_create1(EPOLL_CLOEXEC), ending = eventfd(0, EFD_CLOEXEC);
     Lane workers{options.threads, options.max_waiting};
-    Lane handshakes{std::max(2u, std::thread::hardware_concurrency()), options.max_connections + max_refused};
+    Lane checks{health_places, options.max_waiting};  // of health, which nothing else may delay
+    Lane handshakes{handshake_places, options.max_connections + max_refused};
     KnownKeys known;
     std::atomic<std::size_t> threads = 0, in_lobby = 0;
     std::atomic<bool> draining = false, closing = false;
@@ -254,7 +207,7 @@ struct Server::Lobby final : httplib::Server {
             throw std::runtime_error{"can't listen on " + options.host + ":" + std::to_string(options.port) + ": " +
                                      (errno ? std::strerror(errno) : "no such address")};
         fcntl(svr_sock_, F_SETFL, O_NONBLOCK);
-        start_thread();
+        fill_lobby();
         keeper = std::jthread{[this](std::stop_token stop) { keep(stop); }};
     }
 
@@ -326,20 +279,15 @@ struct Server::Lobby final : httplib::Server {
                     shutdown(connection->socket.descriptor(), connection->direction);
                 }
         }
-        for (Connection* connection : workers.take_late(now)) {
-            connection->reply = too_busy();
-            wake(*connection);
-        }
-        for (Connection* connection : handshakes.take_late(now)) {
-            connection->is_late = true;
-            wake(*connection);
-        }
-    }
-
-    // Has a thread go on with a connection that waited in a lane.
-    void wake(Connection& connection) {
-        connection.has_place = false;
-        park(connection, EPOLLOUT, Connection::never, SHUT_RDWR);
+        for (Lane* lane : {&workers, &checks, &handshakes})
+            for (Connection* connection : lane->take_late(now)) {
+                if (lane == &handshakes)
+                    connection->is_late = true;
+                else
+                    connection->reply = too_busy();
+                connection->lane = nullptr;
+                park(*connection, EPOLLOUT, Connection::never, SHUT_RDWR);  // a thread goes on with it at once
+            }
     }
 
     // Until something happens; from then on it is another thread's.
@@ -359,8 +307,10 @@ struct Server::Lobby final : httplib::Server {
             connection.deadline = std::min(connection.deadline.load(), Clock::now() + idle_grace);
     }
 
-    void start_thread() {
-        if (threads >= options.threads + 2)
+    // There is always a thread in the lobby, before others are busy with something that takes long.
+    void fill_lobby() {
+        constexpr std::size_t spare = 1;
+        if (in_lobby > 0 || threads >= options.threads + health_places + handshake_places + spare)
             return;
         ++threads;
         try {
@@ -416,10 +366,11 @@ struct Server::Lobby final : httplib::Server {
     bool shake_hands(Connection& connection, Ready& ready) {
         if (connection.is_late)
             return end(connection, ready);
-        if (!std::exchange(connection.has_place, true) && handshakes.enter(connection) != Lane::Entry::admitted)
+        if (!connection.lane && handshakes.enter(connection) != Lane::Entry::admitted)
             return false;
+        fill_lobby();
         const auto done = connection.socket.shake_hands();
-        leave(handshakes, connection, ready);
+        leave_lane(connection, ready);
         if (done < 0)
             return close(connection);
         if (done > 0)
@@ -429,9 +380,9 @@ struct Server::Lobby final : httplib::Server {
         return done > 0;
     }
 
-    void leave(Lane& lane, Connection& connection, Ready& ready) {
-        if (std::exchange(connection.has_place, false))
-            if (Connection* next = lane.leave(connection.owner))
+    void leave_lane(Connection& connection, Ready& ready) {
+        if (Lane* lane = std::exchange(connection.lane, nullptr))
+            if (Connection* next = lane->leave(connection.owner))
                 ready.push_back(next);
     }
 
@@ -536,12 +487,9 @@ struct Server::Lobby final : httplib::Server {
         connection.trace = trace();
         if (connection.reply)
             return true;
-        connection.has_place = true;
-        const auto entry = workers.enter(connection);
-        if (entry == Lane::Entry::full) {
-            connection.has_place = false;
+        const auto entry = (arrival.target().starts_with(health_paths) ? checks : workers).enter(connection);
+        if (entry == Lane::Entry::full)
             connection.reply = too_busy();
-        }
         return entry != Lane::Entry::waits;
     }
 
@@ -557,12 +505,12 @@ struct Server::Lobby final : httplib::Server {
     }
 
     bool serve(Connection& connection, Ready& ready) {
-        if (connection.has_place && in_lobby == 0)
-            start_thread();
+        if (connection.lane)
+            fill_lobby();
         served() = &connection;
         ReplyStream stream{connection};
         converse(stream);
-        leave(workers, connection, ready);
+        leave_lane(connection, ready);
         connection.reply.reset();
         connection.give_up = Clock::now() + options.request_timeout;
         connection.phase = Phase::writing;
@@ -705,7 +653,7 @@ struct Server::Lobby final : httplib::Server {
     }
 
     bool end(Connection& connection, Ready& ready) {
-        leave(connection.phase == Phase::handshake ? handshakes : workers, connection, ready);
+        leave_lane(connection, ready);
         forget_exchange(connection);
         const std::lock_guard lock{mutex};
         connections.erase(&connection);

@@ -651,6 +651,16 @@ SELECT * FROM answers(usage_settle_many((
 SELECT organization_id, spend, model_spend FROM org.organization ORDER BY 1;
 SELECT key_id, spend FROM org.api_key ORDER BY 1;
 SELECT usage_verify();
+-- Without waiting the answers are the same, as long as nobody is in the way.
+SELECT wait, place, answer
+  FROM (VALUES (true), (false), (NULL)) AS t (wait),
+       answers(usage_reserve_many('[{"key": "sk-bob", "model": "m", "request_id": "unhindered"},
+                                    {"key": "sk-lone", "model": "m", "request_id": "unhindered too"},
+                                    {"key": "sk-nobody", "model": "m"}]', wait)) ORDER BY wait, place;
+SELECT wait, place, answer
+  FROM (VALUES (true), (false), (NULL)) AS t (wait),
+       answers(usage_settle_many('[{"cost": 0, "request_id": "unhindered"}, {"cost": 0, "request_id": "unhindered too"},
+                                   {"cost": 0, "request_id": "nowhere"}]', wait)) ORDER BY wait, place;
 -- None, no list, too many; nothing then.
 SELECT usage_reserve_many('[]') AS reserve, usage_settle_many('[]') AS settle;
 SELECT call, attempt(call) FROM (VALUES

@@ -453,7 +453,7 @@ class Story:
     def reserve_many(self):
         o = self.organization()
         requests = [self.ask(o) if self.perhaps(0.8) else self.ask_again(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_reserve_many", dict(requests=requests), o)]
+        return [("usage_reserve_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
 
     def reservation(self, o):
         """Mostly one that is under way."""
@@ -507,7 +507,7 @@ class Story:
     def settle_many(self):
         o = self.organization()
         requests = [self.outcome(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_settle_many", dict(requests=requests), o)]
+        return [("usage_settle_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
 
     def cancel(self):
         o = self.organization()

@@ -1,6 +1,8 @@
 // Requests that wait for each other, and those that must not.
 #include "batch.hpp"
 
+#include "database.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <condition_variable>
 #include <future>
 #include <limits>
+#include <set>
 #include <thread>
 
 using namespace pg_org;
@@ -20,32 +23,54 @@ using Texts = std::vector<std::string>;
 DatabaseError failure(std::string_view sqlstate) { return {std::string{sqlstate}, "m", false, "m"}; }
 
 // Answers "x" with "[x]" once it is let to, and remembers what it was asked.  What begins with an exclamation mark
-// makes all that is asked with it fail, with the SQLSTATE behind the mark.
+// makes all that is asked with it fail, with the SQLSTATE behind the mark.  What has a colon needs what is named before
+// it: while that is locked it is refused, and who waits for it does so until it is unlocked.
 class FakeDatabase {
 public:
     Batches::Answer answer() {
-        return [this](const Batches::Requests& requests) { return run({requests.begin(), requests.end()}); };
+        return [this](const Batches::Requests& requests, bool wait) {
+            return run({requests.begin(), requests.end()}, wait);
+        };
+    }
+
+    void lock(const std::string& name) {
+        const std::lock_guard lock{mutex_};
+        locked_.insert(name);
+    }
+    void unlock(const std::string& name) {
+        const std::lock_guard lock{mutex_};
+        locked_.erase(name);
+        changed_.notify_all();
     }
 
     void hold() { let(0); }
     void let_one_go() { let(1); }
     void let_go() { let(std::numeric_limits<int>::max()); }
 
-    void wait_until_asked(std::size_t times) {
-        std::unique_lock lock{mutex_};
-        ASSERT_TRUE(changed_.wait_for(lock, 10s, [&] { return asked_.size() >= times; }));
-    }
+    void wait_until_asked(std::size_t times) { wait_until(asked_, times); }
+    void wait_until_asked_waiting(std::size_t times) { wait_until(asked_waiting_, times); }
 
+    // Without waiting, and waiting.
     std::vector<Texts> asked() {
         const std::lock_guard lock{mutex_};
         return asked_;
+    }
+    std::vector<Texts> asked_waiting() {
+        const std::lock_guard lock{mutex_};
+        return asked_waiting_;
     }
 
 private:
     std::mutex mutex_;
     std::condition_variable changed_;
     int may_go_ = std::numeric_limits<int>::max();
-    std::vector<Texts> asked_;
+    std::vector<Texts> asked_, asked_waiting_;
+    std::set<std::string> locked_;
+
+    void wait_until(const std::vector<Texts>& asked, std::size_t times) {
+        std::unique_lock lock{mutex_};
+        ASSERT_TRUE(changed_.wait_for(lock, 10s, [&] { return asked.size() >= times; }));
+    }
 
     void let(int may_go) {
         {
@@ -55,20 +80,33 @@ private:
         changed_.notify_all();
     }
 
-    Texts run(Texts requests) {
-        {
-            std::unique_lock lock{mutex_};
-            asked_.push_back(requests);
-            changed_.notify_all();
+    // Of what it needs, if it is locked.
+    std::string needed(const std::string& request) const {
+        const auto name = request.substr(0, request.find(':'));
+        return name != request && locked_.contains(name) ? name : "";
+    }
+
+    Texts run(Texts requests, bool wait) {
+        std::unique_lock lock{mutex_};
+        (wait ? asked_waiting_ : asked_).push_back(requests);
+        changed_.notify_all();
+        if (wait) {
+            changed_.wait(lock, [&] {
+                return std::all_of(requests.begin(), requests.end(),
+                                   [&](const auto& request) { return needed(request).empty(); });
+            });
+        } else {
             changed_.wait(lock, [&] { return may_go_ > 0; });
             --may_go_;
         }
         for (std::string& request : requests) {
+            const auto fault = request.rfind('!');
             if (request == "!")
                 throw std::runtime_error{"not of the database"};
-            if (request.starts_with('!'))
-                throw failure(request.substr(1));
-            request = "[" + request + "]";
+            if (fault == 0 || (wait && fault != request.npos))
+                throw failure(request.substr(fault + 1));
+            const auto held = needed(request);
+            request = held.empty() ? "[" + request + "]" : R"({"error":{"held":")" + held + R"("}})";
         }
         return requests;
     }
@@ -232,6 +270,73 @@ TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger) {
     std::this_thread::sleep_for(2 * patience);
     database.let_go();
     EXPECT_EQ(first.get() + second.get() + third.get(), "[first][second][third]");
+}
+
+TEST_F(BatchTest, WhatIsHeldHoldsUpNobodyElse) {
+    database.lock("acme");
+    auto held = start("acme:1");
+    database.wait_until_asked_waiting(1);
+    EXPECT_EQ(ask("bolt:1"), "[bolt:1]");
+    database.hold();
+    auto first = start("first");
+    database.wait_until_asked(3);
+    auto answers = queue_up({"a", "acme:2", "b"});
+    database.let_go();
+    EXPECT_EQ(first.get() + answers[0].get() + answers[2].get(), "[first][a][b]");
+    EXPECT_EQ(database.asked().back(), (Texts{"a", "acme:2", "b"})) << "it was with the others";
+    EXPECT_EQ(held.wait_for(0s), std::future_status::timeout);
+    EXPECT_EQ(answers[1].wait_for(0s), std::future_status::timeout);
+    database.unlock("acme");
+    EXPECT_EQ(held.get() + answers[1].get(), "[acme:1][acme:2]");
+}
+
+TEST_F(BatchTest, WhatIsHeldWaitsTogetherForEachThing) {
+    for (const auto* name : {"acme", "bolt"})
+        database.lock(name);
+    auto acme = start("acme:0"), bolt = start("bolt:0");
+    database.wait_until_asked_waiting(2);
+    auto late = Texts{"acme:1", "bolt:1", "acme:2", "acme:3"};
+    std::vector<std::future<std::string>> answers;
+    for (const auto& request : late)
+        answers.push_back(start(request));
+    while (batches.waiting() < late.size())
+        std::this_thread::sleep_for(1ms);
+    EXPECT_EQ(database.asked_waiting().size(), 2u) << "one call at a time for each";
+    database.unlock("bolt");
+    EXPECT_EQ(bolt.get() + answers[1].get(), "[bolt:0][bolt:1]");
+    EXPECT_EQ(acme.wait_for(0s), std::future_status::timeout);
+    database.unlock("acme");
+    EXPECT_EQ(acme.get(), "[acme:0]");
+    for (const int i : {0, 2, 3})
+        EXPECT_EQ(answers[i].get(), "[" + late[i] + "]");
+    auto asked = database.asked_waiting();
+    ASSERT_EQ(asked.size(), 4u);
+    std::sort(asked[3].begin(), asked[3].end());
+    EXPECT_EQ(asked[3], (Texts{"acme:1", "acme:2", "acme:3"}));
+}
+
+TEST_F(BatchTest, WhatIsNotReleasedInTimeIsRefusedToAllWhoWaited) {
+    database.lock("acme");
+    auto first = start("acme:0");
+    database.wait_until_asked_waiting(1);
+    auto second = start("acme:1"), third = start("acme:2!55P03");
+    while (batches.waiting() < 2)
+        std::this_thread::sleep_for(1ms);
+    database.unlock("acme");
+    EXPECT_EQ(first.get() + second.get() + third.get(), "[acme:0]55P0355P03");
+    EXPECT_EQ(database.asked_waiting().size(), 2u) << "nothing was asked again";
+}
+
+TEST_F(BatchTest, OneHeldRequestsOtherFailureHarmsNoOther) {
+    database.lock("acme");
+    auto first = start("acme:0");
+    database.wait_until_asked_waiting(1);
+    auto second = start("acme:1"), third = start("acme:2!22P02");
+    while (batches.waiting() < 2)
+        std::this_thread::sleep_for(1ms);
+    database.unlock("acme");
+    EXPECT_EQ(first.get() + second.get() + third.get(), "[acme:0][acme:1]22P02");
+    EXPECT_EQ(database.asked_waiting().size(), 4u);
 }
 
 TEST_F(BatchTest, UnderLoadEachGetsItsOwnAnswer) {

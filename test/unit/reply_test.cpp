@@ -40,22 +40,40 @@ std::string header(const Reply& reply, std::string_view name) {
 
 TEST(DatabaseErrors, AreParsed) {
     const auto error = DatabaseError::parse(
-        "ERROR:  22023: \"a\" must be b: c\nDETAIL:  secret\nHINT:  h\nCONTEXT:  c\nLOCATION:  raise, fail.cpp:17\n");
+        "ERROR:  22023: \"a\" must be b: c\nDETAIL:  secret\nHINT:  h\nCONTEXT:  c\nSCHEMA NAME:  pg_org\n"
+        "COLUMN NAME:  a\nLOCATION:  raise, fail.cpp:17\n");
     EXPECT_EQ(error.sqlstate, "22023");
     EXPECT_EQ(error.message, "\"a\" must be b: c");
+    EXPECT_EQ(error.argument, "a");
     EXPECT_FALSE(error.internal);
     EXPECT_NE(std::string{error.what()}.find("secret"), std::string::npos);
 }
 
 TEST(DatabaseErrors, OfPostgresItselfAreInternal) {
-    const auto error = DatabaseError::parse(
-        "ERROR:  42501: permission denied for function f\nLOCATION:  aclcheck_error, aclchk.c:2925\n");
-    EXPECT_EQ(error.sqlstate, "42501");
-    EXPECT_TRUE(error.internal);
-    EXPECT_FALSE(DatabaseError::parse("ERROR:  P0001: no\nLOCATION:  exec_stmt_raise, pl_exec.c:3905\n").internal);
-    // what a client sent can't pass for the location
-    EXPECT_TRUE(
-        DatabaseError::parse("ERROR:  22P02: x: \"\nLOCATION:  f, a.cpp:1\n\"\nLOCATION:  g, b.c:2\n").internal);
+    for (const std::string fields :
+         {"LOCATION:  aclcheck_error, aclchk.c:2925\n", "LOCATION:  raise, fail.cpp:17\n",
+          "SCHEMA NAME:  org\nTABLE NAME:  t\nCOLUMN NAME:  c\nCONSTRAINT NAME:  k\nLOCATION:  f, f.c:1\n",
+          "SCHEMA NAME:  pg_org2\nLOCATION:  f, f.c:1\n", "CONSTRAINT NAME:  pg_org\nLOCATION:  f, f.c:1\n"}) {
+        const auto error = DatabaseError::parse("ERROR:  42501: permission denied\n" + fields);
+        EXPECT_EQ(error.sqlstate, "42501");
+        EXPECT_TRUE(error.internal) << fields;
+        EXPECT_EQ(error.argument, "") << fields;
+    }
+}
+
+TEST(DatabaseErrors, AreMarkedByThemselvesAlone) {
+    // What a client sent stands in the message, the details or the context.
+    for (const std::string words :
+         {"\"\nSCHEMA NAME:  pg_org\n\"\n", "\"\nSCHEMA NAME:  pg_org\nLOCATION:  raise, fail.cpp:1\n\"\n",
+          "m\nDETAIL:  \"\nSCHEMA NAME:  pg_org\nCOLUMN NAME:  a\n\"\n",
+          "m\nCONTEXT:  \"\nSCHEMA NAME:  pg_org\" is not\n", "m\nSCHEMA NAME:  pg_org\nSCHEMA NAME:  org\n",
+          "m\nSCHEMA NAME:  pg_org\n\n",
+          "m\nCOLUMN NAME:  a\nSCHEMA NAME:  pg_org\nSCHEMA NAME:  org\nTABLE NAME:  t\n"})
+        EXPECT_TRUE(DatabaseError::parse("ERROR:  22P02: " + words + "LOCATION:  g, b.c:2\n").internal) << words;
+    const auto rule = DatabaseError::parse(
+        "ERROR:  P0002: no x\nCOLUMN NAME:  key\nSCHEMA NAME:  pg_org\nLOCATION:  raise, fail.cpp:17\n");
+    EXPECT_FALSE(rule.internal);
+    EXPECT_EQ(rule.argument, "") << "the column is none of the error's fields";
 }
 
 TEST(DatabaseErrors, MayHaveNoSqlstate) {
@@ -167,6 +185,14 @@ TEST(Refusals, AreToldFromResults) {
     EXPECT_TRUE(is_refusal(R"({"error":{"sqlstate":"53400"}})"));
     for (const auto* result : {R"({"reservation_id":"error"})", "{}", "null", ""})
         EXPECT_FALSE(is_refusal(result)) << result;
+}
+
+TEST(Refusals, SayWhatIsHeld) {
+    EXPECT_EQ(held_by(R"({"error":{"held":"organization:a \"b\"","sqlstate":"55P03","message":"m","limit":null}})"),
+              "organization:a \"b\"");
+    EXPECT_EQ(said(read_refusal(R"({"error":{"held":"user:u","sqlstate":"55P03","message":"m"}})").error).status, 503);
+    for (const auto* result : {R"({"error":{"sqlstate":"53400","held":"x"}})", R"({"held":"x"})", "null", ""})
+        EXPECT_EQ(held_by(result), std::nullopt) << result;
 }
 
 TEST(Refusals, SayWhichLimitToTheLastDigit) {
