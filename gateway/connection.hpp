@@ -53,6 +53,7 @@ struct Connection {
     // The reply.
     std::string out;
     std::size_t sent = 0;
+    std::size_t unsent = 0;  // bytes of it that count for its owner, since the client did not take them at once
     int status = 0;
     std::size_t bytes = 0;  // of its body
     Trace trace;

@@ -153,7 +153,7 @@ struct Server::Lobby final : httplib::Server {
 
     mutable std::mutex mutex;  // of what follows
     std::unordered_set<Connection*> connections;
-    Shares buffers{options.max_buffered_bytes};
+    Shares bodies{options.max_buffered_bytes}, replies{options.max_buffered_bytes};  // in bytes
     Certificate certificate;
 
     std::jthread keeper;
@@ -448,10 +448,10 @@ struct Server::Lobby final : httplib::Server {
     bool hold(Connection& connection, std::size_t bytes) {
         const auto owner = owner_of_buffers(connection);
         const std::lock_guard lock{mutex};
-        const bool others_hold = buffers.others_hold(owner) || owner == strangers;
-        if (!buffers.may_take(owner, others_hold, bytes))
+        const bool others_hold = bodies.others_hold(owner) || owner == strangers;
+        if (!bodies.may_take(owner, others_hold, bytes))
             return false;
-        buffers.take(owner, bytes);
+        bodies.take(owner, bytes);
         connection.buffered += bytes;
         return true;
     }
@@ -496,7 +496,7 @@ struct Server::Lobby final : httplib::Server {
     // Replies that a client does not take.
     bool holds_too_much(const Connection& connection) const {
         const std::lock_guard lock{mutex};
-        return !buffers.is_within_half(owner_of_buffers(connection));
+        return !replies.is_within_half(owner_of_buffers(connection));
     }
 
     static Request request_of(const Connection& connection) {
@@ -611,20 +611,21 @@ struct Server::Lobby final : httplib::Server {
 
     // What a client does not take counts for it, so that there is an end to it.
     void hold_unsent(Connection& connection) {
+        if (connection.unsent > 0)
+            return;
         const std::lock_guard lock{mutex};
-        if (const auto unsent = connection.out.size() - connection.sent; unsent > connection.buffered) {
-            buffers.take(owner_of_buffers(connection), unsent - connection.buffered);
-            connection.buffered = unsent;
-        }
+        connection.unsent = connection.out.size() - connection.sent;
+        replies.take(owner_of_buffers(connection), connection.unsent);
     }
 
     // A connection at rest holds no memory for what it may read or write.
     void forget_exchange(Connection& connection) {
-        if (connection.buffered > 0) {
+        if (connection.buffered + connection.unsent > 0) {
             const std::lock_guard lock{mutex};
-            buffers.give_back(owner_of_buffers(connection), connection.buffered);
+            bodies.give_back(owner_of_buffers(connection), connection.buffered);
+            replies.give_back(owner_of_buffers(connection), connection.unsent);
         }
-        connection.buffered = connection.sent = connection.bytes = 0;
+        connection.buffered = connection.unsent = connection.sent = connection.bytes = 0;
         connection.arrival.reset();
         connection.out = {};
         connection.owner = connection.address;

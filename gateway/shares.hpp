@@ -32,7 +32,7 @@ public:
     }
     void give_back(Owner owner, std::size_t amount = 1) {
         taken_ -= amount;
-        if (const auto held = held_.find(owner); (held->second -= amount) == 0)
+        if (const auto held = held_.find(owner); held != held_.end() && (held->second -= amount) == 0)
             held_.erase(held);
     }
     std::size_t taken() const { return taken_; }
