@@ -17,8 +17,8 @@ Reply Admin::handle(const Request& request) {
     std::string_view rest = request.target;
     const auto path = take_until(rest, '?');
     if (path.starts_with(health_paths)) {
-        auto reply = gateway_.handle_at_once(request);
-        return reply ? std::move(*reply) : gateway_.handle(request);
+        auto plan = gateway_.plan(request);
+        return plan.reply ? std::move(*plan.reply) : gateway_.handle(request);
     }
     if (path != metrics_path)
         return refuse_path({});

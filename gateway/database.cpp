@@ -344,10 +344,12 @@ std::unique_ptr<Database::Connection> Database::take_idle() {
             continue;
         use(*connection);
         wants_spare_ = idle_.empty();
-        needed_.notify_one();
+        if (wants_spare_ && in_use_.size() < pool_size_)
+            needed_.notify_one();
         return connection;
     }
-    needed_.notify_one();
+    if (in_use_.size() < pool_size_)
+        needed_.notify_one();
     return nullptr;
 }
 

@@ -31,19 +31,24 @@ Reply about() {
 Gateway::Gateway(const Config& config, Database& database)
     : database_{database}, health_{config, "--database-url", config.database_url, 1}, catalog_{health_}, caller_{config, database} {}
 
-std::optional<Reply> Gateway::handle_at_once(const Request& request) const {
+Server::Plan Gateway::plan(const Request& request) const {
     std::string_view query = request.target;
     const Match match = find_route(request.method, take_until(query, '?'));
     if (!match.route)
-        return refuse_path(match.allowed);
-    trace().route = match.route->path;
-    if (match.route->path == root.path)
-        return about();
-    if (match.route->path == readiness.path && phase_ != Phase::open)
-        return refuse(503, phase_ == Phase::starting ? "The gateway is starting" : "The gateway is stopping");
-    if (match.route->path == liveness.path || match.route->path == liveness_too.path)
-        return Reply{200, R"("I'm alive!")"};
-    return std::nullopt;
+        return {refuse_path(match.allowed)};
+    const Route& route = *match.route;
+    trace().route = route.path;
+    if (route.path == root.path)
+        return {about()};
+    if (route.path == readiness.path && phase_ != Phase::open)
+        return {refuse(503, phase_ == Phase::starting ? "The gateway is starting" : "The gateway is stopping")};
+    if (route.path == liveness.path || route.path == liveness_too.path)
+        return {Reply{200, R"("I'm alive!")"}};
+    if (route.path == readiness.path)
+        return {{}, Server::Need::check};
+    // These wait for others, or for something to happen, without a database connection.
+    const bool waits = route.kind == Kind::own || route.kind == Kind::events || route.kind == Kind::calls;
+    return {{}, waits ? Server::Need::worker : Server::Need::connection};
 }
 
 Reply Gateway::handle(const Request& request) {

@@ -8,9 +8,9 @@
 #include "http.hpp"
 #include "openapi.hpp"
 #include "routes.hpp"
+#include "server.hpp"
 
 #include <atomic>
-#include <optional>
 
 namespace pg_org {
 
@@ -18,8 +18,8 @@ class Gateway {
 public:
     Gateway(const Config& config, Database& database);
 
-    // The reply to what is told without the database.
-    std::optional<Reply> handle_at_once(const Request& request) const;
+    // What a request needs, or the reply to what is told without the database.
+    Server::Plan plan(const Request& request) const;
 
     Reply handle(const Request& request);
 

@@ -14,7 +14,8 @@ class Lane {
 public:
     enum class Entry { admitted, waits, full };
 
-    Lane(std::size_t places, std::size_t max_waiting) : limit_{places + max_waiting}, places_{places} {}
+    Lane(std::size_t places, std::size_t max_waiting, std::chrono::milliseconds patience)
+        : limit_{places + max_waiting}, patience_{patience}, places_{places} {}
 
     // A connection that waits may be another thread's before this returns.
     Entry enter(Connection& connection) {
@@ -29,8 +30,14 @@ public:
             places_.take(connection.owner);
             return Entry::admitted;
         }
+        connection.give_up = Connection::Clock::now() + patience_;
         queue_.push_back(&connection);
         return Entry::waits;
+    }
+
+    std::size_t waiting() const {
+        const std::lock_guard lock{mutex_};
+        return queue_.size();
     }
 
     // The connection that has the place now, if one waited for it.
@@ -57,7 +64,8 @@ public:
 
 private:
     const std::size_t limit_;
-    std::mutex mutex_;
+    const std::chrono::milliseconds patience_;
+    mutable std::mutex mutex_;
     Shares places_;
     std::deque<Connection*> queue_;
 };

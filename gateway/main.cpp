@@ -106,18 +106,20 @@ void serve(const Config& config) {
     Metrics metrics;
     Database database{config};
     Gateway gateway{config, database};
-    Server server{config.listener, [&](const Request& request) { return gateway.handle_at_once(request); },
+    const Server::Places connections{config.pool_size * (1 + config.replica_urls.size()), config.pool_timeout};
+    Server server{config.listener, connections, [&](const Request& request) { return gateway.plan(request); },
                   [&](const Request& request) { return gateway.handle(request); },
                   [&](const Observation& observation) {
                       log_request(observation);
                       metrics.observe(observation);
                   }};
     Admin admin{gateway, metrics, [&] {
+                    auto primary = database.state();
+                    primary.waiting += server.waiting_for_database();
                     return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
-                                        config.pool_size, database.state(), gateway.replicas().states()};
+                                        config.pool_size, primary, gateway.replicas().states()};
                 }};
-    Server admin_server{config.admin,
-                        [](const Request&) { return std::nullopt; },
+    Server admin_server{config.admin, connections, [](const Request&) { return Server::Plan{}; },
                         [&](const Request& request) { return admin.handle(request); },
                         [](const Observation&) {}};
     std::optional<Webhook> webhook;

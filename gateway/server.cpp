@@ -41,7 +41,6 @@ constexpr std::size_t max_refused = 256;
 // Health checks have places of their own; handshakes have one for each processor.
 constexpr std::size_t health_places = 2;
 const std::size_t handshake_places = std::max(2u, std::thread::hardware_concurrency());
-constexpr std::string_view health_paths = "/health/";
 // The owner of what clients without a good key send: together they hold no more than half.
 constexpr Owner strangers = 0;
 
@@ -138,14 +137,16 @@ struct Server::Lobby final : httplib::Server {
     using Ready = std::deque<Connection*>;
 
     const Listener options;
-    const pg_org::Server::InlineHandler at_once;
+    const pg_org::Server::Planner planner;
     const pg_org::Server::Handler handler;
     const pg_org::Server::Observer observer;
 
     const int epoll = epoll_create1(EPOLL_CLOEXEC), ending = eventfd(0, EFD_CLOEXEC);
-    Lane workers{options.threads, options.max_waiting};
-    Lane checks{health_places, options.max_waiting};  // of health, which nothing else may delay
-    Lane handshakes{handshake_places, options.max_connections + max_refused};
+    Lane workers{options.threads, options.max_waiting, options.request_timeout};
+    Lane callers;
+    Lane checks{health_places, options.max_waiting, options.request_timeout};
+    Lane handshakes{handshake_places, options.max_connections + max_refused, options.request_timeout};
+    const std::size_t max_threads;
     KnownKeys known;
     std::atomic<std::size_t> threads = 0, in_lobby = 0;
     std::atomic<bool> draining = false, closing = false;
@@ -158,9 +159,12 @@ struct Server::Lobby final : httplib::Server {
 
     std::jthread keeper;
 
-    Lobby(const Listener& options, pg_org::Server::InlineHandler at_once, pg_org::Server::Handler handler,
-             pg_org::Server::Observer observer)
-        : options{options}, at_once{std::move(at_once)}, handler{std::move(handler)}, observer{std::move(observer)} {
+    Lobby(const Listener& options, Places places, pg_org::Server::Planner planner, pg_org::Server::Handler handler,
+          pg_org::Server::Observer observer)
+        : options{options}, planner{std::move(planner)}, handler{std::move(handler)}, observer{std::move(observer)},
+          callers{std::min(options.threads, places.count), options.max_waiting,
+                  std::min(options.request_timeout, places.patience)},
+          max_threads{2 * options.threads + health_places + handshake_places + 1} {
         epoll_event end{EPOLLIN, {.ptr = nullptr}};
         epoll_ctl(epoll, EPOLL_CTL_ADD, ending, &end);
         if (!options.tls_cert.empty())
@@ -279,7 +283,7 @@ struct Server::Lobby final : httplib::Server {
                     shutdown(connection->socket.descriptor(), connection->direction);
                 }
         }
-        for (Lane* lane : {&workers, &checks, &handshakes})
+        for (Lane* lane : {&workers, &callers, &checks, &handshakes})
             for (Connection* connection : lane->take_late(now)) {
                 if (lane == &handshakes)
                     connection->is_late = true;
@@ -309,8 +313,7 @@ struct Server::Lobby final : httplib::Server {
 
     // There is always a thread in the lobby, before others are busy with something that takes long.
     void fill_lobby() {
-        constexpr std::size_t spare = 1;
-        if (in_lobby > 0 || threads >= options.threads + health_places + handshake_places + spare)
+        if (in_lobby > 0 || threads >= max_threads)
             return;
         ++threads;
         try {
@@ -482,12 +485,14 @@ struct Server::Lobby final : httplib::Server {
         if (!connection.reply && (connection.is_too_many || holds_too_much(connection)))
             refuse_and_close(connection, too_busy());
         trace() = {};
-        if (!connection.reply)
-            connection.reply = at_once(request_of(connection));
+        auto plan = connection.reply ? Plan{} : planner(request_of(connection));
         connection.trace = trace();
+        if (plan.reply)
+            connection.reply = std::move(plan.reply);
         if (connection.reply)
             return true;
-        const auto entry = (arrival.target().starts_with(health_paths) ? checks : workers).enter(connection);
+        auto& lane = plan.need == Need::check ? checks : plan.need == Need::connection ? callers : workers;
+        const auto entry = lane.enter(connection);
         if (entry == Lane::Entry::full)
             connection.reply = too_busy();
         return entry != Lane::Entry::waits;
@@ -671,8 +676,8 @@ struct Server::Lobby final : httplib::Server {
     }
 };
 
-Server::Server(const Listener& options, InlineHandler at_once, Handler handler, Observer observer)
-    : lobby_{std::make_unique<Lobby>(options, std::move(at_once), std::move(handler), std::move(observer))} {}
+Server::Server(const Listener& options, Places connections, Planner planner, Handler handler, Observer observer)
+    : lobby_{std::make_unique<Lobby>(options, connections, std::move(planner), std::move(handler), std::move(observer))} {}
 Server::~Server() = default;
 
 std::string Server::url() const {
@@ -703,5 +708,7 @@ std::size_t Server::connections() const {
     const std::lock_guard lock{lobby_->mutex};
     return lobby_->connections.size();
 }
+
+std::size_t Server::waiting_for_database() const { return lobby_->callers.waiting(); }
 
 }  // namespace pg_org

@@ -17,13 +17,22 @@ namespace pg_org {
 
 class Server {
 public:
+    // What a request needs before its handler is called.
+    enum class Need { check, connection, worker };  // a place of health checks, a database connection, or just a thread
+    struct Plan {
+        std::optional<Reply> reply = {};  // to a request that needs nothing, because nothing is waited for
+        Need need = Need::worker;
+    };
+    struct Places {
+        std::size_t count;
+        std::chrono::milliseconds patience;  // how long a request waits for one
+    };
+    using Planner = std::function<Plan(const Request&)>;
     using Handler = std::function<Reply(const Request&)>;
-    // The reply to a request that needs no worker, because nothing is waited for; nothing for all others.
-    using InlineHandler = std::function<std::optional<Reply>(const Request&)>;
     using Observer = std::function<void(const Observation&)>;
 
     // Throws std::runtime_error if the certificate can't be used.
-    Server(const Listener& options, InlineHandler at_once, Handler handler, Observer observer);
+    Server(const Listener& options, Places connections, Planner planner, Handler handler, Observer observer);
     ~Server();
 
     // Takes the address, and clients from then on; throws std::runtime_error.
@@ -42,6 +51,7 @@ public:
     void stop(std::chrono::milliseconds patience);
 
     std::size_t connections() const;
+    std::size_t waiting_for_database() const;  // requests
 
 private:
     struct Lobby;
