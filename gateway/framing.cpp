@@ -187,7 +187,8 @@ void Arrival::read_line() {
 
 void Arrival::read_chunk_size() {
     const std::string_view line{line_};
-    if (!read_number(line.substr(0, line.find_first_of(" \t;\r")), 16, expected_))
+    const auto size = trimmed(line.substr(0, line.find_first_of(";\r")));
+    if (!line.starts_with(size) || !read_number(size, 16, expected_))
         return fail(400, unclear);
     if (expected_ > max_body_ - body_.size())
         return fail(413, "The body is larger than " + std::to_string(max_body_) + " bytes");

@@ -31,7 +31,7 @@ Reply about() {
 Gateway::Gateway(const Config& config, Database& database)
     : database_{database}, health_{config, "--database-url", config.database_url, 1}, catalog_{health_}, caller_{config, database} {}
 
-Server::Plan Gateway::plan(const Request& request) const {
+Plan Gateway::plan(const Request& request) const {
     std::string_view query = request.target;
     const Match match = find_route(request.method, take_until(query, '?'));
     if (!match.route)
@@ -45,10 +45,10 @@ Server::Plan Gateway::plan(const Request& request) const {
     if (route.path == liveness.path || route.path == liveness_too.path)
         return {Reply{200, R"("I'm alive!")"}};
     if (route.path == readiness.path)
-        return {{}, Server::Need::check};
+        return {{}, Need::check};
     // These wait for others, or for something to happen, without a database connection.
     const bool waits = route.kind == Kind::own || route.kind == Kind::events || route.kind == Kind::calls;
-    return {{}, waits ? Server::Need::worker : Server::Need::connection};
+    return {{}, waits ? Need::worker : Need::connection};
 }
 
 Reply Gateway::handle(const Request& request) {

@@ -8,7 +8,6 @@
 #include "http.hpp"
 #include "openapi.hpp"
 #include "routes.hpp"
-#include "server.hpp"
 
 #include <atomic>
 
@@ -19,7 +18,7 @@ public:
     Gateway(const Config& config, Database& database);
 
     // What a request needs, or the reply to what is told without the database.
-    Server::Plan plan(const Request& request) const;
+    Plan plan(const Request& request) const;
 
     Reply handle(const Request& request);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,13 @@ struct Reply {
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::function<void(const Sink&)> stream = {};  // writes server-sent events, instead of the body, until it returns
     std::string content_type = "application/json";
+};
+
+// What a request needs before it is handled: a place of health checks, a database connection, or just a thread.
+enum class Need { check, connection, worker };
+struct Plan {
+    std::optional<Reply> reply = {};  // to a request that needs nothing, because nothing is waited for
+    Need need = Need::worker;
 };
 
 }  // namespace pg_org

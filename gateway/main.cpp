@@ -119,7 +119,7 @@ void serve(const Config& config) {
                     return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
                                         config.pool_size, primary, gateway.replicas().states()};
                 }};
-    Server admin_server{config.admin, connections, [](const Request&) { return Server::Plan{}; },
+    Server admin_server{config.admin, connections, [](const Request&) { return Plan{}; },
                         [&](const Request& request) { return admin.handle(request); },
                         [](const Observation&) {}};
     std::optional<Webhook> webhook;

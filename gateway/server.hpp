@@ -1,28 +1,29 @@
 // The HTTP server, on cpp-httplib: who waits where, and for how long.  A connection without a whole request costs a
 // buffer in an epoll set, never a thread; a thread that finds a whole request serves it and writes the reply at once.
+// server.cpp has what they wait for: connections, deadlines, threads.  exchange.cpp has the steps of an exchange.
 #pragma once
 
 #include "config.hpp"
+#include "connection.hpp"
 #include "http.hpp"
-#include "observation.hpp"
+#include "lane.hpp"
+#include "shares.hpp"
+
+#include <httplib.h>
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <functional>
-#include <memory>
-#include <optional>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <unordered_set>
 
 namespace pg_org {
 
-class Server {
+class Server final : private httplib::Server {
 public:
-    // What a request needs before its handler is called.
-    enum class Need { check, connection, worker };  // a place of health checks, a database connection, or just a thread
-    struct Plan {
-        std::optional<Reply> reply = {};  // to a request that needs nothing, because nothing is waited for
-        Need need = Need::worker;
-    };
     struct Places {
         std::size_t count;
         std::chrono::milliseconds patience;  // how long a request waits for one
@@ -51,11 +52,76 @@ public:
     void stop(std::chrono::milliseconds patience);
 
     std::size_t connections() const;
-    std::size_t waiting_for_database() const;  // requests
+    std::size_t waiting_for_database() const { return callers_.waiting(); }  // requests
 
 private:
-    struct Lobby;
-    std::unique_ptr<Lobby> lobby_;
+    using Clock = Connection::Clock;
+    static constexpr std::chrono::milliseconds idle_grace{500};  // of idle connections, while draining
+    // Connections that a thread has to go on with.
+    using Ready = std::deque<Connection*>;
+
+    const Listener options_;
+    const Planner planner_;
+    const Handler handler_;
+    const Observer observer_;
+    const int epoll_, ending_;
+    Lane workers_, callers_, checks_, handshakes_;
+    KnownKeys known_;
+    std::atomic<std::size_t> threads_ = 0, in_lobby_ = 0;
+    std::atomic<bool> draining_ = false, closing_ = false;
+    int port_ = 0;
+
+    mutable std::mutex mutex_;  // of what follows
+    std::unordered_set<Connection*> connections_;
+    Shares bodies_, replies_;  // in bytes: what has arrived, and what clients do not take
+    Certificate certificate_;
+
+    std::jthread keeper_;
+
+    void keep(std::stop_token stop);
+    bool accept_all();
+    void admit(int client, const sockaddr_storage& address);
+    void check_deadlines(Clock::time_point now);
+    void park(Connection& connection, std::uint32_t events, Clock::time_point deadline, int direction, bool idle = false);
+    void shorten_deadline(Connection& connection);
+    void fill_lobby();
+    void wait_and_work();
+    void work(Connection* first);
+
+    // Steps: each returns whether this thread goes on with the connection, which otherwise is parked, in a lane, or gone.
+    bool advance(Connection& connection, Ready& ready);
+    bool shake_hands(Connection& connection, Ready& ready);
+    bool read(Connection& connection, Ready& ready);
+    bool dispatch(Connection& connection);
+    bool serve(Connection& connection, Ready& ready);
+    bool write(Connection& connection, Ready& ready);
+    bool close(Connection& connection);
+    bool linger(Connection& connection, Ready& ready);
+    bool end(Connection& connection, Ready& ready);
+
+    void feed(Connection& connection, std::string_view bytes);
+    bool wait_for_more(Connection& connection);
+    void identify(Connection& connection);
+    bool hold(Connection& connection, std::size_t bytes);
+    void hold_unsent(Connection& connection);
+    bool holds_too_much(const Connection& connection) const;
+    void forget_exchange(Connection& connection);
+    void leave_lane(Connection& connection, Ready& ready);
+    template <typename Stream>
+    void converse(Stream& stream);
+    void reply_to(Connection& connection, httplib::Response& response);
+    void end_reply(httplib::Response& response);
+    Reply call_handler(Connection& connection);
+    void provide(Connection& connection, const Reply& reply, httplib::Response& response);
 };
+
+// The reply to what exceeds a share or a limit.
+Reply too_busy();
+
+// The connection that this thread serves.
+inline Connection*& served() {
+    thread_local Connection* current = nullptr;
+    return current;
+}
 
 }  // namespace pg_org

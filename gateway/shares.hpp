@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <unordered_map>
@@ -47,6 +49,19 @@ private:
         const auto held = held_.find(owner);
         return held == held_.end() ? 0 : held->second;
     }
+};
+
+// Keys that the database has accepted lately, by their hashes.
+class KnownKeys {
+public:
+    bool contains(Owner key) const { return key != 0 && slot(key) == key; }
+    void add(Owner key) { slot(key) = key; }
+    void remove(Owner key) { slot(key).compare_exchange_strong(key, 0); }
+
+private:
+    mutable std::array<std::atomic<Owner>, 1 << 14> slots_ = {};
+
+    std::atomic<Owner>& slot(Owner key) const { return slots_[key % slots_.size()]; }
 };
 
 // The first in a queue of pointers to things with an owner that may take one now; null if none may.
