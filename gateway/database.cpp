@@ -1,6 +1,7 @@
 #include "database.hpp"
 
 #include "observation.hpp"
+#include "url.hpp"
 
 #include <libpq-fe.h>
 #include <openssl/evp.h>
@@ -16,7 +17,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
-#include <deque>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -69,15 +70,10 @@ pqxx::result execute_unprepared(pqxx::nontransaction& session, const std::string
 
 // The same for the same statement, whoever prepares it: behind a pooler a server's session may be anybody's.
 std::string name_of(const std::string& sql) {
-    constexpr std::size_t bytes_used = 16;
-    constexpr std::string_view digits = "0123456789abcdef";
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
     if (!EVP_Digest(sql.data(), sql.size(), digest.data(), nullptr, EVP_sha256(), nullptr))
         throw std::runtime_error{"can't compute a digest"};
-    std::string name = "pg_org_";
-    for (std::size_t i = 0; i < bytes_used; ++i)
-        name.append({digits[digest[i] >> 4], digits[digest[i] & 15]});
-    return name;
+    return "pg_org_" + hexadecimal(std::span{digest}.first(16));
 }
 
 // Whether somebody else, or a pooler, came between a statement and its preparation; or what it returns has changed.

@@ -110,8 +110,10 @@ bool Server::advance(Connection& connection, Ready& ready) {
 bool Server::shake_hands(Connection& connection, Ready& ready) {
     if (connection.is_late)
         return end(connection, ready);
-    if (!connection.lane && handshakes_.enter(connection) != Lane::Entry::admitted)
+    if (!connection.lane && !enter_lane(handshakes_, connection, ready))
         return false;
+    if (connection.is_late)  // it may not even wait
+        return end(connection, ready);
     fill_lobby();
     const auto done = connection.socket.shake_hands();
     leave_lane(connection, ready);
@@ -122,6 +124,24 @@ bool Server::shake_hands(Connection& connection, Ready& ready) {
     else
         park(connection, connection.socket.wanted_events(), connection.give_up, SHUT_RDWR);
     return done > 0;
+}
+
+// False if the connection waits for its turn, as another thread's.
+bool Server::enter_lane(Lane& lane, Connection& connection, Ready& ready) {
+    Connection* displaced = nullptr;
+    const bool waits = !lane.enter(connection, displaced);
+    if (displaced)
+        turn_away(*displaced);
+    if (displaced && displaced != &connection)
+        ready.push_back(displaced);
+    return !waits;
+}
+
+// From the lane that it would have waited in.
+void Server::turn_away(Connection& connection) {
+    connection.lane = nullptr;
+    connection.is_late = connection.phase == Phase::handshake;
+    connection.reply = too_busy();
 }
 
 void Server::leave_lane(Connection& connection, Ready& ready) {
@@ -154,7 +174,7 @@ bool Server::read(Connection& connection, Ready& ready) {
             refuse_and_close(connection,
                              refuse(400, arrival.has_head() ? "The body is incomplete" : "The request is malformed"));
     }
-    return dispatch(connection);
+    return dispatch(connection, ready);
 }
 
 void Server::feed(Connection& connection, std::string_view bytes) {
@@ -170,7 +190,7 @@ void Server::feed(Connection& connection, std::string_view bytes) {
         identify(connection);
     if (arrival.fault().status != 0)
         refuse_and_close(connection, refuse(arrival.fault().status, arrival.fault().message));
-    else if (!arrival.body().empty() && !hold(connection, arrival.size() - connection.buffered))
+    else if (!arrival.body().empty() && !hold(connection, arrival.body().size() - connection.buffered))
         refuse_and_close(connection, too_busy());
 }
 
@@ -184,8 +204,7 @@ void Server::identify(Connection& connection) {
 bool Server::hold(Connection& connection, std::size_t bytes) {
     const auto owner = owner_of_buffers(connection);
     const std::lock_guard lock{mutex_};
-    const bool others_hold = bodies_.others_hold(owner) || owner == strangers;
-    if (!bodies_.may_take(owner, others_hold, bytes))
+    if (!bodies_.may_take(owner, true, bytes))
         return false;
     bodies_.take(owner, bytes);
     connection.buffered += bytes;
@@ -202,7 +221,7 @@ bool Server::wait_for_more(Connection& connection) {
 }
 
 // A request that is whole, or refused, is replied to at once, or goes to a worker.
-bool Server::dispatch(Connection& connection) {
+bool Server::dispatch(Connection& connection, Ready& ready) {
     const auto& arrival = *connection.arrival;
     connection.begun = Clock::now();
     connection.give_up = connection.begun + options_.request_timeout;
@@ -220,10 +239,7 @@ bool Server::dispatch(Connection& connection) {
     if (connection.reply)
         return true;
     auto& lane = plan.need == Need::check ? checks_ : plan.need == Need::connection ? callers_ : workers_;
-    const auto entry = lane.enter(connection);
-    if (entry == Lane::Entry::full)
-        connection.reply = too_busy();
-    return entry != Lane::Entry::waits;
+    return enter_lane(lane, connection, ready);
 }
 
 // Replies that a client does not take.

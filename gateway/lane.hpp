@@ -6,33 +6,33 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 namespace pg_org {
 
 class Lane {
 public:
-    enum class Entry { admitted, waits, full };
-
     Lane(std::size_t places, std::size_t max_waiting, std::chrono::milliseconds patience)
         : limit_{places + max_waiting}, patience_{patience}, places_{places} {}
 
-    // A connection that waits may be another thread's before this returns.
-    Entry enter(Connection& connection) {
+    // False for a connection that waits, which may be another thread's before this returns.  In a full lane the last
+    // one that waits of the owner with most of them has to go: it is `displaced`, perhaps this one itself.
+    bool enter(Connection& connection, Connection*& displaced) {
         const std::lock_guard lock{mutex_};
-        if (places_.taken() + queue_.size() >= limit_)
-            return Entry::full;
+        const auto is_others = [&](const Connection* waiting) { return waiting->owner != connection.owner; };
         connection.lane = this;
-        const bool others_wait = std::any_of(queue_.begin(), queue_.end(), [&](const Connection* waiting) {
-            return waiting->owner != connection.owner;
-        });
-        if (places_.may_take(connection.owner, others_wait)) {
+        if (places_.may_take(connection.owner, std::any_of(queue_.begin(), queue_.end(), is_others))) {
             places_.take(connection.owner);
-            return Entry::admitted;
+            return true;
         }
         connection.give_up = Connection::Clock::now() + patience_;
         queue_.push_back(&connection);
-        return Entry::waits;
+        if (places_.taken() + queue_.size() > limit_) {
+            displaced = last_of_most();
+            std::erase(queue_, displaced);
+        }
+        return displaced == &connection;
     }
 
     std::size_t waiting() const {
@@ -68,6 +68,15 @@ private:
     mutable std::mutex mutex_;
     Shares places_;
     std::deque<Connection*> queue_;
+
+    Connection* last_of_most() const {
+        std::unordered_map<Owner, std::size_t> counts;
+        for (const Connection* waiting : queue_)
+            ++counts[waiting->owner];
+        return *std::max_element(queue_.begin(), queue_.end(), [&](const Connection* one, const Connection* other) {
+            return counts[one->owner] <= counts[other->owner];
+        });
+    }
 };
 
 }  // namespace pg_org

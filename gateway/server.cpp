@@ -54,8 +54,8 @@ Server::Server(const Listener& options, Places connections, Planner planner, Han
       callers_{std::min(options.threads, connections.count), options.max_waiting,
                std::min(options.request_timeout, connections.patience)},
       checks_{health_places, options.max_waiting, options.request_timeout},
-      handshakes_{handshake_places, options.max_connections + max_refused, options.request_timeout},
-      bodies_{options.max_buffered_bytes}, replies_{options.max_buffered_bytes} {
+      handshakes_{handshake_places, options.max_connections / 8, options.request_timeout},
+      bodies_{std::max(options.max_buffered_bytes, 2 * options.max_body_bytes)}, replies_{options.max_buffered_bytes} {
     epoll_event end{EPOLLIN, {.ptr = nullptr}};
     epoll_ctl(epoll_, EPOLL_CTL_ADD, ending_, &end);
     if (!options.tls_cert.empty())
@@ -193,11 +193,7 @@ void Server::check_deadlines(Clock::time_point now) {
     }
     for (Lane* lane : {&workers_, &callers_, &checks_, &handshakes_})
         for (Connection* connection : lane->take_late(now)) {
-            if (lane == &handshakes_)
-                connection->is_late = true;
-            else
-                connection->reply = too_busy();
-            connection->lane = nullptr;
+            turn_away(*connection);
             park(*connection, EPOLLOUT, Connection::never, SHUT_RDWR);  // a thread goes on with it at once
         }
 }

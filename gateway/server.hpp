@@ -92,7 +92,7 @@ private:
     bool advance(Connection& connection, Ready& ready);
     bool shake_hands(Connection& connection, Ready& ready);
     bool read(Connection& connection, Ready& ready);
-    bool dispatch(Connection& connection);
+    bool dispatch(Connection& connection, Ready& ready);
     bool serve(Connection& connection, Ready& ready);
     bool write(Connection& connection, Ready& ready);
     bool close(Connection& connection);
@@ -106,7 +106,9 @@ private:
     void hold_unsent(Connection& connection);
     bool holds_too_much(const Connection& connection) const;
     void forget_exchange(Connection& connection);
+    bool enter_lane(Lane& lane, Connection& connection, Ready& ready);
     void leave_lane(Connection& connection, Ready& ready);
+    void turn_away(Connection& connection);
     template <typename Stream>
     void converse(Stream& stream);
     void reply_to(Connection& connection, httplib::Response& response);
