@@ -6,7 +6,7 @@
 #   make installcheck   test the installed extension on the running server of the PG* environment
 #   make run            everything that a first try needs, then the gateway in the foreground
 #   make test           everything that is tested, from nothing
-#   make test-debian    the packages on clean Debians 12 and 13, and make test on 13; for root, takes an hour
+#   make test-debian    the packages on clean Debians 12, 13 and sid, and make test on 13; for root, takes an hour
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make asan           the gateway's tests with that and the address sanitizer
 #   make valgrind       the extension's tests under valgrind; takes half an hour
@@ -53,6 +53,7 @@ installcheck run test ubsan asan valgrind fuzz bench docs deb:
 test-debian:
 	test/debian/run bookworm
 	test/debian/run trixie make test
+	test/debian/run sid
 
 clean:
 	$(MAKE) -C extension clean

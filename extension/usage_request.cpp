@@ -56,8 +56,8 @@ Text new_request_id()
     uint8 random[10];
     if (!pg_strong_random(random, sizeof random))
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
-    const auto milliseconds = static_cast<uint64>(GetCurrentTimestamp() / 1000);
-    return to_text(psprintf("%012" INT64_MODIFIER "x%.*s", milliseconds & 0xffffffffffff, SHOW(hexadecimal(random))));
+    const auto milliseconds = static_cast<unsigned long long>(GetCurrentTimestamp() / 1000);
+    return to_text(psprintf("%012llx%.*s", milliseconds & 0xffffffffffff, SHOW(hexadecimal(random))));
 }
 
 // Calls of keys of no organization have no lock in common but that of their name.
