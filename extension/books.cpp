@@ -6,6 +6,7 @@
 #include "event.hpp"
 #include "fail.hpp"
 #include "number.hpp"
+#include "rehearsal.hpp"
 
 namespace pg_org {
 
@@ -261,6 +262,40 @@ int64 requests_in(State state) { return state == State::held || state == State::
 int64 tokens_in(State state, const Call &call)
 {
     return state == State::held ? call.max_tokens : state == State::settled ? call.tokens() : 0;
+}
+
+// An account to be written, and whose it is.
+struct Entry {
+    const Party *name;
+    const Account *account;
+};
+
+template <typename... More>
+void write(Session &session, Statement &statement, std::span<const Entry> some, const More &...more)
+{
+    const auto of = [&]<typename T>(T Account::*member) {
+        return column<T>(some, [&](const Entry &entry) { return entry.account->*member; });
+    };
+    session.run(statement, of(&Account::owner_since), of(&Account::window_start), of(&Account::window_spend),
+                of(&Account::held_cost), of(&Account::held_requests), of(&Account::minute),
+                of(&Account::minute_requests), of(&Account::minute_tokens), of(&Account::charged_at),
+                of(&Account::warned_window), of(&Account::exceeded_window), of(&Account::warned_budget),
+                of(&Account::exceeded_budget), more...);
+}
+
+void update(Session &session, std::span<const Entry> old)
+{
+    write(session, update_accounts, old, column<Tid>(old, [](const Entry &entry) { return *entry.account->tid; }));
+}
+
+void insert(Session &session, std::span<const Entry> fresh)
+{
+    const auto name = [&](auto member) {
+        return column<Text>(fresh, [&](const Entry &entry) { return entry.name->*member; });
+    };
+    write(session, insert_accounts, fresh, name(&Party::organization_id), name(&Party::team_id),
+          name(&Party::user_id), name(&Party::key_id),
+          column<Text>(fresh, [](const Entry &entry) { return entry.account->model; }));
 }
 
 } // namespace
@@ -700,10 +735,6 @@ void Books::tell_of_budgets()
 void Books::write()
 {
     tell_of_budgets();
-    struct Entry {
-        const Party *name;
-        const Account *account;
-    };
     size_t most = 0;
     for (const Holder &holder : holders_)
         for (const Account *account = holder.accounts; account != nullptr; account = account->next)
@@ -717,25 +748,27 @@ void Books::write()
                     entries[count++] = {&holder.name, account};
         return std::span<const Entry>{entries.first(count)};
     };
-    const auto write = [&](Statement &statement, std::span<const Entry> some, const auto &...more) {
-        const auto of = [&]<typename T>(T Account::*member) {
-            return column<T>(some, [&](const Entry &entry) { return entry.account->*member; });
-        };
-        if (!some.empty())
-            session_.run(statement, of(&Account::owner_since), of(&Account::window_start), of(&Account::window_spend),
-                         of(&Account::held_cost), of(&Account::held_requests), of(&Account::minute),
-                         of(&Account::minute_requests), of(&Account::minute_tokens), of(&Account::charged_at),
-                         of(&Account::warned_window), of(&Account::exceeded_window), of(&Account::warned_budget),
-                         of(&Account::exceeded_budget), more...);
-    };
     const auto old = changed(true);
-    write(update_accounts, old, column<Tid>(old, [](const Entry &entry) { return *entry.account->tid; }));
+    if (!old.empty())
+        update(session_, old);
     const auto fresh = changed(false);
-    const auto name = [&](auto member) {
-        return column<Text>(fresh, [&](const Entry &entry) { return entry.name->*member; });
-    };
-    write(insert_accounts, fresh, name(&Party::organization_id), name(&Party::team_id), name(&Party::user_id),
-          name(&Party::key_id), column<Text>(fresh, [](const Entry &entry) { return entry.account->model; }));
+    if (!fresh.empty())
+        insert(session_, fresh);
+}
+
+void rehearse_reading_books(Session &session, Text nobody)
+{
+    const Party party{nobody, nobody, nobody, nobody};
+    const Time now = present();
+    Books{session, {&party, 1}, now, {}};
+    session.run(recount_user, Text{}, Text{}, nobody, Text{}, Text{}, now, now, now);
+    session.run(recount_in_organization, nobody, Text{}, Text{}, Text{}, Text{}, now, now, now);
+}
+
+void rehearse_writing_books(Session &session)
+{
+    update(session, {});
+    insert(session, {});
 }
 
 } // namespace pg_org

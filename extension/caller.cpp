@@ -3,6 +3,7 @@
 #include "caller.hpp"
 
 #include "fail.hpp"
+#include "rehearsal.hpp"
 #include "session.hpp"
 
 namespace pg_org {
@@ -124,6 +125,15 @@ Caller authenticate(Session &session, Text api_key)
         expired(*expires);
     require_owners_not_blocked(session, caller);
     return caller;
+}
+
+void rehearse_callers(Session &session, Text nobody)
+{
+    session.run(find_key, nobody);
+    session.run(find_replaced_key, nobody);
+    session.run(find_blocked_owners, nobody, Maybe<Text>{nobody});
+    session.run(find_membership, nobody, nobody);
+    session.run(find_organizations, nobody, Maybe<Text>{}, false);
 }
 
 Maybe<Text> role_in(Session &session, Text organization_id)

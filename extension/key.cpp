@@ -10,6 +10,7 @@
 #include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "rehearsal.hpp"
 #include "user.hpp"
 
 using namespace pg_org;
@@ -285,6 +286,15 @@ void write_keys_of_team(Session &session, const TeamName &team)
 {
     for (const Row row : session.run(show_keys_of_team, team.organization_id, team.team_id))
         session.reply.object(row);
+}
+
+void rehearse_keys(Session &session, Text nobody)
+{
+    const Maybe<Text> none;
+    session.run(find_visible_key, Maybe<Texts>{}, none, none, nobody, nobody);
+    session.run(show_key, nobody);
+    session.run(list_keys, Maybe<Texts>{}, none, none, none, none, Maybe<Text>{nobody}, none, Maybe<Time>{}, none,
+                Maybe<int64>{1});
 }
 
 } // namespace pg_org

@@ -4,6 +4,7 @@
 
 #include "fail.hpp"
 #include "number.hpp"
+#include "rehearsal.hpp"
 
 namespace pg_org {
 
@@ -150,6 +151,27 @@ void write_reserved(Session &session, Statement &statement, Calls calls, const M
                 column<Time>(calls, [](const Call *call) { return call->expires_at; }), more...);
 }
 
+void write_held(Session &session, Calls held) { write_reserved(session, insert_held, held); }
+
+void write_over(Session &session, Calls over)
+{
+    session.run(delete_held, column<Tid>(over, [](const Call *call) { return call->tid; }));
+}
+
+void write_closed(Session &session, Calls closed)
+{
+    const auto counts = [&](auto member) {
+        return column<int64>(closed, [&](const Call *call) { return call->*member; });
+    };
+    write_reserved(session, insert_closed, closed,
+                   column<Text>(closed, [](const Call *call) { return name_of(call->state); }),
+                   column<Number>(closed, [](const Call *call) { return call->cost; }), counts(&Call::prompt_tokens),
+                   counts(&Call::completion_tokens), counts(&Call::cache_read_input_tokens),
+                   counts(&Call::cache_creation_input_tokens),
+                   column<bool>(closed, [](const Call *call) { return call->failed; }),
+                   column<Time>(closed, [](const Call *call) { return call->closed_at; }));
+}
+
 } // namespace
 
 Text name_of(State state) { return state_names[static_cast<size_t>(state)]; }
@@ -210,24 +232,15 @@ void write_calls(Session &session, Calls calls)
     const Calls held =
         those(calls, [](const Call *call) { return call->stored == State::none && call->state == State::held; });
     if (!held.empty())
-        write_reserved(session, insert_held, held);
+        write_held(session, held);
     const Calls over =
         those(calls, [](const Call *call) { return call->stored == State::held && is_closed(call->state); });
     if (!over.empty())
-        session.run(delete_held, column<Tid>(over, [](const Call *call) { return call->tid; }));
+        write_over(session, over);
     const Calls closed =
         those(calls, [](const Call *call) { return !is_closed(call->stored) && is_closed(call->state); });
-    const auto counts = [&](auto member) {
-        return column<int64>(closed, [&](const Call *call) { return call->*member; });
-    };
     if (!closed.empty())
-        write_reserved(session, insert_closed, closed,
-                       column<Text>(closed, [](const Call *call) { return name_of(call->state); }),
-                       column<Number>(closed, [](const Call *call) { return call->cost; }),
-                       counts(&Call::prompt_tokens), counts(&Call::completion_tokens),
-                       counts(&Call::cache_read_input_tokens), counts(&Call::cache_creation_input_tokens),
-                       column<bool>(closed, [](const Call *call) { return call->failed; }),
-                       column<Time>(closed, [](const Call *call) { return call->closed_at; }));
+        write_closed(session, closed);
     for (const Call *call :
          those(calls, [](const Call *call) { return is_closed(call->stored) && call->state != call->stored; }))
         session.run(settle_closed, call->party.organization_id, call->request_id, call->cost, call->prompt_tokens,
@@ -235,6 +248,24 @@ void write_calls(Session &session, Calls calls)
                     call->failed, call->closed_at);
     for (Call *call : calls)
         call->stored = call->state;
+}
+
+void rehearse_reading_calls(Session &session, Text nobody)
+{
+    const CallName name{nobody, nobody};
+    const Party party{nobody, nobody, nobody, nobody};
+    find_calls(session, {&name, 1});
+    find_expired(session, {&party, 1}, {GetCurrentTimestamp()});
+}
+
+void rehearse_writing_calls(Session &session, Text nobody)
+{
+    const CallName name{nobody, nobody};
+    for (const bool wait : {false, true})
+        lock_calls(session, {&name, 1}, wait);
+    write_held(session, {});
+    write_over(session, {});
+    write_closed(session, {});
 }
 
 } // namespace pg_org

@@ -8,6 +8,7 @@
 #include "limits.hpp"
 #include "membership.hpp"
 #include "paging.hpp"
+#include "rehearsal.hpp"
 #include "team.hpp"
 
 using namespace pg_org;
@@ -289,6 +290,15 @@ size_t write_organizations(Session &session, Texts organization_ids)
         }
     }
     return written;
+}
+
+void rehearse_organizations(Session &session, Text nobody)
+{
+    const std::array ids{nobody, tail(nobody, 1)};
+    for (const size_t many : {1, 2})
+        write_organizations(session, {ids.data(), many});
+    session.run(list_organizations, Maybe<Text>{nobody}, Maybe<Text>{}, Maybe<Texts>{}, Maybe<Time>{}, Maybe<Text>{},
+                Maybe<int64>{1});
 }
 
 } // namespace pg_org

@@ -18,6 +18,12 @@ COMMENT ON FUNCTION org_grant_access IS
 'Let a role call the functions.
 Grants EXECUTE on every function of the extension but org_setup and org_grant_access, and nothing on the tables: such a role can do just what the api_key it passes may. For the owner of the extension or a superuser.';
 
+CREATE FUNCTION org_warm_up()
+RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_warm_up IS
+'Make a database connection ready for calls.
+The first call of a function in a connection takes many times longer than the next, because tables are opened and statements planned. This does it beforehand for the calls that matter most: it changes nothing and shows nothing, so that it needs no api_key. For pools, after they have connected.';
+
 -- Organizations -------------------------------------------------------------
 
 CREATE FUNCTION org_new(
@@ -766,7 +772,7 @@ Of all organizations or of one, which wait meanwhile. Returns those that differe
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION
-    org_setup, org_grant_access,
+    org_setup, org_grant_access, org_warm_up,
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
     org_daily_activity, org_audit, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,

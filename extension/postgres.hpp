@@ -19,6 +19,7 @@ extern "C" {
 #include <postgres.h>
 
 #include <access/htup_details.h>
+#include <access/xact.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_namespace.h>
 #include <catalog/pg_type.h>

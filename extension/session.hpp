@@ -173,7 +173,8 @@ private:
 };
 
 // Whether a call may change anything, which must agree with the function's volatility, and what its last arguments are.
-enum class Access { read, write, call };
+// A rehearsal has none, and is about nobody: whoever may call the function may.
+enum class Access { read, write, call, rehearsal };
 
 class Session {
 public:

@@ -2,6 +2,8 @@
 
 #include "spend.hpp"
 
+#include "rehearsal.hpp"
+
 namespace pg_org {
 
 namespace {
@@ -102,6 +104,13 @@ void write_spend(Session &session, Books &books, Calls settled)
             add_to_owners(session, owner, {charged.begin(), holders_end}, {calls.begin(), calls_end});
     }
     add_to_days(session, settled);
+}
+
+void rehearse_writing_spend(Session &session)
+{
+    for (size_t i = 0; i < owners; i++)
+        add_to_owners(session, static_cast<Owner>(i), {}, {});
+    add_to_days(session, {});
 }
 
 } // namespace pg_org

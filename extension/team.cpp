@@ -10,6 +10,7 @@
 #include "membership.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "rehearsal.hpp"
 #include "user.hpp"
 
 using namespace pg_org;
@@ -326,6 +327,19 @@ Maybe<Text> role_in_team(Session &session, const TeamName &team)
         return {};
     const Rows rows = session.run(find_role, team.organization_id, team.team_id, *session.caller.user_id);
     return rows.empty() ? Maybe<Text>{} : rows[0].get<Text>(0);
+}
+
+void rehearse_teams(Session &session, Text nobody)
+{
+    const Texts nobodies{&nobody, 1};
+    const Maybe<Text> none;
+    find_team(session, nobody, none);
+    session.run(show_team, nobody, nobody);
+    session.run(show_members, nobodies, nobodies);
+    write_keys_of_team(session, {nobody, nobody});
+    write_team_memberships(session, {nobody, nobody}, {});
+    session.run(list_teams, Maybe<Text>{nobody}, none, Maybe<Texts>{}, none, none, none, Maybe<Time>{}, none, none,
+                Maybe<int64>{1});
 }
 
 Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organization_id)

@@ -8,6 +8,7 @@
 #include "key.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "rehearsal.hpp"
 #include "team.hpp"
 
 using namespace pg_org;
@@ -129,6 +130,16 @@ void write_users(Session &session, Texts user_ids, Maybe<Texts> organization_ids
 {
     for (const Row row : session.run(show_users, user_ids, organization_ids))
         session.reply.object(row);
+}
+
+void rehearse_users(Session &session, Text nobody)
+{
+    const Maybe<Text> none;
+    session.run(show_user, nobody, Maybe<Texts>{});
+    write_keys_of_user(session, nobody, {});
+    write_teams_of_user(session, nobody, {});
+    session.run(list_users, Maybe<Texts>{}, none, none, none, Maybe<Text>{nobody}, none, none, Maybe<Time>{}, none,
+                Maybe<int64>{1}, none);
 }
 
 void lock_user(Session &session, Text user_id)

@@ -42,7 +42,7 @@ SELECT proname FROM extension_function WHERE proisstrict;
 
 -- api_key comes last, and every argument has a name.
 SELECT proname FROM extension_function
- WHERE proname NOT IN ('org_setup', 'org_grant_access')
+ WHERE proname NOT IN ('org_setup', 'org_grant_access', 'org_warm_up')
    AND (proargnames[pronargs] IS DISTINCT FROM 'api_key' OR pg_get_function_arg_default(oid, pronargs) <> 'NULL::text');
 SELECT proname FROM extension_function WHERE '' = ANY (proargnames) OR cardinality(proargnames) <> pronargs;
 

@@ -43,7 +43,7 @@ INSERT INTO test.call (call) VALUES
     ('org_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),
     ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
     ('org_events(NULL{})'), ('org_events(organization_id => ''A''{})'), ('org_event_purge(now(){})'),
-    ('event_claim(NULL{})'), ('event_acknowledge(1{})'),
+    ('org_warm_up()'), ('event_claim(NULL{})'), ('event_acknowledge(1{})'),
     ('org_member_add(''A'', ''{"role":"internal_user","user_id":"new"}''{})'),
     ('org_member_update(''A'', ''ann'', role => ''org_admin''{})'), ('org_member_delete(''A'', ''ann''{})'),
     ('user_new(''new''{})'), ('user_update(''ann'', user_alias => ''Ann''{})'),
