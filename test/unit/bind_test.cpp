@@ -188,3 +188,88 @@ TEST(Binding, KnowsTypesByName) {
     EXPECT_EQ(type_named("bigint"), Type::bigint);
     EXPECT_EQ(type_named("name"), std::nullopt);
 }
+
+namespace {
+
+const Functions functions{
+    {"org_new", {"public.org_new", {{"organization_alias", "organization_alias", Type::text, true},
+                                    {"max_budget", "max_budget", Type::numeric, false},
+                                    {"api_key", "api_key", Type::text, false}}}},
+    {"org_list", {"public.org_list", {{"limit", "\"limit\"", Type::bigint, false},
+                                      {"after", "after", Type::text, false},
+                                      {"api_key", "api_key", Type::text, false}}}},
+    {"org_events", {"public.org_events", {{"limit", "\"limit\"", Type::bigint, false},
+                                          {"organization_id", "organization_id", Type::text, false},
+                                          {"after", "after", Type::bigint, false},
+                                          {"api_key", "api_key", Type::text, false}}}},
+    {"org_etag", {"public.org_etag", {{"thing", "thing", Type::json, true}}}},
+    {"usage_reserve", {"public.usage_reserve", {{"model", "model", Type::text, true},
+                                                {"cost", "cost", Type::numeric, false},
+                                                {"api_key", "api_key", Type::text, false}}}},
+    {"usage_reserve_many", {"public.usage_reserve_many", {}}}};
+
+Asked asked(std::string_view method, std::string_view path, std::string_view json) {
+    const Route& route = *find_route(method, path).route;
+    return {route, {}, "sk-1", read_body(json).fields, reads_query(route) ? "query" : "body", {}};
+}
+
+auto call_of(const Asked& asked) { return pg_org::bind(asked, functions); }
+
+using Values = std::vector<std::optional<std::string>>;
+
+}  // namespace
+
+TEST(BindingRequests, CallsTheRoutesFunction) {
+    const auto call = call_of(asked("GET", "/organization/list", R"({"limit":"2","wait":"x"})"));
+    EXPECT_EQ(call.statement.sql, "SELECT public.org_list(\"limit\" => $1::bigint, api_key => $2::text)");
+    EXPECT_EQ(call.statement.values, (Values{"2", "sk-1"}));
+    EXPECT_TRUE(call.errors.empty());
+    EXPECT_EQ(call.many, nullptr);
+}
+
+TEST(BindingRequests, AsksForTheTagOfAThing) {
+    const auto call = call_of(asked("POST", "/organization/new", "{}"));
+    EXPECT_EQ(call.statement.sql,
+              "SELECT reply, public.org_etag(reply) FROM (SELECT public.org_new(organization_alias => $1::text, "
+              "api_key => $2::text) AS reply OFFSET 0) AS called");
+    EXPECT_EQ(call.statement.values, (Values{std::nullopt, "sk-1"}));
+}
+
+TEST(BindingRequests, ChecksTheKeyAloneIfThereAreErrors) {
+    const auto check = [](const Asked& asked, std::size_t errors) {
+        const auto call = call_of(asked);
+        EXPECT_EQ(call.statement.sql, "SELECT public.org_list(\"limit\" => $1::bigint, api_key => $2::text)");
+        EXPECT_EQ(call.statement.values, (Values{"1", "sk-1"}));
+        EXPECT_EQ(call.errors.size(), errors);
+        EXPECT_EQ(call.many, nullptr);
+    };
+    check(asked("POST", "/organization/new", R"({"organization_alias":1,"max_budget":"x"})"), 2);
+    check(asked("POST", "/usage/reserve", R"({"cost":"x"})"), 1);
+    auto read_badly = asked("POST", "/organization/new", R"({"max_budget":"x"})");
+    read_badly.errors.push_back({"value_error", {"body", "organization_alias"}, "m"});
+    check(read_badly, 2);
+    EXPECT_EQ(call_of(read_badly).errors.at(0).message, "m");
+}
+
+TEST(BindingRequests, KnowsWhereEventsGoOn) {
+    for (const auto& [json, position] : {std::pair{R"({"after":"7"})", 0u},
+                                         {R"({"after":"7","limit":"1"})", 1u},
+                                         {R"({"after":"7","limit":"1","organization_id":"o"})", 2u},
+                                         {R"({"after":"7","limit":null,"unknown":"x"})", 1u}}) {
+        const auto call = call_of(asked("GET", "/events", json));
+        EXPECT_EQ(call.after, position);
+        EXPECT_EQ(call.statement.values.at(position), "7");
+    }
+}
+
+TEST(BindingRequests, MakesObjectsForAFunctionThatTakesMany) {
+    const auto call = call_of(asked("POST", "/usage/reserve", R"({"model":"m","cost":1.50,"api_key":"x"})"));
+    EXPECT_EQ(call.many, &functions.at("usage_reserve_many"));
+    EXPECT_EQ(call.object, R"({"model":"m","cost":"1.50"})");
+    const auto many = bind_many(*call.many, {"{\"model\":\"m\"}", "{}"}, true, "sk-1");
+    EXPECT_NE(many.sql.find("public.usage_reserve_many(requests => $1::json, wait => $2::boolean, "
+                            "api_key => $3::text)"),
+              std::string::npos);
+    EXPECT_EQ(many.values, (Values{R"([{"model":"m"},{}])", "true", "sk-1"}));
+    EXPECT_EQ(bind_many(*call.many, {}, false, "").values, (Values{"[]", "false", ""}));
+}
