@@ -1,5 +1,7 @@
 #include "property.hpp"
 
+#include "reply.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <regex>
