@@ -104,8 +104,8 @@ TEST(Framing, RefusesUnclearLengths) {
                              "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"})
         EXPECT_EQ(read(with_field(line)), unclear) << line;
     EXPECT_EQ(read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), unclear);
-    for (const auto* text : {"\r\n", "x\r\n", "-1\r\n", " 1\r\n", "0x1\r\n", ";a\r\n", "1,\r\n",
-                             "00000000000000001\r\n", "1\r\nab", "1\r\na0\r\n\r\n", "1\r\na\rb", "1\r\na\n"})
+    for (const auto* text : {"\r\n", "x\r\n", "-1\r\n", " 1\r\n", "0x1\r\n", ";a\r\n", "1,\r\n", "1 1\r\n",
+                             "1 x;a\r\n", "00000000000000001\r\n", "1\r\nab", "1\r\na0\r\n\r\n", "1\r\na\rb", "1\r\na\n"})
         EXPECT_EQ(read(chunked + text), unclear) << text;
     for (const auto* text : {"1\na", "1;\x01\r\n", "1\r1\r\n", "0\r\nX: \x7f\r\n", "0\r\nX: a\n", "0\r\n\n"})
         EXPECT_EQ(read(chunked + text), malformed) << text;
@@ -141,6 +141,7 @@ TEST(Framing, BoundsWhatIsNotTheBody) {
         small_chunks += "01\r\na\r\n";
     for (const auto& text : {endless, "1;" + endless, "0\r\n" + endless, "0\r\nX: " + endless, small_chunks})
         EXPECT_EQ(read(chunked + text), framing_too_long) << text;
+    EXPECT_EQ(read(chunked + "1\r\na" + endless), unclear);
     EXPECT_EQ(read(chunked + "0;" + std::string(max_head - 6, 'x') + "\r\n\r\n"), "POST /a h  () ");
     EXPECT_EQ(read(chunked + "0;" + std::string(max_head - 5, 'x') + "\r\n\r\n"), framing_too_long);
 }
@@ -155,7 +156,8 @@ TEST(Framing, FindsAFieldsFirstValueByItsNameInAnyCase) {
 TEST(Framing, KeepsConnectionsAliveUnlessToldOtherwise) {
     for (const auto* line : {"X: close", "Connection: keep-alive", "Connection: closed", "Connection: "})
         EXPECT_TRUE(arrived(with_field(line)).keeps_alive()) << line;
-    for (const auto* line : {"Connection: close", "connection: CLOSE", "Connection: te, close ,x"})
+    for (const auto* line : {"Connection: close", "connection: CLOSE", "Connection: te, close ,x",
+                             "Connection: keep-alive\r\nConnection: close"})
         EXPECT_FALSE(arrived(with_field(line)).keeps_alive()) << line;
     const auto old = arrived("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     EXPECT_TRUE(old.is_whole() && old.is_http_1_0());
@@ -173,6 +175,7 @@ TEST(Framing, ExpectsToBeToldToContinueBeforeTheBody) {
     EXPECT_TRUE(expects(head + "Transfer-Encoding: chunked\r\n\r\n"));
     EXPECT_FALSE(expects(head + "Transfer-Encoding: chunked\r\n\r\n1"));
     EXPECT_FALSE(expects(post + "Expect: something\r\nContent-Length: 2\r\n\r\n"));
+    EXPECT_FALSE(expects("POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
 }
 
 TEST(Framing, TakesNothingMoreOnceItIsDone) {
