@@ -57,15 +57,16 @@ void Arrival::take(std::string_view& bytes) {
 }
 
 bool Arrival::keeps_alive() const {
-    auto options = field("connection");
-    while (!options.empty())
-        if (equal(trimmed(take_until(options, ',')), "close"))
-            return false;
+    for (auto [name, options] : fields_)
+        while (equal(name, "connection") && !options.empty())
+            if (equal(trimmed(take_until(options, ',')), "close"))
+                return false;
     return !is_http_1_0_;
 }
 
 bool Arrival::expects_continue() const {
-    return has_head() && !is_whole() && body_.empty() && framing_ == 0 && equal(field("expect"), "100-continue");
+    const bool has_body = !body_.empty() || framing_ > 0;
+    return has_head() && !is_whole() && !has_body && !is_http_1_0_ && equal(field("expect"), "100-continue");
 }
 
 std::string_view Arrival::field(std::string_view name) const {
@@ -164,10 +165,10 @@ void Arrival::take_line(std::string_view& bytes) {
     bytes.remove_prefix(taken.size());
     line_.append(taken);
     framing_ += taken.size();
-    if (framing_ > max_head_)
-        return fail(413, "The framing of chunks and the trailers are larger than " + std::to_string(max_head_) + " bytes");
     if (stage_ == Stage::chunk_end && !line_end.starts_with(line_))
         return fail(400, unclear);
+    if (framing_ > max_head_)
+        return fail(413, "The framing of chunks and the trailers are larger than " + std::to_string(max_head_) + " bytes");
     if (!line_.ends_with('\n'))
         return;
     if (!line_.ends_with(line_end) || !is_text(std::string_view{line_}.substr(0, line_.size() - line_end.size())))
