@@ -1,5 +1,6 @@
 #include "database.hpp"
 
+#include "log.hpp"
 #include "observation.hpp"
 
 #include <libpq-fe.h>
@@ -19,6 +20,8 @@
 #include <deque>
 #include <unordered_map>
 #include <utility>
+
+extern "C" const char query_warm_up[];
 
 namespace pg_org {
 namespace {
@@ -157,6 +160,18 @@ public:
              {std::to_string(config.lock_timeout.count()), std::to_string(config.statement_timeout.count())}});
     }
 
+    // So that no request waits for what the first calls in a session cost.  One that can't be serves them all the same.
+    void warm_up() {
+        try {
+            for (const Row& row : run({query_warm_up, {}}))
+                run({row.at(0), {}});
+        } catch (const std::exception& error) {
+            if (!is_open())
+                throw;
+            log_event(Level::debug, "connection not warmed up", {{"error", error.what()}});
+        }
+    }
+
     std::vector<Row> run(const Statement& statement) {
         const Underway underway{begun_};
         std::vector<const char*> values;
@@ -233,9 +248,10 @@ private:
     }
 };
 
-Database::Database(const Config& config, const std::string& option, const std::string& url, std::size_t pool_size)
-    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)}, pool_size_{pool_size},
-      shares_{pool_size}, opener_{[this](std::stop_token stop) { keep_one_idle(stop); }},
+Database::Database(const Config& config, const std::string& option, const std::string& url, Use use)
+    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)}, use_{use},
+      pool_size_{use == Use::requests ? config.pool_size : 1}, shares_{pool_size_},
+      opener_{[this](std::stop_token stop) { keep_one_idle(stop); }},
       watch_{[this](std::stop_token stop) { cut_stalled(stop); }} {}
 
 Database::~Database() = default;
@@ -365,6 +381,8 @@ void Database::keep_one_idle(std::stop_token stop) {
         lock.unlock();
         try {
             connection->open(conninfo_, config_);
+            if (use_ == Use::requests)
+                connection->warm_up();
         } catch (const std::exception& error) {
             failure = error.what();
         }

@@ -58,9 +58,12 @@ public:
         bool is_away = false;  // the last attempt to connect failed
     };
 
+    // A pool for requests, whose connections are warmed up; or one connection to ask how the database is.
+    enum class Use { requests, watching };
+
     // Connects when needed, not yet.  Throws std::invalid_argument if the URL is malformed.
-    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url, config.pool_size} {}
-    Database(const Config& config, const std::string& option, const std::string& url, std::size_t pool_size);
+    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url, Use::requests} {}
+    Database(const Config& config, const std::string& option, const std::string& url, Use use);
     ~Database();
 
     // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
@@ -76,6 +79,7 @@ private:
 
     const Config config_;
     const std::string conninfo_;
+    const Use use_;
     const std::size_t pool_size_;
     mutable std::mutex mutex_;
     std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end

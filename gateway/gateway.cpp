@@ -29,7 +29,8 @@ Reply about() {
 }  // namespace
 
 Gateway::Gateway(const Config& config, Database& database)
-    : database_{database}, health_{config, "--database-url", config.database_url, 1}, catalog_{health_}, caller_{config, database} {}
+    : database_{database}, health_{config, "--database-url", config.database_url, Database::Use::watching},
+      catalog_{health_}, caller_{config, database} {}
 
 std::optional<Reply> Gateway::handle_at_once(const Request& request) const {
     std::string_view query = request.target;

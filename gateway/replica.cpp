@@ -72,7 +72,7 @@ Replicas::Slot& Replicas::last_write(std::string_view api_key) const {
 
 // The time first: what was done until then has its place before.  While the primary is away nothing is added.
 void Replicas::watch_primary(std::stop_token stop) {
-    Database primary{config_, "--database-url", config_.database_url, 1};
+    Database primary{config_, "--database-url", config_.database_url, Database::Use::watching};
     do {
         const auto now = Clock::now();
         try {
@@ -86,7 +86,7 @@ void Replicas::watch_primary(std::stop_token stop) {
 
 void Replicas::watch_replica(std::stop_token stop, std::size_t number) {
     Replica& replica = *replicas_[number];
-    Database database{config_, "--replica-url", config_.replica_urls[number], 1};
+    Database database{config_, "--replica-url", config_.replica_urls[number], Database::Use::watching};
     std::optional<bool> was_fresh;
     while (pause(stop, interval_)) {
         std::string failure = "it is no standby";

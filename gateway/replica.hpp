@@ -58,7 +58,8 @@ private:
     static constexpr std::size_t slots = 1 << 14;
 
     struct Replica {
-        Replica(const Config& config, const std::string& url) : database{config, "--replica-url", url, config.pool_size} {}
+        Replica(const Config& config, const std::string& url)
+            : database{config, "--replica-url", url, Database::Use::requests} {}
 
         Database database;
         Slot fresh_as_of = never;  // has all that was done before

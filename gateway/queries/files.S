@@ -11,5 +11,6 @@ query_\name:
     file catalog_version
     file primary_position
     file standby_position
+    file warm_up
 
     .section .note.GNU-stack, "", %progbits
