@@ -182,7 +182,8 @@ Bound bind(const Asked& asked, const Functions& functions) {
     if (!bound.errors.empty()) {
         std::vector<FieldError> none;
         const Fields fields{{"limit", Value{Value::Kind::number, "1", {}}}};
-        return {bound.errors, bind_arguments(named(key_check_function), fields, asked.api_key, "query", none), {}, nullptr, {}};
+        auto key_check = bind_arguments(named(key_check_function), fields, asked.api_key, "query", none);
+        return {std::move(bound.errors), std::move(key_check), {}, nullptr, {}};
     }
     if (is_tagged(asked.route))
         bound.statement.sql = "SELECT reply, " + named(tag_function).identifier + "(reply) FROM (" +

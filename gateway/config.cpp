@@ -72,7 +72,8 @@ private:
 
         group("Limits");
         number("--threads", listener.threads, 1, 1000, "Maximum number of requests processed concurrently");
-        number("--max-waiting", listener.max_waiting, 0, 1'000'000, "Maximum number of requests waiting for a thread");
+        number("--max-waiting", listener.max_waiting, 0, 1'000'000,
+               "Maximum number of requests waiting for a thread or a database connection");
         number("--max-connections", listener.max_connections, 1, 1'000'000, "Maximum number of client connections");
         number("--max-header-bytes", listener.max_header_bytes, 1 << 10, 1 << 20,
                "Maximum size of a request's line and headers");

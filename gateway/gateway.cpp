@@ -78,10 +78,12 @@ Reply Gateway::answer(const Match& match, std::string_view query, const Request&
         add_page_and_tag(answer.reply, asked, answer.tag);
         return std::move(answer.reply);
     } catch (const InvalidJson& error) {
-        return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}}, request);
+        return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
+                             request);
     } catch (const MalformedKey& error) {
         return refuse_key(error.message);
     } catch (const DatabaseError& error) {
+        trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28");  // rules look at the key first
         return refuse({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }
 }

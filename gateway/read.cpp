@@ -15,7 +15,8 @@ constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
 constexpr int max_wait = 60;
 
 // What headers say goes to arguments as well.
-constexpr std::array header_arguments{std::pair{"idempotency-key", "idempotency_key"}, std::pair{"if-match", "if_match"}};
+constexpr std::array header_arguments{std::pair{"idempotency-key", "idempotency_key"},
+                                      std::pair{"if-match", "if_match"}};
 
 Value text(std::string_view characters) { return {Value::Kind::string, std::string{characters}, {}}; }
 
@@ -39,8 +40,8 @@ public:
             add_patch(body.fields);
         else if (!in_query)
             asked_.fields = std::move(body.fields);
-        if (const auto filter = asked_.fields.find("api_key"); route.kind == Kind::activity && filter != asked_.fields.end())
-            asked_.fields["key"] = filter->second;
+        if (route.kind == Kind::activity && asked_.fields.contains("api_key"))
+            asked_.fields["key"] = asked_.fields["api_key"];
         add_headers();
         if (route.kind == Kind::events)
             read_events_wanted();

@@ -147,7 +147,8 @@ bool Server::accept_all() {
     for (;;) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
-        const int client = accept4(svr_sock_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int client =
+            accept4(svr_sock_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
             admit(client, address);
         } else if (errno == EAGAIN || errno == EBADF) {
