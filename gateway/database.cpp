@@ -150,14 +150,13 @@ public:
         connection_.emplace(conninfo);
         connection_->set_verbosity(verbose);
         socket_ = fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0);
-        run({"SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
-             " pg_catalog.set_config('lock_timeout', $1::text, false),"
-             " pg_catalog.set_config('statement_timeout', $2::text, false)",
-             {std::to_string(config.lock_timeout.count()), std::to_string(config.statement_timeout.count())}});
+        set_timeouts(config.lock_timeout, config.statement_timeout);
     }
 
     // So that no request waits for what the first calls in a session cost.  One that can't be serves them all the same.
-    void warm_up() {
+    void warm_up(const Config& config) {
+        constexpr std::chrono::milliseconds patience{100};  // with locks that others hold
+        set_timeouts(patience, config.statement_timeout);
         try {
             for (const Row& row : run({query_warm_up, {}}))
                 run({row.at(0), {}});
@@ -166,6 +165,7 @@ public:
                 throw;
             log_event(Level::debug, "connection not warmed up", {{"error", error.what()}});
         }
+        set_timeouts(config.lock_timeout, config.statement_timeout);
     }
 
     std::vector<Row> run(const Statement& statement) {
@@ -183,6 +183,7 @@ public:
         return rows;
     }
 
+    bool was_opened() const { return connection_.has_value(); }
     // Whether another statement can be run.
     bool is_sound() const { return is_open() && !ill_prepared_; }
     bool is_open() const { return connection_->is_open(); }
@@ -214,6 +215,13 @@ private:
     bool ill_prepared_ = false;
     std::unordered_map<std::string, std::string> names_;  // by statement
     std::deque<std::string> statements_;                  // oldest first
+
+    void set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement) {
+        run({"SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
+             " pg_catalog.set_config('lock_timeout', $1::text, false),"
+             " pg_catalog.set_config('statement_timeout', $2::text, false)",
+             {std::to_string(lock.count()), std::to_string(statement.count())}});
+    }
 
     pqxx::result execute_somehow(const std::string& sql, const std::vector<const char*>& values) {
         try {
@@ -380,19 +388,22 @@ void Database::keep_one_idle(std::stop_token stop) {
         try {
             connection->open(conninfo_, config_);
             if (use_ == Use::requests)
-                connection->warm_up();
+                connection->warm_up(config_);
         } catch (const std::exception& error) {
             failure = error.what();
         }
         lock.lock();
         opening_ = nullptr;
-        away_ = !failure.empty();
+        // One that is lost again at once says nothing of the next.
+        const bool is_good = failure.empty();
+        away_ = !is_good && !connection->was_opened();
         failure_ = std::move(failure);
         wants_spare_ = false;
-        if (!away_)
-            idle_.push_back(std::move(connection));
+        was_open_ = was_open_ || is_good;
+        if (is_good)
+            idle_.insert(idle_.begin(), std::move(connection));
         wake_all();
-        if (away_)
+        if (!is_good)
             needed_.wait_for(lock, stop, retry_interval, [] { return false; });
     }
 }
@@ -433,7 +444,7 @@ void Database::cut_stalled(std::stop_token stop) {
 
 Database::State Database::state() const {
     const Lock lock{mutex_};
-    return {idle_.size() + in_use_.size(), in_use_.size(), queue_.size(), away_};
+    return {idle_.size() + in_use_.size(), in_use_.size(), queue_.size(), away_ || !was_open_};
 }
 
 DatabaseError DatabaseError::parse(const std::string& text) {

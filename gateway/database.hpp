@@ -55,7 +55,7 @@ public:
         std::size_t open;     // connections
         std::size_t in_use;   // of these
         std::size_t waiting;  // requests, for a connection
-        bool is_away = false;  // the last attempt to connect failed
+        bool is_away = false;  // no attempt to connect succeeded yet, or the last one failed
     };
 
     // A pool for requests, whose connections are warmed up; or one connection to ask how the database is.
@@ -89,6 +89,7 @@ private:
     std::condition_variable_any needed_;     // one more connection
     bool wants_spare_ = true;                // before it is needed
     Connection* opening_ = nullptr;
+    bool was_open_ = false;                  // some connection, ever
     bool away_ = false;                      // since the last attempt to connect failed
     std::string failure_;
     std::jthread opener_, watch_;
