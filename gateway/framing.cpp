@@ -161,7 +161,7 @@ void Arrival::take_content(std::string_view& bytes) {
 }
 
 void Arrival::take_line(std::string_view& bytes) {
-    const auto taken = bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
+    const auto taken = bytes.substr(0, std::min({bytes.find('\n'), bytes.size() - 1, max_head_ - framing_}) + 1);
     bytes.remove_prefix(taken.size());
     line_.append(taken);
     framing_ += taken.size();

@@ -73,8 +73,8 @@ private:
         std::unordered_map<Owner, std::size_t> counts;
         for (const Connection* waiting : queue_)
             ++counts[waiting->owner];
-        return *std::max_element(queue_.begin(), queue_.end(), [&](const Connection* one, const Connection* other) {
-            return counts[one->owner] <= counts[other->owner];
+        return *std::max_element(queue_.rbegin(), queue_.rend(), [&](const Connection* one, const Connection* other) {
+            return counts[one->owner] < counts[other->owner];
         });
     }
 };

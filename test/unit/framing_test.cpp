@@ -142,6 +142,7 @@ TEST(Framing, BoundsWhatIsNotTheBody) {
     for (const auto& text : {endless, "1;" + endless, "0\r\n" + endless, "0\r\nX: " + endless, small_chunks})
         EXPECT_EQ(read(chunked + text), framing_too_long) << text;
     EXPECT_EQ(read(chunked + "1\r\na" + endless), unclear);
+    EXPECT_EQ(read(chunked + "1;" + std::string(max_head - 4, 'x') + "\r\na\rX"), framing_too_long);
     EXPECT_EQ(read(chunked + "0;" + std::string(max_head - 6, 'x') + "\r\n\r\n"), "POST /a h  () ");
     EXPECT_EQ(read(chunked + "0;" + std::string(max_head - 5, 'x') + "\r\n\r\n"), framing_too_long);
 }
