@@ -70,7 +70,8 @@ bool Arrival::expects_continue() const {
 }
 
 std::string_view Arrival::field(std::string_view name) const {
-    const auto found = std::find_if(fields_.begin(), fields_.end(), [&](auto& field) { return equal(field.first, name); });
+    const auto is_named = [&](const auto& field) { return equal(field.first, name); };
+    const auto found = std::find_if(fields_.begin(), fields_.end(), is_named);
     return found == fields_.end() ? std::string_view{} : found->second;
 }
 
@@ -168,7 +169,7 @@ void Arrival::take_line(std::string_view& bytes) {
     if (stage_ == Stage::chunk_end && !line_end.starts_with(line_))
         return fail(400, unclear);
     if (framing_ > max_head_)
-        return fail(413, "The framing of chunks and the trailers are larger than " + std::to_string(max_head_) + " bytes");
+        return fail(413, "Chunk framing and trailers are larger than " + std::to_string(max_head_) + " bytes");
     if (!line_.ends_with('\n'))
         return;
     if (!line_.ends_with(line_end) || !is_text(std::string_view{line_}.substr(0, line_.size() - line_end.size())))

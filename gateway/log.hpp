@@ -11,8 +11,8 @@ namespace pg_org {
 
 enum class Level { debug = 1, info, warning, error };  // as spdlog numbers them
 
-// Format "text" or "json"; empty: text if standard output is a terminal.  Lines are written by a thread of their own: who
-// reads them too slowly loses the oldest, and delays nothing.
+// Format "text" or "json"; empty: text if standard output is a terminal.  Lines are written by a thread of their own:
+// who reads them too slowly loses the oldest, and delays nothing.
 void start_log(const std::string& level, const std::string& format);
 
 // Writes what is still to be written.

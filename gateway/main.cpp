@@ -23,7 +23,8 @@ using namespace pg_org;
 // A client's connection is an open file, one to a database is two.
 void allow_open_files(const Config& config) {
     constexpr rlim_t others = 100;
-    const rlim_t needed = config.listener.max_connections + 2 * config.pool_size * (1 + config.replica_urls.size()) + others;
+    const auto databases = 1 + config.replica_urls.size();
+    const rlim_t needed = config.listener.max_connections + 2 * config.pool_size * databases + others;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

@@ -82,13 +82,14 @@ private:
     bool accept_all();
     void admit(int client, const sockaddr_storage& address);
     void check_deadlines(Clock::time_point now);
-    void park(Connection& connection, std::uint32_t events, Clock::time_point deadline, int direction, bool idle = false);
+    void park(Connection& connection, std::uint32_t events, Clock::time_point deadline, int direction,
+              bool idle = false);
     void shorten_deadline(Connection& connection);
     void fill_lobby();
     void wait_and_work();
     void work(Connection* first);
 
-    // Steps: each returns whether this thread goes on with the connection, which otherwise is parked, in a lane, or gone.
+    // Steps: each returns whether this thread goes on with the connection; if not, it is parked, in a lane, or gone.
     bool advance(Connection& connection, Ready& ready);
     bool shake_hands(Connection& connection, Ready& ready);
     bool read(Connection& connection, Ready& ready);

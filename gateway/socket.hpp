@@ -27,7 +27,7 @@ public:
 
     void use_tls(const Certificate& certificate);
 
-    // The number of bytes; 0 when that would have to wait for wanted_events(), less when it failed or there are no more.
+    // The number of bytes; 0 when that would have to wait for wanted_events(), less if it failed or there are no more.
     ssize_t receive(char* bytes, std::size_t size);
     ssize_t send(std::string_view bytes);
     // 1 when it is done, otherwise as above.

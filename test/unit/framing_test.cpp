@@ -13,7 +13,7 @@ const std::string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
 const auto malformed = "400 The request is malformed", unclear = "400 The length of the body is unclear";
 const auto too_long = "413 The body is larger than 40 bytes";
 const auto head_too_long = "431 The headers are larger than 200 bytes";
-const auto framing_too_long = "413 The framing of chunks and the trailers are larger than 200 bytes";
+const auto framing_too_long = "413 Chunk framing and trailers are larger than 200 bytes";
 
 Arrival arrived(std::string_view text) {
     Arrival arrival{max_head, max_body};
