@@ -85,7 +85,7 @@ constinit Statement read_accounts_statement{
     "         WHERE " is_owners IS_COUNTED " AND state = 'settled' AND closed_at >= least($7, $8)) AS spent"
 // Nothing is compared with an identifier that is not the account's, so that an index finds what is.
 constinit Statement recount_user{
-    RECOUNT("$1 = '' AND $2 = '' AND $4 = '' AND user_id = $3"), Planned::each_time};
+    RECOUNT("$1 = '' AND $2 = '' AND $4 = '' AND user_id = $3 AND NOT delegated"), Planned::each_time};
 constinit Statement recount_in_organization{
     RECOUNT("organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)"
             " AND ($4 = '' OR key_id = $4)"),
@@ -200,7 +200,7 @@ bool is_named(const Party &party, Owner owner)
     case Owner::team_member:
         return !party.team_id.empty() && !party.user_id.empty();
     case Owner::user:
-        return !party.user_id.empty();
+        return !party.user_id.empty() && !party.delegated;
     case Owner::key:
         return true;
     }
@@ -248,7 +248,8 @@ ModelBudget model_budget(const Holder &holder, const Value &entry, Time now)
 // Whether a call is charged to an owner: one made before it was charged to somebody else of its name.
 bool is_charged_to(const Call &call, const Holder &holder)
 {
-    return name_of(holder.owner, call.party) == holder.name && call.reserved_at.value >= holder.limits.since.value;
+    return is_named(call.party, holder.owner) && name_of(holder.owner, call.party) == holder.name &&
+           call.reserved_at.value >= holder.limits.since.value;
 }
 
 bool is_limited(const OwnerLimits &limits)
@@ -361,7 +362,7 @@ Maybe<Refusal> Locked::refusal_of(const Party &party) const
 {
     if (std::ranges::binary_search(held_organizations, party.organization_id))
         return held_by_others("organization", party.organization_id);
-    if (std::ranges::binary_search(held_users, party.user_id))
+    if (!party.delegated && std::ranges::binary_search(held_users, party.user_id))
         return held_by_others("user", party.user_id);
     if (std::ranges::binary_search(held_keys, party.key_id))
         return held_by_others("key", party.key_id);
@@ -387,10 +388,11 @@ Locked lock_parties(Session &session, std::span<const Party> parties, bool wait)
     lock(organization_rows, &Party::organization_id,
          [](const Party &party) { return !party.organization_id.empty(); }, locked.organizations,
          locked.held_organizations);
-    lock(user_rows, &Party::user_id, [](const Party &party) { return !party.user_id.empty(); }, locked.users,
+    lock(user_rows, &Party::user_id, [](const Party &party) { return is_named(party, Owner::user); }, locked.users,
          locked.held_users);
     lock(key_rows, &Party::key_id, [](const Party &party) { return party.organization_id.empty(); }, locked.keys,
          locked.held_keys);
+    session.look_up_caller_again();
     return locked;
 }
 

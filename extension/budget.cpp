@@ -376,6 +376,7 @@ Texts lock_with_organizations(Session &session, Text budget_id)
     if (lock_budgets(session, {&budget_id, 1}).empty())
         not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
     require_organizations_locked(session, session.run(find_concerned_organizations, budget_id).texts());
+    session.look_up_caller_again();
     return session.run(find_organizations, budget_id).texts();
 }
 
@@ -442,6 +443,7 @@ PG_ORG_WRITE(budget_delete)
     // Who wants to own it waits for this lock.
     if (lock_budgets(session, {&budget_id, 1}).empty())
         not_found("Budget not found for budget_id=%.*s", SHOW(budget_id));
+    session.look_up_caller_again();
     const Texts owners = session.run(name_owners, budget_id).texts();
     if (!owners.empty())
         exists_already("Budget=%.*s is in use by %s", SHOW(budget_id), show_list(owners));

@@ -62,6 +62,19 @@ void require_owners_not_blocked(Session &session, const Caller &caller)
 
 } // namespace
 
+bool have_same_rights(const Caller &one, const Caller &other)
+{
+    const auto rights = [](const Caller &caller) {
+        return std::tuple{caller.role,    caller.key_id,    caller.user_id,      caller.organization_id,
+                          caller.team_id, caller.delegated, caller.by_old_secret};
+    };
+    const auto same = [](const Maybe<Json> &a, const Maybe<Json> &b) {
+        return a && b ? compareJsonbContainers(&a->get()->root, &b->get()->root) == 0 : !a && !b;
+    };
+    return rights(one) == rights(other) && std::ranges::equal(one.models, other.models) &&
+           same(one.permissions, other.permissions);
+}
+
 const char *role_name(Role role) { return role_names[static_cast<size_t>(role)]; }
 
 Maybe<Role> parse_role(Text name)
@@ -100,7 +113,8 @@ Caller authenticate(Session &session, Text api_key)
 
     const Text key_hash = digest(api_key);
     Rows keys = session.run(find_key, key_hash);
-    if (keys.empty())
+    const bool by_old_secret = keys.empty();
+    if (by_old_secret)
         keys = session.run(find_replaced_key, key_hash);
     if (keys.empty())
         unauthenticated("Authentication Error, Invalid proxy server token passed.");
@@ -116,6 +130,7 @@ Caller authenticate(Session &session, Text api_key)
         .team_id = key.get<Text>(2),
         .models = *key.get<Texts>(3),
         .delegated = delegated,
+        .by_old_secret = by_old_secret,
         .permissions = key.get<Json>(9),
     };
     if (*key.get<bool>(4))

@@ -18,6 +18,7 @@ struct Caller {
     Maybe<Text> team_id;         // the team that the key belongs to
     Texts models;                // the key's; empty means all
     bool delegated = false;      // an organization's admin made the key for this user
+    bool by_old_secret = false;  // one that was replaced, in its time of grace
     Maybe<Json> permissions;     // the key's: what it may do besides
 
     bool is_proxy_admin() const { return role == Role::proxy_admin; }
@@ -26,6 +27,9 @@ struct Caller {
 
 // The user that the database role acts as when there is no key.
 inline constexpr Text default_user_id = "default_user_id";
+
+// Whether two callers may do the same.
+bool have_same_rights(const Caller &one, const Caller &other);
 
 // The caller whose key this is, or an error of class 28.
 Caller authenticate(Session &session, Text api_key);

@@ -76,6 +76,7 @@ void publish(Session &session)
     if (session.run(find_unpublished).empty())
         return;
     const Rows counter = session.run(lock_counter);
+    session.look_up_caller_again();
     session.run(number_unpublished, *counter[0].get<int64>(0));
 }
 

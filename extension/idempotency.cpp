@@ -11,15 +11,15 @@ namespace {
 constinit Statement lock_key{"SELECT pg_advisory_xact_lock(hashtextextended($1, 1768186981))"};
 
 constinit Statement find_reply{
-    "SELECT request_hash, reply, secret_at::bigint, salt FROM org.idempotency"
+    "SELECT request_hash, reply, secret_at::bigint, salt, secret_hash FROM org.idempotency"
     " WHERE caller = $1 AND idempotency_key = $2 AND created_at > now() - interval '24 hours'"};
 
 constinit Statement forget_old{
     "DELETE FROM org.idempotency WHERE caller = $1 AND created_at <= now() - interval '24 hours'"};
 
 constinit Statement insert_reply{
-    "INSERT INTO org.idempotency (caller, idempotency_key, request_hash, reply, secret_at, salt)"
-    " VALUES ($1, $2, $3, $4, $5::bigint::integer, $6)"};
+    "INSERT INTO org.idempotency (caller, idempotency_key, request_hash, reply, secret_at, salt, secret_hash)"
+    " VALUES ($1, $2, $3, $4, $5::bigint::integer, $6, $7)"};
 
 constexpr Text secret_prefix = "sk-";
 constexpr size_t secret_bytes = 24;
@@ -107,6 +107,9 @@ void Session::look_for_repetition()
     salt_ = *row.get<Text>(3);
     const Text text = *row.get<Text>(1);
     const auto secret_at = row.get<int64>(2);
+    if (secret_at && row.get<Text>(4).value_or(Text{}) != digest(derived_secret()))
+        exists_already("The reply to this idempotency_key has a secret that can't be computed again, since the secret "
+                       "of the caller's own key was replaced. Send the request with another idempotency_key");
     const size_t before = secret_at ? static_cast<size_t>(*secret_at) : text.size();
     StringInfo buffer = reply.buffer();
     appendBinaryStringInfo(buffer, text.data(), static_cast<int>(before));
@@ -121,12 +124,15 @@ void Session::remember_reply()
     const Text text{buffer->data + VARHDRSZ, static_cast<size_t>(buffer->len - VARHDRSZ)};
     Text stored = text;
     Maybe<int64> secret_at;
+    Maybe<Text> secret_hash;
     if (secret_at_) {
+        secret_hash = digest(derived_secret());
         secret_at = *secret_at_ - VARHDRSZ;
         const size_t at = static_cast<size_t>(*secret_at), end = at + derived_secret().size();
         stored = concatenate({text.data(), at}, {text.data() + end, text.size() - end});
     }
-    run(insert_reply, idempotency_caller_, *idempotency_key_, request_hash(), stored, secret_at, salt_);
+    run(insert_reply, idempotency_caller_, *idempotency_key_, request_hash(), stored, secret_at, salt_,
+        secret_hash);
 }
 
 } // namespace pg_org

@@ -69,9 +69,16 @@ constinit Statement find_keys_of_aliases{
 
 constinit Statement delete_key{"DELETE FROM org.api_key WHERE key_id = $1 RETURNING key_id"};
 
+constinit Statement find_grace{
+    "SELECT previous_expires FROM org.api_key WHERE key_id = $1 AND previous_expires > statement_timestamp()"};
+
+// Without a time of grace for this secret the one before it keeps its own.
 constinit Statement replace_secret{
     "UPDATE org.api_key"
-    "   SET previous_key_hash = CASE WHEN $4 IS NOT NULL THEN key_hash END, previous_expires = $4,"
+    "   SET previous_key_hash = CASE WHEN $4 IS NOT NULL THEN key_hash"
+    "                                WHEN previous_expires > statement_timestamp() THEN previous_key_hash END,"
+    "       previous_expires = CASE WHEN $4 IS NOT NULL THEN $4"
+    "                               WHEN previous_expires > statement_timestamp() THEN previous_expires END,"
     "       key_hash = $2, key_name = $3, expires = coalesce($5, expires), delegated = delegated OR $6,"
     "       updated_at = now(), updated_by = $7"
     " WHERE key_id = $1"};
@@ -175,6 +182,14 @@ void place(Session &session, NewKey &key)
         lock_user(session, *key.user_id);
 }
 
+// Whoever has only a secret that was replaced, perhaps because it leaked, must not get at the key by it.
+void require_current_secret(const Caller &caller)
+{
+    if (caller.by_old_secret)
+        forbidden("A secret that was replaced can neither make nor change keys: use the new one. Your role is = %s",
+                  role_name(caller.role));
+}
+
 // A key that a request names by its secret or its token_id.
 struct NamedKey {
     Text key_id;
@@ -199,6 +214,7 @@ bool is_own(Session &session, const NamedKey &key)
 // The key, if the caller may do this to it. One that does not exist is refused like one that is not theirs.
 NamedKey key_to_change(Session &session, Text key, Besides besides, const char *route)
 {
+    require_current_secret(session.caller);
     const Rows found = session.run(find_key, digest(key), key);
     NamedKey named{};
     if (!found.empty())
@@ -222,6 +238,7 @@ NamedKey lock_key_to_change(Session &session, Text key, Besides besides, const c
     }
     if (session.run(lock_key, named.key_id).empty())
         not_found("Key not found");
+    session.look_up_caller_again();
     return key_to_change(session, named.key_id, besides, route);
 }
 
@@ -255,6 +272,7 @@ namespace pg_org {
 
 CreatedKey create_key(Session &session, const NewKey &key)
 {
+    require_current_secret(session.caller);
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,
@@ -430,7 +448,9 @@ PG_ORG_WRITE(key_regenerate)
     const Text key = required(session.next<Text>(), "key");
     const auto grace_until = from_now("grace_period", session.next<Text>());
     const auto expires = from_now("duration", session.next<Text>());
-    const NamedKey named = lock_key_to_change(session, key, Besides::its_user, "/key/regenerate");
+    // When a key expires is not for who holds it, as in key_update.
+    const NamedKey named =
+        lock_key_to_change(session, key, expires ? Besides::nobody : Besides::its_user, "/key/regenerate");
 
     const Caller &caller = session.caller;
     const bool delegated = is_delegated(caller, named.user_id);
@@ -438,6 +458,10 @@ PG_ORG_WRITE(key_regenerate)
         forbidden("Only proxy admins and its user can replace the secret of a key that has permissions. "
                   "Your role is = %s",
                   role_name(caller.role));
+    if (const Rows grace = session.run(find_grace, named.key_id); grace_until && !grace.empty())
+        exists_already("The secret before this one still works until %s. Replace this one without a grace_period, or "
+                       "wait until then",
+                       iso_8601(*grace[0].get<Time>(0)));
     const Text secret = session.new_secret();
     session.run(replace_secret, named.key_id, digest(secret), name_of(secret), grace_until, expires,
                 delegated, caller.user_id);

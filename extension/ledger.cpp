@@ -12,10 +12,10 @@ namespace {
 
 #define RESERVATION_COLUMNS                                                                                            \
     "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, 'held'::text, ctid"
+    " expires_at, 'held'::text, ctid, delegated"
 #define USAGE_COLUMNS                                                                                                  \
     "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, state, ctid, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"                             \
+    " expires_at, state, ctid, delegated, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"            \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
 
@@ -48,24 +48,24 @@ constinit Statement lock_free_closed{LOCK(USAGE_COLUMNS, "usage", " SKIP LOCKED"
 constinit Statement find_expired_statement{
     EXPIRED("$1", "organization_id = named.id AND (organization_id <> '' OR key_id = ANY ($2))") " UNION ALL "
     EXPIRED("$3", "user_id = named.id AND user_id <> ''"
-            " AND NOT (organization_id = ANY ($1) AND (organization_id <> '' OR key_id = ANY ($2)))")};
+            " AND NOT delegated AND NOT (organization_id = ANY ($1) AND (organization_id <> '' OR key_id = ANY ($2)))")};
 
 constinit Statement insert_held{
     "INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost,"
-    "                             max_tokens, reserved_at, expires_at)"
-    " SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires"
-    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-    "     AS held (o, t, u, k, r, m, tags, c, n, reserved, expires)"};
+    "                             max_tokens, reserved_at, expires_at, delegated)"
+    " SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d"
+    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    "     AS held (o, t, u, k, r, m, tags, c, n, reserved, expires, d)"};
 
 constinit Statement delete_held{"DELETE FROM org.reservation WHERE ctid = ANY ($1)"};
 
 constinit Statement insert_closed{
     "INSERT INTO org.usage (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,"
-    "                       reserved_at, expires_at, state, cost, prompt_tokens, completion_tokens,"
+    "                       reserved_at, expires_at, delegated, state, cost, prompt_tokens, completion_tokens,"
     "                       cache_read_input_tokens, cache_creation_input_tokens, failed, closed_at)"
-    " SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, s, cost, p, e, cr, cc, f, closed"
-    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
-    "     AS over (o, t, u, k, r, m, tags, c, n, reserved, expires, s, cost, p, e, cr, cc, f, closed)"};
+    " SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, s, cost, p, e, cr, cc, f, closed"
+    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    "     AS over (o, t, u, k, r, m, tags, c, n, reserved, expires, d, s, cost, p, e, cr, cc, f, closed)"};
 
 constinit Statement settle_closed{
     "UPDATE org.usage"
@@ -83,7 +83,7 @@ State state_named(Text name)
 Call *read_call(const Row &row)
 {
     Call *call = allocate<Call>(1).data();
-    call->party = {*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3)};
+    call->party = {*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<bool>(13)};
     call->request_id = *row.get<Text>(4);
     call->model = *row.get<Text>(5);
     call->tags = *row.get<Text>(6);
@@ -96,13 +96,13 @@ Call *read_call(const Row &row)
     call->cost = zero();
     if (call->state == State::held)
         return call;
-    call->cost = *row.get<Number>(13);
-    call->prompt_tokens = *row.get<int64>(14);
-    call->completion_tokens = *row.get<int64>(15);
-    call->cache_read_input_tokens = *row.get<int64>(16);
-    call->cache_creation_input_tokens = *row.get<int64>(17);
-    call->failed = *row.get<bool>(18);
-    call->closed_at = *row.get<Time>(19);
+    call->cost = *row.get<Number>(14);
+    call->prompt_tokens = *row.get<int64>(15);
+    call->completion_tokens = *row.get<int64>(16);
+    call->cache_read_input_tokens = *row.get<int64>(17);
+    call->cache_creation_input_tokens = *row.get<int64>(18);
+    call->failed = *row.get<bool>(19);
+    call->closed_at = *row.get<Time>(20);
     return call;
 }
 
@@ -148,7 +148,8 @@ void write_reserved(Session &session, Statement &statement, Calls calls, const M
                 column<Number>(calls, [](const Call *call) { return call->max_cost; }),
                 column<int64>(calls, [](const Call *call) { return call->max_tokens; }),
                 column<Time>(calls, [](const Call *call) { return call->reserved_at; }),
-                column<Time>(calls, [](const Call *call) { return call->expires_at; }), more...);
+                column<Time>(calls, [](const Call *call) { return call->expires_at; }),
+                column<bool>(calls, [](const Call *call) { return call->party.delegated; }), more...);
 }
 
 void write_held(Session &session, Calls held) { write_reserved(session, insert_held, held); }

@@ -6,9 +6,11 @@
 
 namespace pg_org {
 
-// Whom a call is charged to. An empty identifier means none.
+// Whom a call is charged to. An empty identifier means none. One with a key that an organization's admin made for the
+// user is delegated: it is charged to them inside the organization, not on the whole platform.
 struct Party {
     Text organization_id, team_id, user_id, key_id;
+    bool delegated = false;
     auto operator<=>(const Party &) const = default;
 };
 

@@ -14,23 +14,10 @@ constexpr int membership_columns = 9;
 constexpr int budget_id_column = 4;
 constexpr std::array<Text, 3> roles{"org_admin", "internal_user", "internal_user_viewer"};
 
-constinit Statement lock_names{
-    "SELECT pg_advisory_xact_lock(hash)"
-    "  FROM (SELECT DISTINCT hashtextextended(lower(name), 1869768034) AS hash"
-    "          FROM unnest($1) AS name ORDER BY hash) AS sorted"};
+constinit Statement find_by_id{"SELECT user_email IS NULL FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
 
-constinit Statement lock_named_users{
-    "SELECT FROM org.\"user\" WHERE user_id IN"
-    "       (SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) UNION"
-    "        SELECT user_id FROM org.\"user\" u JOIN unnest($1) AS name ON lower(u.user_email) = lower(name))"
-    " ORDER BY user_id FOR KEY SHARE"};
-
-constinit Statement find_by_email{
-    "SELECT user_id FROM org.\"user\" WHERE lower(user_email) = lower($1) ORDER BY user_id LIMIT 2 FOR KEY SHARE"};
-
-constinit Statement find_by_id{
-    "SELECT user_id, user_email IS NULL OR $2 IS NULL OR lower(user_email) = lower($2)"
-    "  FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
+constinit Statement set_email{
+    "UPDATE org.\"user\" SET user_email = $2, updated_at = now(), updated_by = $3 WHERE user_id = $1"};
 
 constinit Statement insert_user{
     "INSERT INTO org.\"user\" (user_id, user_email, user_role, created_by, updated_by, created_at, updated_at)"
@@ -66,8 +53,15 @@ constinit Statement find_member_by_id{
 
 constinit Statement find_member_by_email{
     "SELECT m.user_id FROM org.membership m JOIN org.\"user\" u USING (user_id)"
-    " WHERE m.organization_id = $1 AND lower(u.user_email) = lower($2) ORDER BY m.user_id LIMIT 2"
-    "   FOR KEY SHARE OF m"};
+    " WHERE m.organization_id = $1 AND " IS_EMAIL("u.user_email", "$2") " FOR KEY SHARE OF m"};
+
+constinit Statement find_other_admin{
+    "SELECT FROM org.membership WHERE organization_id = $1 AND user_role = 'org_admin' AND user_id <> $2 LIMIT 1"};
+
+// Of nobody in particular, so that they stay when their maker leaves, who may have kept the secrets.
+constinit Statement find_keys_made_for_nobody{
+    "SELECT key_id FROM org.api_key WHERE organization_id = $1 AND user_id IS NULL AND created_by = $2"
+    " ORDER BY created_at, key_id"};
 
 constinit Statement find_budgets_in_organization{
     "SELECT budget_id FROM org.membership WHERE organization_id = $1 AND user_id = $2 AND budget_id IS NOT NULL UNION "
@@ -105,8 +99,7 @@ NewMember read_member(const Value &value)
     require_id_or_email(value.path(), member.user_id, member.user_email);
     if (member.user_id)
         identifier(member.user_id, psprintf("%s.user_id", value.path()));
-    if (member.user_email)
-        identifier(member.user_email, psprintf("%s.user_email", value.path()));
+    member.user_email = email_address(member.user_email, psprintf("%s.user_email", value.path()));
     return member;
 }
 
@@ -124,8 +117,7 @@ std::span<const NewMember> read_members(const Value &value)
     return list;
 }
 
-// So that two requests at once neither make two users of one new e-mail address nor wait for each other, whatever the
-// order of their lists.
+// Whatever the order of their lists, two requests at once don't wait for each other.
 void lock_users_to_be(Session &session, std::span<const NewMember> members)
 {
     const auto names = allocate<Text>(2 * members.size());
@@ -136,55 +128,96 @@ void lock_users_to_be(Session &session, std::span<const NewMember> members)
         if (member.user_email)
             names[count++] = *member.user_email;
     }
-    session.run(lock_names, Texts{names.first(count)});
-    session.run(lock_named_users, Texts{names.first(count)});
+    lock_user_names(session, names.first(count));
 }
 
-// The one user with the address, none if nobody has it.
-Maybe<Text> user_of_email(Session &session, Text user_email)
+// The address is to be that of the user, whom it never makes another one.
+void require_email_of(Session &session, Text user_id, bool has_none, Text user_email)
 {
-    const Rows users = session.run(find_by_email, user_email);
-    if (users.size() > 1)
-        refused("Multiple users with this email found in db. Please use 'user_id' instead.");
-    return users.empty() ? Maybe<Text>{} : users[0].get<Text>(0);
+    const auto holder = user_of_email(session, user_email);
+    if (holder == user_id)
+        return;
+    if (holder || !has_none)
+        refused("User with user_id=%.*s has another email than user_email=%.*s", SHOW(user_id), SHOW(user_email));
+    if (!session.caller.is_proxy_admin())
+        refused("User with user_id=%.*s has no email, and only proxy admins can give them user_email=%.*s",
+                SHOW(user_id), SHOW(user_email));
+    session.run(set_email, user_id, user_email, session.caller.user_id);
 }
 
-// Whether there is the user, whose address must be the one given.
-bool user_exists(Session &session, Text user_id, Maybe<Text> user_email)
+// The user whom the request means, none if nobody is.
+Maybe<Text> find_user(Session &session, const NewMember &member)
 {
-    const Rows users = session.run(find_by_id, user_id, user_email);
-    if (users.empty())
-        return false;
-    if (!*users[0].get<bool>(1))
-        refused("User with user_id=%.*s has another email than user_email=%.*s", SHOW(user_id), SHOW(*user_email));
-    return true;
+    if (!member.user_id)
+        return user_of_email(session, *member.user_email);
+    const Rows users = session.run(find_by_id, *member.user_id);
+    if (!users.empty()) {
+        if (member.user_email)
+            require_email_of(session, *member.user_id, *users[0].get<bool>(0), *member.user_email);
+        return member.user_id;
+    }
+    if (member.user_email && user_of_email(session, *member.user_email))
+        refused("User with user_email=%.*s has another id than user_id=%.*s", SHOW(*member.user_email),
+                SHOW(*member.user_id));
+    return {};
 }
 
-// The user whom the request means; made if nobody is.
+// The same, made if nobody is.
 Text find_or_make_user(Session &session, const NewMember &member)
 {
-    if (member.user_id && user_exists(session, *member.user_id, member.user_email))
-        return *member.user_id;
-    if (member.user_email) {
-        if (const auto holder = user_of_email(session, *member.user_email))
-            return *holder;
+    const Text new_id = identifier_or_new(member.user_id, "user_id");
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        if (const auto known = find_user(session, member))
+            return *known;
+        if (!session.run(insert_user, new_id, member.user_email, session.caller.user_id, session.made_at()).empty())
+            return new_id;
+        // Somebody has just made that user by plain SQL.
     }
-    const Text user_id = identifier_or_new(member.user_id, "user_id");
-    // Somebody else may just have made a user of that id, who then is found, unless they are deleted by then.
-    while (session.run(insert_user, user_id, member.user_email, session.caller.user_id, session.made_at()).empty())
-        if (user_exists(session, user_id, member.user_email))
-            break;
-    return user_id;
+}
+
+// Nobody takes the organization's last admin away from it by their own doing.
+void require_another_admin(Session &session, Text organization_id, Text member)
+{
+    const Caller &caller = session.caller;
+    if (caller.is_proxy_admin() || caller.user_id != member)
+        return;
+    const Rows found = session.run(find_member_by_id, organization_id, member);
+    if (!found.empty() && found[0].get<Text>(1) == "org_admin" &&
+        session.run(find_other_admin, organization_id, member).empty())
+        refused("The last org_admin of Organization=%.*s cannot demote or remove themself. "
+                "Make somebody else org_admin first",
+                SHOW(organization_id));
+}
+
+// Whether the caller means themself; who holds a key that was made for somebody does not speak for them.
+bool is_themself(Session &session, const Maybe<Text> &user_id, const Maybe<Text> &user_email)
+{
+    const Caller &caller = session.caller;
+    if (!caller.user_id || caller.delegated)
+        return false;
+    return (user_id ? user_id : user_of_email(session, *user_email)) == caller.user_id;
 }
 
 void put_member(Session &session, Text organization_id, Text user_id, Text role, const BudgetChange &budget)
 {
+    if (role != "org_admin")
+        require_another_admin(session, organization_id, user_id);
     const Rows rows = session.run(upsert_membership, organization_id, user_id, role, session.caller.user_id,
                                   session.made_at());
     if (budget.empty())
         return;
     const auto budget_id = change_budget(session, rows[0].get<Text>(0), budget);
     session.run(update_membership, organization_id, user_id, Maybe<Text>{}, budget_id, session.caller.user_id);
+}
+
+void write_membership_fields(Writer &reply, const Row &row)
+{
+    reply.columns(row, 0, membership_columns).key("litellm_budget_table");
+    if (row.get<Text>(budget_id_column))
+        reply.begin_object().columns(row, membership_columns, membership_columns + budget_columns).end_object();
+    else
+        reply.null();
 }
 
 void write_memberships(Session &session, Text organization_id, Texts user_ids)
@@ -212,11 +245,7 @@ namespace pg_org {
 
 void write_membership(Writer &reply, const Row &row)
 {
-    reply.begin_object().columns(row, 0, membership_columns).key("litellm_budget_table");
-    if (row.get<Text>(budget_id_column))
-        reply.begin_object().columns(row, membership_columns, membership_columns + budget_columns).end_object();
-    else
-        reply.null();
+    write_membership_fields(reply.begin_object(), row);
     reply.end_object();
 }
 
@@ -236,8 +265,6 @@ Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Ma
     const Rows members = session.run(find_member_by_email, organization_id, *user_email);
     if (members.empty())
         no_such_member("user_email", *user_email);
-    if (members.size() > 1)
-        refused("Multiple users with this email found in db. Please use 'user_id' instead.");
     return *members[0].get<Text>(0);
 }
 
@@ -284,6 +311,8 @@ PG_ORG_WRITE(org_member_update)
 
     lock_organization_as_admin(session, organization_id, "/organization/member_update");
     const Text member = find_member(session, organization_id, user_id, user_email);
+    if (role && role != "org_admin")
+        require_another_admin(session, organization_id, member);
     const auto budget_id = session.run(find_member_by_id, organization_id, member)[0].get<Text>(2);
     if (budget_id && !budget.empty())
         lock_budgets(session, {&*budget_id, 1});
@@ -300,9 +329,23 @@ PG_ORG_WRITE(org_member_delete)
     const auto user_email = not_empty(session.next<Text>());
     require_id_or_email("user_id", user_id, user_email);
 
-    lock_organization_as_admin(session, organization_id, "/organization/member_delete");
+    if (is_themself(session, user_id, user_email)) {
+        require_reader(session, organization_id);
+        lock_organization(session, organization_id);
+    } else {
+        lock_organization_as_admin(session, organization_id, "/organization/member_delete");
+    }
     const Text member = find_member(session, organization_id, user_id, user_email);
-    write_memberships(session, organization_id, {&member, 1});
+    require_another_admin(session, organization_id, member);
+
+    Writer &reply = session.reply;
+    const Rows membership = session.run(show_memberships, organization_id, Texts{&member, 1});
+    write_membership_fields(reply.begin_object(), membership[0]);
+    reply.key("token_ids_to_rotate").begin_array();
+    for (const Text token_id : session.run(find_keys_made_for_nobody, organization_id, member).texts())
+        reply.value(token_id);
+    reply.end_array().end_object();
+
     const Texts budgets = lock_budgets(
         session, session.run(find_budgets_in_organization, organization_id, member).texts());
     session.run(delete_keys, organization_id, member);

@@ -99,7 +99,7 @@ constinit Statement find_page_start{
 constinit Statement list_organizations{
     "SELECT organization_id FROM org.organization"
     " WHERE ($1 IS NULL OR organization_id = $1)"
-    "   AND ($2 IS NULL OR position(lower($2) IN lower(organization_alias)) > 0)"
+    "   AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)"
     "   AND ($3 IS NULL OR organization_id = ANY ($3))"
     "   AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))"
     " ORDER BY created_at, organization_id LIMIT $6",
@@ -239,6 +239,7 @@ Organization lock_organization(Session &session, Text organization_id)
 {
     session.concerns(organization_id);
     const Rows rows = session.run(lock_one, organization_id);
+    session.look_up_caller_again();
     if (rows.empty())
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
     return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2)};
@@ -246,7 +247,9 @@ Organization lock_organization(Session &session, Text organization_id)
 
 Texts lock_organizations(Session &session, Texts organization_ids)
 {
-    return session.run(lock_several, organization_ids).texts();
+    const Texts locked = session.run(lock_several, organization_ids).texts();
+    session.look_up_caller_again();
+    return locked;
 }
 
 void require_organizations_locked(Session &session, Texts organization_ids)
@@ -409,6 +412,7 @@ PG_ORG_WRITE(org_delete)
         forbidden("Only proxy admins can delete organizations");
 
     const Texts locked = session.run(lock_to_delete, asked).texts();
+    session.look_up_caller_again();
     if (locked.size() == 1)
         session.concerns(locked[0]);
     const auto seen = allocate<bool>(locked.size());

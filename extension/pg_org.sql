@@ -241,7 +241,7 @@ CREATE FUNCTION org_member_add(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_add IS
 'Add members to an organization.
-The member is an object of role and user_id or user_email, or an array of such. Who is not known yet becomes a user; who is a member already gets the new role. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
+The member is an object of role and user_id or user_email, or an array of such; of both, if they are one user''s. Who is not known yet becomes a user; who is a member already gets the new role. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_update(
     organization_id text,
@@ -268,7 +268,7 @@ CREATE FUNCTION org_member_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_delete IS
 'Remove a member from an organization.
-And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Name the member by user_id or user_email. Returns the membership as it stood. For proxy admins and the organization''s admins.';
+And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Name the member by user_id or user_email. Returns the membership as it stood, with token_ids_to_rotate: those keys of nobody in particular that they made there, and whose secrets they may have kept. For proxy admins, the organization''s admins and the member; the last org_admin does not remove themself.';
 
 -- Users ---------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ CREATE FUNCTION user_new(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_new IS
 'Create a user.
-And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. Returns the user. For proxy admins.';
+And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. No two users have one user_email. Returns the user. For proxy admins.';
 
 CREATE FUNCTION user_update(
     user_id text,
@@ -315,7 +315,7 @@ CREATE FUNCTION user_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_update IS
 'Change a user.
-What is null stays as it is; clear names fields to set back to nothing. The last proxy_admin stays one. Returns the user. For proxy admins; users themselves change user_alias and user_email.';
+What is null stays as it is; clear names fields to set back to nothing. The last proxy_admin stays one. Returns the user. No two users have one user_email. For proxy admins; users themselves change user_alias.';
 
 CREATE FUNCTION user_info(
     user_id text DEFAULT NULL,
@@ -323,7 +323,7 @@ CREATE FUNCTION user_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_info IS
 'Show a user.
-With their keys and teams; without user_id the caller. For the user, proxy admins and viewers, and for admins of an organization the user is in, who see the keys and teams of that organization only.';
+With their keys and teams; without user_id the caller. For the user, proxy admins and viewers, and for admins of an organization the user is in, who see no more than who it is, and what the user has and has spent in that organization.';
 
 CREATE FUNCTION user_list(
     role text DEFAULT NULL,
@@ -337,7 +337,7 @@ CREATE FUNCTION user_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_list IS
 'List users.
-All for proxy admins and viewers, those of their organizations for organizations'' admins, themselves for others, oldest first. Filter by role on the platform, user_email (part of it, case ignored), user_id, organization_id and team_id. For pages give limit (1 to 1000) and, from the second on, after: the last user_id of the page before.';
+All for proxy admins and viewers, those of their organizations for organizations'' admins, themselves for others, oldest first; organizations'' admins see who others are and what they have and have spent there, no more. Filter by role on the platform, user_email (part of it, case ignored), user_id, organization_id and team_id. For pages give limit (1 to 1000) and, from the second on, after: the last user_id of the page before.';
 
 CREATE FUNCTION user_delete(
     user_ids text[],
@@ -393,7 +393,7 @@ CREATE FUNCTION team_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_update IS
 'Change a team.
-What is null stays as it is; clear names fields to set back to nothing. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. organization_id is needed only if several organizations have a team of that team_id. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
+What is null stays as it is; clear names fields to set back to nothing. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_info(
     team_id text,
@@ -402,7 +402,7 @@ CREATE FUNCTION team_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_info IS
 'Show a team.
-With its members and keys. organization_id is needed only if the caller sees teams of that team_id in several organizations. For its members, its organization''s admins, proxy admins and viewers.';
+With its members and keys. For its members, its organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION team_list(
     organization_id text DEFAULT NULL,
@@ -581,7 +581,7 @@ CREATE FUNCTION key_regenerate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
-Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given; with duration the key expires anew. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
+Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given, for calls and to read, but neither makes nor changes keys; one grace_period at a time. With duration the key expires anew, which is for those who may set that in key_update. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
 
 CREATE FUNCTION key_block(
     key text,
@@ -672,18 +672,19 @@ Named in id by its budget_id. Refused, naming them, while somebody uses it. Retu
 -- Usage ---------------------------------------------------------------------
 
 CREATE FUNCTION usage_reserve(
-    key text,
-    model text,
+    key text DEFAULT NULL,
+    model text DEFAULT NULL,
     max_cost numeric DEFAULT NULL,
     max_tokens bigint DEFAULT NULL,
     request_id text DEFAULT NULL,
     ttl_seconds bigint DEFAULT 600,
     tags text[] DEFAULT NULL,
+    token_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve IS
 'Ask whether a call to a model may be made.
-For key, its secret or token_id, every limit of the key, its user, team, membership and organization is checked, and max_cost (US dollars) and max_tokens are held against each until the call is settled, cancelled, or ttl_seconds (1 to 86400) are over. The same request_id again gets the same answer; without one it is made. Returns the model with aliases resolved and what is left of each limit. For proxy admins and keys with the permission usage.';
+With key, the secret that came with the call; or with token_id, if you have checked the secret yourself. Every limit of the key, its user, team, membership and organization is checked, and max_cost (US dollars) and max_tokens are held against each until the call is settled, cancelled, or ttl_seconds (1 to 86400) are over. The same request_id again gets the same answer; without one it is made. Returns the model with aliases resolved and what is left of each limit. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_reserve_many(
     requests json,
@@ -728,9 +729,9 @@ COMMENT ON FUNCTION usage_cancel IS
 For a call that was not made, named by request_id or reservation_id: nothing is held or counted for it any more. One that was settled is refused. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_record(
-    key text,
-    model text,
-    cost numeric,
+    key text DEFAULT NULL,
+    model text DEFAULT NULL,
+    cost numeric DEFAULT NULL,
     request_id text DEFAULT NULL,
     prompt_tokens bigint DEFAULT NULL,
     completion_tokens bigint DEFAULT NULL,
@@ -738,11 +739,12 @@ CREATE FUNCTION usage_record(
     cache_creation_input_tokens bigint DEFAULT NULL,
     failed boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
+    token_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_record IS
 'Record what a call has cost that was never reserved.
-For key, its secret or token_id; no limit is asked, for it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+With key, the secret that came with the call; or with token_id, if you have checked the secret yourself. No limit is asked, for it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_limits(
     key text DEFAULT NULL,

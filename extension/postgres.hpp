@@ -29,6 +29,7 @@ extern "C" {
 #include <executor/spi.h>
 #include <fmgr.h>
 #include <lib/stringinfo.h>
+#include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <nodes/parsenodes.h>
 #include <pgtime.h>

@@ -21,8 +21,8 @@ void rehearse_reading(Session &session, Text nobody)
 void rehearse_usage(Session &session, Text nobody)
 {
     session.plan_for_look_ups();
-    find_party(session, nobody);
-    find_party(session, to_text(psprintf("sk-%.*s", SHOW(nobody))));
+    party_of_token_id(session, nobody);
+    party_of_secret(session, nobody);
     rehearse_reading_books(session, nobody);
     rehearse_reading_calls(session, nobody);
     // A standby refuses even to lock nothing.

@@ -122,6 +122,12 @@ Time Session::made_at()
     return *made_at_;
 }
 
+void Session::look_up_caller_again()
+{
+    if (api_key_ && !have_same_rights(caller, authenticate(*this, *api_key_)))
+        busy();
+}
+
 void Session::concerns(Text organization_id) { describe_call(organization_id); }
 
 namespace {

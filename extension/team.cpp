@@ -17,9 +17,8 @@ using namespace pg_org;
 
 namespace {
 
-constinit Statement find_organizations_of_team{
-    "SELECT organization_id FROM org.team"
-    " WHERE team_id = $1 AND ($2 IS NULL OR organization_id = $2) ORDER BY organization_id"};
+constinit Statement find_organization_of_team{
+    "SELECT organization_id FROM org.team WHERE team_id = $1 AND ($2 IS NULL OR organization_id = $2)"};
 
 constinit Statement lock_one{
     "SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR KEY SHARE"};
@@ -107,14 +106,14 @@ constinit Statement delete_team_member{
     "            AND ($5 IS NULL OR t.organization_id = $5)))"
 
 constinit Statement find_page_start{
-    "SELECT t.created_at, t.organization_id::text" VISIBLE_TEAMS " AND t.team_id = $6 LIMIT 2",
+    "SELECT t.created_at" VISIBLE_TEAMS " AND t.team_id = $6",
     Planned::each_time};
 
 constinit Statement list_teams{
     "SELECT " TEAM_COLUMNS VISIBLE_TEAMS
-    "   AND ($6 IS NULL OR position(lower($6) IN lower(t.team_alias)) > 0)"
-    "   AND ($7 IS NULL OR (t.created_at, t.organization_id, t.team_id) > ($7, $8, $9))"
-    " ORDER BY t.created_at, t.organization_id, t.team_id LIMIT $10",
+    "   AND ($6 IS NULL OR position(org.folded($6) IN org.folded(t.team_alias)) > 0)"
+    "   AND ($7 IS NULL OR (t.created_at, t.team_id) > ($7, $8))"
+    " ORDER BY t.created_at, t.team_id LIMIT $9",
     Planned::each_time};
 
 // A member of the new team as the request names them.
@@ -338,23 +337,20 @@ void rehearse_teams(Session &session, Text nobody)
     session.run(show_members, nobodies, nobodies);
     write_keys_of_team(session, {nobody, nobody});
     write_team_memberships(session, {nobody, nobody}, {});
-    session.run(list_teams, Maybe<Text>{nobody}, none, Maybe<Texts>{}, none, none, none, Maybe<Time>{}, none, none,
+    session.run(list_teams, Maybe<Text>{nobody}, none, Maybe<Texts>{}, none, none, none, Maybe<Time>{}, none,
                 Maybe<int64>{1});
 }
 
 Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organization_id)
 {
-    Maybe<TeamName> found;
-    for (const Text owner : session.run(find_organizations_of_team, team_id, organization_id).texts()) {
-        const TeamName team{owner, team_id};
-        const auto role = session.caller.reads_everything() ? Maybe<Text>{"org_admin"} : role_in(session, owner);
-        if (!role || (role != "org_admin" && !role_in_team(session, team)))
-            continue;
-        if (found)
-            refused("Several organizations have team_id=%.*s. Pass organization_id as well.", SHOW(team_id));
-        found = team;
-    }
-    return found;
+    const Rows owners = session.run(find_organization_of_team, team_id, organization_id);
+    if (owners.empty())
+        return {};
+    const TeamName team{*owners[0].get<Text>(0), team_id};
+    const auto role =
+        session.caller.reads_everything() ? Maybe<Text>{"org_admin"} : role_in(session, team.organization_id);
+    const bool may_know = role == "org_admin" || (role && role_in_team(session, team));
+    return may_know ? Maybe<TeamName>{team} : Maybe<TeamName>{};
 }
 
 void lock_team(Session &session, const TeamName &team)
@@ -383,7 +379,7 @@ PG_ORG_WRITE(team_new)
                  limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                  limits.budget_reset_at, session.caller.user_id, session.made_at())
             .empty())
-        exists_already("Team already exists for team_id=%.*s", SHOW(team.team_id));
+        refused("Team id = %.*s already exists. Please use a different team id.", SHOW(team.team_id));
     require_team_within_organization(session, organization_id, team.team_id);
     put_members(session, team, members, {});
     write_team(session, team);
@@ -435,19 +431,13 @@ PG_ORG_READ(team_list)
     const Caller &caller = session.caller;
     const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
     Maybe<Time> after_created;
-    Maybe<Text> after_organization;
-    if (after) {
-        const Rows start = session.run(find_page_start, organization_id, user_id, administered, caller.user_id,
-                                       caller.organization_id, *after);
-        after_created = page_start(start, "team_id");
-        if (start.size() > 1)
-            invalid("after", "is a team_id in several organizations: filter by organization_id");
-        after_organization = start[0].get<Text>(1);
-    }
+    if (after)
+        after_created = page_start(session.run(find_page_start, organization_id, user_id, administered, caller.user_id,
+                                               caller.organization_id, *after),
+                                   "team_id");
     session.reply.begin_array();
     write_teams(session, session.run(list_teams, organization_id, user_id, administered, caller.user_id,
-                                     caller.organization_id, team_alias, after_created, after_organization, after,
-                                     limit)
+                                     caller.organization_id, team_alias, after_created, after, limit)
                              .all());
     session.reply.end_array();
 }

@@ -34,7 +34,7 @@ private:
 };
 void write_teams(Session &session, std::span<const Row> teams);
 
-// A team that a request names by its id and, if several organizations have one of that id, by organization.
+// A team by its identifier, which is unique on the platform, and the organization that owns it.
 struct TeamName {
     Text organization_id, team_id;
 };

@@ -12,7 +12,7 @@ namespace {
 
 // Keys as requests name them: by digest, by the digest of a secret that was replaced, or by token_id.
 #define KEY_PARTY                                                                                                      \
-    "SELECT k.key_id, coalesce(k.organization_id, ''), coalesce(k.team_id, ''), coalesce(k.user_id, '')"               \
+    "SELECT k.key_id, coalesce(k.organization_id, ''), coalesce(k.team_id, ''), coalesce(k.user_id, ''), k.delegated"  \
     "  FROM org.api_key k WHERE "
 
 constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
@@ -35,7 +35,7 @@ constexpr size_t most_requests = 10'000;
 
 Party read_party(const Row &row)
 {
-    return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0)};
+    return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0), *row.get<bool>(4)};
 }
 
 bool has_null(const Maybe<Texts> &texts)
@@ -96,16 +96,22 @@ Maybe<Text> confinement(const Caller &caller)
     return caller.is_proxy_admin() ? Maybe<Text>{} : caller.organization_id;
 }
 
-Maybe<Party> find_party(Session &session, Text key)
+namespace {
+
+Maybe<Party> party_in(const Rows &rows) { return rows.empty() ? Maybe<Party>{} : read_party(rows[0]); }
+
+} // namespace
+
+Maybe<Party> party_of_secret(Session &session, Text key)
 {
-    const auto found = [](const Rows &rows) {
-        return rows.empty() ? Maybe<Party>{} : read_party(rows[0]);
-    };
-    if (!key.starts_with("sk-"))
-        return found(session.run(find_by_id, key));
     const Text hash = digest(key);
-    const auto party = found(session.run(find_by_secret, hash));
-    return party ? party : found(session.run(find_by_replaced_secret, hash, present()));
+    const auto party = party_in(session.run(find_by_secret, hash));
+    return party ? party : party_in(session.run(find_by_replaced_secret, hash, present()));
+}
+
+Maybe<Party> party_of_token_id(Session &session, Text token_id)
+{
+    return party_in(session.run(find_by_id, token_id));
 }
 
 std::span<const Value> next_requests(Session &session)
@@ -159,7 +165,8 @@ void raise_if_any(const Maybe<Refusal> &refusal)
 void NewCall::check()
 {
     wrong = Check{wrong}
-                .given("key", key.has_value())
+                .given("key", key || token_id)
+                .rule("key", !key || !token_id, "must not come along with token_id")
                 .given("model", model.has_value())
                 .identifier("model", model)
                 .identifier("request_id", request_id)
@@ -193,10 +200,12 @@ std::span<const Party> find_parties(Session &session, std::span<NewCall *const> 
         if (request.wrong)
             continue;
         // Most often many requests in a row are of few keys.
-        const auto same = std::ranges::find_if(
-            requests.first(i), [&](const NewCall *other) { return !other->wrong && *other->key == *request.key; });
-        const auto party =
-            same == requests.begin() + i ? find_party(session, *request.key) : Maybe<Party>{(*same)->party};
+        const auto same = std::ranges::find_if(requests.first(i), [&](const NewCall *other) {
+            return !other->wrong && other->key == request.key && other->token_id == request.token_id;
+        });
+        const auto party = same != requests.begin() + i ? Maybe<Party>{(*same)->party}
+                           : request.key               ? party_of_secret(session, *request.key)
+                                                       : party_of_token_id(session, *request.token_id);
         if (party && (!confined || party->organization_id == *confined))
             parties[count++] = request.party = *party;
         else

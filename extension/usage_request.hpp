@@ -15,8 +15,10 @@ inline constexpr const char *usage_permission = "usage";
 // The organization that the caller is confined to, none if they may act for every key.
 Maybe<Text> confinement(const Caller &caller);
 
-// Whom calls with a key are charged to; the key is its secret, one that was replaced and still works, or its token_id.
-Maybe<Party> find_party(Session &session, Text key);
+// Whom calls with a key are charged to, by its secret or one that was replaced and still works.
+Maybe<Party> party_of_secret(Session &session, Text key);
+// The same by the identifier that may be shown, for who needs no secret or has seen it.
+Maybe<Party> party_of_token_id(Session &session, Text token_id);
 
 // The argument `requests`: an array.
 std::span<const Value> next_requests(Session &session);
@@ -85,7 +87,8 @@ void raise_if_any(const Maybe<Refusal> &refusal);
 
 // A request about a call that is new, with a key of somebody's.
 struct NewCall {
-    Maybe<Text> key, model, request_id;
+    Maybe<Text> key, token_id; // one of them
+    Maybe<Text> model, request_id;
     Maybe<Texts> tags;
 
     Maybe<Refusal> wrong;

@@ -124,7 +124,7 @@ Answer repeat(Books &books, const Reserve &asked, const Standing &standing, cons
     if (known.state != State::held || known.expires_at.value <= books.now().value)
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id", "Reservation is over for request_id=%.*s",
                                  SHOW(known.request_id));
-    else if (known.party != asked.party || known.model != standing.model_named(*asked.model) ||
+    else if (known.party.key_id != asked.party.key_id || known.model != standing.model_named(*asked.model) ||
              is_other_amount || known.max_tokens != asked.max_tokens.value_or(0))
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id",
                                  "Another request was reserved with request_id=%.*s", SHOW(known.request_id));
@@ -305,6 +305,7 @@ PG_ORG_CALL(usage_reserve)
     request.request_id = session.next<Text>();
     request.ttl_seconds = session.next<int64>();
     request.tags = session.next<Texts>();
+    request.token_id = session.next<Text>();
     request.check();
     raise_if_any(request.wrong);
     const Answer answer = reserve(session, {&request, 1}, true)[0];
@@ -328,6 +329,7 @@ PG_ORG_CALL(usage_reserve_many)
         request.request_id = element.text("request_id");
         request.ttl_seconds = element.integer("ttl_seconds");
         request.tags = element.texts("tags");
+        request.token_id = element.text("token_id");
         request.wrong = element.wrong();
         request.check();
     }
@@ -347,7 +349,7 @@ PG_ORG_READ(usage_limits)
     const Text key = required(asked ? asked : session.caller.key_id, "key");
     const Caller &caller = session.caller;
     const auto confined = confinement(caller);
-    const auto party = find_party(session, key);
+    const auto party = key.starts_with("sk-") ? party_of_secret(session, key) : party_of_token_id(session, key);
     const bool sees_all = (caller.reads_everything() || has_permission(session, usage_permission)) &&
                           (!confined || caller.reads_everything() || (party && party->organization_id == *confined));
     if (!sees_all && !(party && (party->key_id == caller.key_id ||

@@ -269,6 +269,7 @@ PG_ORG_CALL(usage_record)
     outcome.cost = cost;
     outcome.failed = session.next<bool>();
     request.tags = session.next<Texts>();
+    request.token_id = session.next<Text>();
     request.check();
     raise_if_any(outcome.check(Check{request.wrong}).wrong());
     const auto parties = find_parties(session, pointers_to<NewCall>(std::span{&request, 1}));
@@ -291,7 +292,7 @@ PG_ORG_CALL(usage_record)
         write_spend(session, books, {&call, 1});
     } else if (call->state != State::settled) {
         exists_already("Reserved already for request_id=%.*s. Settle that", SHOW(call->request_id));
-    } else if (call->party != request.party || call->model != model) {
+    } else if (call->party.key_id != request.party.key_id || call->model != model) {
         exists_already("Another request was recorded with request_id=%.*s", SHOW(call->request_id));
     }
     write_settled(session.reply, *call);

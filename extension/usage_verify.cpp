@@ -14,7 +14,7 @@ namespace {
     "                             (c.organization_id, c.team_id, '', '', c.team_id <> ''),"                            \
     "                             (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> '')," \
     "                             (c.organization_id, c.team_id, c.user_id, '', c.team_id <> '' AND c.user_id <> '')," \
-    "                             ('', '', c.user_id, '', c.user_id <> ''),"                                           \
+    "                             ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),"                        \
     "                             (c.organization_id, '', '', c.key_id, true)) AS owner (o, t, u, k, is_named)"        \
     " WHERE is_named"
 #define SPEND_OF(kind, table, columns, condition)                                                                      \
@@ -67,7 +67,8 @@ constinit Statement find_differences{
     "             WHERE w.kind = 'organization'"
     "             UNION ALL"
     "            SELECT w.kind, w.organization_id, w.user_id, c.model, 0, c.cost"
-    "              FROM model_owner w JOIN settled c ON c.user_id = w.user_id AND c.reserved_at >= w.since"
+    "              FROM model_owner w JOIN settled c"
+    "                ON c.user_id = w.user_id AND NOT c.delegated AND c.reserved_at >= w.since"
     "             WHERE w.kind = 'user') AS sides"
     "     GROUP BY kind, organization_id, user_id, model"
     "), account AS ("

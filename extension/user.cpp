@@ -15,23 +15,44 @@ using namespace pg_org;
 
 namespace {
 
-// A user u in wire order; the last parameter limits the teams to some organizations.
-#define USER_COLUMNS(organizations)                                                                                    \
-    "u.user_id, u.user_email, u.user_alias, u.user_role, "                                                             \
+// A user u in wire order. Who does not see the whole of somebody sees who they are, and what they do in some
+// organizations, to which the last parameter limits teams and the one before it memberships m.
+#define WHOLE(is_whole, column) "CASE WHEN " is_whole " THEN u." column " END AS " column ", "
+#define USER_COLUMNS(is_whole, memberships, teams)                                                                     \
+    "u.user_id, u.user_email, u.user_alias, " WHOLE(is_whole, "user_role")                                             \
     "ARRAY(SELECT tm.team_id::text FROM org.team_member tm"                                                            \
-    "       WHERE tm.user_id = u.user_id" organizations " ORDER BY tm.created_at, tm.team_id) AS teams, "              \
-    "u.models, u.max_budget, u.spend, u.model_max_budget, u.model_spend, u.tpm_limit, u.rpm_limit, "                   \
-    "u.budget_duration, u.budget_reset_at, u.sso_user_id, NULL::text AS organization_memberships, u.metadata, "        \
-    "u.created_at, u.updated_at"
+    "       WHERE tm.user_id = u.user_id AND (" teams ") ORDER BY tm.created_at, tm.team_id) AS teams, "               \
+    WHOLE(is_whole, "models") WHOLE(is_whole, "max_budget")                                                            \
+    "CASE WHEN " is_whole " THEN u.spend ELSE (SELECT coalesce(sum(m.spend), 0) FROM org.membership m"                 \
+    "  WHERE m.user_id = u.user_id AND " memberships ") END AS spend, "                                                \
+    WHOLE(is_whole, "model_max_budget") WHOLE(is_whole, "model_spend") WHOLE(is_whole, "tpm_limit")                    \
+    WHOLE(is_whole, "rpm_limit") WHOLE(is_whole, "budget_duration") WHOLE(is_whole, "budget_reset_at")                 \
+    WHOLE(is_whole, "sso_user_id") "NULL::text AS organization_memberships, " WHOLE(is_whole, "metadata")              \
+    WHOLE(is_whole, "created_at") "CASE WHEN " is_whole " THEN u.updated_at END AS updated_at"
+// Through the organizations $2; null is all of the user.
+#define USER_COLUMNS_THROUGH                                                                                           \
+    USER_COLUMNS("$2 IS NULL", "m.organization_id = ANY ($2)", "$2 IS NULL OR tm.organization_id = ANY ($2)")
 
 constinit Statement show_users{
-    "SELECT " USER_COLUMNS(" AND ($2 IS NULL OR tm.organization_id = ANY ($2))")
+    "SELECT " USER_COLUMNS_THROUGH
     "  FROM unnest($1) WITH ORDINALITY AS asked (id, place) JOIN org.\"user\" u ON u.user_id = asked.id"
     " ORDER BY asked.place"};
 
-constinit Statement show_user{
-    "SELECT " USER_COLUMNS(" AND ($2 IS NULL OR tm.organization_id = ANY ($2))")
-    "  FROM org.\"user\" u WHERE u.user_id = $1"};
+constinit Statement show_user{"SELECT " USER_COLUMNS_THROUGH " FROM org.\"user\" u WHERE u.user_id = $1"};
+
+constinit Statement lock_names{
+    "SELECT pg_advisory_xact_lock(hash)"
+    "  FROM (SELECT DISTINCT hashtextextended(org.folded(btrim(name)), 1869768034) AS hash"
+    "          FROM unnest($1) AS name ORDER BY hash) AS sorted"};
+
+constinit Statement lock_named_users{
+    "SELECT FROM org.\"user\" WHERE user_id IN"
+    "       (SELECT user_id FROM org.\"user\" WHERE user_id = ANY ($1) UNION"
+    "        SELECT user_id FROM org.\"user\" u JOIN unnest($1) AS name ON " IS_EMAIL("u.user_email", "name") ")"
+    " ORDER BY user_id FOR KEY SHARE"};
+
+constinit Statement find_by_email{
+    "SELECT user_id FROM org.\"user\" WHERE " IS_EMAIL("user_email", "$1") " FOR KEY SHARE"};
 
 constinit Statement lock_one{"SELECT FROM org.\"user\" WHERE user_id = $1 FOR KEY SHARE"};
 
@@ -85,18 +106,20 @@ constinit Statement delete_users{"DELETE FROM org.\"user\" WHERE user_id = ANY (
 constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.user_id = $3",
     Planned::each_time};
 
+// $1 as above; $2 is who the caller is and $11 what their key is confined to.
+#define SEEN_WHOLE "($1 IS NULL OR (u.user_id = $2 AND $11 IS NULL))"
+#define SEEN_INSIDE(organization_id)                                                                                   \
+    "(" SEEN_WHOLE " OR " organization_id " = ANY ($1) OR (u.user_id = $2 AND " organization_id " = $11))"
+
 constinit Statement list_users{
-    "SELECT " USER_COLUMNS(" AND ($1 IS NULL OR tm.organization_id = ANY ($1)"
-                           "      OR (u.user_id = $2 AND ($11 IS NULL OR tm.organization_id = $11)))") VISIBLE_USERS
-    "   AND ($3 IS NULL OR u.user_role = $3)"
-    "   AND ($4 IS NULL OR position(lower($4) IN lower(u.user_email)) > 0)"
+    "SELECT " USER_COLUMNS(SEEN_WHOLE, SEEN_INSIDE("m.organization_id"), SEEN_INSIDE("tm.organization_id")) VISIBLE_USERS
+    "   AND ($3 IS NULL OR (u.user_role = $3 AND " SEEN_WHOLE "))"
+    "   AND ($4 IS NULL OR position(org.folded($4) IN org.folded(u.user_email)) > 0)"
     "   AND ($5 IS NULL OR u.user_id = $5)"
-    "   AND ($6 IS NULL OR EXISTS (SELECT FROM org.membership m"
-    "                               WHERE m.user_id = u.user_id AND m.organization_id = $6"
-    "                                 AND ($1 IS NULL OR m.user_id = $2 OR m.organization_id = ANY ($1))))"
-    "   AND ($7 IS NULL OR EXISTS (SELECT FROM org.team_member tm"
-    "                               WHERE tm.user_id = u.user_id AND tm.team_id = $7"
-    "                                 AND ($1 IS NULL OR tm.user_id = $2 OR tm.organization_id = ANY ($1))))"
+    "   AND ($6 IS NULL OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = $6"
+    "                                 AND " SEEN_INSIDE("m.organization_id") "))"
+    "   AND ($7 IS NULL OR EXISTS (SELECT FROM org.team_member tm WHERE tm.user_id = u.user_id AND tm.team_id = $7"
+    "                                 AND " SEEN_INSIDE("tm.organization_id") "))"
     "   AND ($8 IS NULL OR (u.created_at, u.user_id) > ($8, $9))"
     " ORDER BY u.created_at, u.user_id LIMIT $10",
     Planned::each_time};
@@ -112,6 +135,49 @@ Maybe<Texts> seen_through(Session &session, Text user_id)
     if (!caller.user_id)
         return Texts{};
     return session.run(find_administered_organizations_of, user_id, *caller.user_id, caller.organization_id).texts();
+}
+
+// White space, control characters and what else nobody sees, by their code points.
+constexpr std::array<std::pair<pg_wchar, pg_wchar>, 12> unseen{{{0, 0x20},
+                                                                {0x7f, 0xa0},
+                                                                {0xad, 0xad},
+                                                                {0x61c, 0x61c},
+                                                                {0x1680, 0x1680},
+                                                                {0x180e, 0x180e},
+                                                                {0x2000, 0x200f},
+                                                                {0x2028, 0x202f},
+                                                                {0x205f, 0x206f},
+                                                                {0x3000, 0x3000},
+                                                                {0xfeff, 0xfeff},
+                                                                {0xfff9, 0xfffb}}};
+
+bool is_seen(pg_wchar character)
+{
+    return std::ranges::none_of(
+        unseen, [&](const auto &range) { return range.first <= character && character <= range.second; });
+}
+
+// Characters of other encodings than UTF-8 are not looked at, if they are not of ASCII.
+bool is_all_seen(Text text)
+{
+    const auto *at = reinterpret_cast<const unsigned char *>(text.data());
+    const auto *const end = at + text.size();
+    while (at < end) {
+        const bool is_character = *at < 0x80 || GetDatabaseEncoding() == PG_UTF8;
+        if (is_character && !is_seen(utf8_to_unicode(at)))
+            return false;
+        at += is_character ? pg_utf_mblen(at) : 1;
+    }
+    return true;
+}
+
+// Each address is one user's: another one who is to have it is refused.
+void require_free_email(Session &session, Text user_email, Text user_id)
+{
+    lock_user_names(session, Texts{&user_email, 1});
+    const auto holder = user_of_email(session, user_email);
+    if (holder && *holder != user_id)
+        exists_already("User with email %.*s already exists", SHOW(user_email));
 }
 
 Role checked_role(Maybe<Text> value, const char *name = "user_role")
@@ -142,6 +208,38 @@ void rehearse_users(Session &session, Text nobody)
                 Maybe<int64>{1}, none);
 }
 
+Maybe<Text> email_address(Maybe<Text> value, const char *name)
+{
+    if (!value)
+        return {};
+    constexpr Text blanks = " \t\n\v\f\r";
+    Text email = *value;
+    while (!email.empty() && blanks.find(email.front()) != Text::npos)
+        email.remove_prefix(1);
+    while (!email.empty() && blanks.find(email.back()) != Text::npos)
+        email.remove_suffix(1);
+    identifier(email, name);
+    const size_t at = email.find('@');
+    if (at == 0 || at == Text::npos || at + 1 == email.size() || email.find('@', at + 1) != Text::npos ||
+        !is_all_seen(email))
+        invalid(name, "must be an e-mail address: one @ with something on both sides of it, and neither white space "
+                      "nor control characters");
+    return email;
+}
+
+Maybe<Text> user_of_email(Session &session, Text user_email)
+{
+    const Rows users = session.run(find_by_email, user_email);
+    return users.empty() ? Maybe<Text>{} : users[0].get<Text>(0);
+}
+
+void lock_user_names(Session &session, Texts names)
+{
+    session.run(lock_names, names);
+    session.run(lock_named_users, names);
+    session.look_up_caller_again();
+}
+
 void lock_user(Session &session, Text user_id)
 {
     if (session.run(lock_one, user_id).empty())
@@ -153,9 +251,7 @@ void lock_user(Session &session, Text user_id)
 PG_ORG_WRITE(user_new)
 {
     const Text user_id = identifier_or_new(session.next<Text>(), "user_id");
-    const auto user_email = session.next<Text>();
-    if (user_email)
-        identifier(user_email, "user_email");
+    const auto user_email = email_address(session.next<Text>(), "user_email");
     const auto user_alias = session.next<Text>();
     const Role role = checked_role(session.next<Text>());
     const auto models = text_list(session.next<Texts>(), "models");
@@ -172,6 +268,8 @@ PG_ORG_WRITE(user_new)
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
         forbidden("Only proxy admins can create users. Your role is = %s", role_name(caller.role));
+    if (user_email)
+        require_free_email(session, *user_email, user_id);
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
@@ -196,6 +294,7 @@ Texts lock_besides_a_proxy_admin(Session &session, Texts user_ids)
 {
     const auto goes = [&](Text user_id) { return std::ranges::find(user_ids, user_id) != user_ids.end(); };
     const Rows rows = session.run(lock_with_proxy_admins, user_ids);
+    session.look_up_caller_again();
     const auto going = allocate<Text>(rows.size());
     size_t count = 0, admins_going = 0, admins_staying = 0;
     for (const Row row : rows) {
@@ -215,9 +314,7 @@ Texts lock_besides_a_proxy_admin(Session &session, Texts user_ids)
 PG_ORG_WRITE(user_update)
 {
     const Text user_id = required(session.next<Text>(), "user_id");
-    const auto user_email = session.next<Text>();
-    if (user_email)
-        identifier(user_email, "user_email");
+    const auto user_email = email_address(session.next<Text>(), "user_email");
     const auto user_alias = session.next<Text>();
     const auto user_role = session.next<Text>();
     if (user_role)
@@ -234,17 +331,18 @@ PG_ORG_WRITE(user_update)
         // A key that is confined to an organization is perhaps not in its user's own hands.
         const bool own =
             caller.user_id == user_id && !caller.organization_id && caller.role != Role::proxy_admin_viewer;
-        const bool clears_others = std::ranges::any_of(
-            clear, [](Text field) { return field != "user_email" && field != "user_alias"; });
-        if (!own || user_role || models || limits.any() || metadata || clears_others)
-            forbidden("Only proxy admins can change users, beyond one's own user_alias and user_email. "
-                      "Your role is = %s",
+        const bool clears_others = std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
+        if (!own || user_email || user_role || models || limits.any() || metadata || clears_others)
+            forbidden("Only proxy admins can change users, beyond one's own user_alias. Your role is = %s",
                       role_name(caller.role));
     }
+    if (user_email)
+        require_free_email(session, *user_email, user_id);
     if (user_role && *user_role != "proxy_admin")
         lock_besides_a_proxy_admin(session, {&user_id, 1});
     if (session.run(lock_to_change, user_id).empty())
         not_found("User not found for user_id=%.*s", SHOW(user_id));
+    session.look_up_caller_again();
     session.run(update_user, user_id, user_email, user_alias, user_role, models, limits.max_budget,
                 limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
                 limits.budget_reset_at, metadata, clear, caller.user_id);

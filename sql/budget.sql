@@ -259,7 +259,7 @@ SELECT org_new('A', 'a', budget_id => 'gold'), org_new('B', 'b', budget_id => 'g
 SELECT user_new(id, auto_create_key => false) FROM unnest('{ann, bob, cid}'::text[]) AS id \g /dev/null
 SELECT org_member_add(id, '[{"role": "org_admin", "user_id": "ann"}, {"role": "internal_user", "user_id": "bob"}]', 5)
   FROM unnest('{a, b}'::text[]) AS id \g /dev/null
-SELECT team_new(id, team_id => 'team', members_with_roles => '[{"role": "user", "user_id": "ann"}]')
+SELECT team_new(id, team_id => id || ' team', members_with_roles => '[{"role": "user", "user_id": "ann"}]')
   FROM unnest('{a, b}'::text[]) AS id \g /dev/null
 UPDATE org.membership SET budget_id = 'silver' WHERE (organization_id, user_id) = ('a', 'bob');
 UPDATE org.team_member SET budget_id = CASE organization_id WHEN 'a' THEN 'bronze' ELSE 'silver' END;

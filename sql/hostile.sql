@@ -21,10 +21,11 @@ CREATE VIEW test.argument AS
                                          WHEN other_type = 'text[]'::regtype THEN '{acme}'
                                          WHEN other_type = 'json'::regtype THEN '[]'
                                          WHEN other_type = 'numeric'::regtype THEN '1' ELSE '{}' END), ', ')
-                  FROM unnest(proargnames[1:pronargs - pronargdefaults],
-                              (proargtypes::oid[])[0:pronargs - pronargdefaults - 1])
-                       AS required (other, other_type)
-                 WHERE other <> name),
+                  FROM unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY AS required (other, other_type, other_place)
+                 WHERE other <> name
+                   AND (other_place <= pronargs - pronargdefaults
+                        OR (proname IN ('usage_reserve', 'usage_record') AND other IN ('key', 'model', 'cost')
+                            AND NOT (name = 'token_id' AND other = 'key')))),
                CASE WHEN proname IN ('org_member_update', 'org_member_delete') AND name <> 'user_id'
                     THEN 'user_id => ''ann'''
                     WHEN proname IN ('usage_settle', 'usage_cancel') AND name NOT IN ('request_id', 'reservation_id')

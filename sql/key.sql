@@ -11,7 +11,7 @@ SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"}, {"role"
        \g /dev/null
 SELECT team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}',
                 members_with_roles => '[{"role": "user", "user_id": "bob"}]'),
-       team_new('beta', 'Team', 'team'), team_new('acme', 'Alone', 'alone') \g /dev/null
+       team_new('beta', 'Team', 'beta team'), team_new('acme', 'Alone', 'alone') \g /dev/null
 
 -- key_generate ----------------------------------------------------------------
 -- The reply, whole, with every field given, and with none: then it is nobody's in particular.
@@ -53,7 +53,6 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_generate('')$$),
     ($$key_generate(organization_id => 'nowhere')$$),
     ($$key_generate(team_id => 'nowhere')$$),
-    ($$key_generate(team_id => 'team')$$),
     ($$key_generate(team_id => 'alone', organization_id => 'beta')$$),
     ($$key_generate(models => '{NULL}')$$),
     ($$key_generate(metadata => '[]')$$),

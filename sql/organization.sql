@@ -180,7 +180,7 @@ SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"}, {"role"
                       5) \g /dev/null
 SELECT org_member_add('beta', '{"role": "internal_user", "user_id": "ann"}') \g /dev/null
 SELECT team_new('acme', 'Team', 'team', members_with_roles => '[{"role": "admin", "user_id": "ann"}]'),
-       team_new('beta', 'Team', 'team', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
+       team_new('beta', 'Team', 'beta team', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
 SELECT key_generate('ann', 'acme', key => 'sk-acme-ann'), key_generate(organization_id => 'acme', key => 'sk-acme'),
        key_generate(team_id => 'team', organization_id => 'acme', key => 'sk-acme-team'),
        key_generate('ann', key => 'sk-ann'), key_generate(organization_id => 'beta', key => 'sk-beta') \g /dev/null

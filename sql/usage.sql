@@ -183,7 +183,7 @@ CREATE FUNCTION test.keys() RETURNS TABLE (key text, answer text) LANGUAGE sql A
 $$;
 UPDATE org.api_key SET expires = '2030-06-12 10:20:30.000001Z' WHERE key_id = 'acme';
 SELECT * FROM keys();
--- Named by secret or token_id, and by nothing else.
+-- Named by secret, and by nothing else.
 SELECT key, trial(format('usage_reserve(%L, ''m'')', key))
   FROM unnest(ARRAY['ann', 'sk-unknown', 'sk-', '', 'Bearer sk-ann', 'ANN', encode(sha256('sk-ann'), 'hex'),
                     (SELECT key_name FROM org.api_key WHERE key_id = 'ann')]) WITH ORDINALITY AS t (key, place) ORDER BY place;
@@ -429,7 +429,7 @@ CALL set_limit('team', 'max_parallel_requests', '1');
 SELECT usage_reserve('sk-ann', 'm', 6, 60, 'again', 60) AS first \gset
 SELECT fingerprint() AS contents \gset before_
 SELECT usage_reserve('sk-ann', 'm', 6, 60, 'again', 60)::text = :'first' AS same,
-       usage_reserve('ann', 'm', 6.00, 60, 'again', 86400, '{tag}')::text = :'first' AS same_by_token_id_for_longer;
+       usage_reserve(NULL, 'm', 6.00, 60, 'again', 86400, '{tag}', 'ann')::text = :'first' AS same_by_token_id_for_longer;
 SELECT call, trial(call) FROM (VALUES
     ($$usage_reserve('sk-ann', 'n', 6, 60, 'again')$$),
     ($$usage_reserve('sk-ann', 'm', 5, 60, 'again')$$),
@@ -464,7 +464,7 @@ SELECT fingerprint() = :'before_contents' AS nothing_changed;
 SELECT usage_record('sk-ann', 'm', 2, 'recorded', 3, tags => '{a}') AS first \gset
 SELECT fingerprint() AS contents \gset before_
 SELECT usage_record('sk-ann', 'm', 2, 'recorded', 3, tags => '{a}')::text = :'first' AS same,
-       usage_record('ann', 'm', 1, 'recorded')::text = :'first' AS other,
+       usage_record(NULL, 'm', 1, 'recorded', token_id => 'ann')::text = :'first' AS other,
        usage_settle(1, 'recorded')::text = :'first' AS settled;
 SELECT trial($$usage_record('sk-ann', 'n', 2, 'recorded')$$) AS another_model,
        trial($$usage_record('sk-acme', 'm', 2, 'recorded')$$) AS another_key, trial($$usage_cancel('recorded')$$) AS cancel;

@@ -25,8 +25,8 @@ SELECT reply -> 'key' AS key, reply -> 'key_name' AS key_name, reply -> 'token_i
        reply -> 'expires' AS expires
   FROM user_new('cid', auto_create_key => false) AS reply;
 SELECT count(*) AS keys FROM org.api_key WHERE user_id = 'cid';
--- Two may have one e-mail address.
-SELECT user_new('dan', 'ann@example.com') -> 'user_email' AS user_email;
+-- An address is kept without what is around it.
+SELECT user_new('dan', ' dan@example.com ') -> 'user_email' AS user_email;
 
 SELECT fingerprint() AS contents \gset before_
 SELECT call, masked(attempt(call)) AS attempt FROM (VALUES
