@@ -277,14 +277,76 @@ TEST_F(Boundaries, ASharedBudgetIsNotEditedThroughTheSmallerOwner) {
     EXPECT_NE(member_of(mine, victim.id).at("budget_id"), budget_id);
 }
 
-TEST_F(Boundaries, IdsThatExistElsewhereAreFree) {
-    const std::string team_id = team(theirs);
-    EXPECT_EQ(call("POST /team/new", {{"organization_id", mine}, {"team_id", team_id}}, admin.key).status, 200)
-        << "not even their existence is told";
-    EXPECT_EQ(ask("POST /team/update", {{"team_id", team_id}, {"team_alias", "mine"}}, admin.key).at("organization_id"),
-              mine);
-    EXPECT_EQ(ask("GET /team/info?team_id=" + team_id + "&organization_id=" + theirs).at("team_info").at("team_alias"),
-              nullptr);
+TEST_F(Boundaries, AnAddressIsOneUsersAndNobodyClaimsIt) {
+    const std::string email = fresh("cfo") + "@customer.example";
+    EXPECT_EQ(call("POST /user/update", {{"user_id", admin.id}, {"user_email", email}}, admin.key).status, 401);
+    EXPECT_EQ(call("POST /user/update", {{"user_id", admin.id}, {"user_alias", "Ada"}}, admin.key).status, 200);
+    ask("POST /user/new", {{"user_email", email}, {"auto_create_key", false}});
+    const std::string shouted = "C" + email.substr(1);
+    EXPECT_THAT(call("POST /user/new", {{"user_email", shouted}, {"auto_create_key", false}}),
+                e2(409, "User with email " + shouted + " already exists"));
+    EXPECT_THAT(call("POST /user/update", {{"user_id", admin.id}, {"user_email", shouted}}),
+                e2(409, "User with email " + shouted + " already exists"));
+    EXPECT_THAT(call("POST /user/new", {{"user_email", "no address"}}), e3({"body", "user_email"}));
+}
+
+TEST_F(Boundaries, WhatPeopleDoElsewhereIsTheirs) {
+    ask("POST /user/update", {{"user_id", victim.id}, {"max_budget", 10}, {"metadata", {{"note", "private"}}}});
+    ask("POST /usage/record", {{"key", victim.key}, {"model", "secret-model"}, {"cost", 7}});
+    join(mine, victim.id);
+    const Json seen = ask("GET /user/info?user_id=" + victim.id, nullptr, admin.key).at("user_info");
+    EXPECT_EQ(seen.at("user_id"), victim.id);
+    EXPECT_EQ(seen.at("spend"), 0.0);
+    for (const char* field : {"metadata", "model_spend", "max_budget", "user_role", "models", "sso_user_id"}) {
+        EXPECT_EQ(seen.at(field), nullptr) << field;
+    }
+    const Json added = ask("POST /organization/member_add",
+                           {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}},
+                           admin.key);
+    EXPECT_EQ(added.at("updated_users").at(0), seen);
+    EXPECT_EQ(ask("GET /user/list?user_id=" + victim.id, nullptr, admin.key).at(0), seen);
+    EXPECT_EQ(ask("GET /user/info", nullptr, victim.key).at("user_info").at("metadata").at("note"), "private");
+}
+
+TEST_F(Boundaries, AKeyMadeForSomebodyDoesNotDrainThem) {
+    ask("POST /user/update", {{"user_id", victim.id}, {"max_budget", 10}});
+    join(mine, victim.id);
+    const std::string made =
+        ask("POST /key/generate", {{"organization_id", mine}, {"user_id", victim.id}}, admin.key).at("key");
+    EXPECT_EQ(call("POST /usage/reserve", {{"key", made}, {"model", "m"}, {"max_cost", 10}}).status, 200);
+    EXPECT_EQ(call("POST /usage/reserve", {{"key", victim.key}, {"model", "m"}, {"max_cost", 10}}).status, 200);
+    EXPECT_EQ(call("POST /usage/reserve", {{"key", victim.key}, {"model", "m"}, {"max_cost", 0.1}}).status, 429);
+}
+
+TEST_F(Boundaries, ATokenIdIsNoSecret) {
+    const std::string token = ask("GET /key/info", nullptr, victim.key).at("key");
+    EXPECT_EQ(call("POST /usage/reserve", {{"key", token}, {"model", "m"}}).status, 401);
+    EXPECT_EQ(call("POST /usage/record", {{"key", token}, {"model", "m"}, {"cost", 1}}).status, 401);
+    EXPECT_EQ(call("POST /usage/reserve", {{"token_id", token}, {"model", "m"}}).status, 200);
+    EXPECT_THAT(call("POST /usage/reserve", {{"token_id", token}, {"key", victim.key}, {"model", "m"}}),
+                e3({"body", "key"}));
+}
+
+TEST_F(Boundaries, ASecretThatWasReplacedDoesNotTakeTheKey) {
+    const std::string old_key = admin.key;
+    admin.key = ask("POST /key/regenerate", {{"key", old_key}, {"grace_period", "1h"}}, old_key).at("key");
+    EXPECT_EQ(call("GET /organization/list", nullptr, old_key).status, 200);
+    EXPECT_EQ(call("POST /key/regenerate", {{"key", admin.key}}, old_key).status, 401);
+    EXPECT_EQ(call("POST /key/delete", {{"keys", {admin.key}}}, old_key).status, 401);
+    EXPECT_EQ(call("POST /key/generate", {{"organization_id", mine}}, old_key).status, 401);
+    EXPECT_EQ(call("POST /key/regenerate", {{"key", admin.key}, {"grace_period", "1h"}}, admin.key).status, 409);
+    EXPECT_EQ(call("POST /key/regenerate", {{"key", admin.key}, {"duration", "36500d"}}, admin.key).status, 401);
+    EXPECT_EQ(call("GET /organization/list", nullptr, admin.key).status, 200);
+}
+
+TEST_F(Boundaries, MembersLeaveAndTheLastAdminStays) {
+    join(mine, victim.id);
+    const Json own = {{"organization_id", mine}, {"user_id", victim.id}};
+    EXPECT_EQ(call("DELETE /organization/member_delete", own, victim.key).status, 200);
+    EXPECT_EQ(call("DELETE /organization/member_delete", own, victim.key).status, 401) << "no member";
+    const Json last = {{"organization_id", mine}, {"user_id", admin.id}};
+    EXPECT_THAT(call("DELETE /organization/member_delete", last, admin.key), e2(400, testing::HasSubstr("last org_admin")));
+    EXPECT_EQ(call("DELETE /organization/member_delete", last).status, 200) << "a proxy admin may";
 }
 
 }  // namespace

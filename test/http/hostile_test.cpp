@@ -305,7 +305,8 @@ TEST(Hostile, NastyTextIsKeptLetterForLetterInAnOrganization) {
 TEST(Hostile, NastyTextIsKeptLetterForLetterInUsersTeamsAndKeys) {
     for (const std::string& text : nasty_texts) {
         const std::string id = organization();
-        const std::string user_id = text + fresh(" "), email = text + fresh("@"), team_id = text + fresh(" ");
+        const std::string user_id = text + fresh(" "), email = fresh("mail") + "@example.com",
+                          team_id = text + fresh(" ");
         Json made = ask("POST /user/new", {{"user_id", user_id},
                                            {"user_email", email},
                                            {"user_alias", text},

@@ -104,15 +104,22 @@ TEST(MemberAdd, FindsAUserByEmailIgnoringCase) {
     EXPECT_EQ(user.at("user_email"), email) << "as it was";
 }
 
-TEST(MemberAdd, RefusesAnEmailThatSeveralUsersHave) {
+TEST(MemberAdd, NeverTakesAnIdAndAnEmailForAThird) {
     const std::string id = organization();
-    const std::string email = fresh("shared") + "@example.com";
+    const std::string email = fresh("known") + "@example.com";
     new_user(email);
-    new_user("S" + email.substr(1));
+    const Person nameless = person();
     const auto before = database_digest();
-    EXPECT_THAT(call(route, adding(id, {{"role", "internal_user"}, {"user_email", email}})),
-                e1(400, "Multiple users with this email found in db. Please use 'user_id' instead.", testing::_));
+    for (const std::string& user_id : {fresh("unknown"), nameless.id}) {
+        EXPECT_THAT(call(route, adding(id, {{"role", "internal_user"}, {"user_id", user_id}, {"user_email", email}})),
+                    e1(400, testing::_, testing::_));
+    }
     EXPECT_EQ(database_digest(), before);
+    const Json member = {{"role", "internal_user"}, {"user_id", nameless.id}, {"user_email", fresh("new") + "@example.com"}};
+    const Person admin = person();
+    join(id, admin.id, "org_admin");
+    EXPECT_THAT(call(route, adding(id, member), admin.key), e1(400, testing::_, testing::_));
+    EXPECT_EQ(add(id, member).at("updated_users").at(0).at("user_email"), member.at("user_email")) << "a proxy admin may";
 }
 
 TEST(MemberAdd, RefusesAUserIdWithSomebodyElsesEmail) {
@@ -167,11 +174,10 @@ TEST(MemberAdd, AddsAllOrNone) {
     const std::string id = organization();
     const std::string email = fresh("shared") + "@example.com";
     new_user(email);
-    new_user(email);
     const auto before = database_digest();
     const Json good = {{"role", "internal_user"}, {"user_id", fresh("unknown")}};
     for (const Json& bad :
-         {Json{{"role", "internal_user"}, {"user_email", email}}, Json{{"role", "king"}, {"user_id", "x"}},
+         {Json{{"role", "internal_user"}, {"user_id", "x"}, {"user_email", email}}, Json{{"role", "king"}, {"user_id", "x"}},
           Json{{"role", "internal_user"}}, Json(5), Json(nullptr)}) {
         EXPECT_GE(call(route, adding(id, Json::array({good, bad}))).status, 400) << bad;
     }

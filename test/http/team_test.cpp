@@ -75,11 +75,12 @@ TEST_F(Team, KeepsToTheModelsAndMembersOfItsOrganization) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(Team, HasAnIdOfItsOwnInsideItsOrganization) {
+TEST_F(Team, HasAnIdOfItsOwn) {
     const std::string team_id = fresh("team");
     ask(route, in_organization({{"team_id", team_id}}));
-    EXPECT_THAT(call(route, in_organization({{"team_id", team_id}})), e2(409, testing::_));
-    EXPECT_EQ(team(organization(), {{"team_id", team_id}}), team_id) << "another organization may have one of that id";
+    const auto taken = e2(400, "Team id = " + team_id + " already exists. Please use a different team id.");
+    EXPECT_THAT(call(route, in_organization({{"team_id", team_id}})), taken);
+    EXPECT_THAT(call(route, {{"organization_id", organization()}, {"team_id", team_id}}), taken) << "on the platform";
 }
 
 TEST_F(Team, NeedsAnOrganization) {
@@ -123,16 +124,6 @@ TEST_F(Team, IsShownToItsMembersAndAdmins) {
     }
     EXPECT_EQ(call("GET /team/info?team_id=no-such-team").status, 404);
     EXPECT_THAT(call("GET /team/info"), e3({"query", "team_id"}, "missing"));
-}
-
-TEST_F(Team, NeedsItsOrganizationNamedWhenItsIdIsNotEnough) {
-    const std::string team_id = team(id);
-    const std::string other_id = organization();
-    team(other_id, {{"team_id", team_id}});
-    EXPECT_EQ(call("GET /team/info?team_id=" + team_id).status, 400);
-    const Json shown = ask("GET /team/info?team_id=" + team_id + "&organization_id=" + other_id);
-    EXPECT_EQ(shown.at("team_info").at("organization_id"), other_id);
-    EXPECT_EQ(call("GET /team/info?team_id=" + team_id, nullptr, admin.key).status, 200) << "sees one of them only";
 }
 
 }  // namespace

@@ -148,7 +148,7 @@ TEST_P(Usage, CallsWithoutAnIdGetOneEach) {
     const auto id_of_call = [&](const char* route, const Json& call) {
         return send(route, call.dump(), headers, port()).body.at("request_id").get<std::string>();
     };
-    const Json call = {{"key", all.token}, {"model", "gpt-4o"}};
+    const Json call = {{"token_id", all.token}, {"model", "gpt-4o"}};
     EXPECT_NE(id_of_call("POST /usage/reserve", call), id_of_call("POST /usage/reserve", call));
     Json over = call;
     over["cost"] = 1;
