@@ -33,7 +33,7 @@ SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"},
                       max_budget_in_organization => 5),
        org_member_add('beta', '{"role": "internal_user", "user_id": "ann"}');
 SELECT team_new('acme', 'Red', 'red', max_budget => 50, members_with_roles => '[{"role": "admin", "user_id": "ann"}]'),
-       team_new('beta', 'Red as well', 'red');
+       team_new('beta', 'Red as well', 'beta red');
 SELECT team_member_add('red', '{"role": "user", "user_id": "bob"}', max_budget_in_team => 2, organization_id => 'acme');
 
 -- Keys: of everybody, with little left, blocked, expired, replaced.
