@@ -7,7 +7,7 @@ import pytest
 
 from ground import Answers, assert_refused, at_once, until
 
-LOCK_TIMEOUT = 2  # seconds
+LOCK_TIMEOUT = 4  # seconds, in which a slow machine starts the clients of a test
 
 
 @pytest.fixture(scope="module")

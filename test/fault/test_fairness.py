@@ -218,7 +218,7 @@ def test_it_is_alive_when_all_workers_and_places_are_taken(server, make_gateway)
     until(lambda: tenants[0].info().status == 200)
 
 
-LARGE_LIST = 80
+LARGE_LIST = 160
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def large_list(server):
     """More than any socket's buffers take in."""
     server.sql(
         "SELECT count(org_new(organization_alias => 'large ' || number,"
-        " metadata => json_build_object('noise', repeat('x', 100000))::jsonb))"
+        " metadata => json_build_object('noise', repeat('x', 50000))::jsonb))"
         f" FROM generate_series(1, {LARGE_LIST}) AS number"
     )
     line = f"GET /organization/list?org_alias=large&limit={LARGE_LIST} HTTP/1.1"
@@ -261,7 +261,8 @@ def test_a_reply_that_nobody_takes_is_given_up(server, make_gateway, transport, 
 
 
 def test_a_reader_who_is_slow_gets_it_all(server, make_gateway, transport, large_list):
-    gateway = make_gateway(server.url("org_gateway"), "--threads=4", "--request-timeout=20000", *transport)
+    options = ["--threads=4", "--request-timeout=20000", "--pool-timeout=20000"]
+    gateway = make_gateway(server.url("org_gateway"), *options, *transport)
     with connections(gateway, 5, receive_buffer=SMALL_BUFFER) as readers:
         for reader in readers:
             reader.sendall(large_list)

@@ -187,7 +187,7 @@ def assert_let_in_at_once(gateway, times):
     for _ in range(times):
         start = time.monotonic()
         assert "I'm alive!" in get(gateway, unwary())[0]
-        assert time.monotonic() - start < AT_ONCE
+        assert time.monotonic() - start < 4 * AT_ONCE  # kept out, it would be for as long as hellos come
 
 
 # Says the same hello on ever new connections, some of which are open at a time, until it is killed.
