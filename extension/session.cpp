@@ -98,6 +98,10 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
 
     caller = api_key_ ? authenticate(*this, *api_key_)
                       : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
+    // Perhaps it was replaced because others have it.
+    if (access == Access::write && caller.by_old_secret)
+        forbidden("A secret that was replaced can only read and call models: use the new one. Your role is = %s",
+                  role_name(caller.role));
     if (!read_only_)
         describe_call({});
     if (idempotency_key_)

@@ -27,6 +27,10 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
 SELECT usage_reserve('sk-annred', 'm1', request_id => 'held') \g /dev/null
 
+CREATE FUNCTION test.token_id(secret text) RETURNS text LANGUAGE sql AS $$
+    SELECT key_id FROM org.api_key WHERE key_hash = encode(sha256(secret::bytea), 'hex')
+$$;
+
 CREATE TABLE test.caller (place serial, caller text, key text);
 INSERT INTO test.caller (caller, key) VALUES
     ('admin', 'sk-admin'), ('viewer', 'sk-viewer'), ('orgadmin', 'sk-orgadmin'), ('member', 'sk-member'),
@@ -47,7 +51,7 @@ INSERT INTO test.call (call) VALUES
     ('org_member_add(''A'', ''{"role":"internal_user","user_id":"new"}''{})'),
     ('org_member_update(''A'', ''ann'', role => ''org_admin''{})'), ('org_member_delete(''A'', ''ann''{})'),
     ('user_new(''new''{})'), ('user_update(''ann'', user_alias => ''Ann''{})'),
-    ('user_update(''ann'', user_role => ''proxy_admin''{})'), ('user_update(''ann'', max_budget => 1{})'),
+    ('user_update(''ann'', user_email => ''a@b''{})'), ('user_update(''ann'', user_role => ''proxy_admin''{})'), ('user_update(''ann'', max_budget => 1{})'),
     ('user_update(''ann'', clear => ''{max_budget}''{})'),
     ('user_info(''ann''{})'), ('user_delete(''{ann}''{})'),
     ('team_new(''A''{})'), ('team_update(''red'', team_alias => ''Red''{})'), ('team_info(''red''{})'),
@@ -62,6 +66,7 @@ INSERT INTO test.call (call) VALUES
     ('key_update(''sk-annred'', permissions => ''{"usage":true}''{})'),
     ('key_update(''sk-annred'', permissions => ''{ }''{})'),
     ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_regenerate(''sk-annred''{})'),
+    ('key_regenerate(''sk-annred'', duration => ''1d''{})'),
     ('key_block(''sk-annred''{})'), ('key_unblock(''sk-annred''{})'),
     ('budget_new(''new''{})'), ('budget_update(''free'', max_budget => 1{})'), ('budget_info(''{free}''{})'),
     ('budget_list(NULL{})'), ('budget_delete(''free''{})'),
@@ -69,6 +74,7 @@ INSERT INTO test.call (call) VALUES
     ('usage_reserve_many(''[{"key":"sk-annred","model":"m1"}]''{})'),
     ('usage_settle(1, ''held''{})'), ('usage_settle_many(''[{"cost":1,"request_id":"held"}]''{})'),
     ('usage_cancel(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
+    ('usage_reserve(model => ''m1'', token_id => test.token_id(''sk-annred''){})'),
     ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
     ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})');
 
@@ -109,5 +115,5 @@ SELECT p.proname
 
 \set ECHO none
 DROP TABLE test.call, test.caller, test.before;
-DROP FUNCTION test.outcome;
+DROP FUNCTION test.outcome, test.token_id;
 CALL test.clear();

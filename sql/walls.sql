@@ -133,7 +133,8 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_regenerate('sk-bea-a', api_key => 'sk-bea-a')$$),
     ($$key_update('sk-bea-a', key_alias => 'mine', api_key => 'sk-bea-a')$$),
     ($$key_delete('{sk-bea-a}', api_key => 'sk-bea-a')$$),
-    ($$key_block('sk-bea-a', api_key => 'sk-bea-a')$$)) AS t (call);
+    ($$key_block('sk-bea-a', api_key => 'sk-bea-a')$$),
+    ($$user_update('bea', user_alias => 'Bea', api_key => 'sk-bea-a')$$)) AS t (call);
 -- One time of grace at once: the first promise is kept.
 SELECT masked(attempt(format('key_regenerate(%L, %L)', :'new_secret', '1h'))) AS second_grace;
 SELECT key_regenerate(:'new_secret') ->> 'key' <> :'new_secret' AS without_one;
