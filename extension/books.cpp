@@ -578,6 +578,7 @@ void Books::leave_out(Calls expired)
 void Books::leave_out_expired(const Holder &holder, Account &account) const
 {
     for (const Call *call : expired_.value_or(Calls{})) {
+        CHECK_FOR_INTERRUPTS();
         if (!is_charged_to(*call, holder) || !account.counts(call->model))
             continue;
         account.lapsed_cost = account.lapsed_cost + call->max_cost;

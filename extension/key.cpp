@@ -305,7 +305,7 @@ PG_ORG_WRITE(key_generate)
     key.user_id = session.next<Text>();
     key.organization_id = session.next<Text>();
     key.team_id = session.next<Text>();
-    key.models = text_list(session.next<Texts>(), "models");
+    key.models = model_list(session.next<Texts>(), "models");
     key.expires = from_now("duration", session.next<Text>());
     key.key_alias = session.next<Text>();
     if (key.key_alias)
@@ -329,7 +329,7 @@ PG_ORG_WRITE(key_update)
     const auto key_alias = session.next<Text>();
     if (key_alias)
         identifier(key_alias, "key_alias");
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
     const auto permissions = object(session.next<Json>(), "permissions");
     const auto expires = from_now("duration", session.next<Text>());
