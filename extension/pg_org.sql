@@ -128,7 +128,7 @@ CREATE FUNCTION org_info_many(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_info_many IS
 'Show several organizations.
-In the order of organizations, each once; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
+In the order of organizations, each once. For members of all of them: one that does not exist is refused like one that is not theirs. For proxy admins and viewers what does not exist is left out.';
 
 CREATE FUNCTION org_block(
     organization_id text,
@@ -569,7 +569,7 @@ CREATE FUNCTION key_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_delete IS
 'Delete keys.
-Named in keys by themselves or token_id, or in key_aliases by alias; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
+Named in keys by themselves or token_id, or in key_aliases by alias, which must mean one of the keys that the caller may delete; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
 
 CREATE FUNCTION key_regenerate(
     key text,
