@@ -13,7 +13,7 @@ namespace {
 // Names that stand for what the owner has, or for nothing, and so never widen a list.
 constexpr std::array<Text, 2> narrow_names{"all-team-models", "no-default-models"};
 
-// Where the part, which is not empty, stands first in the text: found, after Knuth, Morris and Pratt, without going back
+// Where the part, which is not empty, stands first in the text: found as Knuth, Morris and Pratt do, without going back
 // in it, so that no part and no text take longer than they are long.
 size_t find_part(Text text, Text part)
 {

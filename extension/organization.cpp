@@ -197,7 +197,8 @@ void change_organization(Session &session, Text organization_id, const Organizat
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
                 new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked,
-                change.tags, new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
+                change.tags,
+                new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
                 change.budget_id,
                 change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
                 session.caller.user_id);
