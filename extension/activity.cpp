@@ -89,8 +89,10 @@ Activities to_activities(const Rows &rows)
 Metrics total(Activities activities)
 {
     Metrics metrics{zero(), {}};
-    for (const Activity &activity : activities)
+    for (const Activity &activity : activities) {
+        CHECK_FOR_INTERRUPTS();
         metrics.add(activity.metrics);
+    }
     return metrics;
 }
 

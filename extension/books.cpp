@@ -84,12 +84,26 @@ constinit Statement read_accounts_statement{
     "          FROM org.usage"                                                                                         \
     "         WHERE " is_owners IS_COUNTED " AND state = 'settled' AND closed_at >= least($7, $8)) AS spent"
 // Nothing is compared with an identifier that is not the account's, so that an index finds what is.
-constinit Statement recount_user{
-    RECOUNT("$1 = '' AND $2 = '' AND $4 = '' AND user_id = $3 AND NOT delegated"), Planned::each_time};
-constinit Statement recount_in_organization{
-    RECOUNT("organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)"
-            " AND ($4 = '' OR key_id = $4)"),
-    Planned::each_time};
+#define IS_USERS "$1 = '' AND $2 = '' AND $4 = '' AND user_id = $3 AND NOT delegated"
+#define IS_IN_ORGANIZATION                                                                                             \
+    "organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3) AND ($4 = '' OR key_id = $4)"
+constinit Statement recount_user{RECOUNT(IS_USERS), Planned::each_time};
+constinit Statement recount_in_organization{RECOUNT(IS_IN_ORGANIZATION), Planned::each_time};
+
+// The same of many models' accounts in one go: sums by model and, of what is over, by in how many of the periods it was
+// charged, which began at $6 in order; -1 is what is held.
+#define RECOUNT_MODELS(is_owners)                                                                                      \
+    "SELECT model, -1::bigint, sum(max_cost), count(*), count(*) FILTER (WHERE reserved_at >= $7),"                    \
+    "       coalesce(sum(max_tokens) FILTER (WHERE reserved_at >= $7), 0)::bigint, '-infinity'::timestamptz"           \
+    "  FROM org.reservation WHERE " is_owners " AND reserved_at >= $5 GROUP BY model UNION ALL "                       \
+    "SELECT model, width_bucket(closed_at, $6)::bigint AS periods, sum(cost), count(*),"                               \
+    "       count(*) FILTER (WHERE reserved_at >= $7),"                                                                \
+    "       coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE reserved_at >= $7), 0)::bigint,"             \
+    "       max(closed_at)"                                                                                            \
+    "  FROM org.usage WHERE " is_owners " AND reserved_at >= $5 AND state = 'settled'"                                 \
+    "   AND closed_at >= least($6[1], $7) GROUP BY model, periods"
+constinit Statement recount_models_of_user{RECOUNT_MODELS(IS_USERS), Planned::each_time};
+constinit Statement recount_models_in_organization{RECOUNT_MODELS(IS_IN_ORGANIZATION), Planned::each_time};
 
 constinit Statement update_accounts{
     "UPDATE org.usage_account"
@@ -228,20 +242,15 @@ Window window_of(const OwnerLimits &limits, Time now)
     return duration ? window_at(now, *duration, limits.budget_reset_at.value_or(limits.since)) : forever;
 }
 
-struct ModelBudget {
-    Number value;
-    Window window;
-};
-
 // An entry of model_max_budget without an amount was not written by us and allows nothing, which is noticed sooner than
 // if it allowed everything.
-ModelBudget model_budget(const Holder &holder, const Value &entry, Time now)
+ModelBudget model_budget(const Holder &holder, Text model, const Value &entry, Time now)
 {
     const auto read = read_model_budget(entry);
     const auto amount = read.amount.number();
     const auto text = read.duration.text();
     const auto duration = text ? parse_duration(*text) : Maybe<Duration>{};
-    return {amount && *amount >= zero() ? *amount : zero(),
+    return {model, amount && *amount >= zero() ? *amount : zero(),
             duration ? window_at(now, *duration, holder.limits.since) : holder.window};
 }
 
@@ -480,42 +489,45 @@ void Books::read_accounts()
         account->next = holder.accounts;
         holder.accounts = account;
     }
+    const auto old = allocate<Account *>(rows.size());
     for (Holder &holder : holders_) {
+        size_t count = 0;
         for (Account *account = holder.accounts; account != nullptr; account = account->next) {
             account->window = holder.window;
             if (!account->model.empty() && holder.limits.model_max_budget) {
                 const Value entry = to_value(*holder.limits.model_max_budget, "").member(c_string(account->model));
                 if (!entry.is_null())
-                    account->window = model_budget(holder, entry, now_).window;
+                    account->window = model_budget(holder, account->model, entry, now_).window;
             }
-            bring_up_to_date(holder, *account);
+            if (!bring_up_to_date(holder, *account))
+                old[count++] = account;
         }
+        recount_all(holder, old.first(count));
         if (is_limited(holder.limits))
             account_of(holder, {}, holder.window);
     }
 }
 
-// Begins a new period or minute; when more than that has changed, counts again.
-void Books::bring_up_to_date(Holder &holder, Account &account)
+// Begins a new period or minute; false if more than that has changed, and it must be counted again.
+bool Books::bring_up_to_date(const Holder &holder, Account &account) const
 {
     if (account.minute.value < minute_.value) {
         account.minute = minute_;
         account.minute_requests = account.minute_tokens = 0;
         account.changed = true;
     }
-    if (account.owner_since.value != holder.limits.since.value) {
-        recount(holder, account);
-    } else if (account.window_start.value != account.window.start.value) {
-        // What was charged before the period that was counted last is in no sum.
-        if (account.charged_at.value >= account.window.start.value ||
-            account.window.start.value < account.window_start.value) {
-            recount(holder, account);
-        } else {
-            account.window_start = account.window.start;
-            account.window_spend = zero();
-            account.changed = true;
-        }
-    }
+    if (account.owner_since.value != holder.limits.since.value)
+        return false;
+    if (account.window_start.value == account.window.start.value)
+        return true;
+    // What was charged before the period that was counted last is in no sum.
+    if (account.charged_at.value >= account.window.start.value ||
+        account.window.start.value < account.window_start.value)
+        return false;
+    account.window_start = account.window.start;
+    account.window_spend = zero();
+    account.changed = true;
+    return true;
 }
 
 // The account of a model, or of all: an owner has one from the first call on that a limit of it applies to.
@@ -524,6 +536,40 @@ Account *Books::account_of(Holder &holder, Text model, const Window &window)
     for (Account *account = holder.accounts; account != nullptr; account = account->next)
         if (account->model == model)
             return account;
+    Account *account = open_account(holder, model, window);
+    recount(holder, *account);
+    leave_out_expired(holder, *account);
+    return account;
+}
+
+// The accounts of many models, in their order.
+std::span<Account *> Books::accounts_of(Holder &holder, std::span<const ModelBudget> budgets)
+{
+    size_t most = 0;
+    for (const Account *account = holder.accounts; account != nullptr; account = account->next)
+        most++;
+    const auto by_model = allocate<Account *>(most);
+    for (Account *account = holder.accounts; account != nullptr; account = account->next)
+        by_model[--most] = account;
+    std::ranges::sort(by_model, {}, &Account::model);
+
+    const auto accounts = allocate<Account *>(budgets.size()), fresh = allocate<Account *>(budgets.size());
+    size_t count = 0;
+    for (size_t i = 0; i < budgets.size(); i++) {
+        const auto found = std::ranges::lower_bound(by_model, budgets[i].model, {}, &Account::model);
+        if (found != by_model.end() && (*found)->model == budgets[i].model)
+            accounts[i] = *found;
+        else
+            accounts[i] = fresh[count++] = open_account(holder, budgets[i].model, budgets[i].window);
+    }
+    recount_all(holder, fresh.first(count));
+    for (Account *account : fresh.first(count))
+        leave_out_expired(holder, *account);
+    return accounts;
+}
+
+Account *Books::open_account(Holder &holder, Text model, const Window &window)
+{
     Account *account = allocate<Account>(1).data();
     account->model = model;
     account->window = window;
@@ -532,8 +578,6 @@ Account *Books::account_of(Holder &holder, Text model, const Window &window)
     account->lapsed_cost = zero();
     account->next = holder.accounts;
     holder.accounts = account;
-    recount(holder, *account);
-    leave_out_expired(holder, *account);
     return account;
 }
 
@@ -555,6 +599,62 @@ void Books::recount(const Holder &holder, Account &account)
     account.minute_tokens = *row.get<int64>(4);
     account.charged_at = ever ? now_ : *row.get<Time>(5);
     account.changed = true;
+}
+
+void Books::recount_all(const Holder &holder, std::span<Account *> accounts)
+{
+    const auto is_of_model = [](const Account *account) { return !account->model.empty(); };
+    const auto rest = std::ranges::partition(accounts, is_of_model);
+    for (Account *account : rest)
+        recount(holder, *account);
+    recount_models(holder, accounts.first(accounts.size() - rest.size()));
+}
+
+void Books::recount_models(const Holder &holder, std::span<Account *> accounts)
+{
+    if (accounts.empty())
+        return;
+    const auto all_starts = allocate<int64>(accounts.size());
+    std::ranges::transform(accounts, all_starts.begin(), [](Account *account) { return account->window.start.value; });
+    const auto starts = sort_unique(all_starts);
+    for (Account *account : accounts) {
+        account->owner_since = holder.limits.since;
+        account->window_start = account->window.start;
+        account->window_spend = account->held_cost = zero();
+        account->held_requests = account->minute_requests = account->minute_tokens = 0;
+        account->minute = minute_;
+        account->charged_at = {DT_NOBEGIN};
+        account->changed = true;
+    }
+    std::ranges::sort(accounts, {}, &Account::model);
+    const auto add = [&](Text name, const Row &row) {
+        const auto found = std::ranges::lower_bound(accounts, name, {}, &Account::model);
+        if (found == accounts.end() || (*found)->model != name)
+            return;
+        Account &account = **found;
+        const int64 periods = *row.get<int64>(1);
+        const Number cost = *row.get<Number>(2);
+        if (periods < 0) {
+            account.held_cost = account.held_cost + cost;
+            account.held_requests += *row.get<int64>(3);
+        } else if (std::ranges::lower_bound(starts, account.window.start.value) - starts.begin() < periods) {
+            account.window_spend = account.window_spend + cost;
+        }
+        account.minute_requests += *row.get<int64>(4);
+        account.minute_tokens += *row.get<int64>(5);
+        account.charged_at = {std::max(account.charged_at.value, row.get<Time>(6)->value)};
+    };
+    const Party &name = holder.name;
+    const auto start_times = column<Time>(starts, [](int64 start) { return Time{start}; });
+    for (const Row row :
+         session_.run(holder.owner == Owner::user ? recount_models_of_user : recount_models_in_organization,
+                      name.organization_id, name.team_id, name.user_id, name.key_id, holder.limits.since, start_times,
+                      minute_)) {
+        const Text model = *row.get<Text>(0), bare = without_provider(model);
+        add(model, row);
+        if (bare != model)
+            add(bare, row);
+    }
 }
 
 Standing &Books::standing(const Party &party)
@@ -580,6 +680,7 @@ void Books::leave_out(Calls expired)
 void Books::leave_out_expired(const Holder &holder, Account &account) const
 {
     for (const Call *call : expired_.value_or(Calls{})) {
+        CHECK_FOR_INTERRUPTS();
         if (!is_charged_to(*call, holder) || !account.counts(call->model))
             continue;
         account.lapsed_cost = account.lapsed_cost + call->max_cost;
@@ -596,12 +697,10 @@ UsageLimits Books::limits_of(Standing &standing, Maybe<Text> model)
     size_t most = 0;
     for (const Holder *holder : standing.holders)
         if (holder != nullptr)
-            most += 4 + (holder->limits.model_max_budget ? members(*holder->limits.model_max_budget).size() : 0);
+            most += 4 + (!holder->limits.model_max_budget ? 0 : model ? 2 : size(*holder->limits.model_max_budget));
     const auto limits = allocate<UsageLimit>(most);
     size_t count = 0;
-    const auto add_model = [&](Holder &holder, Text name, const Value &entry) {
-        const ModelBudget budget = model_budget(holder, entry, now_);
-        Account *account = account_of(holder, name, budget.window);
+    const auto add_model = [&](Holder &holder, const ModelBudget &budget, Account *account) {
         limits[count++] = {UsageLimit::model_max_budget, &holder,         account, budget.value, account->window_spend,
                            account->held(),         budget.window.end};
     };
@@ -619,16 +718,27 @@ UsageLimits Books::limits_of(Standing &standing, Maybe<Text> model)
         if (!holder.limits.model_max_budget)
             return;
         if (!model) {
-            for (const auto &[name, entry] : members(*holder.limits.model_max_budget))
-                add_model(holder, name, entry);
+            const auto entries = members(*holder.limits.model_max_budget);
+            const auto budgets = column<ModelBudget>(entries, [&](const Member &entry) {
+                return model_budget(holder, entry.key, entry.value, now_);
+            });
+            const auto accounts = accounts_of(holder, budgets);
+            for (size_t i = 0; i < budgets.size(); i++)
+                add_model(holder, budgets[i], accounts[i]);
             return;
         }
         const Value entries = to_value(*holder.limits.model_max_budget, "");
+        const auto add_if_any = [&](Text name) {
+            const Value entry = entries.member(c_string(name));
+            if (entry.is_null())
+                return;
+            const ModelBudget budget = model_budget(holder, name, entry, now_);
+            add_model(holder, budget, account_of(holder, name, budget.window));
+        };
         const Text bare = without_provider(*model);
-        if (const Value entry = entries.member(c_string(*model)); !entry.is_null())
-            add_model(holder, *model, entry);
-        if (const Value entry = entries.member(c_string(bare)); bare != *model && !entry.is_null())
-            add_model(holder, bare, entry);
+        add_if_any(*model);
+        if (bare != *model)
+            add_if_any(bare);
     };
     const auto add_rates = [&](Holder &holder) {
         const OwnerLimits &given = holder.limits;

@@ -82,6 +82,13 @@ struct Standing {
     Text model_named(Text name) const;
 };
 
+// What an owner's calls of one model may cost, and in which period.
+struct ModelBudget {
+    Text model;
+    Number value;
+    Window window;
+};
+
 // A limit, with what counts against it.
 struct UsageLimit {
     enum Kind { max_budget, model_max_budget, max_parallel_requests, rpm_limit, tpm_limit } kind;
@@ -170,9 +177,13 @@ private:
     bool has(const Party &party, Owner owner) const;
     void read_holders();
     void read_accounts();
-    void bring_up_to_date(Holder &holder, Account &account);
+    bool bring_up_to_date(const Holder &holder, Account &account) const;
     Account *account_of(Holder &holder, Text model, const Window &window);
+    std::span<Account *> accounts_of(Holder &holder, std::span<const ModelBudget> budgets);
+    Account *open_account(Holder &holder, Text model, const Window &window);
     void recount(const Holder &holder, Account &account);
+    void recount_all(const Holder &holder, std::span<Account *> accounts);
+    void recount_models(const Holder &holder, std::span<Account *> accounts);
     void leave_out_expired(const Holder &holder, Account &account) const;
     void tell_of_budgets();
     void tell(Text kind, const Holder &holder, const Account &account, Number value);

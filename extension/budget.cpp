@@ -140,7 +140,7 @@ Owned read_budget(Session &session, Text budget_id)
 }
 
 constexpr int64 most_money = 1'000'000'000'000'000;
-constexpr size_t longest_model = 255;
+constexpr size_t most_model_budgets = 200;
 
 template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
 
@@ -156,15 +156,8 @@ namespace pg_org {
 
 Maybe<Number> money(Maybe<Number> value, const char *name)
 {
-    if (!value)
-        return {};
-    const Numeric amount = DatumGetNumeric(value->datum);
-    if (numeric_is_nan(amount) || numeric_is_inf(amount))
-        invalid(name, "must be a finite number");
-    if (*value < zero())
-        invalid(name, "must be zero or more");
-    if (*value > number(most_money))
-        invalid(name, "must be at most " INT64_FORMAT, most_money);
+    if (const char *wrong = value ? wrong_amount(*value, most_money) : nullptr)
+        invalid(name, "%s", wrong);
     return value;
 }
 
@@ -175,26 +168,24 @@ Maybe<int64> limit(Maybe<int64> value, const char *name)
     return value;
 }
 
-Maybe<Json> object(Maybe<Json> value, const char *name)
-{
-    if (value && !is_object(*value))
-        invalid(name, "must be an object");
-    return value;
-}
-
 // Models are not made part of the name: with all that they may contain it would be no path.
 Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
 {
     if (!object(value, name))
         return {};
-    for (const auto &[model, entry] : members(*value)) {
-        if (model.empty() || model.size() > longest_model)
-            invalid(name, "must name models by 1 to %zu bytes", longest_model);
+    const auto entries = members(*value);
+    if (entries.size() > most_model_budgets)
+        invalid(name, "must be at most %zu entries", most_model_budgets);
+    for (const auto &[model, entry] : entries) {
+        if (model.empty() || model.size() > longest_name)
+            invalid(name, "must name models by 1 to %zu bytes", longest_name);
         const auto [amount, duration] = read_model_budget(entry);
         const auto most = amount.number();
         if (!most || *most < zero() || *most > number(most_money))
             invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
                     SHOW(model), most_money);
+        if (wrong_amount(*most, most_money) != nullptr)
+            invalid(name, "must give %.*s an amount of at most %d digits after the point", SHOW(model), most_decimals);
         const auto text = duration.text();
         if (!duration.is_null() && !(text && parse_duration(*text)))
             invalid(name,
@@ -415,7 +406,7 @@ PG_ORG_WRITE(budget_update)
 
 PG_ORG_READ(budget_info)
 {
-    const Texts budgets = required(text_list(session.next<Texts>(), "budgets"), "budgets");
+    const Texts budgets = each_once(required(text_list(session.next<Texts>(), "budgets"), "budgets"));
     require_budget_reader(session.caller);
     session.reply.begin_array();
     write_budgets(session, budgets);

@@ -2,6 +2,7 @@
 // several may share one budget, and a change made for one owner never moves another's limits.
 #pragma once
 
+#include "bounds.hpp"
 #include "session.hpp"
 
 namespace pg_org {
@@ -54,8 +55,6 @@ struct BudgetChange {
 // The value as an amount of money, or as a limit of a count, or an error naming the field.
 Maybe<Number> money(Maybe<Number> value, const char *name);
 Maybe<int64> limit(Maybe<int64> value, const char *name);
-// The value as a JSON object, or an error naming the field.
-Maybe<Json> object(Maybe<Json> value, const char *name);
 // The value as budgets of models, or an error naming the field.
 Maybe<Json> model_budgets(Maybe<Json> value, const char *name);
 

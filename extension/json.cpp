@@ -205,6 +205,7 @@ std::span<const Member> members_in(JsonbContainer *object, const char *path)
     JsonbValue item;
     size_t count = 0;
     for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;) {
+        CHECK_FOR_INTERRUPTS();
         if (token == WJB_KEY)
             all[count].key = string_of(item);
         else if (token == WJB_VALUE) {
@@ -290,10 +291,11 @@ Maybe<int64> Value::integer() const
     const auto value = number();
     if (!value)
         return {};
-    const Text digits = to_text(show(*value));
-    int64 integer = 0;
-    const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
-    return error == std::errc{} && rest == digits.data() + digits.size() ? Maybe<int64>{integer} : Maybe<int64>{};
+    // Not by its digits, which may be many.
+    const bool is_whole = DatumGetInt32(DirectFunctionCall1(numeric_min_scale, value->datum)) == 0;
+    if (!is_whole || *value < pg_org::number(PG_INT64_MIN) || *value > pg_org::number(PG_INT64_MAX))
+        return {};
+    return DatumGetInt64(DirectFunctionCall1(numeric_int8, value->datum));
 }
 
 Maybe<Texts> Value::texts() const
@@ -356,8 +358,10 @@ std::span<const Value> Value::elements() const
     JsonbContainer *array = value_.val.binary.data;
     const uint32 count = JsonContainerSize(array);
     const auto values = allocate<Value>(count);
-    for (uint32 i = 0; i < count; i++)
+    for (uint32 i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
         values[i] = {*getIthJsonbValueFromContainer(array, i), psprintf("%s.%u", path_, i)};
+    }
     return values;
 }
 
@@ -403,16 +407,20 @@ JsonbValue *push_object(JsonbParseState **state, const JsonbValue *target, const
     pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
     const bool target_is_object = target != nullptr && is_container(*target, JB_FOBJECT);
     if (target_is_object)
-        for (const auto &[key, value] : members_in(target->val.binary.data, nullptr))
+        for (const auto &[key, value] : members_in(target->val.binary.data, nullptr)) {
+            CHECK_FOR_INTERRUPTS();
             if (find_member(patch, value.path()) == nullptr) {
                 push_key(state, key);
                 pushJsonbValue(state, WJB_VALUE, const_cast<JsonbValue *>(&value.raw()));
             }
-    for (const auto &[key, value] : members_in(patch.val.binary.data, nullptr))
+        }
+    for (const auto &[key, value] : members_in(patch.val.binary.data, nullptr)) {
+        CHECK_FOR_INTERRUPTS();
         if (!value.is_null()) {
             push_key(state, key);
             push_merged(state, target_is_object ? find_member(*target, value.path()) : nullptr, value.raw());
         }
+    }
     return pushJsonbValue(state, WJB_END_OBJECT, nullptr);
 }
 

@@ -98,6 +98,9 @@ struct Member {
 };
 std::span<const Member> members(Json object, const char *path = nullptr);
 
+// How many they are.
+inline size_t size(Json object) { return JsonContainerSize(&object.get()->root); }
+
 bool is_object(Json json);
 Json empty_object();
 // The target with the patch merged into it (RFC 7396); both are objects.

@@ -64,9 +64,6 @@ constinit Statement update_key{
     ", updated_at = now(), updated_by = $15"
     " WHERE key_id = $1"};
 
-constinit Statement find_keys_of_aliases{
-    "SELECT key_id FROM org.api_key WHERE key_alias = ANY ($1) ORDER BY created_at, key_id"};
-
 constinit Statement delete_key{"DELETE FROM org.api_key WHERE key_id = $1 RETURNING key_id"};
 
 constinit Statement find_grace{
@@ -91,6 +88,10 @@ constinit Statement replace_secret{
     "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
+    Planned::each_time};
+
+constinit Statement find_keys_of_aliases{
+    "SELECT k.key_alias, k.key_id, k.organization_id, k.user_id" VISIBLE_KEYS " AND k.key_alias = ANY ($4)",
     Planned::each_time};
 
 constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4",
@@ -203,6 +204,34 @@ bool is_own(Session &session, const NamedKey &key)
     return role == "internal_user" || role == "org_admin";
 }
 
+// Those of the keys with each alias that the caller may delete: one, or it is refused. What others have does not show.
+Texts keys_of_aliases(Session &session, Texts aliases)
+{
+    const Caller &caller = session.caller;
+    const auto administered =
+        caller.is_proxy_admin() ? Maybe<Texts>{} : Maybe<Texts>{administered_organizations(session)};
+    const auto may_delete = [&](const NamedKey &key) {
+        return !administered ||
+               (key.organization_id && std::ranges::binary_search(*administered, *key.organization_id)) ||
+               is_own(session, key);
+    };
+    const auto alias_of = [](const Row &row) { return *row.get<Text>(0); };
+    const auto rows = session.run(find_keys_of_aliases, administered, caller.user_id, caller.organization_id, aliases)
+                          .sorted_by(alias_of);
+    const auto ids = allocate<Text>(aliases.size());
+    for (size_t i = 0; i < aliases.size(); i++) {
+        size_t count = 0;
+        for (const Row &row : std::ranges::equal_range(rows, aliases[i], {}, alias_of))
+            if (may_delete({*row.get<Text>(1), row.get<Text>(2), row.get<Text>(3), false}) && count++ == 0)
+                ids[i] = *row.get<Text>(1);
+        if (count == 0)
+            not_found("Key not found for key_alias=%.*s", SHOW(aliases[i]));
+        if (count > 1)
+            refused("%zu keys have key_alias=%.*s. Please use 'keys' instead.", count, SHOW(aliases[i]));
+    }
+    return ids;
+}
+
 // The key, if the caller may do this to it. One that does not exist is refused like one that is not theirs.
 NamedKey key_to_change(Session &session, Text key, Besides besides, const char *route)
 {
@@ -313,7 +342,7 @@ PG_ORG_WRITE(key_generate)
     key.user_id = session.next<Text>();
     key.organization_id = session.next<Text>();
     key.team_id = session.next<Text>();
-    key.models = text_list(session.next<Texts>(), "models");
+    key.models = model_list(session.next<Texts>(), "models");
     key.expires = from_now("duration", session.next<Text>());
     key.key_alias = session.next<Text>();
     if (key.key_alias)
@@ -337,7 +366,7 @@ PG_ORG_WRITE(key_update)
     const auto key_alias = session.next<Text>();
     if (key_alias)
         identifier(key_alias, "key_alias");
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
     const auto permissions = object(session.next<Json>(), "permissions");
     const auto expires = from_now("duration", session.next<Text>());
@@ -401,11 +430,9 @@ PG_ORG_READ(key_list)
 
 PG_ORG_WRITE(key_delete)
 {
-    const Texts keys = text_list(session.next<Texts>(), "keys").value_or(Texts{});
-    const Texts aliases = text_list(session.next<Texts>(), "key_aliases").value_or(Texts{});
-    const Texts of_aliases = session.run(find_keys_of_aliases, aliases).texts();
-    if (of_aliases.size() < aliases.size() && session.caller.is_proxy_admin())
-        not_found("Key not found for one of key_aliases=%s", show_list(aliases));
+    const Texts keys = each_once(text_list(session.next<Texts>(), "keys").value_or(Texts{}));
+    const Texts aliases = each_once(text_list(session.next<Texts>(), "key_aliases").value_or(Texts{}));
+    const Texts of_aliases = keys_of_aliases(session, aliases);
 
     const auto named = allocate<NamedKey>(keys.size() + of_aliases.size());
     const auto organizations = allocate<Text>(named.size());

@@ -99,31 +99,38 @@ Texts lowered(Texts models, Texts owner)
 {
     const auto kept = allocate<Text>(models.size());
     size_t count = 0;
-    for (const Text one : models)
+    for (const Text one : models) {
+        CHECK_FOR_INTERRUPTS();
         if (owner.empty() || allows(owner, one))
             kept[count++] = one;
+    }
     static constexpr Text no_models = "no-default-models";
     return models.empty() ? models : count == 0 ? Texts{&no_models, 1} : Texts{kept.first(count)};
 }
 
-// Gathers what exceeds, to name all of it in one refusal.
+// Gathers what exceeds, to tell of all of it in one refusal.
 class Excesses {
 public:
     void add(const char *kind, Text id, const Excess &excess)
     {
-        if (count_++ > 0)
+        if (count_++ >= most_named)
+            return;
+        if (count_ > 1)
             appendStringInfoString(list_, ", ");
         const char *name = excess.name == model ? "model" : excess.name;
         appendStringInfo(list_, "%s=%.*s has %s=%s", kind, SHOW(id), name, excess.owned);
     }
     void refuse_any(const char *owner, Text owner_id) const
     {
+        if (count_ > most_named)
+            appendStringInfo(list_, ", and %zu more", count_ - most_named);
         if (count_ > 0)
             refused("%s=%.*s cannot have less than it owns: %s. Lower that first, or pass cascade=true", owner,
                     SHOW(owner_id), list_->data);
     }
 
 private:
+    static constexpr size_t most_named = 10;
     StringInfo list_ = makeStringInfo();
     size_t count_ = 0;
 };

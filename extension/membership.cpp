@@ -111,7 +111,7 @@ std::span<const NewMember> read_members(const Value &value)
         one[0] = read_member(value);
         return one;
     }
-    const auto values = value.elements();
+    const auto values = bounded_elements(value);
     const auto list = allocate<NewMember>(values.size());
     std::ranges::transform(values, list.begin(), read_member);
     return list;
@@ -287,11 +287,12 @@ PG_ORG_WRITE(org_member_add)
         put_member(session, organization_id, user_ids[i], members[i].role, budget);
 
     Writer &reply = session.reply;
+    const Texts each = each_once(user_ids);
     reply.begin_object().key("organization_id").value(organization_id);
     reply.key("updated_users").begin_array();
-    write_users(session, user_ids, seen_inside(session, organization_id));
+    write_users(session, each, seen_inside(session, organization_id));
     reply.end_array().key("updated_organization_memberships").begin_array();
-    write_memberships(session, organization_id, user_ids);
+    write_memberships(session, organization_id, each);
     reply.end_array().end_object();
 }
 

@@ -2,6 +2,10 @@
 
 #include "models.hpp"
 
+#include "bounds.hpp"
+#include "fail.hpp"
+#include "session.hpp"
+
 namespace pg_org {
 
 namespace {
@@ -9,31 +13,77 @@ namespace {
 // Names that stand for what the owner has, or for nothing, and so never widen a list.
 constexpr std::array<Text, 2> narrow_names{"all-team-models", "no-default-models"};
 
-// Whether the text matches a pattern in which * stands for any characters.
-bool matches(Text pattern, Text text)
+// Where the part, which is not empty, stands first in the text: found as Knuth, Morris and Pratt do, without going back
+// in it, so that no part and no text take longer than they are long.
+size_t find_part(Text text, Text part)
 {
-    size_t at_pattern = 0, at_text = 0;
-    size_t star = Text::npos, text_at_star = 0;
-    while (at_text < text.size()) {
-        if (at_pattern < pattern.size() && pattern[at_pattern] == '*') {
-            star = at_pattern++;
-            text_at_star = at_text;
-        } else if (at_pattern < pattern.size() && pattern[at_pattern] == text[at_text]) {
-            at_pattern++;
-            at_text++;
-        } else if (star != Text::npos) {
-            at_pattern = star + 1;
-            at_text = ++text_at_star;
-        } else {
-            return false;
-        }
-    }
-    while (at_pattern < pattern.size() && pattern[at_pattern] == '*')
-        at_pattern++;
-    return at_pattern == pattern.size();
+    // For each beginning of the part, how much of its end is a beginning of it, too.
+    const auto borders = allocate<size_t>(part.size());
+    const auto extend = [&](size_t matched, char next) {
+        while (matched > 0 && part[matched] != next)
+            matched = borders[matched - 1];
+        return part[matched] == next ? matched + 1 : matched;
+    };
+    for (size_t i = 1; i < part.size(); i++)
+        borders[i] = extend(borders[i - 1], part[i]);
+    size_t matched = 0, at = 0;
+    while (at < text.size() && matched < part.size())
+        matched = extend(matched, text[at++]);
+    pfree(borders.data());
+    return matched == part.size() ? at - matched : Text::npos;
 }
 
+// Whether the text matches a pattern in which * stands for any characters. What stands between two of them is taken
+// where it is found first, which leaves most for what follows.
+bool matches(Text pattern, Text text)
+{
+    const size_t first = pattern.find('*'), last = pattern.rfind('*');
+    if (first == Text::npos)
+        return pattern == text;
+    const Text start = head(pattern, first), end = tail(pattern, last + 1);
+    if (text.size() < start.size() + end.size() || !text.starts_with(start) || !text.ends_with(end))
+        return false;
+    text = head(tail(text, start.size()), text.size() - start.size() - end.size());
+    Text parts = head(tail(pattern, first + 1), last - first); // each with the * after it
+    while (!parts.empty()) {
+        const Text part = head(parts, std::min(parts.find('*'), parts.size()));
+        parts = tail(parts, std::min(part.size() + 1, parts.size()));
+        const size_t at = part.empty() ? 0 : find_part(text, part);
+        if (at == Text::npos)
+            return false;
+        text = tail(text, at + part.size());
+    }
+    return true;
+}
+
+constexpr size_t most_shown = 10;
+
 } // namespace
+
+Maybe<Texts> model_list(Maybe<Texts> models, const char *name)
+{
+    if (!text_list(models, name))
+        return {};
+    const auto is_long = [](Text model) { return model.size() > longest_name; };
+    if (std::ranges::any_of(bounded_list(*models, name), is_long))
+        invalid(name, "must be names of at most %zu bytes", longest_name);
+    return models;
+}
+
+Maybe<Json> model_aliases(Maybe<Json> aliases, const char *name)
+{
+    if (!object(aliases, name))
+        return {};
+    const auto entries = members(*aliases);
+    if (entries.size() > most_listed)
+        invalid(name, "must be at most %zu aliases", most_listed);
+    const auto is_long = [](const Member &entry) {
+        return std::max(entry.key.size(), entry.value.text().value_or(Text{}).size()) > longest_name;
+    };
+    if (std::ranges::any_of(entries, is_long))
+        invalid(name, "must be names of at most %zu bytes", longest_name);
+    return aliases;
+}
 
 bool allows_all(Texts list)
 {
@@ -43,7 +93,10 @@ bool allows_all(Texts list)
 bool allows(Texts list, Text model)
 {
     return allows_all(list) || std::ranges::find(narrow_names, model) != narrow_names.end() ||
-           std::ranges::any_of(list, [&](Text name) { return matches(name, model); });
+           std::ranges::any_of(list, [&](Text name) {
+               CHECK_FOR_INTERRUPTS();
+               return matches(name, model);
+           });
 }
 
 bool is_model(Text name)
@@ -65,8 +118,10 @@ const char *show_list(Texts list)
     StringInfoData shown;
     initStringInfo(&shown);
     appendStringInfoChar(&shown, '[');
-    for (size_t i = 0; i < list.size(); i++)
-        appendStringInfo(&shown, "%s'%.*s'", i == 0 ? "" : ", ", static_cast<int>(list[i].size()), list[i].data());
+    for (size_t i = 0; i < std::min(list.size(), most_shown); i++)
+        appendStringInfo(&shown, "%s'%.*s'", i == 0 ? "" : ", ", SHOW(list[i]));
+    if (list.size() > most_shown)
+        appendStringInfo(&shown, ", and %zu more", list.size() - most_shown);
     appendStringInfoChar(&shown, ']');
     return shown.data;
 }

@@ -7,6 +7,7 @@
 #include "fail.hpp"
 #include "limits.hpp"
 #include "membership.hpp"
+#include "models.hpp"
 #include "paging.hpp"
 #include "rehearsal.hpp"
 #include "team.hpp"
@@ -89,9 +90,6 @@ constinit Statement find_owned_budgets{
 
 constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
 
-constinit Statement find_existing{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1) ORDER BY organization_id"};
-
 constinit Statement find_page_start{
     "SELECT created_at FROM org.organization"
     " WHERE organization_id = $1 AND ($2 IS NULL OR organization_id = ANY ($2))"};
@@ -113,14 +111,6 @@ std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, in
     return {found.begin(), found.end()};
 }
 
-Texts distinct(Texts ids)
-{
-    const auto sorted = allocate<Text>(ids.size());
-    std::ranges::copy(ids, sorted.begin());
-    std::ranges::sort(sorted);
-    return sorted.first(std::ranges::unique(sorted).begin() - sorted.begin());
-}
-
 // What a caller wants of an organization's fields; none keeps them.
 struct OrganizationChange {
     Maybe<Text> organization_alias, budget_id;
@@ -137,11 +127,11 @@ struct OrganizationChange {
         if (value.is_null())
             return clear(field);
         if (field == "organization_alias")
-            organization_alias = value.as_text();
+            organization_alias = bounded_text(value.as_text(), value.path());
         else if (field == "models")
-            models = value.as_texts();
+            models = model_list(value.as_texts(), value.path());
         else if (field == "tags")
-            tags = value.as_texts();
+            tags = tag_list(value.as_texts(), value.path());
         else if (field == "metadata")
             metadata = ObjectChange{value.as_object(), true};
         else if (field == "model_aliases")
@@ -187,9 +177,11 @@ void lock_budgets_of(Session &session, const Organization &organization, const O
         points_nowhere("Budget not found for budget_id=%.*s", SHOW(both[1]));
 }
 
-Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before)
+// What is merged is checked here, where it is whole.
+Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before, Maybe<Json> (*checked)(Maybe<Json>, const char *),
+                      const char *name)
 {
-    return change ? Maybe<Json>{change->applied_to(before)} : Maybe<Json>{};
+    return change ? checked(change->applied_to(before), name) : Maybe<Json>{};
 }
 
 // Changes the organization and writes it as it is then.
@@ -204,8 +196,10 @@ void change_organization(Session &session, Text organization_id, const Organizat
     require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
-                new_value(change.metadata, organization.metadata), change.blocked, change.tags,
-                new_value(change.model_aliases, organization.model_aliases), change.budget_id,
+                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked,
+                change.tags,
+                new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
+                change.budget_id,
                 change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
                 session.caller.user_id);
     const Text attached = change.budget_id.value_or(organization.budget_id);
@@ -219,9 +213,8 @@ void change_organization(Session &session, Text organization_id, const Organizat
     write();
 }
 
-Maybe<ObjectChange> next_object(Session &session, const char *name)
+Maybe<ObjectChange> replaced(Maybe<Json> value)
 {
-    const auto value = object(session.next<Json>(), name);
     return value ? Maybe<ObjectChange>{{*value, false}} : Maybe<ObjectChange>{};
 }
 
@@ -268,11 +261,10 @@ Organization lock_organization_as_admin(Session &session, Text organization_id, 
 
 size_t write_organizations(Session &session, Texts organization_ids)
 {
-    const Texts ids = distinct(organization_ids);
     const auto organizations =
-        show_organizations.run(session, ids).sorted_by([](const Row &row) { return *row.get<Text>(0); });
-    const auto members = show_members.run(session, ids).sorted_by(membership_key);
-    const auto teams = show_teams.run(session, ids).sorted_by(team_key);
+        show_organizations.run(session, organization_ids).sorted_by([](const Row &row) { return *row.get<Text>(0); });
+    const auto members = show_members.run(session, organization_ids).sorted_by(membership_key);
+    const auto teams = show_teams.run(session, organization_ids).sorted_by(team_key);
     const TeamWriter team_writer{session, teams};
     Writer &reply = session.reply;
     size_t written = 0;
@@ -280,11 +272,15 @@ size_t write_organizations(Session &session, Texts organization_ids)
         CHECK_FOR_INTERRUPTS();
         for (const Row &row : rows_of(id, organizations, 0)) {
             reply.begin_object().columns(row, 0, organization_columns).key("members").begin_array();
-            for (const Row &member : rows_of(id, members, membership_organization_column))
+            for (const Row &member : rows_of(id, members, membership_organization_column)) {
+                CHECK_FOR_INTERRUPTS();
                 write_membership(reply, member);
+            }
             reply.end_array().key("teams").begin_array();
-            for (const Row &team : rows_of(id, teams, team_organization_column))
+            for (const Row &team : rows_of(id, teams, team_organization_column)) {
+                CHECK_FOR_INTERRUPTS();
                 team_writer.write(team);
+            }
             reply.end_array().key("litellm_budget_table").begin_object();
             reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
             // Fields that clients of LiteLLM may read; there is nothing behind them here.
@@ -310,15 +306,15 @@ PG_ORG_WRITE(org_new)
 {
     const Text alias = required(session.next<Text>(), "organization_alias");
     const Text organization_id = identifier_or_new(session.next<Text>(), "organization_id");
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     if (!models)
         invalid("models", "must be a list");
     const auto budget_id = session.next<Text>();
     const BudgetChange budget = next_budget_fields(session);
     const auto metadata = object(session.next<Json>(), "metadata");
     const auto blocked = session.next<bool>();
-    const auto tags = text_list(session.next<Texts>(), "tags");
-    const auto model_aliases = object(session.next<Json>(), "model_aliases");
+    const auto tags = tag_list(session.next<Texts>(), "tags");
+    const auto aliases = model_aliases(session.next<Json>(), "model_aliases");
     const auto default_reserve = money(session.next<Number>(), "default_reserve");
 
     const Caller &caller = session.caller;
@@ -335,7 +331,7 @@ PG_ORG_WRITE(org_new)
 
     const Rows made = session.run(insert_organization, organization_id, alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, model_aliases, default_reserve, caller.user_id, session.made_at());
+                                  tags, aliases, default_reserve, caller.user_id, session.made_at());
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 
@@ -347,16 +343,16 @@ PG_ORG_WRITE(org_update)
     const Text organization_id = required(session.next<Text>(), "organization_id");
     OrganizationChange change;
     change.organization_alias = session.next<Text>();
-    change.models = text_list(session.next<Texts>(), "models");
-    change.metadata = next_object(session, "metadata");
+    change.models = model_list(session.next<Texts>(), "models");
+    change.metadata = replaced(object(session.next<Json>(), "metadata"));
     change.budget_id = session.next<Text>();
     change.blocked = session.next<bool>();
-    change.tags = text_list(session.next<Texts>(), "tags");
-    change.model_aliases = next_object(session, "model_aliases");
+    change.tags = tag_list(session.next<Texts>(), "tags");
+    change.model_aliases = replaced(model_aliases(session.next<Json>(), "model_aliases"));
     if (const auto default_reserve = money(session.next<Number>(), "default_reserve"))
         change.default_reserve = default_reserve;
     const BudgetChange flat = next_budget_fields(session);
-    if (const auto nested = object(session.next<Json>(), "litellm_budget_table"))
+    if (const auto nested = object_of_objects(session.next<Json>(), "litellm_budget_table"))
         for (const auto &[field, value] : members(*nested, "litellm_budget_table"))
             if (!value.is_null())
                 change.budget.set(field, value, false);
@@ -375,7 +371,7 @@ PG_ORG_WRITE(org_update)
 PG_ORG_WRITE(org_patch)
 {
     const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto patch = object(session.next<Json>(), "patch");
+    const auto patch = object_of_objects(session.next<Json>(), "patch");
     OrganizationChange change;
     // LiteLLM's dashboard always sends object_permission, which has nothing behind it here.
     for (const auto &[field, value] : members(required(patch, "patch")))
@@ -437,7 +433,7 @@ PG_ORG_WRITE(org_delete)
 PG_ORG_READ(org_list)
 {
     const auto org_id = session.next<Text>();
-    const auto org_alias = session.next<Text>();
+    const auto org_alias = part_of_name(session.next<Text>(), "org_alias");
     const auto limit = page_limit(session.next<int64>());
     const auto after = session.next<Text>();
 
@@ -461,12 +457,17 @@ PG_ORG_READ(org_info)
 
 PG_ORG_READ(org_info_many)
 {
-    const Texts organizations = required(text_list(session.next<Texts>(), "organizations"), "organizations");
+    const Texts organizations =
+        each_once(required(text_list(session.next<Texts>(), "organizations"), "organizations"));
     if (organizations.empty())
         refused("Specify list of organization id's to query. Passed in=[]");
-    if (!session.caller.reads_everything())
-        for (const Text id : session.run(find_existing, organizations).texts())
-            require_reader(session, id);
+    // One that does not exist is refused like one that is not theirs.
+    if (!session.caller.reads_everything()) {
+        const Texts own = organizations_of(session);
+        for (const Text id : organizations)
+            if (!std::ranges::binary_search(own, id))
+                require_reader(session, id);
+    }
     session.reply.begin_array();
     write_organizations(session, organizations);
     session.reply.end_array();

@@ -128,7 +128,7 @@ CREATE FUNCTION org_info_many(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_info_many IS
 'Show several organizations.
-In the order of organizations; what does not exist is left out. Refused if one of them exists and is not the caller''s to see.';
+In the order of organizations, each once. For members of all of them: one that does not exist is refused like one that is not theirs. For proxy admins and viewers what does not exist is left out.';
 
 CREATE FUNCTION org_block(
     organization_id text,
@@ -241,7 +241,7 @@ CREATE FUNCTION org_member_add(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_add IS
 'Add members to an organization.
-The member is an object of role and user_id or user_email, or an array of such; of both, if they are one user''s. Who is not known yet becomes a user; who is a member already gets the new role. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
+The member is an object of role and user_id or user_email, or an array of such; of both, if they are one user''s. Who is not known yet becomes a user; who is a member already gets the new role, who is named twice the last one. At most 1,000 at once. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_update(
     organization_id text,
@@ -569,7 +569,7 @@ CREATE FUNCTION key_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_delete IS
 'Delete keys.
-Named in keys by themselves or token_id, or in key_aliases by alias; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
+Named in keys by themselves or token_id, or in key_aliases by alias, which must mean one of the keys that the caller may delete; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
 
 CREATE FUNCTION key_regenerate(
     key text,
@@ -648,7 +648,7 @@ CREATE FUNCTION budget_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_info IS
 'Show budgets.
-In the order of budgets; what does not exist is left out. For proxy admins and viewers.';
+In the order of budgets, each once; what does not exist is left out. For proxy admins and viewers.';
 
 CREATE FUNCTION budget_list(
     "limit" bigint DEFAULT NULL,

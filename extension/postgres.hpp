@@ -18,6 +18,7 @@
 extern "C" {
 #include <postgres.h>
 
+#include <access/detoast.h>
 #include <access/htup_details.h>
 #include <access/xact.h>
 #include <catalog/namespace.h>
@@ -28,6 +29,7 @@ extern "C" {
 #include <common/sha2.h>
 #include <executor/spi.h>
 #include <fmgr.h>
+#include <funcapi.h>
 #include <lib/stringinfo.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>

@@ -2,6 +2,7 @@
 
 #include "session.hpp"
 
+#include "bounds.hpp"
 #include "fail.hpp"
 
 namespace pg_org {
@@ -98,6 +99,8 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
 
     caller = api_key_ ? authenticate(*this, *api_key_)
                       : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
+    if (!is_rehearsal)
+        require_bounded_arguments(fcinfo, PG_NARGS() - 1); // the last was api_key
     // Perhaps it was replaced because others have it.
     if (access == Access::write && caller.by_old_secret)
         forbidden("A secret that was replaced can only read and call models: use the new one. Your role is = %s",
@@ -198,12 +201,11 @@ template int64 required(Maybe<int64>, const char *);
 
 Text identifier(Maybe<Text> value, const char *name)
 {
-    constexpr size_t longest = 255; // so that every index can hold two of them
     const Text id = required(value, name);
     if (id.empty())
         invalid(name, "must not be empty");
-    if (id.size() > longest)
-        invalid(name, "must be at most %zu bytes long", longest);
+    if (id.size() > longest_name)
+        invalid(name, "must be at most %zu bytes long", longest_name);
     return id;
 }
 

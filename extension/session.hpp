@@ -132,7 +132,11 @@ public:
 
     size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
-    Row operator[](size_t i) const { return {table_->vals[i], table_->tupdesc}; }
+    Row operator[](size_t i) const
+    {
+        CHECK_FOR_INTERRUPTS(); // whoever goes through many rows can be stopped
+        return {table_->vals[i], table_->tupdesc};
+    }
 
     struct Iterator {
         const Rows *rows;

@@ -8,6 +8,7 @@
 #include "key.hpp"
 #include "limits.hpp"
 #include "membership.hpp"
+#include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
 #include "rehearsal.hpp"
@@ -145,7 +146,7 @@ NewTeamMember read_member(const Value &value)
 
 std::span<const NewTeamMember> read_list(const Value &value)
 {
-    const auto values = value.elements();
+    const auto values = bounded_elements(value);
     const auto list = allocate<NewTeamMember>(values.size());
     std::ranges::transform(values, list.begin(), read_member);
     return list;
@@ -221,7 +222,7 @@ Texts put_members(Session &session, const TeamName &team, std::span<const NewTea
                         change_budget(session, rows[0].get<Text>(0), budget));
     }
     session.run(touch_team, team.organization_id, team.team_id, session.caller.user_id);
-    return user_ids;
+    return each_once(user_ids);
 }
 
 BudgetChange next_member_budget(Session &session)
@@ -283,8 +284,10 @@ void TeamWriter::write_fields(const Row &team) const
     for (const Row &member : members)
         reply.value(*member.get<Text>(user_id));
     reply.end_array().key("members_with_roles").begin_array();
-    for (const Row &member : members)
+    for (const Row &member : members) {
+        CHECK_FOR_INTERRUPTS();
         reply.begin_object().columns(member, user_id, after_role).end_object();
+    }
     reply.end_array().columns(team, before_members, team.description()->natts);
 }
 
@@ -298,8 +301,10 @@ void TeamWriter::write(const Row &team) const
 void write_teams(Session &session, std::span<const Row> teams)
 {
     const TeamWriter writer{session, teams};
-    for (const Row &team : teams)
+    for (const Row &team : teams) {
+        CHECK_FOR_INTERRUPTS();
         writer.write(team);
+    }
 }
 
 void write_team_info(Session &session, const TeamName &team)
@@ -366,7 +371,7 @@ PG_ORG_WRITE(team_new)
     const Text organization_id = required(session.next<Text>(), "organization_id");
     const auto team_alias = session.next<Text>();
     const TeamName team{organization_id, identifier_or_new(session.next<Text>(), "team_id")};
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const auto given = session.next_json();
     const auto members = given ? read_list(to_value(*given, "members_with_roles")) : std::span<const NewTeamMember>{};
     const auto metadata = object(session.next<Json>(), "metadata");
@@ -390,7 +395,7 @@ PG_ORG_WRITE(team_update)
     const Text team_id = required(session.next<Text>(), "team_id");
     const auto organization_id = session.next<Text>();
     const auto team_alias = session.next<Text>();
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const auto metadata = object(session.next<Json>(), "metadata");
     const OwnLimits limits = next_own_limits(session, LimitsOf::team);
     const auto blocked = session.next<bool>();
@@ -424,7 +429,7 @@ PG_ORG_READ(team_list)
 {
     const auto organization_id = session.next<Text>();
     const auto user_id = session.next<Text>();
-    const auto team_alias = session.next<Text>();
+    const auto team_alias = part_of_name(session.next<Text>(), "team_alias");
     const auto limit = page_limit(session.next<int64>());
     const auto after = session.next<Text>();
 
@@ -444,7 +449,7 @@ PG_ORG_READ(team_list)
 
 PG_ORG_WRITE(team_delete)
 {
-    const Texts team_ids = required(text_list(session.next<Texts>(), "team_ids"), "team_ids");
+    const Texts team_ids = each_once(required(text_list(session.next<Texts>(), "team_ids"), "team_ids"));
     const auto organization_id = session.next<Text>();
     const auto teams = allocate<TeamName>(team_ids.size());
     const auto organizations = allocate<Text>(team_ids.size());
@@ -460,12 +465,8 @@ PG_ORG_WRITE(team_delete)
         // They may have lost the right while they waited for the locks.
         require_organization_admin(session, team.organization_id, "/team/delete");
         const Rows rows = session.run(show_team, team.organization_id, team.team_id);
-        if (rows.empty()) {
-            // Named twice, or deleted by somebody else just now.
-            if (std::ranges::count(team_ids, team.team_id) > 1)
-                continue;
+        if (rows.empty()) // deleted by somebody else just now
             not_found("Team not found for team_id=%.*s", SHOW(team.team_id));
-        }
         write_teams(session, rows.all());
         const Texts budgets = lock_budgets(
             session,

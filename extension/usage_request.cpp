@@ -76,9 +76,11 @@ void lock_names_outside(Session &session, std::span<NewCall *const> requests, bo
         return;
     }
     const Texts held = session.run(lock_free_request_ids, Texts{names}).texts();
-    for (NewCall *request : some)
+    for (NewCall *request : some) {
+        CHECK_FOR_INTERRUPTS();
         if (std::ranges::find(held, *request->request_id) != held.end())
             request->wrong = held_by_others("request", *request->request_id);
+    }
 }
 
 } // namespace
@@ -137,17 +139,13 @@ void Element::refuse(const Refusal &refusal)
 Check &Check::identifier(const char *name, const Maybe<Text> &value)
 {
     return rule(name, !value || !value->empty(), "must not be empty")
-        .rule(name, !value || value->size() <= longest_identifier, "must be at most 255 bytes long");
+        .rule(name, !value || value->size() <= longest_name, "must be at most 255 bytes long");
 }
 
 Check &Check::amount(const char *name, const Maybe<Number> &value)
 {
-    if (!value)
-        return *this;
-    const Numeric amount = DatumGetNumeric(value->datum);
-    return rule(name, !numeric_is_nan(amount) && !numeric_is_inf(amount), "must be a finite number")
-        .rule(name, *value >= zero(), "must be zero or more")
-        .rule(name, *value <= number(most_money), "must be at most 1000000000000");
+    const char *wrong = value ? wrong_amount(*value, most_money) : nullptr;
+    return rule(name, wrong == nullptr, wrong);
 }
 
 Check &Check::count(const char *name, const Maybe<int64> &value)
@@ -171,6 +169,7 @@ void NewCall::check()
                 .identifier("model", model)
                 .identifier("request_id", request_id)
                 .rule("tags", !has_null(tags), "must not contain null")
+                .rule("tags", are_bounded_tags(tags.value_or(Texts{})), tags_rule)
                 .wrong();
     if (!request_id)
         request_id = new_request_id();
@@ -196,6 +195,7 @@ std::span<const Party> find_parties(Session &session, std::span<NewCall *const> 
     const auto parties = allocate<Party>(requests.size());
     size_t count = 0;
     for (size_t i = 0; i < requests.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         NewCall &request = *requests[i];
         if (request.wrong)
             continue;

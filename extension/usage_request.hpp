@@ -2,12 +2,11 @@
 // with each.  A request among many that is refused touches none of the others, so nothing here raises an error for one.
 #pragma once
 
+#include "bounds.hpp"
 #include "fail.hpp"
 #include "ledger.hpp"
 
 namespace pg_org {
-
-inline constexpr size_t longest_identifier = 255;
 
 // Refuses callers who are no trusted gateway; has the statements of the call planned as these functions need them.
 void require_gateway(Session &session, const char *route);

@@ -249,6 +249,7 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
     const auto [left, taken] = take_expired(session, parties, locked, now, wait);
     Books books{session, parties_of(parties, taken), now, locked};
     for (Call *call : taken) {
+        CHECK_FOR_INTERRUPTS();
         call->state = State::expired;
         call->closed_at = now;
         books.move(*call, State::held, State::expired);
@@ -263,6 +264,7 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
     const auto granted = allocate<Call *>(requests.size());
     size_t grants = 0;
     for (size_t i = 0; i < requests.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         if (requests[i].wrong) {
             answers[i].refusal = requests[i].wrong;
             continue;
@@ -320,6 +322,7 @@ PG_ORG_CALL(usage_reserve_many)
     const bool wait = next_wait(session);
     const auto requests = allocate<Reserve>(values.size());
     for (size_t i = 0; i < values.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         Element element{values[i]};
         Reserve &request = requests[i];
         request.key = element.text("key");
@@ -334,11 +337,13 @@ PG_ORG_CALL(usage_reserve_many)
         request.check();
     }
     session.reply.begin_array();
-    for (const Answer &answer : reserve(session, requests, wait))
+    for (const Answer &answer : reserve(session, requests, wait)) {
+        CHECK_FOR_INTERRUPTS();
         if (answer.refusal)
             write_refusal(session.reply, *answer.refusal, answer.exceeded);
         else
             write_grant(session.reply, answer);
+    }
     session.reply.end_array();
 }
 

@@ -91,6 +91,7 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
     const auto at = allocate<Named *>(requests.size());
     size_t count = 0;
     for (Named *request : requests) {
+        CHECK_FOR_INTERRUPTS();
         if (request->wrong)
             continue;
         const auto name = asked_name(session.caller, *request);
@@ -145,6 +146,7 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
     const auto settled = allocate<Call *>(requests.size());
     size_t count = 0;
     for (size_t i = 0; i < requests.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         if (requests[i].wrong)
             continue;
         Call *call = results[i] = calls[requests[i].name()];
@@ -209,6 +211,7 @@ PG_ORG_CALL(usage_settle_many)
     const bool wait = next_wait(session);
     const auto requests = allocate<Settle>(values.size());
     for (size_t i = 0; i < values.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         Element element{values[i]};
         Settle &request = requests[i];
         request.request_id = element.text("request_id");
@@ -221,11 +224,13 @@ PG_ORG_CALL(usage_settle_many)
     }
     const Calls calls = settle(session, requests, wait);
     session.reply.begin_array();
-    for (size_t i = 0; i < requests.size(); i++)
+    for (size_t i = 0; i < requests.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
         if (requests[i].wrong)
             write_refusal(session.reply, *requests[i].wrong, {});
         else
             write_settled(session.reply, *calls[i]);
+    }
     session.reply.end_array();
 }
 

@@ -6,6 +6,7 @@
 #include "duration.hpp"
 #include "fail.hpp"
 #include "key.hpp"
+#include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
 #include "rehearsal.hpp"
@@ -254,7 +255,7 @@ PG_ORG_WRITE(user_new)
     const auto user_email = email_address(session.next<Text>(), "user_email");
     const auto user_alias = session.next<Text>();
     const Role role = checked_role(session.next<Text>());
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const OwnLimits limits = next_own_limits(session, LimitsOf::user);
     const auto sso_user_id = session.next<Text>();
     if (sso_user_id)
@@ -319,7 +320,7 @@ PG_ORG_WRITE(user_update)
     const auto user_role = session.next<Text>();
     if (user_role)
         checked_role(user_role);
-    const auto models = text_list(session.next<Texts>(), "models");
+    const auto models = model_list(session.next<Texts>(), "models");
     const OwnLimits limits = next_own_limits(session, LimitsOf::user);
     const auto metadata = object(session.next<Json>(), "metadata");
     static constexpr std::array<Text, 6> clearable{"user_email", "user_alias", "max_budget",
@@ -351,7 +352,7 @@ PG_ORG_WRITE(user_update)
 
 PG_ORG_WRITE(user_delete)
 {
-    const Texts asked = required(text_list(session.next<Texts>(), "user_ids"), "user_ids");
+    const Texts asked = each_once(required(text_list(session.next<Texts>(), "user_ids"), "user_ids"));
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can delete users. Your role is = %s", role_name(session.caller.role));
 
@@ -375,7 +376,7 @@ PG_ORG_READ(user_list)
     const auto role = session.next<Text>();
     if (role)
         checked_role(role, "role");
-    const auto user_email = session.next<Text>();
+    const auto user_email = part_of_name(session.next<Text>(), "user_email");
     const auto user_id = session.next<Text>();
     const auto organization_id = session.next<Text>();
     const auto team_id = session.next<Text>();

@@ -63,6 +63,21 @@ SELECT function, name, left(value, 30) AS value, left(answer, 100) AS answer
        CAST(answer(a, value) AS text) AS answer
  WHERE type = 'text' AND left(answer, 5) NOT IN ('ok', '22023', 'P0002', '23503', '55000', '28000')
  ORDER BY function, place, value COLLATE "C";
+-- Too much of anything: every text, list, object and number has a bound, and these are beyond it.
+SELECT function, name, left(answer, 100) AS other_answer
+  FROM argument a, CAST(answer(a, repeat('x', 65537)) AS text) AS answer
+ WHERE type = 'text' AND name <> 'api_key' AND function !~ '_purge$'
+   AND answer <> format('22023 "%s" must be at most 64 KiB', name)
+ ORDER BY function, place;
+SELECT function, name, answer(a, array_fill('x'::text, '{1001}')::text) FROM argument a
+ WHERE type = 'text[]' ORDER BY function, place;
+SELECT function, name, answer(a, '0.' || repeat('0', 30) || '1') FROM argument a
+ WHERE type = 'numeric' ORDER BY function, place;
+SELECT function, name, value, answer(a, value)
+  FROM argument a, unnest('{"{\"m\": [1e-16383]}", "{\"m\": {\"n\": 1e100}}", "{\"m\": -0.1e-99}"}'::text[]) AS value
+ WHERE type = 'jsonb' ORDER BY function, place, value COLLATE "C";
+SELECT function, name, answer(a, format('{"m": "%s"}', repeat('x', 65536))) FROM argument a
+ WHERE type = 'jsonb' ORDER BY function, place;
 -- What those have made is all right, too.
 SELECT json_array_length(org_delete(ARRAY(SELECT organization_id FROM org.organization
                                            WHERE organization_id <> 'acme'))) > 9 AS made_many;
@@ -94,9 +109,10 @@ SELECT json_array_length(org_delete(ARRAY(SELECT organization_id FROM org.organi
 SELECT attempt('org_info(' || quote_literal(value) || ')')
   FROM unnest(ARRAY['''; --', '"', '%s %n', '\', '😀']) AS value;
 
--- Large -----------------------------------------------------------------------
-SELECT org_new(repeat('a', 1000000), 'acme', metadata => jsonb_build_object('x', repeat('"', 1000000)),
-               models => ARRAY(SELECT 'model-' || i FROM generate_series(1, 10000) AS i)) IS NOT NULL AS made;
+-- Large: as much as there may be ----------------------------------------------
+SELECT org_new(repeat('a', 65536), 'acme', metadata => jsonb_build_object('x', repeat('"', 32763)),
+               models => ARRAY(SELECT rpad('model-' || i, 255, 'x') FROM generate_series(1, 1000) AS i))
+       IS NOT NULL AS made;
 SELECT length(reply ->> 'organization_alias') AS alias, length(reply -> 'metadata' ->> 'x') AS metadata,
        json_array_length(reply -> 'models') AS models
   FROM org_info('acme') AS reply;
@@ -105,13 +121,13 @@ SELECT json_array_length(org_member_add('acme',
                                                'user-' || i))
                                                    FROM generate_series(1, 1000) AS i)) -> 'updated_users') AS users;
 SELECT json_array_length(org_info('acme') -> 'members') AS members;
-SELECT attempt($$org_delete(ARRAY(SELECT 'nobody-' || i FROM generate_series(1, 10000) AS i))$$);
-SELECT json_array_length(org_info_many(array_fill('acme'::text, '{10}'))) AS ten_times_the_same;
+SELECT attempt($$org_delete(ARRAY(SELECT 'nobody-' || i FROM generate_series(1, 1000) AS i))$$);
+SELECT json_array_length(org_info_many(array_fill('acme'::text, '{1000}'))) AS the_same_is_answered_once;
 SELECT attempt('org_list(api_key => repeat(''sk-'', 1000000))');
--- The largest numbers that JSON can hold are kept, if not for budgets.
-SELECT length(org_patch('acme', '{"metadata": {"x": 1e131071}}') -> 'metadata' ->> 'x') AS digits;
-SELECT attempt($$org_patch('acme', '{"max_budget": 1e131071}')$$),
-       attempt($$org_patch('acme', '{"tpm_limit": 1e131071}')$$);
+-- Numbers of a hundred digits are kept, if not for budgets.
+SELECT org_patch('acme', '{"metadata": {"x": 1e99}}') -> 'metadata' ->> 'x' = 1e99::text AS kept;
+SELECT attempt($$org_patch('acme', '{"max_budget": 1e99}')$$), attempt($$org_patch('acme', '{"tpm_limit": 1e99}')$$),
+       attempt($$org_patch('acme', '{"max_budget": 1e-99}')$$), attempt($$org_patch('acme', '{"tpm_limit": 1e-99}')$$);
 -- Numbers that are text, too long for any number.
 SELECT left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "%s"}', repeat('9', 200000)))), 5)
        AS digits,

@@ -157,6 +157,31 @@ SELECT key_generate(user_id => 'default_user_id', models => '{m1,n/*}', key => '
 SELECT models, attempt(format('key_generate(models => %L, api_key => ''sk-few'')', models)) AS generate,
        attempt(format('key_update(''sk-target'', models => %L, api_key => ''sk-few'')', models)) AS update
   FROM unnest('{"{m1}","{n/x,n/*}","{m2}","{}"}'::text[]) AS models;
+
+-- key_delete by alias ---------------------------------------------------------
+-- Three keys are called ci: one of ann's organization, one of eve's, one of bob's own.
+SELECT org_member_add('beta', '{"role": "org_admin", "user_id": "eve"}'), key_generate('eve', key => 'sk-eve'),
+       key_generate(organization_id => 'acme', key_alias => 'ci', key => 'sk-ci-acme'),
+       key_generate(organization_id => 'beta', key_alias => 'ci', key => 'sk-ci-beta'),
+       key_generate('bob', key_alias => 'ci', key => 'sk-ci-bob') \g /dev/null
+SELECT fingerprint() AS contents \gset before_
+-- To a proxy admin it means three keys, to who has none of them no key: and that is no different from an alias that
+-- nobody has.
+SELECT attempt($$key_delete(key_aliases => '{ci}')$$), attempt($$key_delete(key_aliases => '{nobody-has-this}')$$);
+SELECT attempt($$key_delete(key_aliases => '{ci}', api_key => 'sk-free')$$),
+       attempt($$key_delete(key_aliases => '{nobody-has-this}', api_key => 'sk-free')$$),
+       attempt($$key_delete('{sk-ann}', '{nobody-has-this}', api_key => 'sk-ann')$$);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+-- To eve it means two, once she has one of her own as well.
+SELECT key_generate('eve', key_alias => 'ci', key => 'sk-ci-eve') \g /dev/null
+SELECT attempt($$key_delete(key_aliases => '{ci}', api_key => 'sk-eve')$$);
+-- Else it means the one of theirs; named twice, or in both ways, it is deleted once.
+SELECT json_array_length(key_delete('{sk-ci-eve}', api_key => 'sk-eve')) AS deleted;
+SELECT json_array_length(key_delete(key_aliases => '{ci, ci}', api_key => 'sk-eve')) AS deleted;
+SELECT json_array_length(key_delete('{sk-ci-acme, sk-ci-acme}', '{ci}', api_key => 'sk-ann')) AS deleted;
+SELECT json_array_length(key_delete(key_aliases => '{ci}', api_key => 'sk-bob')) AS deleted;
+SELECT key_alias FROM org.api_key WHERE key_alias = 'ci';
+
 -- A user's keys go with the user.
 DELETE FROM org."user" WHERE user_id = 'bob';
 SELECT * FROM use();

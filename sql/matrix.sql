@@ -21,7 +21,7 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(user_id => 'bea', key => 'sk-foreignadmin'), key_generate(user_id => 'ben', key => 'sk-foreign'),
        key_generate(user_id => 'sam', key => 'sk-stranger'), key_generate(key => 'sk-nobody'),
        key_generate(organization_id => 'A', key => 'sk-ofa'), key_generate(organization_id => 'B', key => 'sk-ofb'),
-       key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred'),
+       key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred', key_alias => 'red'),
        key_generate(key => 'sk-usage', permissions => '{"usage":true}'),
        key_generate(organization_id => 'A', key => 'sk-usageofa', permissions => '{"usage":true}'),
        key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
@@ -42,7 +42,7 @@ CREATE TABLE test.call (place serial, call text);
 INSERT INTO test.call (call) VALUES
     ('org_new(''C''{})'), ('org_update(''A'', organization_alias => ''a''{})'), ('org_update(''A'', max_budget => 1{})'),
     ('org_patch(''A'', ''{"blocked":true}''{})'), ('org_delete(''{A}''{})'), ('org_info(''A''{})'),
-    ('org_info_many(''{A}''{})'), ('org_block(''A''{})'), ('org_unblock(''A''{})'), ('org_audit(''A''{})'),
+    ('org_info_many(''{A}''{})'), ('org_info_many(''{A,nowhere}''{})'), ('org_block(''A''{})'), ('org_unblock(''A''{})'), ('org_audit(''A''{})'),
     ('org_daily_activity(''{A}'', ''2026-01-01'', ''2026-01-31''{})'),
     ('org_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),
     ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
@@ -65,7 +65,7 @@ INSERT INTO test.call (call) VALUES
     ('key_update(''sk-annred'', key_alias => ''mine''{})'), ('key_update(''sk-annred'', max_budget => 1{})'),
     ('key_update(''sk-annred'', permissions => ''{"usage":true}''{})'),
     ('key_update(''sk-annred'', permissions => ''{ }''{})'),
-    ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_regenerate(''sk-annred''{})'),
+    ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_delete(key_aliases => ''{red}''{})'), ('key_regenerate(''sk-annred''{})'),
     ('key_regenerate(''sk-annred'', duration => ''1d''{})'),
     ('key_block(''sk-annred''{})'), ('key_unblock(''sk-annred''{})'),
     ('budget_new(''new''{})'), ('budget_update(''free'', max_budget => 1{})'), ('budget_info(''{free}''{})'),

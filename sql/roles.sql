@@ -57,10 +57,11 @@ SELECT * FROM by_role($$org_info('acme')$$);
 -- One that is not theirs and one that is not there look the same.
 SELECT * FROM by_role($$org_info('gamma')$$);
 SELECT * FROM by_role($$org_info('nowhere')$$);
--- All of several have to be theirs, as far as they are there.
+-- All of several have to be theirs, and one that is not there is not.
 SELECT * FROM by_role($$org_info_many('{acme}')$$);
 SELECT * FROM by_role($$org_info_many('{acme, beta}')$$);
 SELECT * FROM by_role($$org_info_many('{nowhere, acme}')$$);
+SELECT * FROM by_role($$org_info_many('{gamma, acme}')$$);
 SELECT key, (SELECT string_agg(o ->> 'organization_id',
                                ' ') FROM json_array_elements(org_list(api_key => 'sk-' || key)) AS o) AS listed
   FROM unnest('{admin, viewer, boss, member, reader, stranger, of-acme, free, boss-in-beta}'::text[]) AS key;

@@ -379,5 +379,60 @@ CALL set_limit('organization', 'soft_budget', '4');
 CALL set_limit('organization', 'max_budget', '5');
 SELECT usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1) \g /dev/null
 SELECT kind, data ->> 'value' AS value, data ->> 'spent' AS spent FROM told();
-DROP FUNCTION test.told, test.period;
+
+-- Budgets of many models -------------------------------------------------------
+-- Each in periods of its own, of a key, a user, a member and an organization: summed up all at once, they are what was
+-- counted call by call, and what the ledger says.
+CALL begin_again();
+SET pg_org.now = '2030-06-12 23:58:30Z';
+CREATE FUNCTION test.budgets(salt integer) RETURNS text LANGUAGE sql AS $$
+    SELECT jsonb_object_agg(CASE i % 3 WHEN 0 THEN 'p/' ELSE '' END || 'm' || i % 12,
+               jsonb_build_object('budget_limit', 1000 + i)
+               || CASE WHEN periods[1 + (i + salt) % 6] = '' THEN '{}'
+                       ELSE jsonb_build_object('time_period', periods[1 + (i + salt) % 6]) END)::text
+      FROM generate_series(1, 24) AS i, CAST('{"", 30s, 1m, 1h, 1d@UTC, 1mo}' AS text[]) AS periods
+$$;
+CALL set_limit('key', 'model_max_budget', budgets(0));
+CALL set_limit('user', 'model_max_budget', budgets(1));
+CALL set_limit('member', 'model_max_budget', budgets(2));
+CALL set_limit('organization', 'model_max_budget', budgets(3));
+-- Calls of each model, with the name of a provider and without, in three minutes; some of them not over yet.
+CREATE PROCEDURE test.call_all(minute text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('pg_org.now', minute, false);
+    PERFORM usage_reserve('sk-ann', CASE i % 2 WHEN 0 THEN 'p/' ELSE '' END || 'm' || i % 14, i, i,
+                          i || ' at ' || minute, 86400)
+       FROM generate_series(1, 42) AS i;
+    PERFORM usage_settle(i / 100.0, i || ' at ' || minute, prompt_tokens => i)
+       FROM generate_series(1, 42) AS i WHERE i % 5 <> 0;
+END $$;
+CALL call_all('2030-06-12 23:58:30Z');
+CALL call_all('2030-06-12 23:59:30Z');
+CALL call_all('2030-06-13 00:00:10Z');
+SET pg_org.now = '2030-06-13 00:00:15Z';
+SELECT usage_limits('sk-ann')::text AS counted_by_call \gset
+SELECT json_array_length(:'counted_by_call'::json -> 'limits') AS limits,
+       (SELECT count(DISTINCT l ->> 'spent') > 10 FROM json_array_elements(:'counted_by_call'::json -> 'limits') AS l)
+       AS various;
+SELECT usage_verify();
+DELETE FROM org.usage_account;
+SELECT usage_limits('sk-ann')::text = :'counted_by_call' AS summed_up_is_the_same;
+-- The ledger is read once for each of the four, not once for each model.
+BEGIN;
+SELECT seq_scan + idx_scan AS scans FROM pg_stat_xact_user_tables WHERE relid = 'org.usage'::regclass \gset
+SELECT usage_limits('sk-ann') \g /dev/null
+SELECT seq_scan + idx_scan - :scans AS scans FROM pg_stat_xact_user_tables WHERE relid = 'org.usage'::regclass;
+COMMIT;
+-- When an owner has all periods changed at once, too.
+SELECT usage_reserve('sk-ann', 'p/m1', 0, 0, 'last') \g /dev/null
+CALL call_all('2030-06-13 00:00:20Z');
+CALL set_limit('key', 'model_max_budget', budgets(4));
+CALL set_limit('user', 'model_max_budget', budgets(5));
+SELECT usage_limits('sk-ann')::text AS counted_again \gset
+DELETE FROM org.usage_account;
+SELECT usage_limits('sk-ann')::text = :'counted_again' AS summed_up_is_the_same;
+SELECT usage_verify();
+RESET pg_org.now;
+DROP FUNCTION test.told, test.period, test.budgets;
+DROP PROCEDURE test.call_all;
 CALL clear();

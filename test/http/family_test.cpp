@@ -190,6 +190,10 @@ TEST(Keys, AreDeletedAllOrNone) {
     EXPECT_EQ(call("POST /key/delete", {{"keys", {one, "sk-unknown"}}}).status, 404);
     EXPECT_EQ(call("GET /key/info", nullptr, one).status, 200);
     const std::string alias = ask("GET /key/info?key=" + one).at("info").at("key_alias");
+    EXPECT_EQ(call("POST /key/delete", {{"keys", {two}}, {"key_aliases", {fresh("alias")}}}).status, 404);
+    const std::string of_the_same = key_for({{"user_id", person().id}, {"key_alias", alias}});
+    EXPECT_EQ(call("POST /key/delete", {{"key_aliases", {alias}}}).status, 400);
+    EXPECT_EQ(ask("POST /key/delete", {{"keys", {of_the_same}}}).size(), 1u);
     EXPECT_EQ(ask("POST /key/delete", {{"keys", {two}}, {"key_aliases", {alias}}}).size(), 2u);
     EXPECT_EQ(call("GET /key/info", nullptr, one).status, 401);
     EXPECT_EQ(call("GET /key/info", nullptr, two).status, 401);

@@ -377,8 +377,10 @@ TEST(Hostile, VeryLongIdsAreRefusedOrNotFound) {
 
 TEST(Hostile, ManyValuesAreTaken) {
     Json models = Json::array();
-    for (int number = 0; number < 20'000; ++number) models.push_back("provider/model-" + std::to_string(number));
+    for (int number = 0; number < 1000; ++number) models.push_back("provider/model-" + std::to_string(number));
     EXPECT_EQ(info(organization({{"models", models}})).at("models"), models);
+    models.push_back("one too many");
+    EXPECT_EQ(call("POST /organization/new", {{"organization_alias", "many"}, {"models", models}}).status, 422);
 
     Json members = Json::array();
     for (int number = 0; number < 500; ++number)
@@ -388,8 +390,10 @@ TEST(Hostile, ManyValuesAreTaken) {
     EXPECT_EQ(info(id).at("members").size(), members.size());
 
     Json ids = Json::array();
-    for (int number = 0; number < 20'000; ++number) ids.push_back("no-such-org");
+    for (int number = 0; number < 1000; ++number) ids.push_back("no-such-org");
     EXPECT_EQ(ask("POST /organization/info", {{"organizations", ids}}), Json::array());
+    ids.push_back("one too many");
+    EXPECT_EQ(call("POST /organization/info", {{"organizations", ids}}).status, 422);
 }
 
 TEST(Hostile, HugeNumbersAreRefusedOrKept) {

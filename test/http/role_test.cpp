@@ -168,9 +168,11 @@ TEST(Roles, RefusesPostInfoIfAnyListedOrganizationIsNotTheirs) {
     const std::string& member = scene.keys.at("Member");
     EXPECT_THAT(call("POST /organization/info", {{"organizations", {scene.organization_id, other}}}, member),
                 e2(401, without_role(other)));
-    EXPECT_EQ(
-        ask("POST /organization/info", {{"organizations", {scene.organization_id, "no-such-org"}}}, member).size(), 1u)
-        << "one that does not exist is left out";
+    EXPECT_THAT(call("POST /organization/info", {{"organizations", {scene.organization_id, "no-such-org"}}}, member),
+                e2(401, without_role("no-such-org")))
+        << "one that does not exist is no different";
+    EXPECT_EQ(ask("POST /organization/info", {{"organizations", {scene.organization_id, "no-such-org"}}}).size(), 1u)
+        << "but left out for who sees all";
 }
 
 TEST(Roles, DoesNotTellStrangersWhetherAnOrganizationExists) {
