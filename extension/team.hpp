@@ -37,6 +37,7 @@ void write_teams(Session &session, std::span<const Row> teams);
 // A team that a request names by its id and, if several organizations have one of that id, by organization.
 struct TeamName {
     Text organization_id, team_id;
+    bool operator==(const TeamName &) const = default;
 };
 
 // Writes a team with its keys and memberships.
