@@ -172,7 +172,7 @@ CREATE FUNCTION org_audit(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_audit IS
 'List the changes of an organization.
-Of all it owns, by whom and how, newest first; an empty organization_id asks for what belongs to none. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
+Of all it owns, by whom and how, newest first, with what was changed: before and after have the fields of a row that differ, or all of it if it was made or deleted. An empty organization_id asks for what belongs to none. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION org_audit_purge(
     before timestamptz,

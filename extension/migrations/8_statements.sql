@@ -18,6 +18,7 @@ DECLARE
     secrets  CONSTANT text[] := '{key_hash,previous_key_hash}';
     counters CONSTANT text[] := '{updated_at,updated_by,spend,model_spend}';
     series   text  := left(gen_random_uuid()::text, 24);
+    image    jsonb;
     before   jsonb;
     after    jsonb;
 BEGIN
@@ -25,28 +26,32 @@ BEGIN
         INSERT INTO org.audit_log (organization_id, actor, key_id, database_role, action, kind, request_id)
         VALUES (around, actor, call->>'key_id', role, action, TG_TABLE_NAME, call->>'request_id');
     ELSIF TG_OP = 'UPDATE' THEN
-        before := to_jsonb(OLD);
-        after := to_jsonb(NEW);
+        image := to_jsonb(NEW);
+        SELECT jsonb_object_agg(key, was.value), jsonb_object_agg(key, became.value) INTO before, after
+          FROM jsonb_each(to_jsonb(OLD) - counters) AS was JOIN jsonb_each(image) AS became USING (key)
+         WHERE was.value <> became.value;
         -- Saving the same again is no change, and neither is spending.
-        IF before - counters = after - counters THEN
+        IF before IS NULL THEN
             RETURN NULL;
         END IF;
         INSERT INTO org.audit_log (organization_id, actor, key_id, database_role, action, kind, id, before, after,
                                    request_id)
-        VALUES (coalesce(after->>'organization_id', around), actor, call->>'key_id', role, action, TG_TABLE_NAME,
-                concat_ws('/', after->>TG_ARGV[0], after->>TG_ARGV[1]),
+        VALUES (coalesce(image->>'organization_id', around), actor, call->>'key_id', role, action, TG_TABLE_NAME,
+                concat_ws('/', image->>TG_ARGV[0], image->>TG_ARGV[1]),
                 before - secrets, after - secrets, call->>'request_id');
     ELSE
         INSERT INTO org.audit_log (organization_id, audit_id, actor, key_id, database_role, action, kind, id, before,
                                    after, request_id)
-        SELECT coalesce(image->>'organization_id', around), series || lpad(to_hex(place), 12, '0'), actor,
-               call->>'key_id', role, action, TG_TABLE_NAME, concat_ws('/', image->>TG_ARGV[0], image->>TG_ARGV[1]),
-               CASE WHEN TG_OP = 'DELETE' THEN image END, CASE WHEN TG_OP = 'INSERT' THEN image END,
+        SELECT coalesce(whole->>'organization_id', around), series || lpad(to_hex(place), 12, '0'), actor,
+               call->>'key_id', role, action, TG_TABLE_NAME, concat_ws('/', whole->>TG_ARGV[0], whole->>TG_ARGV[1]),
+               CASE WHEN TG_OP = 'DELETE' THEN whole END, CASE WHEN TG_OP = 'INSERT' THEN whole END,
                call->>'request_id'
-          FROM (SELECT to_jsonb(c) - secrets AS image, row_number() OVER () AS place FROM changed AS c) AS images;
+          FROM (SELECT to_jsonb(c) - secrets AS whole, row_number() OVER () AS place FROM changed AS c) AS rows;
     END IF;
     RETURN NULL;
 END $$;
+COMMENT ON COLUMN org.audit_log.before IS 'What was changed as it was before: those fields of a changed row, all of a deleted one, without secrets; null if it was made.';
+COMMENT ON COLUMN org.audit_log.after IS 'What was changed as it is after: those fields of a changed row, all of a new one, without secrets; null if it was deleted.';
 COMMENT ON FUNCTION org.audit() IS 'Trigger: writes changes to the audit log; those made or deleted by a statement are in the transition table changed. Arguments: the columns that identify a row.';
 
 DO $$
