@@ -36,9 +36,13 @@ constinit Statement number_unpublished{
     "     WHERE e.organization_id = n.organization_id AND e.outbox_id = n.outbox_id RETURNING e.event_id)"
     " UPDATE org.event_counter SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published))"};
 
+// Unless $3, without those of an earlier organization of the same identifier.
 constinit Statement list_events{
-    "SELECT " EVENT_COLUMNS " FROM org.event"
-    " WHERE event_id > $1 AND ($2 IS NULL OR organization_id = ANY ($2)) ORDER BY event_id LIMIT $3",
+    "SELECT " EVENT_COLUMNS " FROM org.event e"
+    " WHERE event_id > $1 AND ($2 IS NULL OR organization_id = ANY ($2))"
+    "   AND ($3 OR occurred_at >= (SELECT o.created_at FROM org.organization o"
+    "                               WHERE o.organization_id = e.organization_id))"
+    " ORDER BY event_id LIMIT $4",
     Planned::each_time};
 
 // The oldest undelivered event of each organization, found by going from one to the next; then those of them whose time
@@ -132,7 +136,8 @@ PG_ORG_CALL(org_events)
     const auto organization_id = session.next<Text>();
     const auto organizations = heard_organizations(session, organization_id);
     publish(session);
-    write_events(session, session.run(list_events, after, organizations, limit));
+    const bool of_all_times = session.caller.reads_everything() || hears_everything(session);
+    write_events(session, session.run(list_events, after, organizations, of_all_times, limit));
 }
 
 PG_ORG_CALL(event_claim)

@@ -163,3 +163,7 @@ END $$;
 
 -- So that a key of no organization need not look at what others of none have left to expire.
 CREATE INDEX reservation_key_id_idx ON org.reservation (key_id, expires_at) WHERE organization_id = '';
+
+-- Whose a day's calls are, when an organization has the identifier of one before it.
+ALTER TABLE org.usage_daily ADD first_reserved_at timestamptz;
+COMMENT ON COLUMN org.usage_daily.first_reserved_at IS 'When the first of the calls was granted, or recorded without that; null if that is not known.';
