@@ -209,7 +209,7 @@ CREATE FUNCTION event_claim(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION event_claim IS
 'Claim events for delivery.
-Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
+Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). Organizations take turns: first the one whose last was longest ago. One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
 
 CREATE FUNCTION event_acknowledge(
     event_id bigint,
