@@ -11,15 +11,16 @@ namespace {
 constinit Statement find_key{"SELECT key_id FROM org.api_key WHERE key_hash = $1"};
 
 // The activity asked for: $1 and $2 are the first and last day, $3 to $5 organizations, model and key, null for all.
-// Unless $6, without that of an earlier organization of the same identifier: what came after the day on which this one
-// was made is its own, and so is what was spent with its keys.
+// Unless $6, without that of an earlier organization of the same identifier, whose calls were reserved before this one
+// was made; if that is not known, what came after that day is its own, and so is what was spent with its keys.
 #define ACTIVITY                                                                                                       \
     "  FROM org.usage_daily d LEFT JOIN org.organization o USING (organization_id)"                                    \
     "  LEFT JOIN org.api_key k USING (key_id)"                                                                         \
     " WHERE d.organization_id <> '' AND d.day BETWEEN $1::date AND $2::date"                                           \
     "   AND ($3 IS NULL OR d.organization_id = ANY ($3)) AND ($4 IS NULL OR d.model = $4)"                             \
     "   AND ($5 IS NULL OR d.key_id = $5)"                                                                             \
-    "   AND ($6 OR k.key_id IS NOT NULL OR d.day > (o.created_at AT TIME ZONE 'UTC')::date)"
+    "   AND ($6 OR d.first_reserved_at >= o.created_at OR d.first_reserved_at IS NULL"                                 \
+    "              AND (k.key_id IS NOT NULL OR d.day > (o.created_at AT TIME ZONE 'UTC')::date))"
 #define DATE "to_char(d.day, 'YYYY-MM-DD')"
 
 constinit Statement find_days{

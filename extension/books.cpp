@@ -254,11 +254,11 @@ ModelBudget model_budget(const Holder &holder, Text model, const Value &entry, T
             duration ? window_at(now, *duration, holder.limits.since) : holder.window};
 }
 
-// Whether a call is charged to an owner: one made before it was charged to somebody else of its name.
-bool is_charged_to(const Call &call, const Holder &holder)
+// Whether the calls are charged to an owner: those made before it were charged to somebody else of its name.
+bool are_charged_to(const Reserved &calls, const Holder &holder)
 {
-    return is_named(call.party, holder.owner) && name_of(holder.owner, call.party) == holder.name &&
-           call.reserved_at.value >= holder.limits.since.value;
+    return is_named(calls.party, holder.owner) && name_of(holder.owner, calls.party) == holder.name &&
+           calls.reserved_at.value >= holder.limits.since.value;
 }
 
 bool is_limited(const OwnerLimits &limits)
@@ -538,7 +538,7 @@ Account *Books::account_of(Holder &holder, Text model, const Window &window)
             return account;
     Account *account = open_account(holder, model, window);
     recount(holder, *account);
-    leave_out_expired(holder, *account);
+    leave_out_lapsed(holder, *account);
     return account;
 }
 
@@ -564,7 +564,7 @@ std::span<Account *> Books::accounts_of(Holder &holder, std::span<const ModelBud
     }
     recount_all(holder, fresh.first(count));
     for (Account *account : fresh.first(count))
-        leave_out_expired(holder, *account);
+        leave_out_lapsed(holder, *account);
     return accounts;
 }
 
@@ -668,26 +668,61 @@ Holder *Books::holder_of(const Call &call, Owner owner)
     return holder != nullptr && call.reserved_at.value >= holder->limits.since.value ? holder : nullptr;
 }
 
-void Books::leave_out(Calls expired)
+void Books::leave_out_expired()
 {
-    expired_ = expired;
-    if (!expired.empty())
-        for (Holder &holder : holders_)
-            for (Account *account = holder.accounts; account != nullptr; account = account->next)
-                leave_out_expired(holder, *account);
+    expired_known_ = true;
+    const auto parties = column<Party>(standings_, [](const Standing &standing) { return standing.party; });
+    if (find_expired(session_, parties, now_).empty())
+        return;
+    // What tells calls apart: owners that are newer than they are, minutes, and models that have limits of their own.
+    size_t accounts = 0, models = 0;
+    bool counts_minutes = false;
+    for (const Holder &holder : holders_) {
+        counts_minutes = counts_minutes || holder.limits.rpm_limit || holder.limits.tpm_limit;
+        for (const Account *account = holder.accounts; account != nullptr; account = account->next)
+            accounts++;
+        models += holder.limits.model_max_budget ? members(*holder.limits.model_max_budget).size() : 0;
+    }
+    const auto points = allocate<Time>(2 + holders_.size() + 2 * accounts);
+    const auto names = allocate<Text>(accounts + models);
+    size_t point = 0, name = 0;
+    const auto add_minute = [&](Time minute) {
+        points[point++] = minute;
+        points[point++] = {minute.value + USECS_PER_MINUTE};
+    };
+    add_minute(minute_);
+    for (const Holder &holder : holders_) {
+        points[point++] = holder.limits.since;
+        for (const Account *account = holder.accounts; account != nullptr; account = account->next) {
+            add_minute(account->minute);
+            names[name++] = account->model;
+        }
+        if (holder.limits.model_max_budget)
+            for (const auto &[model, entry] : members(*holder.limits.model_max_budget))
+                names[name++] = model;
+    }
+    reserved_ = sum_reserved(session_, parties, now_, counts_minutes ? minute_ : now_, points, names);
+    for (Holder &holder : holders_)
+        for (Account *account = holder.accounts; account != nullptr; account = account->next)
+            leave_out_lapsed(holder, *account);
 }
 
-void Books::leave_out_expired(const Holder &holder, Account &account) const
+void Books::leave_out_lapsed(const Holder &holder, Account &account) const
 {
-    for (const Call *call : expired_.value_or(Calls{})) {
+    if (!reserved_)
+        return;
+    account.lapsed_cost = account.held_cost;
+    account.lapsed_requests = account.held_requests;
+    for (const Reserved &calls : *reserved_) {
         CHECK_FOR_INTERRUPTS();
-        if (!is_charged_to(*call, holder) || !account.counts(call->model))
+        if (!are_charged_to(calls, holder) || !account.counts(calls.model))
             continue;
-        account.lapsed_cost = account.lapsed_cost + call->max_cost;
-        account.lapsed_requests++;
-        if (minute_of(call->reserved_at).value == account.minute.value) {
-            account.lapsed_minute_requests++;
-            account.lapsed_minute_tokens += call->max_tokens;
+        if (!calls.has_expired) {
+            account.lapsed_cost = account.lapsed_cost - calls.max_cost;
+            account.lapsed_requests -= calls.requests;
+        } else if (minute_of(calls.reserved_at).value == account.minute.value) {
+            account.lapsed_minute_requests += calls.requests;
+            account.lapsed_minute_tokens += calls.max_tokens;
         }
     }
 }
@@ -802,10 +837,8 @@ void Books::move(const Call &call, State from, State to)
 // Tells of the account's budget in an event.
 void Books::tell(Text kind, const Holder &holder, const Account &account, Number value)
 {
-    if (!expired_) {
-        const auto parties = column<Party>(standings_, [](const Standing &standing) { return standing.party; });
-        leave_out(find_expired(session_, parties, now_));
-    }
+    if (!expired_known_)
+        leave_out_expired();
     Writer data{makeStringInfo()};
     data.begin_object().key("owner").value(owner_name(holder.owner)).key("id").value(holder.id());
     data.key("model").value(account.model.empty() ? Maybe<Text>{} : account.model);

@@ -151,8 +151,9 @@ public:
     // Whom the call is charged to, null if it was made before them or they are gone.
     Holder *holder_of(const Call &call, Owner owner);
 
-    // Leaves out of what is held calls that have expired and are not put away.
-    void leave_out(Calls expired);
+    // Leaves out of what is held what has expired and is not put away. That may be much: what has not expired is summed
+    // where it is, and the rest left out.
+    void leave_out_expired();
 
     // The limits of calls to a model, or of all models: budgets first, of the outermost owner first.
     UsageLimits limits_of(Standing &standing, Maybe<Text> model);
@@ -172,7 +173,8 @@ private:
     Maybe<Locked> locked_;
     std::span<Standing> standings_; // by party
     std::span<Holder> holders_;
-    Maybe<Calls> expired_; // and not put away; none: not asked yet
+    bool expired_known_ = false;
+    Maybe<std::span<const Reserved>> reserved_; // none if nothing has expired
 
     bool has(const Party &party, Owner owner) const;
     void read_holders();
@@ -184,7 +186,7 @@ private:
     void recount(const Holder &holder, Account &account);
     void recount_all(const Holder &holder, std::span<Account *> accounts);
     void recount_models(const Holder &holder, std::span<Account *> accounts);
-    void leave_out_expired(const Holder &holder, Account &account) const;
+    void leave_out_lapsed(const Holder &holder, Account &account) const;
     void tell_of_budgets();
     void tell(Text kind, const Holder &holder, const Account &account, Number value);
 };

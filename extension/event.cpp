@@ -36,13 +36,18 @@ constinit Statement number_unpublished{
     "     WHERE e.organization_id = n.organization_id AND e.outbox_id = n.outbox_id RETURNING e.event_id)"
     " UPDATE org.event_counter SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published))"};
 
+// Unless $3, without those of an earlier organization of the same identifier.
 constinit Statement list_events{
-    "SELECT " EVENT_COLUMNS " FROM org.event"
-    " WHERE event_id > $1 AND ($2 IS NULL OR organization_id = ANY ($2)) ORDER BY event_id LIMIT $3",
+    "SELECT " EVENT_COLUMNS " FROM org.event e"
+    " WHERE event_id > $1 AND ($2 IS NULL OR organization_id = ANY ($2))"
+    "   AND ($3 OR occurred_at >= (SELECT o.created_at FROM org.organization o"
+    "                               WHERE o.organization_id = e.organization_id))"
+    " ORDER BY event_id LIMIT $4",
     Planned::each_time};
 
 // The oldest undelivered event of each organization, found by going from one to the next; then those of them whose time
-// has come.
+// has come. First the organization whose turn was longest ago, when the event before that was delivered or this one
+// tried: so the many of one don't keep others waiting.
 constinit Statement claim_events{
     "WITH RECURSIVE oldest AS ("
     "    (SELECT organization_id, event_id FROM org.event WHERE event_id IS NOT NULL AND delivered_at IS NULL"
@@ -53,16 +58,22 @@ constinit Statement claim_events{
     "         WHERE e.organization_id > o.organization_id AND e.event_id IS NOT NULL AND e.delivered_at IS NULL"
     "         ORDER BY e.organization_id, e.event_id LIMIT 1) AS next),"
     " due AS ("
-    "    SELECT e.organization_id, e.outbox_id FROM oldest o JOIN org.event e USING (organization_id, event_id)"
+    "    SELECT e.organization_id, e.outbox_id,"
+    "           greatest(before.delivered_at, CASE WHEN e.attempts > 0 THEN e.next_attempt_at END) AS last_turn"
+    "      FROM oldest o JOIN org.event e USING (organization_id, event_id)"
+    "      LEFT JOIN LATERAL (SELECT b.delivered_at FROM org.event b"
+    "                          WHERE b.organization_id = o.organization_id AND b.event_id < o.event_id"
+    "                          ORDER BY b.event_id DESC LIMIT 1) AS before ON true"
     "     WHERE e.delivered_at IS NULL AND e.next_attempt_at <= clock_timestamp()"
-    "     ORDER BY e.event_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED),"
+    "     ORDER BY last_turn NULLS FIRST, e.event_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED),"
     " claimed AS ("
     "    UPDATE org.event e"
     "       SET attempts = attempts + 1,"
     "           next_attempt_at = clock_timestamp() + make_interval(secs =>"
     "               greatest($2, least(power(2, least(attempts, 12)), 3600)))"
-    "      FROM due WHERE e.organization_id = due.organization_id AND e.outbox_id = due.outbox_id RETURNING e.*)"
-    " SELECT " EVENT_COLUMNS " FROM claimed ORDER BY event_id"};
+    "      FROM due WHERE e.organization_id = due.organization_id AND e.outbox_id = due.outbox_id"
+    "    RETURNING e.*, due.last_turn)"
+    " SELECT " EVENT_COLUMNS " FROM claimed ORDER BY last_turn NULLS FIRST, event_id"};
 
 constinit Statement acknowledge_event{
     "UPDATE org.event SET delivered_at = coalesce(delivered_at, clock_timestamp()) WHERE event_id = $1"
@@ -133,7 +144,8 @@ PG_ORG_CALL(org_events)
     const auto organization_id = session.next<Text>();
     const auto organizations = heard_organizations(session, organization_id);
     publish(session);
-    write_events(session, session.run(list_events, after, organizations, limit));
+    const bool of_all_times = session.caller.reads_everything() || hears_everything(session);
+    write_events(session, session.run(list_events, after, organizations, of_all_times, limit));
 }
 
 PG_ORG_CALL(event_claim)

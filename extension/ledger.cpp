@@ -40,15 +40,35 @@ constinit Statement lock_closed{LOCK(USAGE_COLUMNS, "usage", "")};
 constinit Statement lock_free_held{LOCK(RESERVATION_COLUMNS, "reservation", " SKIP LOCKED")};
 constinit Statement lock_free_closed{LOCK(USAGE_COLUMNS, "usage", " SKIP LOCKED")};
 
-// $1 organizations, $2 keys of none, $3 users, $4 now. In the order of an index, which no other plan has for nothing.
-#define EXPIRED(names, condition)                                                                                      \
+// What counts for $1 organizations, $2 keys of none and $3 users. In the order of an index, which no other plan has for
+// nothing.
+#define COUNTING_FOR_ONE(names, columns, owner, condition, limit)                                                      \
     "SELECT r.* FROM (SELECT DISTINCT unnest(" names ") AS id) AS named"                                               \
-    " CROSS JOIN LATERAL (SELECT " RESERVATION_COLUMNS " FROM org.reservation"                                         \
-    "                      WHERE " condition " AND expires_at <= $4 ORDER BY expires_at) AS r"
+    " CROSS JOIN LATERAL (SELECT " columns " FROM org.reservation"                                                     \
+    "                      WHERE " owner " AND " condition " ORDER BY expires_at" limit ") AS r"
+#define COUNTING(columns, condition, limit)                                                                            \
+    COUNTING_FOR_ONE("$1", columns, "organization_id = named.id AND organization_id <> ''", condition, limit)          \
+    " UNION ALL " COUNTING_FOR_ONE("$2", columns, "key_id = named.id AND organization_id = ''", condition, limit)      \
+    " UNION ALL " COUNTING_FOR_ONE("$3", columns, "user_id = named.id AND user_id <> '' AND NOT delegated"             \
+                                   " AND NOT (organization_id <> '' AND organization_id = ANY ($1))"                   \
+                                   " AND NOT (organization_id = '' AND key_id = ANY ($2))", condition, limit)
+// $4 now.
+#define MOST " LIMIT 1000"
+static_assert(most_expired == 1000);
 constinit Statement find_expired_statement{
-    EXPIRED("$1", "organization_id = named.id AND (organization_id <> '' OR key_id = ANY ($2))") " UNION ALL "
-    EXPIRED("$3", "user_id = named.id AND user_id <> ''"
-            " AND NOT delegated AND NOT (organization_id = ANY ($1) AND (organization_id <> '' OR key_id = ANY ($2)))")};
+    "SELECT * FROM (" COUNTING(RESERVATION_COLUMNS, "expires_at <= $4", MOST) ") AS expired" MOST};
+
+// $4 now, $5 after when what has expired is summed, $6 points in time, $7 models.
+constinit Statement sum_reserved_statement{
+    "SELECT organization_id, team_id, user_id, key_id, asked, has_expired, sum(max_cost), sum(max_tokens)::bigint,"
+    "       count(*), min(reserved_at), delegated"
+    "  FROM (SELECT *, expires_at <= $4 AS has_expired,"
+    "               CASE WHEN model IN (SELECT unnest($7))"
+    "                      OR substr(model, strpos(model, '/') + 1) IN (SELECT unnest($7)) THEN model ELSE '' END"
+    "                   AS asked"
+    "          FROM (" COUNTING("*", "expires_at > $5", "") ") AS counting) AS counting"
+    " GROUP BY organization_id, team_id, user_id, key_id, delegated, asked, has_expired,"
+    "          width_bucket(reserved_at, $6)"};
 
 constinit Statement insert_held{
     "INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost,"
@@ -114,6 +134,22 @@ std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
         for (const Row row : *rows)
             found[count++] = {static_cast<size_t>(*row.get<int64>(row.description()->natts - 1)) - 1, read_call(row)};
     return found;
+}
+
+// Runs a statement about what counts for owners of the parties.
+template <typename... More>
+Rows run_for(std::span<const Party> parties, Session &session, Statement &statement, const More &...more)
+{
+    const auto named = [&](auto member) {
+        return column<Text>(parties, [&](const Party &party) { return party.*member; });
+    };
+    const auto keys = allocate<Text>(parties.size());
+    size_t count = 0;
+    for (const Party &party : parties)
+        if (party.organization_id.empty())
+            keys[count++] = party.key_id;
+    return session.run(statement, named(&Party::organization_id), Texts{keys.first(count)}, named(&Party::user_id),
+                       more...);
 }
 
 // Those of the calls that have come from one state to another.
@@ -217,15 +253,33 @@ std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName
 
 Calls find_expired(Session &session, std::span<const Party> parties, Time now)
 {
-    const auto named = [&](auto member) {
-        return column<Text>(parties, [&](const Party &party) { return party.*member; });
-    };
-    const Rows rows = session.run(find_expired_statement, named(&Party::organization_id), named(&Party::key_id),
-                                  named(&Party::user_id), now);
+    const auto rows = run_for(parties, session, find_expired_statement, now);
     const auto calls = allocate<Call *>(rows.size());
     for (size_t i = 0; i < rows.size(); i++)
         calls[i] = read_call(rows[i]);
     return calls;
+}
+
+std::span<const Reserved> sum_reserved(Session &session, std::span<const Party> parties, Time now, Time after,
+                                       std::span<const Time> points, Texts models)
+{
+    const auto sorted = allocate<Time>(points.size());
+    std::ranges::copy(points, sorted.begin());
+    std::ranges::sort(sorted, {}, &Time::value);
+    const auto rows = run_for(parties, session, sum_reserved_statement, now, after, std::span<const Time>{sorted},
+                              models)
+                          .all();
+    const auto sums = allocate<Reserved>(rows.size());
+    std::ranges::transform(rows, sums.begin(), [](const Row &row) -> Reserved {
+        return {{*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<bool>(10)},
+                *row.get<Text>(4),
+                *row.get<bool>(5),
+                *row.get<Number>(6),
+                *row.get<int64>(7),
+                *row.get<int64>(8),
+                *row.get<Time>(9)};
+    });
+    return sums;
 }
 
 void write_calls(Session &session, Calls calls)
@@ -256,7 +310,9 @@ void rehearse_reading_calls(Session &session, Text nobody)
     const CallName name{nobody, nobody};
     const Party party{nobody, nobody, nobody, nobody};
     find_calls(session, {&name, 1});
-    find_expired(session, {&party, 1}, {GetCurrentTimestamp()});
+    const Time now{GetCurrentTimestamp()};
+    find_expired(session, {&party, 1}, now);
+    sum_reserved(session, {&party, 1}, now, now, {&now, 1}, {});
 }
 
 void rehearse_writing_calls(Session &session, Text nobody)

@@ -329,9 +329,11 @@ PG_ORG_WRITE(org_new)
     if (budget_id && session.run(share_budget, *budget_id).empty())
         points_nowhere("Budget not found for budget_id=%.*s", SHOW(*budget_id));
 
+    // Its log begins with what is made along with it.
+    const Time made_at = session.made_at();
     const Rows made = session.run(insert_organization, organization_id, alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, aliases, default_reserve, caller.user_id, session.made_at());
+                                  tags, aliases, default_reserve, caller.user_id, made_at);
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 

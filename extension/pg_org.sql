@@ -162,7 +162,7 @@ CREATE FUNCTION org_daily_activity(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_daily_activity IS
 'Report what organizations spent day by day.
-From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of organization_ids, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named.';
+From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of organization_ids, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named, since they were made.';
 
 CREATE FUNCTION org_audit(
     organization_id text,
@@ -172,7 +172,7 @@ CREATE FUNCTION org_audit(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_audit IS
 'List the changes of an organization.
-Of all it owns, by whom and how, newest first; an empty organization_id asks for what belongs to none. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
+Of all it owns, by whom and how, newest first, with what was changed: before and after have the fields of a row that differ, or all of it if it was made or deleted. An empty organization_id asks for what belongs to none. For its admins it begins when the organization was made, whatever one of that identifier did before. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION org_audit_purge(
     before timestamptz,
@@ -200,7 +200,7 @@ CREATE FUNCTION org_events(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_events IS
 'Read what happened.
-In the order of event_id, from the first after the event_id given on, limit of them (1 to 1000, else 100). Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations for organizations'' admins; of one organization with organization_id.';
+In the order of event_id, from the first after the event_id given on, limit of them (1 to 1000, else 100). Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
 
 CREATE FUNCTION event_claim(
     "limit" bigint DEFAULT NULL,
@@ -209,7 +209,7 @@ CREATE FUNCTION event_claim(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION event_claim IS
 'Claim events for delivery.
-Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
+Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). Organizations take turns: first the one whose last was longest ago. One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
 
 CREATE FUNCTION event_acknowledge(
     event_id bigint,

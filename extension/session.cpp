@@ -150,7 +150,7 @@ void set_for_call(const char *name, const char *value)
 void Session::plan_for_look_ups()
 {
     for (const char *name :
-         {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"})
+         {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit"})
         set_for_call(name, "off");
 }
 

@@ -36,11 +36,11 @@ constinit std::array<Statement, owners> add_spend{
 constinit Statement add_daily{
     "INSERT INTO org.usage_daily AS d (organization_id, day, team_id, key_id, model, spend, prompt_tokens,"
     "       completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,"
-    "       failed_requests)"
+    "       failed_requests, first_reserved_at)"
     " SELECT o, (closed AT TIME ZONE 'UTC')::date AS day, t, k, m, sum(cost), sum(p), sum(e), sum(cr), sum(cc),"
-    "        count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed)"
-    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-    "     AS c (o, t, k, m, closed, cost, p, e, cr, cc, failed)"
+    "        count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed), min(reserved)"
+    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    "     AS c (o, t, k, m, closed, cost, p, e, cr, cc, failed, reserved)"
     "  GROUP BY o, day, t, k, m ORDER BY o, day, t, k, m"
     " ON CONFLICT (organization_id, day, team_id, key_id, model) DO UPDATE"
     "   SET spend = d.spend + excluded.spend, prompt_tokens = d.prompt_tokens + excluded.prompt_tokens,"
@@ -48,7 +48,10 @@ constinit Statement add_daily{
     "       cache_read_input_tokens = d.cache_read_input_tokens + excluded.cache_read_input_tokens,"
     "       cache_creation_input_tokens = d.cache_creation_input_tokens + excluded.cache_creation_input_tokens,"
     "       successful_requests = d.successful_requests + excluded.successful_requests,"
-    "       failed_requests = d.failed_requests + excluded.failed_requests"};
+    "       failed_requests = d.failed_requests + excluded.failed_requests,"
+    // What is not known stays so.
+    "       first_reserved_at = CASE WHEN excluded.first_reserved_at < d.first_reserved_at"
+    "                                THEN excluded.first_reserved_at ELSE d.first_reserved_at END"};
 
 void add_to_owners(Session &session, Owner owner, std::span<const Holder> charged, Calls calls)
 {
@@ -81,7 +84,8 @@ void add_to_days(Session &session, Calls settled)
                 column<Number>(settled, [](const Call *call) { return call->cost; }), counts(&Call::prompt_tokens),
                 counts(&Call::completion_tokens), counts(&Call::cache_read_input_tokens),
                 counts(&Call::cache_creation_input_tokens),
-                column<bool>(settled, [](const Call *call) { return call->failed; }));
+                column<bool>(settled, [](const Call *call) { return call->failed; }),
+                column<Time>(settled, [](const Call *call) { return call->reserved_at; }));
 }
 
 } // namespace

@@ -66,7 +66,11 @@ constinit Statement find_member_budgets{
     "SELECT budget_id FROM org.team_member"
     " WHERE organization_id = $1 AND team_id = $2 AND ($3 IS NULL OR user_id = ANY ($3)) AND budget_id IS NOT NULL"};
 
-constinit Statement delete_team{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = $2"};
+constinit Statement find_budgets_of_teams{
+    "SELECT budget_id FROM org.team_member"
+    " WHERE organization_id = $1 AND team_id = ANY ($2) AND budget_id IS NOT NULL"};
+
+constinit Statement delete_teams_statement{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = ANY ($2)"};
 
 constinit Statement show_members{
     "SELECT tm.organization_id, tm.team_id, tm.user_id, u.user_email, tm.role, tm.created_at"
@@ -242,6 +246,24 @@ Text find_team_member(Session &session, const TeamName &team, Maybe<Text> user_i
     return member;
 }
 
+// Deletes the teams, those of an organization in one statement: so is written what is to be written of them.
+void delete_teams(Session &session, std::span<TeamName> teams)
+{
+    std::ranges::sort(teams, {}, &TeamName::organization_id);
+    while (!teams.empty()) {
+        const Text organization_id = teams[0].organization_id;
+        const auto its = std::ranges::equal_range(teams, organization_id, {}, &TeamName::organization_id);
+        const auto team_ids = allocate<Text>(its.size());
+        std::ranges::transform(its, team_ids.begin(), &TeamName::team_id);
+        session.concerns(organization_id);
+        const Texts budgets = lock_budgets(
+            session, session.run(find_budgets_of_teams, organization_id, Texts{team_ids}).texts());
+        session.run(delete_teams_statement, organization_id, Texts{team_ids});
+        delete_unowned_budgets(session, budgets);
+        teams = teams.subspan(its.size());
+    }
+}
+
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text team_id = required(session.next<Text>(), "team_id");
@@ -293,6 +315,7 @@ void TeamWriter::write_fields(const Row &team) const
 
 void TeamWriter::write(const Row &team) const
 {
+    CHECK_FOR_INTERRUPTS();
     session_.reply.begin_object();
     write_fields(team);
     session_.reply.end_object();
@@ -460,21 +483,20 @@ PG_ORG_WRITE(team_delete)
     lock_organizations(session, Texts{organizations});
 
     session.reply.begin_array();
-    for (const TeamName &team : teams) {
-        session.concerns(team.organization_id);
+    for (size_t i = 0; i < teams.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
+        const TeamName &team = teams[i];
         // They may have lost the right while they waited for the locks.
         require_organization_admin(session, team.organization_id, "/team/delete");
+        if (std::ranges::find(teams.first(i), team) != teams.begin() + i)
+            continue;
         const Rows rows = session.run(show_team, team.organization_id, team.team_id);
         if (rows.empty()) // deleted by somebody else just now
             not_found("Team not found for team_id=%.*s", SHOW(team.team_id));
         write_teams(session, rows.all());
-        const Texts budgets = lock_budgets(
-            session,
-            session.run(find_member_budgets, team.organization_id, team.team_id, Maybe<Texts>{}).texts());
-        session.run(delete_team, team.organization_id, team.team_id);
-        delete_unowned_budgets(session, budgets);
     }
     session.reply.end_array();
+    delete_teams(session, teams);
 }
 
 PG_ORG_WRITE(team_block) { set_blocked_and_reply(session, true, "/team/block"); }

@@ -37,6 +37,7 @@ void write_teams(Session &session, std::span<const Row> teams);
 // A team by its identifier, which is unique on the platform, and the organization that owns it.
 struct TeamName {
     Text organization_id, team_id;
+    bool operator==(const TeamName &) const = default;
 };
 
 // Writes a team with its keys and memberships.

@@ -207,14 +207,14 @@ std::span<Call *> lock_free_calls(Session &session, std::span<Call *> calls)
 // without waiting, for they would be out of order; what is locked then has them as well. Those of no organization, or
 // of one that is gone, have only users.
 struct Expired {
-    Calls left, taken;
+    Calls taken;
+    bool leaves_some;
 };
 Expired take_expired(Session &session, std::span<const Party> parties, Locked &locked, Time now, bool wait)
 {
     const Calls found = find_expired(session, parties, now);
     if (found.empty())
         return {};
-    constexpr size_t most_taken = 1000;
     const auto users = column<Text>(found, [](const Call *call) { return call->party.user_id; });
     locked.users = both(locked.users, session.run(user_rows.lock_free, users).texts());
     const Texts all_users = session.run(user_rows.find, users).texts();
@@ -228,17 +228,16 @@ Expired take_expired(Session &session, std::span<const Party> parties, Locked &l
     };
     const auto calls = allocate<Call *>(found.size());
     std::ranges::copy(found, calls.begin());
-    size_t taken = 0;
     const auto is_left = [&](const Call *call) {
         const Party &party = call->party;
         const bool inside = !std::ranges::binary_search(all_organizations, party.organization_id) ||
                             std::ranges::binary_search(locked.organizations, party.organization_id);
-        return !inside || is_busy(party.user_id) || taken++ >= most_taken;
+        return !inside || is_busy(party.user_id);
     };
     std::span<Call *> free{std::ranges::partition(calls, is_left).begin(), calls.end()};
     if (!wait && !free.empty())
         free = lock_free_calls(session, free);
-    return {calls.first(calls.size() - free.size()), free};
+    return {free, found.size() == most_expired || free.size() < found.size()};
 }
 
 std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, bool wait)
@@ -246,7 +245,7 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
     Locked locked = lock_parties(session, find_parties(session, pointers_to<NewCall>(requests), wait), wait);
     const auto parties = locked.sort_out(requests);
     const Time now = present();
-    const auto [left, taken] = take_expired(session, parties, locked, now, wait);
+    const auto [taken, leaves_some] = take_expired(session, parties, locked, now, wait);
     Books books{session, parties_of(parties, taken), now, locked};
     for (Call *call : taken) {
         CHECK_FOR_INTERRUPTS();
@@ -255,7 +254,8 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
         books.move(*call, State::held, State::expired);
     }
     write_calls(session, taken);
-    books.leave_out(left);
+    if (leaves_some)
+        books.leave_out_expired();
 
     NamedCalls calls{names_of(requests)};
     calls.put(find_calls(session, calls.names()));
@@ -365,7 +365,7 @@ PG_ORG_READ(usage_limits)
         not_found("Key not found");
 
     Books books{session, {&*party, 1}, present(), {}};
-    books.leave_out(find_expired(session, {&*party, 1}, books.now()));
+    books.leave_out_expired();
     session.reply.begin_object().key("token_id").value(party->key_id).key("limits").begin_array();
     for (const UsageLimit &limit : books.limits_of(books.standing(*party), {})) {
         write_limit_name(session.reply.begin_object(), limit);

@@ -177,10 +177,10 @@ constinit Statement forget_days{
 constinit Statement sum_days{
     "INSERT INTO org.usage_daily (organization_id, day, team_id, key_id, model, spend, prompt_tokens,"
     "       completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,"
-    "       failed_requests)"
+    "       failed_requests, first_reserved_at)"
     " SELECT organization_id, d.day, team_id, key_id, model, sum(cost), sum(prompt_tokens), sum(completion_tokens),"
     "        sum(cache_read_input_tokens), sum(cache_creation_input_tokens), count(*) FILTER (WHERE NOT failed),"
-    "        count(*) FILTER (WHERE failed)"
+    "        count(*) FILTER (WHERE failed), min(reserved_at)"
     "   FROM (SELECT DISTINCT o, of_day::date AS day FROM unnest($1, $2) AS d (o, of_day)) AS d"
     "   JOIN org.usage"
     "     ON organization_id = o AND state = 'settled' AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'"

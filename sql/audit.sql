@@ -32,6 +32,16 @@ SELECT * FROM test.log('A', 'sk-ada');
 SELECT test.reply(json_array_elements(org_audit('A', "limit" => 1)));
 SELECT count(*) FROM org.audit_log WHERE before::text || after::text ~ '[0-9a-f]{64}';
 
+-- Of a change what differs, of what is made or deleted all.
+SELECT key_update(:'red_key', max_budget => 3, metadata => '{"a": 1}', api_key => 'sk-ada'),
+       key_update(:'red_key', max_budget => 4, models => '{}', clear => '{}', api_key => 'sk-ada'),
+       key_block(:'red_key', api_key => 'sk-ada') \g /dev/null
+SELECT action, before, after FROM org.audit_log
+ WHERE kind = 'api_key' AND action IN ('key_update', 'key_block') ORDER BY occurred_at;
+SELECT action, (SELECT string_agg(name, ' ' ORDER BY name) FROM jsonb_object_keys(before) AS name) AS before,
+       (SELECT string_agg(name, ' ' ORDER BY name) FROM jsonb_object_keys(after) AS name) AS after
+  FROM org.audit_log WHERE action = 'key_regenerate' OR kind = 'membership' ORDER BY occurred_at;
+
 -- Saving the same again and spending are no changes; what was refused or rolled back leaves nothing.
 SELECT count(*) AS entries FROM org.audit_log \gset
 SELECT org_update('A', organization_alias => 'B') \g /dev/null
@@ -50,7 +60,7 @@ SET ROLE biller;
 UPDATE org.organization SET organization_alias = 'billed' WHERE organization_id = 'A';
 RESET ROLE;
 SELECT org_delete('{A}') \g /dev/null
-SELECT * FROM test.log('A') OFFSET 9;
+SELECT * FROM test.log('A') OFFSET 12;
 TRUNCATE org.team_member;
 SELECT action, kind, organization_id FROM org.audit_log ORDER BY occurred_at DESC LIMIT 1;
 

@@ -140,9 +140,38 @@ END $$;
 SELECT again.* FROM generate_series(1, 14) AS attempt, test.claim_again(attempt) AS again;
 SELECT event_claim();
 
+-- Organizations take turns: the many events of one keep nobody waiting for more than one delivery, and neither does a
+-- receiver that acknowledges nothing.
+DELETE FROM org.event;
+UPDATE org.event_counter SET last_event_id = 0;
+INSERT INTO org.event (organization_id, occurred_at, kind, data)
+SELECT organization_id, clock_timestamp() + place * interval '1 ms', organization_id || i, '{}'
+  FROM (VALUES (0, 'many', 300), (1000, 'few', 3), (2000, 'deaf', 1)) AS t (place, organization_id, events),
+       generate_series(1, events) AS i;
+CREATE FUNCTION test.take_turn() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    claimed  json := event_claim(1) -> 0;
+BEGIN
+    IF claimed ->> 'organization_id' <> 'deaf' THEN
+        PERFORM event_acknowledge((claimed ->> 'event_id')::bigint);
+    END IF;
+    RETURN claimed ->> 'kind';
+END $$;
+SELECT string_agg(test.take_turn(), ' ') AS turns FROM generate_series(1, 8);
+-- Tried again when its lease is over, it waits for its turn.
+UPDATE org.event SET next_attempt_at = clock_timestamp() WHERE organization_id = 'deaf';
+INSERT INTO org.event (organization_id, kind, data) VALUES ('few', 'few4', '{}'), ('late', 'late1', '{}');
+SELECT string_agg(test.take_turn(), ' ') AS turns FROM generate_series(1, 6);
+-- Claimed together, they are in the order of their turns, too.
+UPDATE org.event SET next_attempt_at = clock_timestamp() WHERE organization_id = 'deaf';
+INSERT INTO org.event (organization_id, kind, data) VALUES ('few', 'few5', '{}'), ('late', 'late2', '{}');
+SELECT string_agg(kind, ' ' ORDER BY place) AS claimed
+  FROM json_array_elements(event_claim()) WITH ORDINALITY AS e (event, place),
+       json_extract_path_text(event, 'kind') AS kind;
+
 \set ECHO none
 REVOKE ALL ON org.organization FROM regress_pg_org_blocker;
 REVOKE ALL ON SCHEMA org FROM regress_pg_org_blocker;
 DROP ROLE regress_pg_org_blocker;
-DROP FUNCTION test.events, test.heard, test.claim_again;
+DROP FUNCTION test.events, test.heard, test.claim_again, test.take_turn;
 CALL test.clear();

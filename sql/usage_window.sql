@@ -304,6 +304,50 @@ SELECT usage_cancel('all of it') ->> 'state' AS state;
 SELECT usage_reserve('sk-ann', 'm', 1, request_id => 'again'), usage_cancel('again'), usage_reserve('sk-ann', 'm', 1) \g /dev/null
 SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:31:00Z';
 
+-- Exactly so, whoever they count for: each limit of each owner, by model and minute, and none that was somebody else's
+-- of the same name. 1,500 are of ann's key, half of them of m, 300 of them of minutes before; 200 of another key in the
+-- team; 100 of another organization's; 40 of a key of no organization; 10, and one that is under way, are older than the
+-- user and the team.
+CALL begin_again();
+CALL set_all_limits('5000', '{"m": {"budget_limit": 3000}, "p/x": {"budget_limit": 2000}}');
+UPDATE org."user" SET created_at = '2030-06-12 09:00:00Z';
+UPDATE org.team SET created_at = '2030-06-12 09:00:00Z';
+INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,
+                             reserved_at, expires_at)
+SELECT o, t, u, k, k || reserved || i, CASE WHEN i % 2 = 0 THEN 'm' ELSE 'p/x' END, '{}', 1, 2, reserved,
+       reserved + interval '1 s'
+  FROM (VALUES ('acme', 'red', 'ann', 'ann', '2030-06-12 10:30:10Z'::timestamptz, 1200),
+               ('acme', 'red', 'ann', 'ann', '2030-06-12 10:29:50Z', 300),
+               ('acme', 'red', 'ann', 'ann', '2030-06-12 08:59:59.999999Z', 10),
+               ('acme', 'red', '', 'other', '2030-06-12 10:30:10Z', 200),
+               ('beta', '', 'ann', 'beta', '2030-06-12 10:30:10Z', 100),
+               ('', '', 'ann', 'lone', '2030-06-12 10:30:10Z', 40)) AS f (o, t, u, k, reserved, many),
+       generate_series(1, many) AS i;
+SET pg_org.now = '2030-06-12 10:30:15Z';
+INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,
+                             reserved_at, expires_at)
+VALUES ('acme', 'red', 'ann', 'ann', 'under way', 'm', '{}', 7, 3, '2030-06-12 10:30:12Z', '2030-06-12 10:40:00Z'),
+       ('acme', 'red', 'ann', 'ann', 'newer', 'p/x', '{}', 30, 0, '2030-06-12 09:00:00Z', '2030-06-12 10:40:00Z'),
+       ('acme', 'red', 'ann', 'ann', 'older', 'p/x', '{}', 20, 0, '2030-06-12 08:59:59.999999Z', '2030-06-12 10:40:00Z');
+CREATE FUNCTION test.counted(reply json) RETURNS TABLE ("limit" text, counted text) LANGUAGE sql AS $$
+    SELECT "limit" || coalesce(' of ' || model, ''),
+           string_agg(owner || ' ' || coalesce(spent || '+' || held, remaining), ', ' ORDER BY place)
+      FROM test.limits(reply) WITH ORDINALITY
+           AS l (owner, id, "limit", model, value, spent, held, remaining, resets_at, place)
+     GROUP BY 1 ORDER BY 1
+$$;
+-- What is there before anything was put away, as spent and held.
+SELECT * FROM counted(usage_limits('sk-ann'));
+-- Then, as remaining, while a thousand at a time are.
+SELECT * FROM counted(usage_reserve('sk-ann', 'm', 1, 1, 'first'));
+SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:30:15Z';
+SELECT * FROM counted(usage_limits('sk-ann'));
+SELECT * FROM counted(usage_reserve('sk-ann', 'x', 1, 1, 'second'));
+SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:30:15Z';
+SELECT * FROM counted(usage_limits('sk-ann'));
+SELECT closed_at, count(*) FROM org.usage WHERE state = 'expired' GROUP BY closed_at;
+DROP FUNCTION test.counted;
+
 -- What is told --------------------------------------------------------------------
 -- A soft budget that is reached, once in a period; a budget that is, or that refuses, likewise.
 CALL begin_again();
