@@ -23,7 +23,7 @@ void _PG_init()
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 5> migrations{
+constexpr std::array<const char *, 6> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -33,6 +33,8 @@ constexpr std::array<const char *, 5> migrations{
 #include "migrations/4_usage.inc"
     ,
 #include "migrations/5_event.inc"
+    ,
+#include "migrations/7_quotas.inc"
 };
 
 void run(const char *sql)
