@@ -10,6 +10,7 @@
 #include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "quota.hpp"
 #include "rehearsal.hpp"
 #include "user.hpp"
 
@@ -292,6 +293,7 @@ namespace pg_org {
 
 CreatedKey create_key(Session &session, const NewKey &key)
 {
+    require_room_for_key(session, key.organization_id, key.team_id, key.user_id);
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
                                   key.organization_id, key.team_id, key.models, key.expires, key.metadata,

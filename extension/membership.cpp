@@ -4,6 +4,7 @@
 
 #include "fail.hpp"
 #include "organization.hpp"
+#include "quota.hpp"
 #include "user.hpp"
 
 using namespace pg_org;
@@ -281,13 +282,14 @@ PG_ORG_WRITE(org_member_add)
     const auto user_ids = allocate<Text>(members.size());
     std::ranges::transform(members, user_ids.begin(),
                            [&](const NewMember &member) { return find_or_make_user(session, member); });
+    const Texts each = each_once(user_ids);
+    require_room_for_members(session, organization_id, each);
     if (!budget.empty())
         lock_budgets(session, session.run(find_budgets, organization_id, Texts{user_ids}).texts());
     for (size_t i = 0; i < members.size(); i++)
         put_member(session, organization_id, user_ids[i], members[i].role, budget);
 
     Writer &reply = session.reply;
-    const Texts each = each_once(user_ids);
     reply.begin_object().key("organization_id").value(organization_id);
     reply.key("updated_users").begin_array();
     write_users(session, each, seen_inside(session, organization_id));

@@ -17,6 +17,8 @@ constexpr std::array<Text, 2> narrow_names{"all-team-models", "no-default-models
 // in it, so that no part and no text take longer than they are long.
 size_t find_part(Text text, Text part)
 {
+    if (part.size() > text.size())
+        return Text::npos;
     // For each beginning of the part, how much of its end is a beginning of it, too.
     const auto borders = allocate<size_t>(part.size());
     const auto extend = [&](size_t matched, char next) {

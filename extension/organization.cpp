@@ -9,6 +9,7 @@
 #include "membership.hpp"
 #include "models.hpp"
 #include "paging.hpp"
+#include "quota.hpp"
 #include "rehearsal.hpp"
 #include "team.hpp"
 
@@ -37,7 +38,8 @@ struct ByOrganization {
     }
 
 constinit ByOrganization show_organizations BY_ORGANIZATION(
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS " FROM org.organization o JOIN org.budget b USING (budget_id)",
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS ", o.quotas"
+    "  FROM org.organization o JOIN org.budget b USING (budget_id)",
     "o.organization_id");
 
 constinit ByOrganization show_members
@@ -46,7 +48,7 @@ constinit ByOrganization show_members
 constinit ByOrganization show_teams BY_ORGANIZATION("SELECT " TEAM_COLUMNS " FROM org.team t", "t.organization_id");
 
 constinit Statement lock_one{
-    "SELECT budget_id, metadata, model_aliases FROM org.organization WHERE organization_id = $1"
+    "SELECT budget_id, metadata, model_aliases, quotas FROM org.organization WHERE organization_id = $1"
     "   FOR NO KEY UPDATE"};
 
 constinit Statement lock_several{
@@ -65,9 +67,10 @@ constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FO
 
 constinit Statement insert_organization{
     "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
-    "                              model_aliases, default_reserve, created_by, updated_by, created_at, updated_at)"
+    "                              model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,"
+    "                              quotas)"
     " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9,"
-    "         $10, $10, $11, $11)"
+    "         $10, $10, $11, $11, coalesce($12, '{}'))"
     " ON CONFLICT DO NOTHING RETURNING organization_id"};
 
 constinit Statement update_organization{
@@ -75,7 +78,8 @@ constinit Statement update_organization{
     "   SET organization_alias = coalesce($2, organization_alias), models = coalesce($3, models),"
     "       metadata = coalesce($4, metadata), blocked = coalesce($5, blocked), tags = coalesce($6, tags),"
     "       model_aliases = coalesce($7, model_aliases), budget_id = coalesce($8, budget_id),"
-    "       default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END, updated_at = now(), updated_by = $11"
+    "       default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END, quotas = coalesce($12, quotas),"
+    "       updated_at = now(), updated_by = $11"
     " WHERE organization_id = $1"};
 
 constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
@@ -115,7 +119,7 @@ std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, in
 struct OrganizationChange {
     Maybe<Text> organization_alias, budget_id;
     Maybe<Texts> models, tags;
-    Maybe<ObjectChange> metadata, model_aliases;
+    Maybe<ObjectChange> metadata, model_aliases, quotas;
     Maybe<bool> blocked;
     Change<Number> default_reserve;
     BudgetChange budget;
@@ -136,6 +140,8 @@ struct OrganizationChange {
             metadata = ObjectChange{value.as_object(), true};
         else if (field == "model_aliases")
             model_aliases = ObjectChange{value.as_object(), true};
+        else if (field == "quotas")
+            quotas = ObjectChange{value.as_object(), true};
         else if (field == "blocked")
             blocked = value.as_bool();
         else if (field == "default_reserve")
@@ -155,6 +161,8 @@ struct OrganizationChange {
             metadata = ObjectChange{empty_object(), false};
         else if (field == "model_aliases")
             model_aliases = ObjectChange{empty_object(), false};
+        else if (field == "quotas")
+            quotas = ObjectChange{empty_object(), false};
         else if (field == "blocked")
             blocked = false;
         else if (field == "default_reserve")
@@ -201,7 +209,7 @@ void change_organization(Session &session, Text organization_id, const Organizat
                 new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
                 change.budget_id,
                 change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
-                session.caller.user_id);
+                session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"));
     const Text attached = change.budget_id.value_or(organization.budget_id);
     const Text budget_id = *change_budget(session, attached, change.budget);
     if (budget_id != attached)
@@ -235,7 +243,7 @@ Organization lock_organization(Session &session, Text organization_id)
     session.look_up_caller_again();
     if (rows.empty())
         not_found("Organization not found for organization_id=%.*s", SHOW(organization_id));
-    return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2)};
+    return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
 }
 
 Texts lock_organizations(Session &session, Texts organization_ids)
@@ -284,7 +292,8 @@ size_t write_organizations(Session &session, Texts organization_ids)
             reply.end_array().key("litellm_budget_table").begin_object();
             reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
             // Fields that clients of LiteLLM may read; there is nothing behind them here.
-            reply.key("users").null().key("object_permission").null().key("object_permission_id").null().end_object();
+            reply.key("users").null().key("object_permission").null().key("object_permission_id").null();
+            reply.columns(row, organization_columns + budget_columns, row.description()->natts).end_object();
             written++;
         }
     }
@@ -316,6 +325,7 @@ PG_ORG_WRITE(org_new)
     const auto tags = tag_list(session.next<Texts>(), "tags");
     const auto aliases = model_aliases(session.next<Json>(), "model_aliases");
     const auto default_reserve = money(session.next<Number>(), "default_reserve");
+    const auto own_quotas = quotas(session.next<Json>(), "quotas");
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -333,7 +343,7 @@ PG_ORG_WRITE(org_new)
     const Time made_at = session.made_at();
     const Rows made = session.run(insert_organization, organization_id, alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, aliases, default_reserve, caller.user_id, made_at);
+                                  tags, aliases, default_reserve, caller.user_id, made_at, own_quotas);
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", SHOW(organization_id));
 
@@ -359,6 +369,7 @@ PG_ORG_WRITE(org_update)
             if (!value.is_null())
                 change.budget.set(field, value, false);
     change.budget.override_with(flat);
+    change.quotas = replaced(quotas(session.next<Json>(), "quotas"));
     const Texts cleared = text_list(session.next<Texts>(), "clear").value_or(Texts{});
     for (const Text field : cleared)
         if (!change.clear(field))

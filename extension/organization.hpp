@@ -8,7 +8,7 @@ namespace pg_org {
 // What changes of an organization look at.
 struct Organization {
     Text budget_id;
-    Json metadata, model_aliases;
+    Json metadata, model_aliases, quotas;
 };
 
 // Locks an organization, as every change inside it does first, or says it is not found.

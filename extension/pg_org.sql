@@ -43,13 +43,14 @@ CREATE FUNCTION org_new(
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
     default_reserve numeric DEFAULT NULL,
+    quotas jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_new IS
 'Create an organization.
-Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. default_reserve (US dollars) is held for a call whose highest cost is not known. Returns the organization. For proxy admins.';
+Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. default_reserve (US dollars) is held for a call whose highest cost is not known. quotas is an object of how many it may have: max_teams (10,000 unless it says otherwise), max_members and max_keys (100,000 each), max_team_keys (keys in one team, 10,000). Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_update(
     organization_id text,
@@ -69,6 +70,7 @@ CREATE FUNCTION org_update(
     model_max_budget jsonb DEFAULT NULL,
     budget_duration text DEFAULT NULL,
     litellm_budget_table jsonb DEFAULT NULL,
+    quotas jsonb DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -78,7 +80,7 @@ CREATE FUNCTION org_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_update IS
 'Change an organization.
-What is null stays as it is; clear names fields to set back to nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
+What is null stays as it is; clear names fields to set back to nothing. quotas replaces all of them, as org_new takes them; what there is already stays. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_patch(
     organization_id text,
@@ -91,7 +93,7 @@ CREATE FUNCTION org_patch(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_patch IS
 'Change an organization by merge patch.
-The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases, default_reserve and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
+The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases, default_reserve, quotas and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_delete(
     organization_ids text[],

@@ -23,7 +23,7 @@ void _PG_init()
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 7> migrations{
+constexpr std::array<const char *, 8> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -37,6 +37,8 @@ constexpr std::array<const char *, 7> migrations{
 #include "migrations/6_identity.inc"
     ,
 #include "migrations/7_statements.inc"
+    ,
+#include "migrations/8_quotas.inc"
 };
 
 void run(const char *sql)

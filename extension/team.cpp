@@ -11,6 +11,7 @@
 #include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "quota.hpp"
 #include "rehearsal.hpp"
 #include "user.hpp"
 
@@ -402,6 +403,7 @@ PG_ORG_WRITE(team_new)
     const auto blocked = session.next<bool>();
 
     lock_organization_as_admin(session, organization_id, "/team/new");
+    require_room_for_team(session, organization_id);
     if (session
             .run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked, limits.max_budget,
                  limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,

@@ -64,7 +64,8 @@ BEGIN
                 WHERE tm.organization_id = t.organization_id AND tm.team_id = t.team_id) AS p
             WHERE t.organization_id = o.organization_id),
         'litellm_budget_table', public.budget_json(b),
-        'users', NULL, 'object_permission', NULL, 'object_permission_id', NULL) INTO reply
+        'users', NULL, 'object_permission', NULL, 'object_permission_id', NULL,
+        'quotas', o.quotas) INTO reply
     FROM org.organization o JOIN org.budget b USING (budget_id)
     WHERE o.organization_id = asked_id;
     IF NOT FOUND THEN

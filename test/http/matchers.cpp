@@ -109,6 +109,7 @@ constexpr std::array organization_fields{
     Field{"users", Type::nothing},
     Field{"object_permission", Type::nothing},
     Field{"object_permission_id", Type::nothing},
+    Field{"quotas", Type::object},
 };
 
 constexpr std::array membership_fields{

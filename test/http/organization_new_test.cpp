@@ -98,11 +98,18 @@ TEST(OrganizationNew, NeedsAnAliasThatMayBeEmptyAndNeedNotBeUnique) {
     ask(route, {{"organization_alias", "twin"}});
 }
 
+TEST(OrganizationNew, GivesQuotas) {
+    const std::string id = organization({{"quotas", {{"max_teams", 0}}}});
+    EXPECT_EQ(info(id).at("quotas"), (Json{{"max_teams", 0}}));
+    EXPECT_THAT(call("POST /team/new", {{"organization_id", id}}),
+                e2(400, "Organization=" + id + " has reached its quota max_teams=0"));
+}
+
 TEST(OrganizationNew, TakesANullForAnAbsentFieldButNotForModels) {
     Json body = alias_and({});
     for (const char* field : {"organization_id", "budget_id", "max_budget", "soft_budget", "tpm_limit", "rpm_limit",
                               "max_parallel_requests", "model_max_budget", "budget_duration", "metadata", "blocked",
-                              "tags", "model_aliases", "default_reserve"}) {
+                              "tags", "model_aliases", "default_reserve", "quotas"}) {
         body[field] = nullptr;
     }
     const Json made = ask(route, body);
