@@ -18,6 +18,7 @@ struct Caller {
     Maybe<Text> team_id;         // the team that the key belongs to
     Texts models;                // the key's; empty means all
     bool delegated = false;      // an organization's admin made the key for this user
+    Maybe<Text> key_made_by;     // then: who
     bool by_old_secret = false;  // one that was replaced, in its time of grace
     Maybe<Json> permissions;     // the key's: what it may do besides
 

@@ -165,6 +165,7 @@ void Session::describe_call(Maybe<Text> organization_id)
     member("action", to_text(function_));
     member("user_id", caller.user_id);
     member("key_id", caller.key_id);
+    member("key_made_by", caller.key_made_by);
     member("request_id", request_id_);
     member("organization_id", organization_id);
     call.end_object();

@@ -90,6 +90,10 @@ SELECT usage_reserve(:'made_for_bea', 'm', 3, request_id => 'expires', ttl_secon
 SELECT spend FROM org."user" WHERE user_id = 'bea';
 SELECT organization_id, spend FROM org.membership WHERE user_id = 'bea' ORDER BY 1;
 SELECT usage_verify();
+-- What is done with one is told from what they do themselves.
+SELECT attempt(format('key_update(%L, key_alias => %L, api_key => %L)', :'made_for_bea', 'renamed', :'made_for_bea')) AS renamed;
+SELECT e ->> 'actor' AS actor, e ->> 'key_made_by' AS key_made_by, e ->> 'action' AS action
+  FROM json_array_elements(org_audit('a', 3)) AS e WHERE e ->> 'action' = 'key_update';
 -- And learn nothing of them.
 SELECT bea(user_info(api_key => :'made_for_bea') -> 'user_info') AS told,
        json_array_length(user_list(organization_id => 'b', api_key => :'made_for_bea')) AS in_b;

@@ -7,6 +7,10 @@
 -- Identifiers of what one statement writes begin with the same random digits and are
 -- counted up: so an index grows at one place, which takes half the time.
 
+-- A key that somebody made for somebody else may be in the hands of either.
+ALTER TABLE org.audit_log ADD key_made_by text;
+COMMENT ON COLUMN org.audit_log.key_made_by IS 'Who made that key, if it was an organization''s admin for somebody else: a user_id.';
+
 CREATE OR REPLACE FUNCTION org.audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
@@ -23,8 +27,8 @@ DECLARE
     after    jsonb;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        INSERT INTO org.audit_log (organization_id, actor, key_id, database_role, action, kind, request_id)
-        VALUES (around, actor, call->>'key_id', role, action, TG_TABLE_NAME, call->>'request_id');
+        INSERT INTO org.audit_log (organization_id, actor, key_id, key_made_by, database_role, action, kind, request_id)
+        VALUES (around, actor, call->>'key_id', call->>'key_made_by', role, action, TG_TABLE_NAME, call->>'request_id');
     ELSIF TG_OP = 'UPDATE' THEN
         image := to_jsonb(NEW);
         SELECT jsonb_object_agg(key, was.value), jsonb_object_agg(key, became.value) INTO before, after
@@ -34,16 +38,17 @@ BEGIN
         IF before IS NULL THEN
             RETURN NULL;
         END IF;
-        INSERT INTO org.audit_log (organization_id, actor, key_id, database_role, action, kind, id, before, after,
-                                   request_id)
-        VALUES (coalesce(image->>'organization_id', around), actor, call->>'key_id', role, action, TG_TABLE_NAME,
-                concat_ws('/', image->>TG_ARGV[0], image->>TG_ARGV[1]),
+        INSERT INTO org.audit_log (organization_id, actor, key_id, key_made_by, database_role, action, kind, id, before,
+                                   after, request_id)
+        VALUES (coalesce(image->>'organization_id', around), actor, call->>'key_id', call->>'key_made_by', role, action,
+                TG_TABLE_NAME, concat_ws('/', image->>TG_ARGV[0], image->>TG_ARGV[1]),
                 before - secrets, after - secrets, call->>'request_id');
     ELSE
-        INSERT INTO org.audit_log (organization_id, audit_id, actor, key_id, database_role, action, kind, id, before,
-                                   after, request_id)
+        INSERT INTO org.audit_log (organization_id, audit_id, actor, key_id, key_made_by, database_role, action, kind,
+                                   id, before, after, request_id)
         SELECT coalesce(whole->>'organization_id', around), series || lpad(to_hex(place), 12, '0'), actor,
-               call->>'key_id', role, action, TG_TABLE_NAME, concat_ws('/', whole->>TG_ARGV[0], whole->>TG_ARGV[1]),
+               call->>'key_id', call->>'key_made_by', role, action, TG_TABLE_NAME,
+               concat_ws('/', whole->>TG_ARGV[0], whole->>TG_ARGV[1]),
                CASE WHEN TG_OP = 'DELETE' THEN whole END, CASE WHEN TG_OP = 'INSERT' THEN whole END,
                call->>'request_id'
           FROM (SELECT to_jsonb(c) - secrets AS whole, row_number() OVER () AS place FROM changed AS c) AS rows;
