@@ -668,11 +668,11 @@ Holder *Books::holder_of(const Call &call, Owner owner)
     return holder != nullptr && call.reserved_at.value >= holder->limits.since.value ? holder : nullptr;
 }
 
-void Books::leave_out_expired()
+void Books::leave_out_expired(bool is_some)
 {
     expired_known_ = true;
     const auto parties = column<Party>(standings_, [](const Standing &standing) { return standing.party; });
-    if (find_expired(session_, parties, now_).empty())
+    if (!is_some || find_expired(session_, parties, now_).empty())
         return;
     // What tells calls apart: owners that are newer than they are, minutes, and models that have limits of their own.
     size_t accounts = 0, models = 0;

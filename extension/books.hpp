@@ -151,9 +151,9 @@ public:
     // Whom the call is charged to, null if it was made before them or they are gone.
     Holder *holder_of(const Call &call, Owner owner);
 
-    // Leaves out of what is held what has expired and is not put away. That may be much: what has not expired is summed
-    // where it is, and the rest left out.
-    void leave_out_expired();
+    // Leaves out of what is held what has expired and is not put away, unless there is none. It may be much: what has
+    // not expired is summed where it is, and the rest left out.
+    void leave_out_expired(bool is_some = true);
 
     // The limits of calls to a model, or of all models: budgets first, of the outermost owner first.
     UsageLimits limits_of(Standing &standing, Maybe<Text> model);

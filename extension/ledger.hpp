@@ -59,14 +59,14 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
 // Reservations that have expired and count for owners of the parties: those of their organizations, of their keys of
-// no organization, and of their users anywhere. No more than these at once, the oldest first.
+// no organization, and of their users anywhere. No more than this at once, an owner's oldest first.
 inline constexpr size_t most_expired = 1000;
 Calls find_expired(Session &session, std::span<const Party> parties, Time now);
 
 // The sum of reservations of one party, for one model, made between two of some points in time.
 struct Reserved {
     Party party;
-    Text model;       // empty for those that are not asked for one by one
+    Text model; // empty for those that are not asked for one by one
     bool has_expired;
     Number max_cost;
     int64 max_tokens, requests;

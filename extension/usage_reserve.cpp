@@ -254,8 +254,7 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
         books.move(*call, State::held, State::expired);
     }
     write_calls(session, taken);
-    if (leaves_some)
-        books.leave_out_expired();
+    books.leave_out_expired(leaves_some);
 
     NamedCalls calls{names_of(requests)};
     calls.put(find_calls(session, calls.names()));
