@@ -21,7 +21,8 @@ TEST(Audit, NamesWhoDidWhatWithWhichRequest) {
     const Json newest = audit(id, admin.key).at(0);
     EXPECT_EQ(names(newest),
               (std::vector<std::string>{"audit_id", "organization_id", "occurred_at", "actor", "key_id",
-                                        "key_made_by", "database_role", "action", "kind", "id", "before", "after", "request_id"}));
+                                        "key_made_by", "database_role", "action", "kind", "id", "before", "after",
+                                        "request_id"}));
     EXPECT_EQ(newest.at("actor"), admin.id);
     EXPECT_EQ(newest.at("key_id"), ask("GET /key/info", nullptr, admin.key).at("key"));
     EXPECT_EQ(newest.at("action"), "team_new");
