@@ -32,7 +32,31 @@ StringInfo make_reply_buffer()
     return buffer;
 }
 
+std::span<const Oid> declared_types(FunctionCallInfo fcinfo)
+{
+    Oid *types = nullptr;
+    int count = 0;
+    get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+    return {types, static_cast<size_t>(std::min<int>(count, PG_NARGS()))};
+}
+
 } // namespace
+
+void Row::refuse_column(int column, Oid type) const
+{
+    if (column >= columns())
+        not_as_made("A result has only %d columns", columns());
+    const FormData_pg_attribute &attribute = *TupleDescAttr(description_, column);
+    not_as_made("Column %s of a result is of type %s, not %s", NameStr(attribute.attname),
+                format_type_be(attribute.atttypid), format_type_be(type));
+}
+
+void Rows::refuse_row() { not_as_made("A row is gone that a call has just made, locked or found"); }
+
+void Session::refuse_argument(int position, Oid type) const
+{
+    not_as_made("Argument %d of function %s must be of type %s", position + 1, function_, format_type_be(type));
+}
 
 Texts to_texts(Datum array)
 {
@@ -77,16 +101,17 @@ Texts Rows::texts() const
 }
 
 Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
-    : reply(make_reply_buffer()), fcinfo(fcinfo), function_(function), read_only_(access == Access::read)
+    : reply(make_reply_buffer()), fcinfo(fcinfo), function_(function), read_only_(access == Access::read),
+      argument_types_(declared_types(fcinfo))
 {
     const Oid owner = tables_owner();
     const bool is_rehearsal = access == Access::rehearsal;
     int position = PG_NARGS();
     if (!is_rehearsal)
-        api_key_ = argument(--position);
+        api_key_ = argument<Text>(--position, TEXTOID);
     if (access == Access::write) {
-        request_id_ = argument(--position);
-        idempotency_key_ = argument(--position);
+        request_id_ = argument<Text>(--position, TEXTOID);
+        idempotency_key_ = argument<Text>(--position, TEXTOID);
     }
     if (!api_key_ && !is_rehearsal && !has_privs_of_role(GetUserId(), owner))
         unauthenticated("Authentication Error, No api key passed in.");
@@ -160,7 +185,7 @@ void Session::describe_call(Maybe<Text> organization_id)
 
 Maybe<Json> Session::next_json()
 {
-    const Maybe<Text> text = next<Text>();
+    const auto text = argument<Text>(next_argument_++, JSONOID);
     if (!text)
         return {};
     return Json{DirectFunctionCall1(jsonb_in, CStringGetDatum(c_string(*text)))};

@@ -42,11 +42,10 @@ void run(const char *sql)
         elog(ERROR, "could not run a migration: %s", SPI_result_code_string(result));
 }
 
-int64 single_value(const char *sql)
+Row single_row(const char *sql)
 {
     run(sql);
-    bool is_null = false;
-    return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    return Rows{SPI_tuptable, SPI_processed}[0];
 }
 
 int64 applied_migrations()
@@ -54,7 +53,7 @@ int64 applied_migrations()
     const Oid schema = get_namespace_oid("org", true);
     if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
         return 0;
-    return single_value("SELECT coalesce(max(version), 0)::bigint FROM org.migration");
+    return *single_row("SELECT coalesce(max(version), 0)::bigint FROM org.migration").get<int64>(0);
 }
 
 // Two at once: the second finds what the first has done.
@@ -109,7 +108,8 @@ PG_ORG_FUNCTION(org_grant_access)
         missing("role");
     SPI_connect();
     one_at_a_time("org_grant_access");
-    run(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
+    const Row grants = single_row(
+        psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
                  "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
                  "              string_agg(p.oid::regprocedure::text, ', '), r),"
                  "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
@@ -122,7 +122,6 @@ PG_ORG_FUNCTION(org_grant_access)
                  " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
                  " GROUP BY r",
                  quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
-    const Row grants{SPI_tuptable->vals[0], SPI_tuptable->tupdesc};
     // GRANT by somebody with nothing to give may only warn; the caller must know.
     if (grants.get<int64>(0) != 1)
         raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,

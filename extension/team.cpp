@@ -286,7 +286,7 @@ void TeamWriter::write_fields(const Row &team) const
     reply.end_array().key("members_with_roles").begin_array();
     for (const Row &member : members)
         reply.begin_object().columns(member, user_id, after_role).end_object();
-    reply.end_array().columns(team, before_members, team.description()->natts);
+    reply.end_array().columns(team, before_members, team.columns());
 }
 
 void TeamWriter::write(const Row &team) const
