@@ -8,22 +8,6 @@ namespace pg_org {
 
 namespace {
 
-// The role that owns schema org, as which the functions run their SQL.
-Oid tables_owner()
-{
-    const Oid schema = get_namespace_oid("org", true);
-    if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
-        raise({.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-               .message = "pg_org is not set up in this database",
-               .hint = "Call org_setup() first, as the role that shall own the tables."});
-    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for schema %u", schema);
-    const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
-    ReleaseSysCache(tuple);
-    return owner;
-}
-
 StringInfo make_reply_buffer()
 {
     StringInfo buffer = makeStringInfo();
@@ -116,9 +100,7 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
     if (!api_key_ && !is_rehearsal && !has_privs_of_role(GetUserId(), owner))
         unauthenticated("Authentication Error, No api key passed in.");
 
-    // As foreign keys do: act as the tables' owner until the call ends; an error restores the caller by itself.
-    GetUserIdAndSecContext(&user_before_, &security_before_);
-    SetUserIdAndSecContext(owner, security_before_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+    acting_ = act_as(owner);
     SPI_connect();
 
     caller = api_key_ ? authenticate(*this, *api_key_)
@@ -134,7 +116,7 @@ Datum Session::finish()
     if (idempotency_key_ && !repeated_)
         remember_reply();
     SPI_finish();
-    SetUserIdAndSecContext(user_before_, security_before_);
+    act_as_before(acting_);
     StringInfo buffer = reply.buffer();
     SET_VARSIZE(buffer->data, buffer->len);
     return PointerGetDatum(buffer->data);
@@ -151,7 +133,7 @@ void Session::concerns(Text organization_id) { describe_call(organization_id); }
 
 namespace {
 
-// The setting is undone when the function that set it, with its pinned search_path, returns or fails.
+// The setting is undone when the function returns or fails.
 void set_for_call(const char *name, const char *value)
 {
     set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

@@ -8,6 +8,7 @@
 
 #include "caller.hpp"
 #include "json.hpp"
+#include "owner.hpp"
 #include "types.hpp"
 
 namespace pg_org {
@@ -273,8 +274,7 @@ private:
     Maybe<int64> secret_at_;
     Maybe<Time> made_at_;
     bool repeated_ = false;
-    Oid user_before_ = InvalidOid;
-    int security_before_ = 0;
+    Acting acting_{};
 };
 
 static_assert(std::is_trivially_destructible_v<Session> && std::is_trivially_destructible_v<Rows>);
