@@ -768,7 +768,7 @@ CREATE FUNCTION usage_repair(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_repair IS
 'Set every counter to what its ledger says.
-Of all organizations or of one, which wait meanwhile. Returns those that differed. For proxy admins.';
+Of all organizations or of one. Returns those that differed; only calls of whose they are wait meanwhile. At most 100 organizations, and 100 users and 100 keys that count outside of any, are mended at once: repeat until the list is empty. For proxy admins.';
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION

@@ -253,7 +253,8 @@ private:
     // extension has other arguments.
     template <typename T> Maybe<T> argument(int position, Oid type) const
     {
-        if (position < 0 || static_cast<size_t>(position) >= argument_types_.size() || argument_types_[position] != type)
+        const auto at = static_cast<size_t>(position);
+        if (position < 0 || at >= argument_types_.size() || argument_types_[at] != type)
             refuse_argument(position, type);
         return PG_ARGISNULL(position) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[position].value)};
     }
