@@ -445,6 +445,8 @@ void Books::read_holders()
                                           column_of(&Party::key_id))) {
             Columns columns{row};
             const auto place = static_cast<size_t>(*columns.next<int64>()) - 1;
+            if (found[place] != nullptr)
+                not_as_made("Two rows have the key of one");
             Holder &holder = all[count++];
             holder = next_holder(columns, owner, distinct[place]);
             holder.window = window_of(holder.limits, now_);

@@ -109,6 +109,19 @@ void raise(const Refusal &refusal)
 
 void busy() { raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "Changed by somebody else just now. Try again"); }
 
+void not_as_made(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = format_message(format, arguments);
+    va_end(arguments);
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg_internal("%s", message),
+            errhint("The tables of schema org, or the functions, are not as org_setup() and the extension make them."));
+    pg_unreachable();
+}
+
+void null_found() { not_as_made("A value is null that is never null"); }
+
 void stale() { raise(errcode_stale, "Changed since: if_match is not its current ETag. Read it again first"); }
 
 void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }

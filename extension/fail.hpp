@@ -32,6 +32,9 @@ namespace pg_org {
 // 55000: a rule says no for another reason.
 [[noreturn]] void refused(const char *format, ...) pg_attribute_printf(1, 2);
 
+// 55000, but of no rule: the owner of the tables, or of the functions, has made of them what can't be read.
+[[noreturn]] void not_as_made(const char *format, ...) pg_attribute_printf(1, 2);
+
 // SQLSTATEs of our own, of refusals that clients tell apart.
 inline constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
 inline constexpr int errcode_model_denied = MAKE_SQLSTATE('2', '8', 'M', 'O', 'D');

@@ -92,7 +92,7 @@ void Session::look_for_repetition()
 {
     const Text key = identifier(idempotency_key_, "idempotency_key");
     idempotency_caller_ =
-        caller.key_id ? *caller.key_id : to_text(psprintf("role:%s", GetUserNameFromId(user_before_, false)));
+        caller.key_id ? *caller.key_id : to_text(psprintf("role:%s", GetUserNameFromId(acting_.user_before, false)));
     run(lock_key, concatenate(idempotency_caller_, concatenate("/", key)));
     const Rows rows = run(find_reply, idempotency_caller_, key);
     repeated_ = !rows.empty();

@@ -160,12 +160,14 @@ void Writer::column(Oid type, Datum datum)
         end_array();
         break;
     default:
-        elog(ERROR, "no JSON form for type %u", type);
+        not_as_made("A column of a result is of type %s, which has no JSON form", format_type_be(type));
     }
 }
 
 Writer &Writer::columns(const Row &row, int first, int last)
 {
+    if (last > row.columns())
+        not_as_made("A result has only %d columns", row.columns());
     for (int i = first; i < last; i++) {
         const FormData_pg_attribute &attribute = *TupleDescAttr(row.description(), i);
         key(NameStr(attribute.attname));
@@ -179,7 +181,7 @@ Writer &Writer::columns(const Row &row, int first, int last)
 
 Writer &Writer::object(const Row &row)
 {
-    return begin_object().columns(row, 0, row.description()->natts).end_object();
+    return begin_object().columns(row, 0, row.columns()).end_object();
 }
 
 // Reading -------------------------------------------------------------------

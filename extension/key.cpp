@@ -271,7 +271,7 @@ void write_key_with_secret(Session &session, const CreatedKey &key)
     const Row row = session.run(show_key, key.key_id)[0];
     session.reply.begin_object().key("key");
     session.write_secret(key.secret);
-    session.reply.columns(row, 0, row.description()->natts).end_object();
+    session.reply.columns(row, 0, row.columns()).end_object();
 }
 
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)

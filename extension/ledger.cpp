@@ -97,7 +97,10 @@ constexpr std::array<Text, 5> state_names{"", "held", "settled", "cancelled", "e
 
 State state_named(Text name)
 {
-    return static_cast<State>(std::ranges::find(state_names, name) - state_names.begin());
+    const auto found = std::ranges::find(state_names, name);
+    if (found == state_names.end())
+        not_as_made("A call has a state that there is not");
+    return static_cast<State>(found - state_names.begin());
 }
 
 Call *read_call(const Row &row)
@@ -132,7 +135,7 @@ std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
     size_t count = 0;
     for (const Rows *rows : {&held, &closed})
         for (const Row row : *rows)
-            found[count++] = {static_cast<size_t>(*row.get<int64>(row.description()->natts - 1)) - 1, read_call(row)};
+            found[count++] = {static_cast<size_t>(*row.get<int64>(row.columns() - 1)) - 1, read_call(row)};
     return found;
 }
 

@@ -10,7 +10,7 @@ CREATE FUNCTION org_setup()
 RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_setup IS
 'Make or migrate the tables.
-Makes schema org and its tables, owned by whoever calls it first, and the proxy_admin user default_user_id. Call it again after each upgrade of the extension: it applies what is missing and changes nothing otherwise. Use a role that is not a superuser: the functions run their SQL as the owner of schema org.';
+Makes schema org and its tables, owned by whoever calls it first, and the proxy_admin user default_user_id. Call it again after each upgrade of the extension: it applies what is missing and changes nothing otherwise. A superuser is refused as the owner, here and by every function: they run their SQL as the owner of schema org. So is a schema org that somebody else made.';
 
 CREATE FUNCTION org_grant_access(role name)
 RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
@@ -772,7 +772,7 @@ CREATE FUNCTION usage_repair(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_repair IS
 'Set every counter to what its ledger says.
-Of all organizations or of one, which wait meanwhile. Returns those that differed. For proxy admins.';
+Of all organizations or of one. Returns those that differed; only calls of whose they are wait meanwhile. At most 100 organizations, and 100 users and 100 keys that count outside of any, are mended at once: repeat until the list is empty. For proxy admins.';
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION

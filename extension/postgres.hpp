@@ -22,8 +22,10 @@ extern "C" {
 #include <access/htup_details.h>
 #include <access/xact.h>
 #include <catalog/namespace.h>
+#include <catalog/pg_class.h>
 #include <catalog/pg_namespace.h>
 #include <catalog/pg_type.h>
+#include <commands/trigger.h>
 #include <common/cryptohash.h>
 #include <common/hmac.h>
 #include <common/sha2.h>

@@ -9,22 +9,6 @@ namespace pg_org {
 
 namespace {
 
-// The role that owns schema org, as which the functions run their SQL.
-Oid tables_owner()
-{
-    const Oid schema = get_namespace_oid("org", true);
-    if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
-        raise({.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-               .message = "pg_org is not set up in this database",
-               .hint = "Call org_setup() first, as the role that shall own the tables."});
-    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for schema %u", schema);
-    const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
-    ReleaseSysCache(tuple);
-    return owner;
-}
-
 StringInfo make_reply_buffer()
 {
     StringInfo buffer = makeStringInfo();
@@ -33,7 +17,31 @@ StringInfo make_reply_buffer()
     return buffer;
 }
 
+std::span<const Oid> declared_types(FunctionCallInfo fcinfo)
+{
+    Oid *types = nullptr;
+    int count = 0;
+    get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+    return {types, static_cast<size_t>(std::min<int>(count, PG_NARGS()))};
+}
+
 } // namespace
+
+void Row::refuse_column(int column, Oid type) const
+{
+    if (column >= columns())
+        not_as_made("A result has only %d columns", columns());
+    const FormData_pg_attribute &attribute = *TupleDescAttr(description_, column);
+    not_as_made("Column %s of a result is of type %s, not %s", NameStr(attribute.attname),
+                format_type_be(attribute.atttypid), format_type_be(type));
+}
+
+void Rows::refuse_row() { not_as_made("A row is gone that a call has just made, locked or found"); }
+
+void Session::refuse_argument(int position, Oid type) const
+{
+    not_as_made("Argument %d of function %s must be of type %s", position + 1, function_, format_type_be(type));
+}
 
 Texts to_texts(Datum array)
 {
@@ -78,23 +86,22 @@ Texts Rows::texts() const
 }
 
 Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
-    : reply(make_reply_buffer()), fcinfo(fcinfo), function_(function), read_only_(access == Access::read)
+    : reply(make_reply_buffer()), fcinfo(fcinfo), function_(function), read_only_(access == Access::read),
+      argument_types_(declared_types(fcinfo))
 {
     const Oid owner = tables_owner();
     const bool is_rehearsal = access == Access::rehearsal;
     int position = PG_NARGS();
     if (!is_rehearsal)
-        api_key_ = argument(--position);
+        api_key_ = argument<Text>(--position, TEXTOID);
     if (access == Access::write) {
-        request_id_ = argument(--position);
-        idempotency_key_ = argument(--position);
+        request_id_ = argument<Text>(--position, TEXTOID);
+        idempotency_key_ = argument<Text>(--position, TEXTOID);
     }
     if (!api_key_ && !is_rehearsal && !has_privs_of_role(GetUserId(), owner))
         unauthenticated("Authentication Error, No api key passed in.");
 
-    // As foreign keys do: act as the tables' owner until the call ends; an error restores the caller by itself.
-    GetUserIdAndSecContext(&user_before_, &security_before_);
-    SetUserIdAndSecContext(owner, security_before_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+    acting_ = act_as(owner);
     SPI_connect();
 
     caller = api_key_ ? authenticate(*this, *api_key_)
@@ -116,7 +123,7 @@ Datum Session::finish()
     if (idempotency_key_ && !repeated_)
         remember_reply();
     SPI_finish();
-    SetUserIdAndSecContext(user_before_, security_before_);
+    act_as_before(acting_);
     StringInfo buffer = reply.buffer();
     SET_VARSIZE(buffer->data, buffer->len);
     return PointerGetDatum(buffer->data);
@@ -139,7 +146,7 @@ void Session::concerns(Text organization_id) { describe_call(organization_id); }
 
 namespace {
 
-// The setting is undone when the function that set it, with its pinned search_path, returns or fails.
+// The setting is undone when the function returns or fails.
 void set_for_call(const char *name, const char *value)
 {
     set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -174,7 +181,7 @@ void Session::describe_call(Maybe<Text> organization_id)
 
 Maybe<Json> Session::next_json()
 {
-    const Maybe<Text> text = next<Text>();
+    const auto text = argument<Text>(next_argument_++, JSONOID);
     if (!text)
         return {};
     return Json{DirectFunctionCall1(jsonb_in, CStringGetDatum(c_string(*text)))};

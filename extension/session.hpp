@@ -8,6 +8,7 @@
 
 #include "caller.hpp"
 #include "json.hpp"
+#include "owner.hpp"
 #include "types.hpp"
 
 namespace pg_org {
@@ -109,17 +110,25 @@ public:
     }
 
     TupleDesc description() const { return description_; }
+    int columns() const { return description_ == nullptr ? 0 : description_->natts; }
     bool is_null(int column) const { return nulls_[column]; }
     Datum datum(int column) const { return values_[column]; }
 
-    // The value of a column, counted from 0, whose type must be T's.
+    // The value of a column, counted from 0, whose type must be T's: the owner of the tables may have made it another.
     template <typename T> Maybe<T> get(int column) const
     {
-        Assert(TupleDescAttr(description_, column)->atttypid == Sql<T>::type);
+        require_type(column, Sql<T>::type);
         return is_null(column) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(datum(column))};
     }
 
 private:
+    void require_type(int column, Oid type) const
+    {
+        if (column >= columns() || TupleDescAttr(description_, column)->atttypid != type)
+            refuse_column(column, type);
+    }
+    [[noreturn]] void refuse_column(int column, Oid type) const;
+
     TupleDesc description_ = nullptr;
     std::span<Datum> values_;
     std::span<bool> nulls_;
@@ -132,9 +141,12 @@ public:
 
     size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
+    // There may be fewer than the rules make sure of: triggers of the owner of the tables can take rows away.
     Row operator[](size_t i) const
     {
         CHECK_FOR_INTERRUPTS(); // whoever goes through many rows can be stopped
+        if (table_ == nullptr || i >= table_->numvals)
+            refuse_row();
         return {table_->vals[i], table_->tupdesc};
     }
 
@@ -172,6 +184,8 @@ public:
     }
 
 private:
+    [[noreturn]] static void refuse_row();
+
     SPITupleTable *table_;
     size_t size_;
 };
@@ -192,8 +206,7 @@ public:
     // The next argument, in the order of the signature.
     template <typename T> Maybe<T> next()
     {
-        const int i = next_argument_++;
-        return PG_ARGISNULL(i) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[i].value)};
+        return argument<T>(next_argument_++, Sql<T>::type);
     }
     // A json (not jsonb) argument.
     Maybe<Json> next_json();
@@ -240,10 +253,16 @@ private:
     };
 
     Rows execute(SPIPlanPtr plan, Datum *values, const char *nulls);
-    Maybe<Text> argument(int position) const
+    // The argument at a position, which must be declared as of the type: a library of another version than the
+    // extension has other arguments.
+    template <typename T> Maybe<T> argument(int position, Oid type) const
     {
-        return PG_ARGISNULL(position) ? Maybe<Text>{} : to_text(fcinfo->args[position].value);
+        const auto at = static_cast<size_t>(position);
+        if (position < 0 || at >= argument_types_.size() || argument_types_[at] != type)
+            refuse_argument(position, type);
+        return PG_ARGISNULL(position) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[position].value)};
     }
+    [[noreturn]] void refuse_argument(int position, Oid type) const;
     void describe_call(Maybe<Text> organization_id);
     void look_for_repetition();
     void remember_reply();
@@ -253,14 +272,14 @@ private:
     FunctionCallInfo fcinfo; // named as the PG_ARG macros want it
     const char *function_;
     bool read_only_;
+    std::span<const Oid> argument_types_; // as the function is declared
     int next_argument_ = 0;
     Maybe<Text> api_key_, idempotency_key_, request_id_;
     Text idempotency_caller_, salt_;
     Maybe<int64> secret_at_;
     Maybe<Time> made_at_;
     bool repeated_ = false;
-    Oid user_before_ = InvalidOid;
-    int security_before_ = 0;
+    Acting acting_{};
 };
 
 static_assert(std::is_trivially_destructible_v<Session> && std::is_trivially_destructible_v<Rows>);

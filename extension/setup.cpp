@@ -48,11 +48,10 @@ void run(const char *sql)
         elog(ERROR, "could not run a migration: %s", SPI_result_code_string(result));
 }
 
-int64 single_value(const char *sql)
+Row single_row(const char *sql)
 {
     run(sql);
-    bool is_null = false;
-    return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    return Rows{SPI_tuptable, SPI_processed}[0];
 }
 
 int64 applied_migrations()
@@ -60,7 +59,7 @@ int64 applied_migrations()
     const Oid schema = get_namespace_oid("org", true);
     if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("migration", schema)))
         return 0;
-    return single_value("SELECT coalesce(max(version), 0)::bigint FROM org.migration");
+    return *single_row("SELECT coalesce(max(version), 0)::bigint FROM org.migration").get<int64>(0);
 }
 
 // Two at once: the second finds what the first has done.
@@ -70,42 +69,69 @@ void one_at_a_time(const char *function)
     AcceptInvalidationMessages();
 }
 
-// Acts as the owner of schema org, which is made if need be, and which the caller must be able to act as.
-void become_owner()
+// The owner of a schema org that has no tables of ours: it must be the caller's, with nothing in it of others.
+void require_own_schema(Oid schema, Oid owner)
 {
-    if (!OidIsValid(get_namespace_oid("org", true)))
+    const auto refuse = [](const char *message) {
+        raise({.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+               .message = message,
+               .hint = "Drop the schema if nobody needs it, then try again."});
+    };
+    if (owner != GetUserId())
+        refuse(psprintf("schema org is %s's and has no tables of pg_org", GetUserNameFromId(owner, false)));
+    if (*single_row(psprintf("SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = %u AND relowner <> %u)"
+                             "     + (SELECT count(*) FROM pg_proc WHERE pronamespace = %u AND proowner <> %u)",
+                             schema, owner, schema, owner))
+             .get<int64>(0) > 0)
+        refuse("schema org has things in it that are not of its owner");
+}
+
+Oid owner_of_relation(Oid relation)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for relation %u", relation);
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+// The owner of schema org, which is made if need be, and which the caller must be able to act as.
+Oid find_or_make_owner()
+{
+    if (!OidIsValid(get_namespace_oid("org", true))) {
+        refuse_superuser(GetUserId());
         run("CREATE SCHEMA org; COMMENT ON SCHEMA org IS 'The organizations of an LLM platform: see org_setup().'");
+    }
     HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum("org"));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for schema org");
+    const Oid schema = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->oid;
     const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
     ReleaseSysCache(tuple);
     if (!has_privs_of_role(GetUserId(), owner))
         raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
                .message = "must be owner of schema org",
                .hint = psprintf("Call org_setup() as %s.", GetUserNameFromId(owner, false))});
-    int security = 0;
-    Oid user = InvalidOid;
-    GetUserIdAndSecContext(&user, &security);
-    SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+    const Oid migration = get_relname_relid("migration", schema);
+    if (!OidIsValid(migration) || owner_of_relation(migration) != owner)
+        require_own_schema(schema, owner);
+    return owner;
 }
 
 } // namespace
 
 PG_ORG_FUNCTION(org_setup)
 {
-    Oid user = InvalidOid;
-    int security = 0;
-    GetUserIdAndSecContext(&user, &security);
     SPI_connect();
     one_at_a_time("org_setup");
-    become_owner();
+    const Acting acting = act_as(find_or_make_owner());
     for (auto version = static_cast<size_t>(applied_migrations()); version < migrations.size(); version++) {
         run(migrations[version]);
         run(psprintf("INSERT INTO org.migration (version) VALUES (%zu)", version + 1));
     }
     SPI_finish();
-    SetUserIdAndSecContext(user, security);
+    act_as_before(acting);
     PG_RETURN_VOID();
 }
 
@@ -115,7 +141,8 @@ PG_ORG_FUNCTION(org_grant_access)
         missing("role");
     SPI_connect();
     one_at_a_time("org_grant_access");
-    run(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
+    const Row grants = single_row(
+        psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
                  "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
                  "              string_agg(p.oid::regprocedure::text, ', '), r),"
                  "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
@@ -128,7 +155,6 @@ PG_ORG_FUNCTION(org_grant_access)
                  " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
                  " GROUP BY r",
                  quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
-    const Row grants{SPI_tuptable->vals[0], SPI_tuptable->tupdesc};
     // GRANT by somebody with nothing to give may only warn; the caller must know.
     if (grants.get<int64>(0) != 1)
         raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,

@@ -311,7 +311,7 @@ void TeamWriter::write_fields(const Row &team) const
         CHECK_FOR_INTERRUPTS();
         reply.begin_object().columns(member, user_id, after_role).end_object();
     }
-    reply.end_array().columns(team, before_members, team.description()->natts);
+    reply.end_array().columns(team, before_members, team.columns());
 }
 
 void TeamWriter::write(const Row &team) const

@@ -6,9 +6,46 @@
 
 namespace pg_org {
 
-template <typename T> using Maybe = std::optional<T>;
+// Raises: the tables are not as org_setup() makes them, for a value is null that is none there.
+[[noreturn]] void null_found();
+
+// A value or none. To read what is not there is an error: whoever owns the tables may have let a column be null.
+template <typename T> class Maybe {
+public:
+    constexpr Maybe() = default;
+    constexpr Maybe(std::nullopt_t) {}
+    template <typename U = T>
+        requires(std::is_convertible_v<U, T> && !std::same_as<std::remove_cvref_t<U>, Maybe>)
+    constexpr Maybe(U &&value) : value_(std::forward<U>(value)), has_value_(true)
+    {
+    }
+
+    constexpr bool has_value() const { return has_value_; }
+    constexpr explicit operator bool() const { return has_value_; }
+    constexpr const T &operator*() const
+    {
+        if (!has_value_)
+            null_found();
+        return value_;
+    }
+    constexpr const T *operator->() const { return &**this; }
+    template <typename U> constexpr T value_or(U &&otherwise) const
+    {
+        return has_value_ ? value_ : static_cast<T>(std::forward<U>(otherwise));
+    }
+    void emplace() { *this = T{}; }
+    friend constexpr bool operator==(const Maybe &a, const Maybe &b)
+    {
+        return a.has_value_ == b.has_value_ && (!a.has_value_ || a.value_ == b.value_);
+    }
+
+private:
+    T value_{};
+    bool has_value_ = false;
+};
+
 // What a caller wants of a field: nothing (keep it), to clear it, or a value.
-template <typename T> using Change = std::optional<std::optional<T>>;
+template <typename T> using Change = Maybe<Maybe<T>>;
 
 using Text = std::string_view;
 using Texts = std::span<const Text>;

@@ -109,7 +109,7 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
         parties[i] = call->party;
         const CallName name{call->party.organization_id, call->request_id};
         if (!request.found)
-            request.wrong.reset();
+            request.wrong = {};
         else if (request.found->organization_id != name.organization_id)
             request.wrong = refusal(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "request_id",
                                     "Several organizations have request_id=%.*s. Please use 'reservation_id' instead.",

@@ -126,12 +126,14 @@ constinit Statement find_differences{
     " ORDER BY 1, 2, 3, 4, 5, 6, 7",
     Planned::each_time};
 
-constinit Statement all_organizations{"SELECT organization_id FROM org.organization ORDER BY organization_id"};
-
-// Who comes after organizations in the order of locks, and is locked by calls.
-constinit Statement lock_users{"SELECT FROM org.\"user\" ORDER BY user_id FOR NO KEY UPDATE"};
+// Who comes after organizations in the order of locks, and is locked by calls: users, $1, and those of keys, $2, of no
+// organization; then such keys.
+constinit Statement lock_users{
+    "SELECT FROM org.\"user\" WHERE user_id = ANY ($1)"
+    "    OR user_id IN (SELECT user_id FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($2))"
+    " ORDER BY user_id FOR NO KEY UPDATE"};
 constinit Statement lock_keys{
-    "SELECT FROM org.api_key WHERE organization_id IS NULL ORDER BY key_id FOR NO KEY UPDATE"};
+    "SELECT FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
 
 #define MENDED "FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected) WHERE "
 #define MEND_SPEND(table, condition)                                                                                   \
@@ -194,7 +196,7 @@ struct Difference {
     Text text(int column) const { return *row.get<Text>(column); }
     Number expected() const { return *row.get<Number>(8); }
 };
-constexpr int organization_column = 1, day_column = 6;
+constexpr int organization_column = 1, user_column = 3, key_column = 4, day_column = 6;
 
 std::span<const Difference> differences(Session &session, Maybe<Text> organization_id)
 {
@@ -213,13 +215,17 @@ void write_differences(Session &session, std::span<const Difference> found)
     session.reply.end_array();
 }
 
-std::span<const Difference> those_of(std::span<const Difference> found, Text counter)
+template <typename Condition>
+std::span<const Difference> those(std::span<const Difference> found, Condition condition)
 {
     const auto some = allocate<Difference>(found.size());
-    const auto end = std::ranges::copy_if(found, some.begin(), [&](const Difference &difference) {
-                         return difference.counter().starts_with(counter);
-                     }).out;
+    const auto end = std::ranges::copy_if(found, some.begin(), condition).out;
     return {some.begin(), end};
+}
+
+std::span<const Difference> those_of(std::span<const Difference> found, Text counter)
+{
+    return those(found, [&](const Difference &difference) { return difference.counter().starts_with(counter); });
 }
 
 void mend(Session &session, std::span<const Difference> found)
@@ -237,6 +243,75 @@ void mend(Session &session, std::span<const Difference> found)
     }
 }
 
+// Whose counters are mended in one call: no more than calls should wait for.
+struct Concerned {
+    static constexpr size_t most = 100; // of each
+    Texts organizations, users, keys;   // the latter two where they count for no organization
+
+    explicit Concerned(std::span<const Difference> found)
+        : organizations(first_of(found, organization_column)),
+          users(first_of(those_outside(found), user_column)), keys(first_of(those_outside(found), key_column))
+    {
+    }
+    bool outside() const { return !users.empty() || !keys.empty(); }
+    bool has(const Difference &difference) const
+    {
+        const auto among = [&](Texts some, int place) {
+            return std::ranges::binary_search(some, difference.text(place));
+        };
+        return difference.text(organization_column).empty() ? among(users, user_column) || among(keys, key_column)
+                                                            : among(organizations, organization_column);
+    }
+
+private:
+    static std::span<const Difference> those_outside(std::span<const Difference> found)
+    {
+        return those(found, [](const Difference &difference) { return difference.text(organization_column).empty(); });
+    }
+    // What is in a column, in order.
+    static Texts first_of(std::span<const Difference> found, int place)
+    {
+        const auto texts = allocate<Text>(found.size());
+        size_t count = 0;
+        for (const Difference &difference : found)
+            if (const Text text = difference.text(place); !text.empty())
+                texts[count++] = text;
+        const auto all = texts.first(count);
+        std::ranges::sort(all);
+        const size_t distinct = count - std::ranges::unique(all).size();
+        return all.first(std::min(distinct, most));
+    }
+};
+
+// How the counters of those concerned differ now; one organization after the other, to read no more than theirs.
+std::span<const Difference> differences_of(Session &session, const Concerned &concerned)
+{
+    const auto parts = allocate<std::span<const Difference>>(concerned.organizations.size() + 1);
+    size_t count = 0, size = 0;
+    const auto add = [&](Maybe<Text> organization_id) {
+        parts[count] = those(differences(session, organization_id), [&](const Difference &difference) {
+            return difference.text(organization_column) == organization_id.value_or(Text{}) &&
+                   concerned.has(difference);
+        });
+        size += parts[count++].size();
+    };
+    for (const Text organization_id : concerned.organizations)
+        add(organization_id);
+    if (concerned.outside())
+        add({});
+    const auto all = allocate<Difference>(size);
+    auto end = all.begin();
+    for (const auto part : parts.first(count))
+        end = std::ranges::copy(part, end).out;
+    std::ranges::sort(all, std::ranges::lexicographical_compare, [](const Difference &difference) {
+        std::array<Text, day_column + 1> texts;
+        for (int i = 0; i <= day_column; i++)
+            texts[i] = difference.text(i);
+        return texts;
+    });
+    return all;
+}
+
 } // namespace
 
 PG_ORG_READ(usage_verify)
@@ -252,14 +327,16 @@ PG_ORG_WRITE(usage_repair)
     const auto organization_id = not_empty(session.next<Text>());
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can repair usage. Your role is = %s", role_name(session.caller.role));
-    if (organization_id) {
-        lock_organizations(session, {&*organization_id, 1});
-    } else {
-        lock_organizations(session, session.run(all_organizations).texts());
-        session.run(lock_users);
-        session.run(lock_keys);
+    // Counters and ledger are of one moment without a lock. Only whose counters differ has to wait, while those are
+    // looked at again.
+    const Concerned concerned{differences(session, organization_id)};
+    if (!concerned.organizations.empty())
+        lock_organizations(session, concerned.organizations);
+    if (!concerned.users.empty() || !concerned.keys.empty()) {
+        session.run(lock_users, concerned.users, concerned.keys);
+        session.run(lock_keys, concerned.keys);
     }
-    const auto found = differences(session, organization_id);
+    const auto found = differences_of(session, concerned);
     mend(session, found);
     write_differences(session, found);
 }

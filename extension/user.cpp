@@ -284,7 +284,7 @@ PG_ORG_WRITE(user_new)
     else
         session.reply.key("key").null().key("key_name").null().key("token_id").null().key("expires").null();
     const Row row = session.run(show_user, user_id, Maybe<Texts>{})[0];
-    session.reply.columns(row, 0, row.description()->natts).end_object();
+    session.reply.columns(row, 0, row.columns()).end_object();
 }
 
 namespace {

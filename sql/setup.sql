@@ -18,23 +18,42 @@ SELECT p.proname AS function,
  ORDER BY p.proname;
 SELECT attempt($$org_new('acme', api_key => 'sk-anything')$$);
 
--- A schema of that name without the tables is no set-up either, and org_setup() uses it.
+-- A schema of that name without the tables is no set-up either, and org_setup() uses it if it is the caller's.
 CREATE SCHEMA org;
 SELECT attempt($$org_list()$$);
 
 -- org_setup() -----------------------------------------------------------------
+-- Nothing is made that a superuser would own.
+SELECT attempt('org_setup()');
+DROP SCHEMA org;
+SELECT attempt('org_setup()'), to_regnamespace('org') IS NULL AS nothing_made;
+CREATE SCHEMA org AUTHORIZATION org;
+SELECT attempt('org_setup()');
+-- Nor where others have put something.
+CREATE TABLE org.migration (version integer);
+CREATE FUNCTION org.audit() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+SET ROLE org;
+SELECT attempt('org_setup()');
+RESET ROLE;
+DROP TABLE org.migration;
+SET ROLE org;
+SELECT attempt('org_setup()');
+RESET ROLE;
+DROP FUNCTION org.audit();
+SET ROLE org;
 SELECT org_setup();
 SELECT count(*) AS tables, bool_and(relowner = current_user::regrole) AS all_ours
   FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r';
 SELECT version FROM org.migration ORDER BY version;
 SELECT user_id, user_role, created_by FROM org."user";
 
--- Called again it changes nothing.
+-- Called again, also by a superuser, it changes nothing.
 SELECT fingerprint() AS contents,
        (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text))
           FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'org'::regnamespace) AS columns
 \gset before_
 SELECT org_setup();
+RESET ROLE;
 SELECT org_setup();
 SELECT fingerprint() = :'before_contents' AS same_contents,
        (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text))
@@ -43,6 +62,7 @@ SELECT fingerprint() = :'before_contents' AS same_contents,
 
 -- In a transaction it is undone with it; plans that the session keeps survive.
 SELECT org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
+SET ROLE org;
 BEGIN;
 DROP SCHEMA org CASCADE;
 SELECT org_setup();
@@ -52,6 +72,7 @@ SELECT json_array_length(org_list()) AS organizations;
 DROP SCHEMA org CASCADE;
 SELECT org_setup();
 SELECT json_array_length(org_list()) AS organizations;
+RESET ROLE;
 
 -- The data is yours -----------------------------------------------------------
 -- Nothing in schema org belongs to the extension.
@@ -116,18 +137,45 @@ SET ROLE regress_pg_org_other;
 SELECT attempt('org_setup()');
 RESET ROLE;
 
--- A schema made by somebody else beforehand does not give them a superuser's tables.
+-- An owner who becomes a superuser is refused, by every function.
+ALTER ROLE regress_pg_org_owner SUPERUSER;
+SELECT attempt('org_setup()');
+SELECT DISTINCT attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', ', ')
+                                                       FROM generate_series(1, p.pronargs - p.pronargdefaults))))
+  FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org')
+   AND p.proname NOT IN ('org_setup', 'org_grant_access', 'org_etag');
+SET ROLE regress_pg_org_owner;
+SELECT attempt('org_list()');
+RESET ROLE;
+ALTER ROLE regress_pg_org_owner NOSUPERUSER;
+SELECT attempt('org_list()');
+
+-- Whoever made the schema beforehand, even with a table like ours, gets no keys by what a superuser does later.
 DROP SCHEMA org CASCADE;
 CREATE SCHEMA org AUTHORIZATION regress_pg_org_other;
 SET ROLE regress_pg_org_owner;
 SELECT attempt('org_setup()');
 RESET ROLE;
-SELECT org_setup();
+SELECT attempt('org_setup()');
+REVOKE EXECUTE ON FUNCTION org_setup() FROM regress_pg_org_other;
+SET ROLE regress_pg_org_other;
+CREATE TABLE org.migration (version integer);
+RESET ROLE;
+\setenv PGDATABASE :DBNAME
+\! psql -Xqf "$PG_ABS_SRCDIR/tools/setup.sql" 2>&1 | sed -n 's/^psql:[^ ]* *//; /ERROR\|HINT/p'
+DROP SCHEMA org CASCADE;
+-- Who was let set up may have made the schema themselves.
+GRANT EXECUTE ON FUNCTION org_setup() TO regress_pg_org_other;
+CREATE SCHEMA org AUTHORIZATION regress_pg_org_other;
+\! psql -Xqf "$PG_ABS_SRCDIR/tools/setup.sql"
 SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'org'::regnamespace;
 DROP SCHEMA org CASCADE;
+DROP OWNED BY regress_pg_org_other;
 
 -- org_grant_access() ----------------------------------------------------------
-SELECT org_setup();
+\! psql -Xqf "$PG_ABS_SRCDIR/tools/setup.sql"
 SELECT call, attempt(call) FROM (VALUES
     ($$org_grant_access(NULL)$$),
     ($$org_grant_access('regress_nobody')$$),

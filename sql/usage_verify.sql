@@ -154,6 +154,14 @@ SELECT usage_verify();
 SELECT usage_settle(3, 'held'), usage_settle(5, 'in beta') \g /dev/null
 SELECT usage_verify();
 
+-- Of many at once it mends some, so that calls of few wait: again until nothing is left.
+SELECT count(org_new('Many', 'many-' || n)) AS made FROM generate_series(1, 101) AS n;
+UPDATE org.organization SET spend = 1 WHERE organization_id LIKE 'many-%';
+SELECT json_array_length(usage_repair()) AS mended;
+SELECT json_array_length(usage_repair()) AS mended;
+SELECT usage_repair() AS mended;
+SELECT count(*) AS wrong FROM org.organization WHERE organization_id LIKE 'many-%' AND spend <> 0;
+
 RESET timezone;
 RESET datestyle;
 RESET pg_org.now;

@@ -1,9 +1,10 @@
 -- What the regression scripts share: the extension with its tables, and ways to
 -- show replies and refusals that are the same in every run.
 \set ECHO none
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pg_org;
-SELECT org_setup() \g /dev/null
+\getenv checkout PG_ABS_SRCDIR
+\set setup :checkout /tools/setup.sql
+\i :setup
+\unset ON_ERROR_STOP
 
 CREATE SCHEMA IF NOT EXISTS test;
 GRANT USAGE ON SCHEMA test TO PUBLIC;

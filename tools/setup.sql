@@ -16,8 +16,26 @@ SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_org' AND ins
 \endif
 SELECT extnamespace::regnamespace AS schema FROM pg_extension WHERE extname = 'pg_org' \gset
 
--- The functions run their SQL as the tables' owner: that had better be no
--- superuser, so a superuser makes one.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- Whoever may make a schema could have made this one, to own all that goes in.
+DO $$
+DECLARE
+    owner  name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'org');
+    setup  regprocedure := (SELECT format('%s.org_setup()', extnamespace::regnamespace) FROM pg_extension
+                             WHERE extname = 'pg_org');
+BEGIN
+    IF owner <> 'org' AND NOT has_function_privilege(owner, setup, 'EXECUTE')
+       AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('schema org is %I''s, who was not let set up pg_org', owner),
+            HINT = format('If %1$I is to own all keys, GRANT EXECUTE ON FUNCTION %2$s TO %1$I; else drop the schema.',
+                          owner, setup);
+    END IF;
+END $$;
+
+-- The functions run their SQL as the tables' owner: that must be no superuser, so
+-- a superuser makes one.
 SELECT rolsuper AS superuser, current_database() AS database,
        coalesce((SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'org'),
                 CASE WHEN rolsuper THEN 'org' ELSE rolname END) AS owner
