@@ -17,8 +17,8 @@ namespace {
 constinit Statement find_page_start{"SELECT occurred_at" ENTRIES " AND audit_id = $3", Planned::each_time};
 
 constinit Statement list_entries{
-    "SELECT audit_id, organization_id, occurred_at, actor, key_id, key_made_by, database_role, action, kind, id, before,"
-    "       after, request_id" ENTRIES
+    "SELECT audit_id, organization_id, occurred_at, actor, key_id, key_made_by, database_role, action, kind, id,"
+    "       before, after, request_id" ENTRIES
     "   AND ($3 IS NULL OR (occurred_at, audit_id) < ($3, $4))"
     " ORDER BY occurred_at DESC, audit_id DESC LIMIT $5",
     Planned::each_time};

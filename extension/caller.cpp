@@ -15,7 +15,7 @@ constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_vie
 
 #define KEY_AND_USER(expires)                                                                                          \
     "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, " expires ", k.delegated, u.user_role,"      \
-    "       k.key_id, k.permissions, k.created_by"                                                                      \
+    "       k.key_id, k.permissions, k.created_by"                                                                     \
     "  FROM org.api_key k LEFT JOIN org.\"user\" u USING (user_id)"
 
 constinit Statement find_key{KEY_AND_USER("k.expires") " WHERE k.key_hash = $1"};

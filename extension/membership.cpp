@@ -167,7 +167,7 @@ Maybe<Text> find_user(Session &session, const NewMember &member)
 Text find_or_make_user(Session &session, const NewMember &member)
 {
     const Text new_id = identifier_or_new(member.user_id, "user_id");
-    // Somebody may just have made that user by plain SQL; and a trigger of the owner of the tables may let none be made.
+    // Somebody may just have made that user by plain SQL, and a trigger of the tables' owner may let none be made.
     constexpr int most_attempts = 10;
     for (int i = 0; i < most_attempts; i++) {
         if (const auto known = find_user(session, member))

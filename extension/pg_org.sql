@@ -290,13 +290,14 @@ CREATE FUNCTION user_new(
     auto_create_key boolean DEFAULT true,
     key_alias text DEFAULT NULL,
     duration text DEFAULT NULL,
+    quotas jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_new IS
 'Create a user.
-And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. No two users have one user_email. Returns the user. For proxy admins.';
+And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. quotas is an object of how many keys outside organizations the user may have: max_keys (10,000 unless it says otherwise). No two users have one user_email. Returns the user. For proxy admins.';
 
 CREATE FUNCTION user_update(
     user_id text,
@@ -310,6 +311,7 @@ CREATE FUNCTION user_update(
     rpm_limit bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
     metadata jsonb DEFAULT NULL,
+    quotas jsonb DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,

@@ -51,10 +51,12 @@ constinit Statement count_new_members{
     "SELECT count(*) FROM unnest($2) AS asked (user_id)"
     " WHERE NOT EXISTS (SELECT FROM org.membership m WHERE m.organization_id = $1 AND m.user_id = asked.user_id)"};
 
-// Keys of no organization are a proxy admin's to make, and few.
-constexpr int64 most_keys_of_user = 10'000;
+constexpr int64 most_keys_of_user = 10'000; // unless the user has a quota of their own
 constinit Statement count_keys_of_user{
-    "SELECT count(*) FROM (SELECT FROM org.api_key WHERE user_id = $1 AND organization_id IS NULL LIMIT $2) AS counted",
+    "SELECT allowed, (SELECT count(*) FROM (SELECT FROM org.api_key k WHERE k.user_id = u.user_id"
+    "                                          AND k.organization_id IS NULL LIMIT allowed) AS counted)"
+    "  FROM org.\"user\" u, coalesce((u.quotas->>'max_keys')::numeric::bigint, $2) AS allowed"
+    " WHERE u.user_id = $1 FOR NO KEY UPDATE OF u",
     Planned::each_time};
 
 void require_room(Session &session, Quota &quota, Text organization_id, Maybe<Text> team_id, int64 more)
@@ -72,20 +74,31 @@ void require_room(Session &session, Quota &quota, Text organization_id, Maybe<Te
     session.run(quota.set, organization_id, team_id, count);
 }
 
-} // namespace
-
-Maybe<Json> quotas(Maybe<Json> value, const char *name)
+Maybe<Json> checked(Maybe<Json> value, const char *name, Texts quotas, const char *rule)
 {
     if (!object(value, name))
         return {};
     for (const auto &[quota, entry] : members(*value)) {
-        if (std::ranges::find(names, quota) == names.end())
-            invalid(name, "must be of max_teams, max_members, max_keys and max_team_keys");
+        if (std::ranges::find(quotas, quota) == quotas.end())
+            invalid(name, "%s", rule);
         const auto count = entry.integer();
         if (!count || *count < 0 || *count > most)
             invalid(name, "must give %.*s a whole number from 0 to " INT64_FORMAT, SHOW(quota), most);
     }
     return value;
+}
+
+} // namespace
+
+Maybe<Json> quotas(Maybe<Json> value, const char *name)
+{
+    return checked(value, name, names, "must be of max_teams, max_members, max_keys and max_team_keys");
+}
+
+Maybe<Json> quotas_of_user(Maybe<Json> value, const char *name)
+{
+    static constexpr Text max_keys = "max_keys";
+    return checked(value, name, {&max_keys, 1}, "must be of max_keys");
 }
 
 void require_room_for_team(Session &session, Text organization_id)
@@ -107,10 +120,11 @@ void require_room_for_key(Session &session, const Maybe<Text> &organization_id, 
         require_room(session, all_keys, *organization_id, {}, 1);
         if (team_id)
             require_room(session, team_keys, *organization_id, team_id, 1);
-    } else if (user_id && *session.run(count_keys_of_user, *user_id, most_keys_of_user)[0].get<int64>(0) ==
-                              most_keys_of_user) {
-        refused("User=%.*s has reached the quota of " INT64_FORMAT " keys outside organizations", SHOW(*user_id),
-                most_keys_of_user);
+    } else if (user_id) {
+        const Rows counted = session.run(count_keys_of_user, *user_id, most_keys_of_user);
+        if (!counted.empty() && *counted[0].get<int64>(1) >= *counted[0].get<int64>(0))
+            refused("User=%.*s has reached their quota max_keys=" INT64_FORMAT " of keys outside organizations",
+                    SHOW(*user_id), *counted[0].get<int64>(0));
     }
 }
 

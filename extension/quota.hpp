@@ -7,6 +7,8 @@ namespace pg_org {
 
 // The value as an organization's quotas, or an error naming the field.
 Maybe<Json> quotas(Maybe<Json> value, const char *name);
+// Likewise as a user's, which are about keys outside organizations.
+Maybe<Json> quotas_of_user(Maybe<Json> value, const char *name);
 
 // Each of these is called before as many are made, with the organization locked, and refuses them if that is more than
 // there may be.

@@ -223,8 +223,8 @@ public:
     // For the rest of the call statements are planned to look rows up one by one: a plan is kept, and one made while a
     // table was small would read all of it when it has grown.
     void plan_for_look_ups();
-    // Rights are those of the moment a change is made: to be called when locks are had that were perhaps waited for, before
-    // anything is changed. Who may do something else by now is asked to try again, who may nothing is refused.
+    // Rights are those of the moment a change is made: to be called when locks are had that were perhaps waited for,
+    // before anything is changed. Who may do something else by now is asked to try again, who may nothing is refused.
     void look_up_caller_again();
     // From here on, changes of what has no organization of its own are audited as this one's.
     void concerns(Text organization_id);

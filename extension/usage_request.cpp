@@ -89,8 +89,8 @@ void require_gateway(Session &session, const char *route)
 {
     session.plan_for_look_ups();
     if (!has_permission(session, usage_permission))
-        forbidden("Only proxy admins and keys with the permission %s can perform %s. Your role is = %s", usage_permission,
-                  route, role_name(session.caller.role));
+        forbidden("Only proxy admins and keys with the permission %s can perform %s. Your role is = %s",
+                  usage_permission, route, role_name(session.caller.role));
 }
 
 Maybe<Text> confinement(const Caller &caller)

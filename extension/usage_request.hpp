@@ -156,7 +156,10 @@ public:
 private:
     std::span<NamedCall> calls_;
 
-    static std::pair<Text, Text> key(const NamedCall &named) { return {*named.name.organization_id, named.name.request_id}; }
+    static std::pair<Text, Text> key(const NamedCall &named)
+    {
+        return {*named.name.organization_id, named.name.request_id};
+    }
 };
 
 // reservation_id and request_id, as members of the open object.

@@ -12,9 +12,9 @@ namespace {
 #define CHARGED_TO                                                                                                     \
     "  CROSS JOIN LATERAL (VALUES (c.organization_id, '', '', '', c.organization_id <> ''),"                           \
     "                             (c.organization_id, c.team_id, '', '', c.team_id <> ''),"                            \
-    "                             (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> '')," \
+    "                             (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> ''),"\
     "                             (c.organization_id, c.team_id, c.user_id, '', c.team_id <> '' AND c.user_id <> '')," \
-    "                             ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),"                        \
+    "                             ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),"                       \
     "                             (c.organization_id, '', '', c.key_id, true)) AS owner (o, t, u, k, is_named)"        \
     " WHERE is_named"
 #define SPEND_OF(kind, table, columns, condition)                                                                      \

@@ -9,6 +9,7 @@
 #include "models.hpp"
 #include "organization.hpp"
 #include "paging.hpp"
+#include "quota.hpp"
 #include "rehearsal.hpp"
 #include "team.hpp"
 
@@ -29,7 +30,7 @@ namespace {
     WHOLE(is_whole, "model_max_budget") WHOLE(is_whole, "model_spend") WHOLE(is_whole, "tpm_limit")                    \
     WHOLE(is_whole, "rpm_limit") WHOLE(is_whole, "budget_duration") WHOLE(is_whole, "budget_reset_at")                 \
     WHOLE(is_whole, "sso_user_id") "NULL::text AS organization_memberships, " WHOLE(is_whole, "metadata")              \
-    WHOLE(is_whole, "created_at") "CASE WHEN " is_whole " THEN u.updated_at END AS updated_at"
+    WHOLE(is_whole, "created_at") WHOLE(is_whole, "updated_at") "CASE WHEN " is_whole " THEN u.quotas END AS quotas"
 // Through the organizations $2; null is all of the user.
 #define USER_COLUMNS_THROUGH                                                                                           \
     USER_COLUMNS("$2 IS NULL", "m.organization_id = ANY ($2)", "$2 IS NULL OR tm.organization_id = ANY ($2)")
@@ -60,9 +61,9 @@ constinit Statement lock_one{"SELECT FROM org.\"user\" WHERE user_id = $1 FOR KE
 constinit Statement insert_user{
     "INSERT INTO org.\"user\" (user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget,"
     "                          tpm_limit, rpm_limit, budget_duration, budget_reset_at, sso_user_id, metadata,"
-    "                          created_by, updated_by, created_at, updated_at)"
+    "                          created_by, updated_by, created_at, updated_at, quotas)"
     " VALUES ($1, $2, $3, $4, coalesce($5, '{}'), $6, coalesce($7, '{}'), $8, $9, $10, $11, $12, coalesce($13, '{}'),"
-    "         $14, $14, $15, $15)"
+    "         $14, $14, $15, $15, coalesce($16, '{}'))"
     " ON CONFLICT DO NOTHING RETURNING user_id"};
 
 constinit Statement find_administered_organizations_of{
@@ -84,7 +85,9 @@ constinit Statement update_user{
     ", user_role = coalesce($4, user_role), models = coalesce($5, models), " CHANGED("max_budget", "$6", "$13")
     ", model_max_budget = coalesce($7, model_max_budget), " CHANGED("tpm_limit", "$8", "$13") ", "
     CHANGED("rpm_limit", "$9", "$13") ", " CHANGED_DURATION("$10", "$11", "$13")
-    ", metadata = coalesce($12, metadata), updated_at = now(), updated_by = $14"
+    ", metadata = coalesce($12, metadata),"
+    "       quotas = CASE WHEN 'quotas' = ANY ($13) THEN '{}' ELSE coalesce($15, quotas) END,"
+    "       updated_at = now(), updated_by = $14"
     " WHERE user_id = $1"};
 
 constinit Statement find_organizations_of_users{
@@ -113,7 +116,8 @@ constinit Statement find_page_start{"SELECT u.created_at" VISIBLE_USERS " AND u.
     "(" SEEN_WHOLE " OR " organization_id " = ANY ($1) OR (u.user_id = $2 AND " organization_id " = $11))"
 
 constinit Statement list_users{
-    "SELECT " USER_COLUMNS(SEEN_WHOLE, SEEN_INSIDE("m.organization_id"), SEEN_INSIDE("tm.organization_id")) VISIBLE_USERS
+    "SELECT " USER_COLUMNS(SEEN_WHOLE, SEEN_INSIDE("m.organization_id"), SEEN_INSIDE("tm.organization_id"))
+    VISIBLE_USERS
     "   AND ($3 IS NULL OR (u.user_role = $3 AND " SEEN_WHOLE "))"
     "   AND ($4 IS NULL OR position(org.folded($4) IN org.folded(u.user_email)) > 0)"
     "   AND ($5 IS NULL OR u.user_id = $5)"
@@ -265,6 +269,7 @@ PG_ORG_WRITE(user_new)
     NewKey key{.secret = {}, .user_id = user_id};
     key.key_alias = session.next<Text>();
     key.expires = from_now("duration", session.next<Text>());
+    const auto quotas = quotas_of_user(session.next<Json>(), "quotas");
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -274,7 +279,7 @@ PG_ORG_WRITE(user_new)
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at())
+                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at(), quotas)
             .empty())
         exists_already("User already exists for user_id=%.*s or sso_user_id", SHOW(user_id));
 
@@ -323,8 +328,9 @@ PG_ORG_WRITE(user_update)
     const auto models = model_list(session.next<Texts>(), "models");
     const OwnLimits limits = next_own_limits(session, LimitsOf::user);
     const auto metadata = object(session.next<Json>(), "metadata");
-    static constexpr std::array<Text, 6> clearable{"user_email", "user_alias", "max_budget",
-                                                   "tpm_limit",  "rpm_limit",  "budget_duration"};
+    const auto quotas = quotas_of_user(session.next<Json>(), "quotas");
+    static constexpr std::array<Text, 7> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
+                                                   "rpm_limit",  "budget_duration", "quotas"};
     const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
 
     const Caller &caller = session.caller;
@@ -333,7 +339,7 @@ PG_ORG_WRITE(user_update)
         const bool own =
             caller.user_id == user_id && !caller.organization_id && caller.role != Role::proxy_admin_viewer;
         const bool clears_others = std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
-        if (!own || user_email || user_role || models || limits.any() || metadata || clears_others)
+        if (!own || user_email || user_role || models || limits.any() || metadata || quotas || clears_others)
             forbidden("Only proxy admins can change users, beyond one's own user_alias. Your role is = %s",
                       role_name(caller.role));
     }
@@ -346,7 +352,7 @@ PG_ORG_WRITE(user_update)
     session.look_up_caller_again();
     session.run(update_user, user_id, user_email, user_alias, user_role, models, limits.max_budget,
                 limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                limits.budget_reset_at, metadata, clear, caller.user_id);
+                limits.budget_reset_at, metadata, clear, caller.user_id, quotas);
     write_users(session, {&user_id, 1}, {});
 }
 

@@ -61,6 +61,18 @@ SELECT attempt($$team_new('acme', team_id => 'red')$$), attempt($$team_new('acme
 SELECT org_patch('acme', '{"quotas": {"max_teams": 0, "max_members": 0}}') \g /dev/null
 SELECT attempt($$team_new('acme')$$), attempt($$org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}')$$),
        (SELECT count(*) FROM org.team WHERE organization_id = 'acme') AS teams;
+-- A user's, of keys outside organizations.
+SELECT user_new('cid', auto_create_key => false, quotas => '{"max_keys": 2}') -> 'quotas' AS quotas;
+SELECT attempt(format('key_generate(%L, key => %L)', 'cid', 'sk-cid-' || n)) FROM generate_series(1, 3) AS n;
+SELECT attempt($$key_generate('cid', 'beta')$$) AS inside, attempt($$key_generate()$$) AS of_nobody,
+       attempt($$key_regenerate('sk-cid-1')$$) AS regenerated;
+SELECT user_update('cid', quotas => '{"max_keys": 3}') -> 'quotas' AS quotas, attempt($$key_generate('cid')$$) AS third,
+       attempt($$key_generate('cid')$$) AS fourth;
+SELECT user_update('cid', user_alias => 'Cid') -> 'quotas' AS kept, user_update('cid', clear => '{quotas}') -> 'quotas' AS cleared,
+       attempt($$key_generate('cid')$$) AS by_default;
+SELECT value, attempt(format('user_update(%L, quotas => %L)', 'cid', value))
+  FROM unnest(ARRAY['[]', '{"max_keys": -1}', '{"max_teams": 1}']) AS value;
+SELECT attempt($$user_update('ann', quotas => '{"max_keys": 99}', api_key => 'sk-ann')$$) AS own;
 SELECT org_new('Closed', 'closed', quotas => '{"max_teams": 0, "max_members": 0, "max_keys": 0}') \g /dev/null
 SELECT attempt($$team_new('closed')$$), attempt($$key_generate(organization_id => 'closed')$$),
        attempt($$org_member_add('closed', '{"role": "org_admin", "user_id": "ann"}')$$);

@@ -7,6 +7,8 @@ ALTER TABLE org.organization ADD quotas jsonb NOT NULL DEFAULT '{}' CHECK (jsonb
     ADD teams_at_most bigint NOT NULL DEFAULT 0 CHECK (teams_at_most >= 0),
     ADD members_at_most bigint NOT NULL DEFAULT 0 CHECK (members_at_most >= 0),
     ADD keys_at_most bigint NOT NULL DEFAULT 0 CHECK (keys_at_most >= 0);
+ALTER TABLE org."user" ADD quotas jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(quotas) = 'object');
+COMMENT ON COLUMN org."user".quotas IS 'How many the user may have: an object of max_keys (outside organizations); what is not in it has a default.';
 ALTER TABLE org.team ADD keys_at_most bigint NOT NULL DEFAULT 0 CHECK (keys_at_most >= 0);
 COMMENT ON COLUMN org.organization.quotas IS 'How many it may have: an object of max_teams, max_members, max_keys and max_team_keys (keys in one team); what is not in it has a default.';
 COMMENT ON COLUMN org.organization.teams_at_most IS 'How many teams it has, or more.';
@@ -21,16 +23,22 @@ UPDATE org.team t
    SET keys_at_most = (SELECT count(*) FROM org.api_key k
                         WHERE k.organization_id = t.organization_id AND k.team_id = t.team_id);
 
--- The audit trigger names the columns it watches: here with quotas, and without what only counts. (So does that of
+-- The audit triggers name the columns they watch: here with quotas, and without what only counts. (So does that of
 -- org.team, which has no new column to watch.)
 DO $$
 DECLARE
-    watched  text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-                       WHERE attrelid = 'org.organization'::regclass AND attnum > 0 AND NOT attisdropped
-                         AND attname NOT IN ('spend', 'model_spend', 'updated_at', 'updated_by')
-                         AND attname NOT LIKE '%\_at\_most');
+    audited  record;
 BEGIN
-    DROP TRIGGER audit_update ON org.organization;
-    EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.organization '
-                   'FOR EACH ROW EXECUTE FUNCTION org.audit(organization_id)', watched);
+    FOR audited IN
+        SELECT tables.name, string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns
+          FROM unnest('{organization, user}'::text[]) AS tables (name)
+          JOIN pg_attribute ON attrelid = format('org.%I', tables.name)::regclass
+         WHERE attnum > 0 AND NOT attisdropped AND attname NOT IN ('spend', 'model_spend', 'updated_at', 'updated_by')
+           AND attname NOT LIKE '%\_at\_most'
+         GROUP BY tables.name
+    LOOP
+        EXECUTE format('DROP TRIGGER audit_update ON org.%I', audited.name);
+        EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.%I '
+                       'FOR EACH ROW EXECUTE FUNCTION org.audit(%s)', audited.columns, audited.name, audited.name || '_id');
+    END LOOP;
 END $$;

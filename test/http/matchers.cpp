@@ -174,6 +174,7 @@ constexpr std::array user_fields{
     Field{"metadata", Type::object},
     Field{"created_at", Type::time},
     Field{"updated_at", Type::time},
+    Field{"quotas", Type::object},
 };
 
 bool is_of_type(const Json& value, Type type) {
