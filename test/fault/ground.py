@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 import psycopg2
 
@@ -267,6 +268,33 @@ class Gateway:
 
     def info(self, organization_id, **more):
         return self.get(f"/organization/info?organization_id={urllib.parse.quote(organization_id)}", **more)
+
+
+def admin_url(gateway):
+    return until(lambda: re.search(r'"admin":"([^"]*)"', gateway.told()))[1][1]
+
+
+def fetch(url):
+    """Status, type and text, of errors as well."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=PATIENCE) as reply:
+            return reply.status, reply.headers["Content-Type"], reply.read().decode()
+    except urllib.error.HTTPError as reply:
+        return reply.code, reply.headers["Content-Type"], reply.read().decode()
+
+
+def metrics(gateway):
+    """Samples, by name and labels as they are written."""
+    status, content_type, text = fetch(admin_url(gateway) + "/metrics")
+    assert status == 200 and content_type.startswith("text/plain; version=0.0.4")
+    samples = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})?', name), line
+            samples[name] = float(value)
+    return samples
 
 
 @contextlib.contextmanager

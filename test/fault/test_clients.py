@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ground import Answers, assert_refused, until
+from ground import Answers, assert_refused, metrics, until
 from raw import AT_ONCE, LIVENESS, answer, connections, memory, next_answer, post
 
 
@@ -67,6 +67,7 @@ def test_an_idle_connection_is_closed_in_the_end(server, make_gateway):
 
 def test_connections_over_the_limit_are_told_to_try_again(server, make_gateway):
     gateway = make_gateway(server.url("org_gateway"), "--max-connections=5")
+    until(lambda: metrics(gateway)["pg_org_connections"] == 0, what="the end of who asked whether it is ready")
     with connections(gateway, 5) as held:
         for connection in held:
             connection.sendall(LIVENESS)

@@ -3,43 +3,15 @@
 import json
 import re
 import subprocess
-import urllib.request
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, gateway_binary, until
+from ground import ADMIN_KEY, PATIENCE, admin_url, fetch, gateway_binary, metrics, until
 
 REQUEST_FIELDS = [
     "time", "level", "message", "request_id", "method", "route", "status", "duration_ms", "db_ms", "wait_ms",
     "sqlstate", "bytes", "remote", "user_agent",
 ]  # fmt: skip
-
-
-def admin_url(gateway):
-    return until(lambda: re.search(r'"admin":"([^"]*)"', gateway.told()))[1][1]
-
-
-def fetch(url):
-    """Status, type and text, of errors as well."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=PATIENCE) as reply:
-            return reply.status, reply.headers["Content-Type"], reply.read().decode()
-    except urllib.error.HTTPError as reply:
-        return reply.code, reply.headers["Content-Type"], reply.read().decode()
-
-
-def metrics(gateway):
-    """Samples, by name and labels as they are written."""
-    status, content_type, text = fetch(admin_url(gateway) + "/metrics")
-    assert status == 200 and content_type.startswith("text/plain; version=0.0.4")
-    samples = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            name, value = line.rsplit(" ", 1)
-            assert re.fullmatch(r'[a-z_]+(\{([a-z]+="[^"]*",?)+\})?', name), line
-            samples[name] = float(value)
-    return samples
 
 
 def lines(gateway, message):
