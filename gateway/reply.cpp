@@ -120,8 +120,13 @@ json sent_with(const Request& request) {
     return {{"query", parameters}, {"body", json::parse(request.body, nullptr, false)}};
 }
 
-// The value at that place; null if there is none or it may not be shown.
+std::size_t length_of(const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace).size();
+}
+
+// The value at that place; null if there is none, it may not be shown, or it is too long.
 json shown_value(const json& sent, const ordered_json& location) {
+    constexpr std::size_t longest = 1000;
     const json* value = &sent;
     for (const auto& step : location) {
         const auto name = step.is_string() ? step.get<std::string>() : std::string{};
@@ -132,7 +137,7 @@ json shown_value(const json& sent, const ordered_json& location) {
         else
             return nullptr;
     }
-    return location.size() < 2 || holds_secret(*value) ? nullptr : *value;
+    return location.size() < 2 || holds_secret(*value) || length_of(*value) > longest ? nullptr : *value;
 }
 
 // The place that a rule's message begins with: "member.0.role" must be …

@@ -235,7 +235,7 @@ TEST(Refusals, ThatCannotBeReadAreNotTheClientsFault) {
     EXPECT_THROW(read_refusal(R"({"error":)"), std::runtime_error);
 }
 
-TEST(FieldErrors, NeverEchoSecrets) {
+TEST(FieldErrors, EchoNeitherSecretsNorWhatIsLong) {
     const auto input = [](const nlohmann::ordered_json& location, std::string_view body) {
         const auto reply = refuse_fields({{"string_type", location, "m"}}, request_with(body));
         return json::parse(reply.body)["detail"][0]["input"];
@@ -249,6 +249,9 @@ TEST(FieldErrors, NeverEchoSecrets) {
         EXPECT_TRUE(input({"body", "a"}, "{\"a\":[{\"b\":{" + field + "5}}]}").is_null());
     }
     EXPECT_TRUE(input({"body", "a", 3}, R"({"a":["x"]})").is_null());
+    const auto quoted = [](std::size_t size) { return '"' + std::string(size - 2, 'x') + '"'; };
+    EXPECT_FALSE(input({"body", "a"}, "{\"a\":" + quoted(1000) + "}").is_null());
+    EXPECT_TRUE(input({"body", "a"}, "{\"a\":" + quoted(1001) + "}").is_null()) << "what is long is not sent back";
     EXPECT_TRUE(input({"body", "b"}, R"({"a":1})").is_null());
     EXPECT_TRUE(input(nlohmann::ordered_json::array({"body"}), R"(["sk-1"])").is_null());
 }
