@@ -80,7 +80,7 @@ CREATE FUNCTION org_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_update IS
 'Change an organization.
-What is null stays as it is; clear names fields to set back to nothing. quotas replaces all of them, as org_new takes them; what there is already stays. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
+An argument that is null leaves its field unchanged; clear lists fields to reset. quotas, an object as in org_new, replaces all quotas; a lower quota deletes nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
 
 CREATE FUNCTION org_patch(
     organization_id text,
@@ -202,7 +202,7 @@ CREATE FUNCTION org_events(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_events IS
 'Read what happened.
-In the order of event_id, from the first after the event_id given on, limit of them (1 to 1000, else 100). Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
+Returns up to limit events (1 to 1000, 100 by default) with a greater event_id than after, in the order of event_id. Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
 
 CREATE FUNCTION event_claim(
     "limit" bigint DEFAULT NULL,
@@ -243,7 +243,7 @@ CREATE FUNCTION org_member_add(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_add IS
 'Add members to an organization.
-The member is an object of role and user_id or user_email, or an array of such; of both, if they are one user''s. Who is not known yet becomes a user; who is a member already gets the new role, who is named twice the last one. At most 1,000 at once. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
+member is an object with role and user_id or user_email, or an array of such objects. If it has both, they must belong to one user. Who is not known yet becomes a user; who is a member already gets the new role, who is named twice the last one. At most 1,000 at once. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_update(
     organization_id text,
@@ -319,7 +319,7 @@ CREATE FUNCTION user_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_update IS
 'Change a user.
-What is null stays as it is; clear names fields to set back to nothing. The last proxy_admin stays one. Returns the user. No two users have one user_email. For proxy admins; users themselves change user_alias.';
+An argument that is null leaves its field unchanged; clear lists fields to reset. The last proxy_admin stays one. Returns the user. No two users have one user_email. For proxy admins; users themselves change user_alias.';
 
 CREATE FUNCTION user_info(
     user_id text DEFAULT NULL,
@@ -397,7 +397,7 @@ CREATE FUNCTION team_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_update IS
 'Change a team.
-What is null stays as it is; clear names fields to set back to nothing. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
+An argument that is null leaves its field unchanged; clear lists fields to reset. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_info(
     team_id text,
@@ -644,7 +644,7 @@ CREATE FUNCTION budget_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_update IS
 'Change a budget.
-For all its owners. What is null stays as it is; clear names fields to set back to nothing. Limits below what the teams of an organization hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the budget. For proxy admins.';
+For all its owners. An argument that is null leaves its field unchanged; clear lists fields to reset. Limits below what the teams of an organization hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the budget. For proxy admins.';
 
 CREATE FUNCTION budget_info(
     budgets text[],

@@ -55,8 +55,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-COMMENT ON COLUMN org.audit_log.before IS 'What was changed as it was before: those fields of a changed row, all of a deleted one, without secrets; null if it was made.';
-COMMENT ON COLUMN org.audit_log.after IS 'What was changed as it is after: those fields of a changed row, all of a new one, without secrets; null if it was deleted.';
+COMMENT ON COLUMN org.audit_log.before IS 'The row before the change, without secrets: the changed fields of an updated row, all fields of a deleted row, null for a new row.';
+COMMENT ON COLUMN org.audit_log.after IS 'The row after the change, without secrets: the changed fields of an updated row, all fields of a new row, null for a deleted row.';
 COMMENT ON FUNCTION org.audit() IS 'Trigger: writes changes to the audit log; those made or deleted by a statement are in the transition table changed. Arguments: the columns that identify a row.';
 
 DO $$
