@@ -202,7 +202,7 @@ CREATE FUNCTION org_events(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_events IS
 'Read what happened.
-Returns up to limit events (1 to 1000, 100 by default) with a greater event_id than after, in the order of event_id. Whoever reads on from the last event_id they got misses none. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
+Gives the events with a greater event_id than after, in the order of event_id, up to limit of them (1 to 1000, 100 by default). Reading on from the last event_id never misses an event. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
 
 CREATE FUNCTION event_claim(
     "limit" bigint DEFAULT NULL,

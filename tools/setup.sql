@@ -41,8 +41,12 @@ SELECT rolsuper AS superuser, current_database() AS database,
                 CASE WHEN rolsuper THEN 'org' ELSE rolname END) AS owner
 FROM pg_roles WHERE rolname = current_user \gset
 \if :superuser
-    SELECT format('CREATE ROLE %I', :'owner')
-    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec
+    SELECT set_config('pg_org.owner', :'owner', true) \g /dev/null
+    DO $$
+    BEGIN
+        EXECUTE format('CREATE ROLE %I', current_setting('pg_org.owner'));
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN -- the latter where another database is set up just now
+    END $$;
     GRANT CREATE ON DATABASE :"database" TO :"owner";
     GRANT EXECUTE ON FUNCTION :schema.org_setup() TO :"owner";
     SELECT :schema.org_grant_access(:'owner') \g /dev/null
