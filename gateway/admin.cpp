@@ -11,9 +11,10 @@ constexpr std::string_view metrics_path = "/metrics";
 constexpr std::string_view health_paths = "/health/";
 constexpr auto metrics_type = "text/plain; version=0.0.4; charset=utf-8";
 
-}  // namespace
+} // namespace
 
-Reply Admin::handle(const Request& request) {
+Reply Admin::handle(const Request &request)
+{
     std::string_view rest = request.target;
     const auto path = take_until(rest, '?');
     if (path.starts_with(health_paths)) {
@@ -27,4 +28,4 @@ Reply Admin::handle(const Request& request) {
     return {200, metrics_.text(now_()), {}, {}, metrics_type};
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -11,15 +11,17 @@ namespace pg_org {
 
 class Admin {
 public:
-    Admin(Gateway& gateway, Metrics& metrics, std::function<Metrics::Now()> now)
-        : gateway_{gateway}, metrics_{metrics}, now_{std::move(now)} {}
+    Admin(Gateway &gateway, Metrics &metrics, std::function<Metrics::Now()> now)
+        : gateway_{gateway}, metrics_{metrics}, now_{std::move(now)}
+    {
+    }
 
-    Reply handle(const Request& request);
+    Reply handle(const Request &request);
 
 private:
-    Gateway& gateway_;
-    Metrics& metrics_;
+    Gateway &gateway_;
+    Metrics &metrics_;
     const std::function<Metrics::Now()> now_;
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -10,7 +10,7 @@
 namespace pg_org {
 namespace {
 
-constexpr double int64_limit = 9223372036854775808.0;  // 2^63
+constexpr double int64_limit = 9223372036854775808.0; // 2^63
 
 struct TypeName {
     Type type;
@@ -18,16 +18,18 @@ struct TypeName {
 };
 
 constexpr std::array type_names{
-    TypeName{Type::text, "text"},       TypeName{Type::text_array, "text[]"}, TypeName{Type::numeric, "numeric"},
-    TypeName{Type::bigint, "bigint"},   TypeName{Type::boolean, "boolean"},   TypeName{Type::jsonb, "jsonb"},
+    TypeName{Type::text, "text"},     TypeName{Type::text_array, "text[]"}, TypeName{Type::numeric, "numeric"},
+    TypeName{Type::bigint, "bigint"}, TypeName{Type::boolean, "boolean"},   TypeName{Type::jsonb, "jsonb"},
     TypeName{Type::json, "json"},
 };
 
-std::string_view name_of(Type type) {
-    return std::find_if(type_names.begin(), type_names.end(), [&](auto& known) { return known.type == type; })->name;
+std::string_view name_of(Type type)
+{
+    return std::find_if(type_names.begin(), type_names.end(), [&](auto &known) { return known.type == type; })->name;
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view trimmed(std::string_view text)
+{
     constexpr std::string_view blanks = " \t\n\r\f\v";
     const auto start = text.find_first_not_of(blanks);
     if (start == std::string_view::npos)
@@ -35,11 +37,13 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(start, text.find_last_not_of(blanks) - start + 1);
 }
 
-std::string_view without_plus(std::string_view text) {
+std::string_view without_plus(std::string_view text)
+{
     return text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
 }
 
-std::vector<Value> split(std::string_view list) {
+std::vector<Value> split(std::string_view list)
+{
     std::vector<Value> elements;
     while (!list.empty())
         if (const auto element = take_until(list, ','); !element.empty())
@@ -49,7 +53,8 @@ std::vector<Value> split(std::string_view list) {
 
 // A number's value as a double, NaN (without a sign and what from_chars takes besides) and the infinities included, out
 // of range as infinity.
-std::optional<double> as_double(std::string_view text) {
+std::optional<double> as_double(std::string_view text)
+{
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (text.empty() || end != text.data() + text.size() || (std::isnan(value) && text.size() != 3))
@@ -60,42 +65,46 @@ std::optional<double> as_double(std::string_view text) {
 // Turns the values of one function's arguments into text, collecting what is wrong with them.
 class Binder {
 public:
-    Binder(std::string_view source, std::vector<FieldError>& errors) : source_{source}, errors_{errors} {}
+    Binder(std::string_view source, std::vector<FieldError> &errors) : source_{source}, errors_{errors} {}
 
-    std::optional<std::string> text_of(const Argument& argument, const Value& value) {
+    std::optional<std::string> text_of(const Argument &argument, const Value &value)
+    {
         if (value.kind == Value::Kind::null)
             return std::nullopt;
         argument_ = &argument;
         switch (argument.type) {
-            case Type::text: return text(value);
-            case Type::text_array: return text_array(value);
-            case Type::numeric: return numeric(value);
-            case Type::bigint: return bigint(value);
-            case Type::boolean: return boolean(value);
-            case Type::jsonb:
-                return value.kind == Value::Kind::object ? value.text
-                                                  : wrong("dict_type", "Input should be a valid dictionary");
-            case Type::json: return json_text(value);
+        case Type::text: return text(value);
+        case Type::text_array: return text_array(value);
+        case Type::numeric: return numeric(value);
+        case Type::bigint: return bigint(value);
+        case Type::boolean: return boolean(value);
+        case Type::jsonb:
+            return value.kind == Value::Kind::object ? value.text
+                                                     : wrong("dict_type", "Input should be a valid dictionary");
+        case Type::json: return json_text(value);
         }
         return std::nullopt;
     }
 
 private:
     std::string_view source_;
-    std::vector<FieldError>& errors_;
-    const Argument* argument_ = nullptr;
+    std::vector<FieldError> &errors_;
+    const Argument *argument_ = nullptr;
 
-    std::string wrong(std::string_view type, std::string_view message) {
+    std::string wrong(std::string_view type, std::string_view message)
+    {
         errors_.push_back({std::string{type}, {source_, argument_->name}, std::string{message}});
         return {};
     }
 
-    std::string text(const Value& value) {
+    std::string text(const Value &value)
+    {
         return value.kind == Value::Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
     }
 
     // A query string has commas between the elements.
-    std::string text_array(const Value& value) {
+    std::string text_array(const Value &value)
+    {
         if (source_ == "query" && value.kind == Value::Kind::string)
             return array_literal(split(value.text));
         if (value.kind != Value::Kind::array)
@@ -109,14 +118,16 @@ private:
     }
 
     // The JSON text of what is neither number nor string is no number either.
-    std::string numeric(const Value& value) {
+    std::string numeric(const Value &value)
+    {
         const auto number = without_plus(trimmed(value.text));
         if (!as_double(number))
             return wrong("float_parsing", "Input should be a valid number, unable to parse string as a number");
         return std::string{number};
     }
 
-    std::string bigint(const Value& value) {
+    std::string bigint(const Value &value)
+    {
         const auto number = without_plus(trimmed(value.text));
         if (auto integer = integer_text(number))
             return *integer;
@@ -128,7 +139,8 @@ private:
         return wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer");
     }
 
-    std::string boolean(const Value& value) {
+    std::string boolean(const Value &value)
+    {
         constexpr std::array<std::string_view, 6> yes{"true", "t", "yes", "y", "on", "1"};
         constexpr std::array<std::string_view, 6> no{"false", "f", "no", "n", "off", "0"};
         std::string word = value.text;
@@ -142,37 +154,40 @@ private:
 };
 
 // The JSON of an argument that is passed as this text.
-std::string json_of(Type type, const Value& value, std::string text) {
+std::string json_of(Type type, const Value &value, std::string text)
+{
     switch (type) {
-        case Type::text:
-        case Type::numeric:
-        case Type::bigint: return json_text(Value{Value::Kind::string, std::move(text), {}});
-        case Type::text_array: return json_text(value);
-        case Type::boolean:
-        case Type::jsonb:
-        case Type::json: break;
+    case Type::text:
+    case Type::numeric:
+    case Type::bigint: return json_text(Value{Value::Kind::string, std::move(text), {}});
+    case Type::text_array: return json_text(value);
+    case Type::boolean:
+    case Type::jsonb:
+    case Type::json: break;
     }
     return text;
 }
 
-}  // namespace
+} // namespace
 
-std::optional<Type> type_named(std::string_view name) {
-    for (const auto& known : type_names)
+std::optional<Type> type_named(std::string_view name)
+{
+    for (const auto &known : type_names)
         if (known.name == name)
             return known.type;
     return std::nullopt;
 }
 
-Bound bind(const Asked& asked, const Functions& functions) {
-    const auto named = [&](std::string_view name) -> const Function& { return functions.find(name)->second; };
+Bound bind(const Asked &asked, const Functions &functions)
+{
+    const auto named = [&](std::string_view name) -> const Function & { return functions.find(name)->second; };
     Bound bound{asked.errors, {}, {}, nullptr, {}};
-    const Function& function = named(asked.route.function);
+    const Function &function = named(asked.route.function);
     if (asked.route.kind == Kind::calls) {
         bound.many = &named(many(asked.route));
         bound.object = bind_object(function, asked.fields, asked.source, bound.errors);
     } else {
-        for (const Argument& argument : function.arguments) {
+        for (const Argument &argument : function.arguments) {
             if (argument.name == "after")
                 break;
             bound.after += argument.required || argument.name == "api_key" || asked.fields.contains(argument.name);
@@ -191,8 +206,9 @@ Bound bind(const Asked& asked, const Functions& functions) {
     return bound;
 }
 
-Statement bind_many(const Function& many, const std::vector<std::string_view>& objects, bool wait,
-                    const std::string& api_key) {
+Statement bind_many(const Function &many, const std::vector<std::string_view> &objects, bool wait,
+                    const std::string &api_key)
+{
     std::string array = "[";
     for (const auto object : objects)
         (array += array.size() > 1 ? "," : "") += object;
@@ -202,18 +218,19 @@ Statement bind_many(const Function& many, const std::vector<std::string_view>& o
             {array + ']', wait ? "true" : "false", api_key}};
 }
 
-Statement bind_arguments(const Function& function, const Fields& fields, std::string_view api_key,
-                         std::string_view source, std::vector<FieldError>& errors) {
+Statement bind_arguments(const Function &function, const Fields &fields, std::string_view api_key,
+                         std::string_view source, std::vector<FieldError> &errors)
+{
     Binder binder{source, errors};
     Statement call{"SELECT " + function.identifier + "(", {}};
-    const auto pass = [&](const Argument& argument, std::optional<std::string> value) {
+    const auto pass = [&](const Argument &argument, std::optional<std::string> value) {
         if (!call.values.empty())
             call.sql += ", ";
         call.values.push_back(std::move(value));
         call.sql += argument.identifier + " => $" + std::to_string(call.values.size()) + "::";
         call.sql += name_of(argument.type);
     };
-    for (const Argument& argument : function.arguments) {
+    for (const Argument &argument : function.arguments) {
         const auto field = fields.find(argument.name);
         if (argument.name == "api_key")
             pass(argument, std::string{api_key});
@@ -226,11 +243,12 @@ Statement bind_arguments(const Function& function, const Fields& fields, std::st
     return call;
 }
 
-std::string bind_object(const Function& function, const Fields& fields, std::string_view source,
-                        std::vector<FieldError>& errors) {
+std::string bind_object(const Function &function, const Fields &fields, std::string_view source,
+                        std::vector<FieldError> &errors)
+{
     Binder binder{source, errors};
     std::string object = "{";
-    for (const Argument& argument : function.arguments) {
+    for (const Argument &argument : function.arguments) {
         const auto field = fields.find(argument.name);
         if (argument.name == "api_key" || field == fields.end())
             continue;
@@ -242,9 +260,10 @@ std::string bind_object(const Function& function, const Fields& fields, std::str
     return object + '}';
 }
 
-std::string array_literal(const std::vector<Value>& strings) {
+std::string array_literal(const std::vector<Value> &strings)
+{
     std::string literal = "{";
-    for (const Value& string : strings) {
+    for (const Value &string : strings) {
         literal += literal.size() > 1 ? ",\"" : "\"";
         for (const char c : string.text) {
             if (c == '"' || c == '\\')
@@ -256,9 +275,10 @@ std::string array_literal(const std::vector<Value>& strings) {
     return literal + '}';
 }
 
-std::optional<std::string> integer_text(std::string_view text) {
+std::optional<std::string> integer_text(std::string_view text)
+{
     std::int64_t integer = 0;
-    const char* const end = text.data() + text.size();
+    const char *const end = text.data() + text.size();
     const auto [rest, error] = std::from_chars(text.data(), end, integer);
     const std::string_view fraction{rest, static_cast<std::size_t>(end - rest)};
     if (error != std::errc{})
@@ -272,4 +292,4 @@ std::optional<std::string> integer_text(std::string_view text) {
     return std::nullopt;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -6,44 +6,50 @@
 
 namespace pg_org {
 
-Caller::Caller(const Config& config, Database& database)
+Caller::Caller(const Config &config, Database &database)
     : database_{database}, replicas_{config}, listeners_{config.listener.threads / 4},
-      batches_{config.pool_timeout + config.statement_timeout}, batching_{!config.no_batching} {}
+      batches_{config.pool_timeout + config.statement_timeout}, batching_{!config.no_batching}
+{
+}
 
-Answer Caller::call(const Asked& asked, const Bound& bound) {
+Answer Caller::call(const Asked &asked, const Bound &bound)
+{
     // Before it is known whether something was changed, too: the answer may be lost.
     const struct NoteWrite {
-        Replicas& replicas;
-        const Asked& asked;
-        ~NoteWrite() {
+        Replicas &replicas;
+        const Asked &asked;
+        ~NoteWrite()
+        {
             if (changes_data(asked.route))
                 replicas.note_write(asked.api_key);
         }
     } note_write{replicas_, asked};
-    auto answer = bound.many                                                     ? call_with_others(asked, bound)
+    auto answer = bound.many                                                 ? call_with_others(asked, bound)
                   : asked.route.kind == Kind::events && bound.errors.empty() ? listen(asked, bound)
-                                                                                 : call_alone(asked, bound);
+                                                                             : call_alone(asked, bound);
     answer.errors = bound.errors;
     trace().key_is_good = !answer.refusal || !answer.refusal->error.sqlstate.starts_with("28");
     return answer;
 }
 
-Answer Caller::call_alone(const Asked& asked, const Bound& bound) {
+Answer Caller::call_alone(const Asked &asked, const Bound &bound)
+{
     auto rows = may_be_stale(asked.route) ? replicas_.run(bound.statement, asked.api_key) : std::nullopt;
     if (!rows)
         rows = database_.run(bound.statement);
-    Row& row = rows->at(0);
+    Row &row = rows->at(0);
     return {{200, std::move(row.at(0))}, row.size() > 1 ? std::move(row.at(1)) : std::string{}};
 }
 
-Answer Caller::call_with_others(const Asked& asked, const Bound& bound) {
-    const auto call_all = [&](const Batches::Requests& objects, bool wait) {
+Answer Caller::call_with_others(const Asked &asked, const Bound &bound)
+{
+    const auto call_all = [&](const Batches::Requests &objects, bool wait) {
         auto rows = database_.run(bind_many(*bound.many, objects, wait, asked.api_key));
         if (rows.size() != objects.size())
             throw std::runtime_error{bound.many->identifier + " did not answer each request"};
         std::vector<std::string> elements;
         elements.reserve(rows.size());
-        for (Row& row : rows)
+        for (Row &row : rows)
             elements.push_back(std::move(row.at(0)));
         return elements;
     };
@@ -55,8 +61,9 @@ Answer Caller::call_with_others(const Asked& asked, const Bound& bound) {
 }
 
 // The same call again and again, each time from the last event on.
-Answer Caller::listen(const Asked& asked, const Bound& bound) {
-    const auto read = [this, statement = bound.statement, place = bound.after](const std::string& after) mutable {
+Answer Caller::listen(const Asked &asked, const Bound &bound)
+{
+    const auto read = [this, statement = bound.statement, place = bound.after](const std::string &after) mutable {
         if (!after.empty())
             statement.values.at(place) = after;
         return std::move(database_.run(statement).at(0).at(0));
@@ -64,4 +71,4 @@ Answer Caller::listen(const Asked& asked, const Bound& bound) {
     return {asked.is_stream ? listeners_.stream(read) : listeners_.poll(read, asked.wait)};
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -15,9 +15,10 @@ namespace {
 constexpr std::chrono::seconds refresh_interval{1};
 
 // All that are called, besides those that deliver events.
-std::set<std::string, std::less<>> needed_functions() {
+std::set<std::string, std::less<>> needed_functions()
+{
     std::set<std::string, std::less<>> names{std::string{tag_function}};
-    for (const Route& route : routes) {
+    for (const Route &route : routes) {
         if (route.kind != Kind::own)
             names.emplace(route.function);
         if (route.kind == Kind::calls)
@@ -26,13 +27,14 @@ std::set<std::string, std::less<>> needed_functions() {
     return names;
 }
 
-}  // namespace
+} // namespace
 
-Functions read_functions(const std::vector<Row>& rows) {
+Functions read_functions(const std::vector<Row> &rows)
+{
     Functions functions;
     const auto needed = needed_functions();
-    for (const Row& row : rows) {
-        const auto& name = row[0];
+    for (const Row &row : rows) {
+        const auto &name = row[0];
         if (!needed.contains(name) && name != claim_function && name != acknowledge_function)
             continue;
         if (row[2] != "t")
@@ -40,37 +42,41 @@ Functions read_functions(const std::vector<Row>& rows) {
         const auto type = type_named(row[5]);
         if (!type)
             throw std::runtime_error{"function " + name + " takes a " + row[5] + ", a type not known here"};
-        Function& function = functions[name];
+        Function &function = functions[name];
         function.identifier = row[1];
         function.arguments.push_back({row[3], row[4], *type, row[6] == "t", row[7], row[8]});
         function.comment = row[9];
     }
-    for (const auto& name : needed)
+    for (const auto &name : needed)
         if (!functions.contains(name))
             throw std::runtime_error{"no function " + name + " of an extension pg_org"};
     return functions;
 }
 
-Catalog::Catalog(Database& database)
+Catalog::Catalog(Database &database)
     : database_{database}, watch_{[this](std::stop_token stop) {
           do
               refresh();
           while (pause(stop, refresh_interval));
-      }} {}
+      }}
+{
+}
 
-Catalog::Snapshot Catalog::renewed(const Snapshot& outdated) {
+Catalog::Snapshot Catalog::renewed(const Snapshot &outdated)
+{
     if (functions() == outdated)
         refresh();
     return functions();
 }
 
 // Those loaded before stay when that fails.
-void Catalog::refresh() {
+void Catalog::refresh()
+{
     const std::lock_guard lock{loading_};
     try {
         load();
         reported_.clear();
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         if (error.what() != reported_)
             log_event(Level::warning, "catalog not loaded, trying again", {{"error", error.what()}});
         reported_ = error.what();
@@ -78,7 +84,8 @@ void Catalog::refresh() {
 }
 
 // The version first: what changes in between is loaded the next time.
-void Catalog::load() {
+void Catalog::load()
+{
     auto current = database_.run({query_catalog_version, {}}).at(0).at(0);
     if (functions() && current == version_)
         return;
@@ -87,4 +94,4 @@ void Catalog::load() {
     log_event(Level::info, "catalog loaded");
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -18,7 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-void refuse_if(bool is_wrong, const std::string& line) {
+void refuse_if(bool is_wrong, const std::string &line)
+{
     if (is_wrong)
         throw std::invalid_argument{line};
 }
@@ -26,7 +27,8 @@ void refuse_if(bool is_wrong, const std::string& line) {
 // All options of the gateway, and what they set.
 class Options {
 public:
-    Options() {
+    Options()
+    {
         app_.set_version_flag("--version", PG_ORG_VERSION);
         app_.get_formatter()->column_width(44);
         app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -35,15 +37,16 @@ public:
         add_options();
     }
 
-    std::optional<Config> read(int argc, const char* const* argv) {
+    std::optional<Config> read(int argc, const char *const *argv)
+    {
         try {
             app_.parse(arguments(argc, argv));
-        } catch (const CLI::Success& success) {
+        } catch (const CLI::Success &success) {
             app_.exit(success, std::cout, std::cerr);
             return std::nullopt;
-        } catch (const CLI::ExtrasError&) {
+        } catch (const CLI::ExtrasError &) {
             throw std::invalid_argument{unexpected(app_.remaining()) + " (see --help)"};
-        } catch (const CLI::ParseError& error) {
+        } catch (const CLI::ParseError &error) {
             throw std::invalid_argument{complaint(error)};
         }
         read_files();
@@ -55,11 +58,12 @@ public:
 private:
     CLI::App app_{"pg_org's HTTP gateway: the organizations of an LLM platform, kept in PostgreSQL", "pg_org_gateway"};
     Config config_;
-    std::map<std::string, std::pair<std::string*, std::string>> secrets_;  // by name: the value, and a file that has it
+    std::map<std::string, std::pair<std::string *, std::string>> secrets_; // by name: the value, and a file that has it
     std::string replica_url_file_;
 
-    void add_options() {
-        auto& listener = config_.listener;
+    void add_options()
+    {
+        auto &listener = config_.listener;
         group("Listening");
         add("--host", listener.host, "Address to listen on");
         number("--port", listener.port, 0, 65535, "Port to listen on; 0 picks a free one");
@@ -90,7 +94,10 @@ private:
                "Database, as a URL or key=value pairs; without it, libpq's PG* variables apply");
         add("--replica-url", config_.replica_urls,
             "Standby to read lists and info from; may be repeated, in the environment one per line")
-            ->default_str("")->take_all()->allow_extra_args(false)->delimiter('\n');
+            ->default_str("")
+            ->take_all()
+            ->allow_extra_args(false)
+            ->delimiter('\n');
         add("--replica-url-file", replica_url_file_, "File that contains them, one per line")
             ->excludes("--replica-url");
         duration("--max-replica-lag", config_.max_replica_lag, 0, "How far behind a standby may be and still be asked");
@@ -112,36 +119,44 @@ private:
             ->check(CLI::IsMember({"text", "json"}));
     }
 
-    void group(const std::string& name) { app_.option_defaults()->group(name); }
+    void group(const std::string &name) { app_.option_defaults()->group(name); }
 
-    CLI::Option* add(const std::string& name, auto& value, const std::string& description) {
+    CLI::Option *add(const std::string &name, auto &value, const std::string &description)
+    {
         return app_.add_option(name, value, description)->envname(variable_of(name))->capture_default_str();
     }
 
-    void flag(const std::string& name, bool& value, const std::string& description) {
+    void flag(const std::string &name, bool &value, const std::string &description)
+    {
         app_.add_flag(name, value, description)->envname(variable_of(name));
     }
 
-    void number(const std::string& name, auto& value, std::int64_t least, std::int64_t most, const char* description) {
+    void number(const std::string &name, auto &value, std::int64_t least, std::int64_t most, const char *description)
+    {
         add(name, value, description)->check(CLI::Range(least, most));
     }
 
-    void duration(const std::string& name, milliseconds& value, std::int64_t least, const std::string& description) {
+    void duration(const std::string &name, milliseconds &value, std::int64_t least, const std::string &description)
+    {
         const auto set = [&value](std::int64_t given) { value = milliseconds{given}; };
         app_.add_option_function<std::int64_t>(name, set, description)
-            ->envname(variable_of(name))->check(CLI::Range(least, std::int64_t{3'600'000}))
-            ->type_name("MS")->default_str(std::to_string(value.count()));
+            ->envname(variable_of(name))
+            ->check(CLI::Range(least, std::int64_t{3'600'000}))
+            ->type_name("MS")
+            ->default_str(std::to_string(value.count()));
     }
 
     // From a file as well, where other users of the machine can't see it.
-    void secret(const std::string& name, std::string& value, const std::string& description) {
+    void secret(const std::string &name, std::string &value, const std::string &description)
+    {
         add(name, value, description);
-        auto& [target, file] = secrets_[name];
+        auto &[target, file] = secrets_[name];
         target = &value;
         add(name + "-file", file, "File that contains it")->excludes(name);
     }
 
-    static std::string variable_of(std::string name) {
+    static std::string variable_of(std::string name)
+    {
         std::transform(name.begin(), name.end(), name.begin(),
                        [](unsigned char c) { return c == '-' ? '_' : std::toupper(c); });
         return name.starts_with("__DATABASE_URL") ? name.substr(2) : "PG_ORG" + name.substr(1);
@@ -149,30 +164,33 @@ private:
 
     // What the environment says goes before what the command line says, which then has the last word; a file is only
     // asked for what neither says.
-    std::vector<std::string> arguments(int argc, const char* const* argv) {
+    std::vector<std::string> arguments(int argc, const char *const *argv)
+    {
         std::vector<std::string> all;
-        for (const CLI::Option* option : app_.get_options()) {
+        for (const CLI::Option *option : app_.get_options()) {
             const auto name = "--" + option->get_lnames().front();
             const bool is_given = std::any_of(argv + 1, argv + argc, [&](std::string_view argument) {
                 return argument.substr(0, argument.find('=')) == name;
             });
-            if (const char* value = std::getenv(option->get_envname().c_str()); value && *value && !is_given)
+            if (const char *value = std::getenv(option->get_envname().c_str()); value && *value && !is_given)
                 all.push_back(name + '=' + value);
         }
         all.insert(all.end(), argv + 1, argv + argc);
-        std::reverse(all.begin(), all.end());  // as CLI11 takes them
+        std::reverse(all.begin(), all.end()); // as CLI11 takes them
         return all;
     }
 
     // Names the option but never a value: it may be a mistyped secret.
-    static std::string unexpected(const std::vector<std::string>& arguments) {
-        for (const auto& argument : arguments)
+    static std::string unexpected(const std::vector<std::string> &arguments)
+    {
+        for (const auto &argument : arguments)
             if (argument.starts_with('-'))
                 return "no such option: " + argument.substr(0, argument.find('='));
         return "unexpected argument";
     }
 
-    static std::string complaint(const CLI::ParseError& error) {
+    static std::string complaint(const CLI::ParseError &error)
+    {
         constexpr std::string_view unknown = "INI was not able to parse ";
         std::string line = error.what();
         std::replace(line.begin(), line.end(), '\n', ' ');
@@ -181,7 +199,8 @@ private:
         return (error.get_name() == "ConfigError" || error.get_name() == "FileError" ? "--config: " : "") + line;
     }
 
-    static std::vector<std::string> read_lines(const std::string& option, const std::string& path) {
+    static std::vector<std::string> read_lines(const std::string &option, const std::string &path)
+    {
         std::ifstream file{path};
         std::vector<std::string> lines;
         for (std::string line; std::getline(file, line);)
@@ -191,11 +210,12 @@ private:
         return lines;
     }
 
-    void read_files() {
+    void read_files()
+    {
         if (!replica_url_file_.empty())
             config_.replica_urls = read_lines("--replica-url-file", replica_url_file_);
-        for (const auto& [name, secret] : secrets_) {
-            const auto& [value, file] = secret;
+        for (const auto &[name, secret] : secrets_) {
+            const auto &[value, file] = secret;
             if (file.empty())
                 continue;
             const auto lines = read_lines(name + "-file", file);
@@ -204,8 +224,9 @@ private:
         }
     }
 
-    void check() const {
-        const auto& listener = config_.listener;
+    void check() const
+    {
+        const auto &listener = config_.listener;
         const auto &host = listener.host, &webhook = config_.webhook_url;
         const bool is_loopback = host == "localhost" || host == "::1" || host.starts_with("127.");
         refuse_if(!is_loopback && listener.tls_cert.empty() && !config_.insecure_http,
@@ -223,8 +244,9 @@ private:
     }
 
     // A webhook's path is often a secret, too.
-    void show() {
-        for (const CLI::Option* option : app_.get_options()) {
+    void show()
+    {
+        for (const CLI::Option *option : app_.get_options()) {
             const auto name = option->get_lnames().front();
             auto value = option->empty() ? option->get_default_str() : option->results().back();
             if (name == "help" || name == "version" || value.empty())
@@ -238,8 +260,8 @@ private:
     }
 };
 
-}  // namespace
+} // namespace
 
-std::optional<Config> read_config(int argc, const char* const* argv) { return Options{}.read(argc, argv); }
+std::optional<Config> read_config(int argc, const char *const *argv) { return Options{}.read(argc, argv); }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -15,7 +15,7 @@ struct Listener {
     std::string host = "127.0.0.1";
     int port = 4000;
     bool reuse_port = false;
-    std::string tls_cert = {};  // files of PEM; empty: clear text
+    std::string tls_cert = {}; // files of PEM; empty: clear text
     std::string tls_key = {};
     std::size_t threads = 128;
     std::size_t max_waiting = 1024;
@@ -45,18 +45,18 @@ struct Config {
     std::chrono::milliseconds statement_timeout{5000};
     bool no_batching = false;
 
-    std::string webhook_url;  // empty: none
+    std::string webhook_url; // empty: none
     std::string webhook_secret;
     std::string webhook_key;
 
     std::string log_level = "info";
-    std::string log_format;  // empty: text on a terminal, else json
+    std::string log_format; // empty: text on a terminal, else json
 
     // Each option with its value, secrets masked.
     std::vector<std::pair<std::string, std::string>> shown;
 };
 
 // Nothing when there is nothing more to do (--help); throws std::invalid_argument with one line otherwise.
-std::optional<Config> read_config(int argc, const char* const* argv);
+std::optional<Config> read_config(int argc, const char *const *argv);
 
-}  // namespace pg_org
+} // namespace pg_org

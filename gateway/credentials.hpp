@@ -8,10 +8,10 @@
 namespace pg_org {
 
 struct Credentials {
-    std::string api_key;  // empty when none was sent: refusing that is the database's to do
-    std::string refusal;  // not empty when what was sent can't be a key
+    std::string api_key; // empty when none was sent: refusing that is the database's to do
+    std::string refusal; // not empty when what was sent can't be a key
 };
 
-Credentials read_credentials(const Header& header);
+Credentials read_credentials(const Header &header);
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -28,15 +28,17 @@ using Row = std::vector<std::string>;
 
 struct DatabaseError : std::runtime_error {
     std::string sqlstate;
-    std::string message;        // one line, without severity
-    bool internal;              // raised by PostgreSQL itself; a rule's error has the schema name pg_org
-    std::string argument = {};  // that a rule says it is about, if it does
+    std::string message;       // one line, without severity
+    bool internal;             // raised by PostgreSQL itself; a rule's error has the schema name pg_org
+    std::string argument = {}; // that a rule says it is about, if it does
 
     // From an error as libpq writes it at verbosity "verbose", which is kept as what().
-    static DatabaseError parse(const std::string& text);
+    static DatabaseError parse(const std::string &text);
 
-    DatabaseError(std::string sqlstate, std::string message, bool internal, const std::string& text)
-        : std::runtime_error{text}, sqlstate{std::move(sqlstate)}, message{std::move(message)}, internal{internal} {}
+    DatabaseError(std::string sqlstate, std::string message, bool internal, const std::string &text)
+        : std::runtime_error{text}, sqlstate{std::move(sqlstate)}, message{std::move(message)}, internal{internal}
+    {
+    }
 };
 
 namespace sqlstate {
@@ -45,9 +47,9 @@ inline constexpr std::string_view serialization_failure = "40001";
 inline constexpr std::string_view deadlock_detected = "40P01";
 // Of what happens on this side of the connection:
 inline constexpr std::string_view cannot_connect = "08001";
-inline constexpr std::string_view outcome_unknown = "08007";  // lost after the statement was sent
+inline constexpr std::string_view outcome_unknown = "08007"; // lost after the statement was sent
 inline constexpr std::string_view too_many_connections = "53300";
-}  // namespace sqlstate
+} // namespace sqlstate
 
 class Database {
 public:
@@ -55,19 +57,19 @@ public:
         std::size_t open;     // connections
         std::size_t in_use;   // of these
         std::size_t waiting;  // requests, for a connection
-        bool is_away = false;  // no attempt to connect succeeded yet, or the last one failed
+        bool is_away = false; // no attempt to connect succeeded yet, or the last one failed
     };
 
     // A pool for requests, whose connections are warmed up; or one connection to ask how the database is.
     enum class Use { requests, watching };
 
     // Connects when needed, not yet.  Throws std::invalid_argument if the URL is malformed.
-    explicit Database(const Config& config) : Database{config, "--database-url", config.database_url, Use::requests} {}
-    Database(const Config& config, const std::string& option, const std::string& url, Use use);
+    explicit Database(const Config &config) : Database{config, "--database-url", config.database_url, Use::requests} {}
+    Database(const Config &config, const std::string &option, const std::string &url, Use use);
     ~Database();
 
     // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
-    std::vector<Row> run(const Statement& statement);
+    std::vector<Row> run(const Statement &statement);
 
     State state() const;
 
@@ -82,23 +84,23 @@ private:
     const Use use_;
     const std::size_t pool_size_;
     mutable std::mutex mutex_;
-    std::vector<std::unique_ptr<Connection>> idle_;  // the one used last at the end
-    std::unordered_set<Connection*> in_use_;
-    std::deque<Turn*> queue_;                // for a connection
-    Shares shares_;                          // of the connections in use
-    std::condition_variable_any needed_;     // one more connection
-    bool wants_spare_ = true;                // before it is needed
-    Connection* opening_ = nullptr;
-    bool was_open_ = false;                  // some connection, ever
-    bool away_ = false;                      // since the last attempt to connect failed
+    std::vector<std::unique_ptr<Connection>> idle_; // the one used last at the end
+    std::unordered_set<Connection *> in_use_;
+    std::deque<Turn *> queue_;           // for a connection
+    Shares shares_;                      // of the connections in use
+    std::condition_variable_any needed_; // one more connection
+    bool wants_spare_ = true;            // before it is needed
+    Connection *opening_ = nullptr;
+    bool was_open_ = false; // some connection, ever
+    bool away_ = false;     // since the last attempt to connect failed
     std::string failure_;
     std::jthread opener_, watch_;
 
-    std::vector<Row> run_once(const Statement& statement);
+    std::vector<Row> run_once(const Statement &statement);
     std::unique_ptr<Connection> take();
     std::unique_ptr<Connection> take_idle();
-    void use(Connection& connection);
-    void release(Connection& connection);
+    void use(Connection &connection);
+    void release(Connection &connection);
     void wake_next();
     void wake_all();
     void keep_one_idle(std::stop_token stop);
@@ -107,4 +109,4 @@ private:
     void cut_stalled(std::stop_token stop);
 };
 
-}  // namespace pg_org
+} // namespace pg_org

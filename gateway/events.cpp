@@ -1,10 +1,10 @@
 #include "events.hpp"
 
 #include "database.hpp"
-#include "reply.hpp"
 #include "fields.hpp"
 #include "log.hpp"
 #include "observation.hpp"
+#include "reply.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -21,27 +21,30 @@ constexpr std::string_view heartbeat = ":\n\n";
 
 Reply too_many() { return refuse(503, "Too many are waiting for events, try again"); }
 
-std::string message_of(const Event& event) {
+std::string message_of(const Event &event)
+{
     return "id: " + event.id + "\nevent: " + event.kind + "\ndata: " + std::string{event.json} + "\n\n";
 }
 
 // Nothing while the database can't tell, and no value when it never will.
-std::optional<std::string> read_next(const Listeners::Read& read, const std::string& after) {
+std::optional<std::string> read_next(const Listeners::Read &read, const std::string &after)
+{
     try {
         return read(after);
-    } catch (const DatabaseError& error) {
+    } catch (const DatabaseError &error) {
         if (is_passing(error))
             return std::string{nothing};
         log_event(Level::debug, "stream of events ended", {{"sqlstate", error.sqlstate}});
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         log_event(Level::error, "stream of events ended", {{"error", error.what()}});
     }
     return std::nullopt;
 }
 
-}  // namespace
+} // namespace
 
-std::vector<Event> read_events(std::string_view array) {
+std::vector<Event> read_events(std::string_view array)
+{
     std::vector<Event> events;
     int depth = 0;
     bool in_string = false;
@@ -63,7 +66,8 @@ std::vector<Event> read_events(std::string_view array) {
     return events;
 }
 
-Reply Listeners::poll(const Read& read, std::chrono::seconds patience) {
+Reply Listeners::poll(const Read &read, std::chrono::seconds patience)
+{
     const auto deadline = Clock::now() + patience;
     std::string page = read({});
     if (page != nothing || patience == patience.zero())
@@ -79,26 +83,27 @@ Reply Listeners::poll(const Read& read, std::chrono::seconds patience) {
     return {200, std::move(page)};
 }
 
-Reply Listeners::stream(Read read) {
+Reply Listeners::stream(Read read)
+{
     const auto place = take_place();
     if (!place)
         return too_many();
-    std::string page = read({});  // a refusal is told as to any other request
-    return {200,
-            {},
-            {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
-            [this, place, read = std::move(read), page = std::move(page)](const Sink& sink) {
-                send_all(read, page, sink);
-            },
-            "text/event-stream"};
+    std::string page = read({}); // a refusal is told as to any other request
+    return {
+        200,
+        {},
+        {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
+        [this, place, read = std::move(read), page = std::move(page)](const Sink &sink) { send_all(read, page, sink); },
+        "text/event-stream"};
 }
 
-void Listeners::send_all(const Read& read, std::string page, const Sink& sink) {
+void Listeners::send_all(const Read &read, std::string page, const Sink &sink)
+{
     std::string after;
-    auto last_sent = Clock::now() - heartbeat_interval;  // at once, so that the client knows that it is heard
+    auto last_sent = Clock::now() - heartbeat_interval; // at once, so that the client knows that it is heard
     for (;;) {
         std::string text;
-        for (const Event& event : read_events(page)) {
+        for (const Event &event : read_events(page)) {
             text += message_of(event);
             after = event.id;
         }
@@ -119,7 +124,8 @@ void Listeners::send_all(const Read& read, std::string page, const Sink& sink) {
     }
 }
 
-void Listeners::stop() {
+void Listeners::stop()
+{
     {
         const std::lock_guard lock{mutex_};
         stopped_ = true;
@@ -127,22 +133,24 @@ void Listeners::stop() {
     changed_.notify_all();
 }
 
-Listeners::Place Listeners::take_place() {
+Listeners::Place Listeners::take_place()
+{
     const Owner owner = trace().owner;
     const std::lock_guard lock{mutex_};
     if (!places_.may_take(owner, false))
         return nullptr;
     places_.take(owner);
-    return {this, [this, owner](void*) {
+    return {this, [this, owner](void *) {
                 const std::lock_guard lock{mutex_};
                 places_.give_back(owner);
             }};
 }
 
 // Whether to go on.
-bool Listeners::pause(Clock::duration duration) {
+bool Listeners::pause(Clock::duration duration)
+{
     std::unique_lock lock{mutex_};
     return !changed_.wait_for(lock, duration, [this] { return stopped_; });
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -19,7 +19,7 @@ namespace pg_org {
 struct Event {
     std::string id;
     std::string kind;
-    std::string_view json;  // all of it, in one line
+    std::string_view json; // all of it, in one line
 };
 
 // The elements of an array as org_events and event_claim return it, which must stay where it is.
@@ -29,12 +29,12 @@ std::vector<Event> read_events(std::string_view array);
 class Listeners {
 public:
     // The events after that one, or after the one that the request names, as an array; throws DatabaseError.
-    using Read = std::function<std::string(const std::string& after)>;
+    using Read = std::function<std::string(const std::string &after)>;
 
     explicit Listeners(std::size_t places) : places_{places, places / 4} {}
 
     // What there is, waited for while there is nothing; 503 when too many wait already.
-    Reply poll(const Read& read, std::chrono::seconds patience);
+    Reply poll(const Read &read, std::chrono::seconds patience);
 
     // What there is and all that comes, until the client is gone or refused.
     Reply stream(Read read);
@@ -53,7 +53,7 @@ private:
 
     Place take_place();
     bool pause(Clock::duration duration);
-    void send_all(const Read& read, std::string page, const Sink& sink);
+    void send_all(const Read &read, std::string page, const Sink &sink);
 };
 
-}  // namespace pg_org
+} // namespace pg_org

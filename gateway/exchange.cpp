@@ -17,14 +17,16 @@ constexpr std::size_t max_discarded_bytes = 64 << 20;
 // The owner of what clients without a good key send: together they hold no more than half.
 constexpr Owner strangers = 0;
 
-std::mt19937_64 random_generator() {
+std::mt19937_64 random_generator()
+{
     std::random_device device;
     std::seed_seq seed{device(), device(), device(), device()};
     return std::mt19937_64{seed};
 }
 
 // Time-ordered, like UUIDv7, so that index inserts append.
-std::string new_id() {
+std::string new_id()
+{
     thread_local auto generator = random_generator();
     const std::chrono::milliseconds now =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
@@ -34,7 +36,8 @@ std::string new_id() {
     return id;
 }
 
-std::string request_id(std::string_view sent) {
+std::string request_id(std::string_view sent)
+{
     constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     const bool is_well_formed = !sent.empty() && sent.size() <= 64 && sent.find_first_not_of(allowed) == sent.npos;
     return is_well_formed ? std::string{sent} : new_id();
@@ -43,8 +46,9 @@ std::string request_id(std::string_view sent) {
 // What the library reads and writes: a request line for it to know how to reply, and the reply.
 class ReplyStream final : public httplib::Stream {
 public:
-    explicit ReplyStream(Connection& connection) : connection_{connection} {
-        const auto& arrival = *connection.arrival;
+    explicit ReplyStream(Connection &connection) : connection_{connection}
+    {
+        const auto &arrival = *connection.arrival;
         input_ = arrival.method() == "HEAD" ? "HEAD / HTTP/1.1\r\n\r\n" : "GET / HTTP/1.1\r\n\r\n";
     }
 
@@ -52,67 +56,75 @@ public:
     bool is_writable() const { return true; }
     bool wait_readable() const { return true; }
     bool wait_writable() const { return true; }
-    ssize_t read(char* bytes, std::size_t size) {
+    ssize_t read(char *bytes, std::size_t size)
+    {
         const auto taken = input_.substr(0, size).copy(bytes, size);
         input_.remove_prefix(taken);
         return static_cast<ssize_t>(taken);
     }
-    ssize_t write(const char* bytes, std::size_t size) {
+    ssize_t write(const char *bytes, std::size_t size)
+    {
         const bool is_first = connection_.out.empty() && !std::exchange(has_begun_, true);
         connection_.out.append(bytes, size);
         if (is_first && connection_.arrival->is_http_1_0())
             connection_.out.at(std::string_view{"HTTP/1."}.size()) = '0';
         return static_cast<ssize_t>(size);
     }
-    void get_remote_ip_and_port(std::string&, int&) const {}
-    void get_local_ip_and_port(std::string&, int&) const {}
+    void get_remote_ip_and_port(std::string &, int &) const {}
+    void get_local_ip_and_port(std::string &, int &) const {}
     int socket() const { return -1; }
     time_t duration() const { return 0; }
 
 private:
-    Connection& connection_;
+    Connection &connection_;
     std::string_view input_;
     bool has_begun_ = false;
 };
 
-Header header_of(const Connection& connection) {
-    return [&](const std::string& name) { return std::string{connection.arrival->field(name)}; };
+Header header_of(const Connection &connection)
+{
+    return [&](const std::string &name) { return std::string{connection.arrival->field(name)}; };
 }
 
-Request request_of(const Connection& connection) {
-    const auto& arrival = *connection.arrival;
+Request request_of(const Connection &connection)
+{
+    const auto &arrival = *connection.arrival;
     return {connection.id, arrival.method(), arrival.target(), arrival.body(), header_of(connection)};
 }
 
-Owner owner_of_buffers(const Connection& connection) {
+Owner owner_of_buffers(const Connection &connection)
+{
     return connection.owner == connection.address ? strangers : connection.owner;
 }
 
-void refuse_and_close(Connection& connection, Reply reply) {
+void refuse_and_close(Connection &connection, Reply reply)
+{
     connection.reply = std::move(reply);
     connection.closes = true;
 }
 
-}  // namespace
+} // namespace
 
 // A step further; false if the connection is no more this thread's, but parked, in a lane, or gone.
-bool Server::advance(Connection& connection, Ready& ready) {
+bool Server::advance(Connection &connection, Ready &ready)
+{
     switch (connection.phase) {
-        case Phase::handshake: return shake_hands(connection, ready);
-        case Phase::reading: return read(connection, ready);
-        case Phase::serving: return serve(connection, ready);
-        case Phase::writing: return write(connection, ready);
-        case Phase::lingering: break;
+    case Phase::handshake: return shake_hands(connection, ready);
+    case Phase::reading: return read(connection, ready);
+    case Phase::serving: return serve(connection, ready);
+    case Phase::writing: return write(connection, ready);
+    case Phase::lingering: break;
     }
     return linger(connection, ready);
 }
 
-bool Server::shake_hands(Connection& connection, Ready& ready) {
+bool Server::shake_hands(Connection &connection, Ready &ready)
+{
     if (connection.is_late)
         return end(connection, ready);
     if (!connection.lane && !enter_lane(handshakes_, connection, ready))
         return false;
-    if (connection.is_late)  // it may not even wait
+    if (connection.is_late) // it may not even wait
         return end(connection, ready);
     fill_lobby();
     const auto done = connection.socket.shake_hands();
@@ -127,8 +139,9 @@ bool Server::shake_hands(Connection& connection, Ready& ready) {
 }
 
 // False if the connection waits for its turn, as another thread's.
-bool Server::enter_lane(Lane& lane, Connection& connection, Ready& ready) {
-    Connection* displaced = nullptr;
+bool Server::enter_lane(Lane &lane, Connection &connection, Ready &ready)
+{
+    Connection *displaced = nullptr;
     const bool waits = !lane.enter(connection, displaced);
     if (displaced)
         turn_away(*displaced);
@@ -138,22 +151,25 @@ bool Server::enter_lane(Lane& lane, Connection& connection, Ready& ready) {
 }
 
 // From the lane that it would have waited in.
-void Server::turn_away(Connection& connection) {
+void Server::turn_away(Connection &connection)
+{
     connection.lane = nullptr;
     connection.is_late = connection.phase == Phase::handshake;
     connection.reply = too_busy();
 }
 
-void Server::leave_lane(Connection& connection, Ready& ready) {
-    if (Lane* lane = std::exchange(connection.lane, nullptr))
-        if (Connection* next = lane->leave(connection.owner))
+void Server::leave_lane(Connection &connection, Ready &ready)
+{
+    if (Lane *lane = std::exchange(connection.lane, nullptr))
+        if (Connection *next = lane->leave(connection.owner))
             ready.push_back(next);
 }
 
-bool Server::read(Connection& connection, Ready& ready) {
+bool Server::read(Connection &connection, Ready &ready)
+{
     if (!connection.arrival)
         connection.arrival.emplace(options_.max_header_bytes, options_.max_body_bytes);
-    auto& arrival = *connection.arrival;
+    auto &arrival = *connection.arrival;
     feed(connection, std::exchange(connection.unread, {}));
     while (!connection.reply && !arrival.is_whole()) {
         if (connection.is_late && !arrival.has_begun())
@@ -177,8 +193,9 @@ bool Server::read(Connection& connection, Ready& ready) {
     return dispatch(connection, ready);
 }
 
-void Server::feed(Connection& connection, std::string_view bytes) {
-    auto& arrival = *connection.arrival;
+void Server::feed(Connection &connection, std::string_view bytes)
+{
+    auto &arrival = *connection.arrival;
     const bool had_begun = arrival.has_begun(), had_head = arrival.has_head();
     arrival.take(bytes);
     connection.unread.append(bytes);
@@ -195,13 +212,15 @@ void Server::feed(Connection& connection, std::string_view bytes) {
 }
 
 // Whose shares the request takes from.
-void Server::identify(Connection& connection) {
+void Server::identify(Connection &connection)
+{
     const auto credentials = read_credentials(header_of(connection));
     connection.key = credentials.api_key.empty() ? 0 : std::hash<std::string>{}(credentials.api_key);
     connection.owner = known_.contains(connection.key) ? connection.key : connection.address;
 }
 
-bool Server::hold(Connection& connection, std::size_t bytes) {
+bool Server::hold(Connection &connection, std::size_t bytes)
+{
     const auto owner = owner_of_buffers(connection);
     const std::lock_guard lock{mutex_};
     if (!bodies_.may_take(owner, true, bytes))
@@ -211,7 +230,8 @@ bool Server::hold(Connection& connection, std::size_t bytes) {
     return true;
 }
 
-bool Server::wait_for_more(Connection& connection) {
+bool Server::wait_for_more(Connection &connection)
+{
     const auto events = connection.socket.wanted_events();
     if (connection.arrival->expects_continue() && !std::exchange(connection.told_to_continue, true))
         connection.socket.send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -221,8 +241,9 @@ bool Server::wait_for_more(Connection& connection) {
 }
 
 // A request that is whole, or refused, is replied to at once, or goes to a worker.
-bool Server::dispatch(Connection& connection, Ready& ready) {
-    const auto& arrival = *connection.arrival;
+bool Server::dispatch(Connection &connection, Ready &ready)
+{
+    const auto &arrival = *connection.arrival;
     connection.begun = Clock::now();
     connection.give_up = connection.begun + options_.request_timeout;
     connection.is_late = false;
@@ -238,17 +259,19 @@ bool Server::dispatch(Connection& connection, Ready& ready) {
         connection.reply = std::move(plan.reply);
     if (connection.reply)
         return true;
-    auto& lane = plan.need == Need::check ? checks_ : plan.need == Need::connection ? callers_ : workers_;
+    auto &lane = plan.need == Need::check ? checks_ : plan.need == Need::connection ? callers_ : workers_;
     return enter_lane(lane, connection, ready);
 }
 
 // Replies that a client does not take.
-bool Server::holds_too_much(const Connection& connection) const {
+bool Server::holds_too_much(const Connection &connection) const
+{
     const std::lock_guard lock{mutex_};
     return !replies_.is_within_half(owner_of_buffers(connection));
 }
 
-bool Server::serve(Connection& connection, Ready& ready) {
+bool Server::serve(Connection &connection, Ready &ready)
+{
     if (connection.lane)
         fill_lobby();
     served() = &connection;
@@ -262,20 +285,21 @@ bool Server::serve(Connection& connection, Ready& ready) {
 }
 
 // The library's engine, which takes the addresses of both ends as well from version 0.18 on.
-template <typename Stream>
-void Server::converse(Stream& stream) {
+template <typename Stream> void Server::converse(Stream &stream)
+{
     bool closed = false;
-    const std::function<void(httplib::Request&)> no_setup;
+    const std::function<void(httplib::Request &)> no_setup;
     if constexpr (requires { this->process_request(stream, false, closed, no_setup); })
         this->process_request(stream, false, closed, no_setup);
     else
         this->process_request(stream, std::string{}, 0, std::string{}, 0, false, closed, no_setup);
 }
 
-void Server::reply_to(Connection& connection, httplib::Response& response) {
+void Server::reply_to(Connection &connection, httplib::Response &response)
+{
     Reply reply = connection.reply ? std::move(*connection.reply) : call_handler(connection);
     connection.status = response.status = reply.status;
-    for (const auto& [name, value] : reply.headers)
+    for (const auto &[name, value] : reply.headers)
         response.set_header(name, value);
     response.set_header("x-request-id", connection.id);
     if (reply.stream) {
@@ -287,14 +311,15 @@ void Server::reply_to(Connection& connection, httplib::Response& response) {
     }
 }
 
-Reply Server::call_handler(Connection& connection) {
+Reply Server::call_handler(Connection &connection)
+{
     trace() = {};
     trace().waited = Clock::now() - connection.begun;
     trace().owner = connection.owner;
     Reply reply;
     try {
         reply = handler_(request_of(connection));
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         log_event(Level::error, "unexpected error", {{"request_id", connection.id}, {"error", error.what()}});
         reply = refuse(500, "Internal Server Error");
     }
@@ -307,8 +332,9 @@ Reply Server::call_handler(Connection& connection) {
 }
 
 // The library speaks for itself here, and not the same in all of its versions.
-void Server::end_reply(httplib::Response& response) {
-    for (const auto* name : {"Keep-Alive", "Accept-Ranges", "Connection"})
+void Server::end_reply(httplib::Response &response)
+{
+    for (const auto *name : {"Keep-Alive", "Accept-Ranges", "Connection"})
         response.headers.erase(name);
     served()->closes = served()->closes || draining_;
     if (served()->closes)
@@ -316,9 +342,10 @@ void Server::end_reply(httplib::Response& response) {
 }
 
 // A stream, as it comes; each piece is sent before the next one is made.
-void Server::provide(Connection& connection, const Reply& reply, httplib::Response& response) {
+void Server::provide(Connection &connection, const Reply &reply, httplib::Response &response)
+{
     connection.closes = true;
-    const auto provider = [this, &connection, stream = reply.stream](std::size_t, httplib::DataSink& sink) {
+    const auto provider = [this, &connection, stream = reply.stream](std::size_t, httplib::DataSink &sink) {
         const auto write = [&](std::string_view text) {
             connection.bytes += text.size();
             return sink.write(text.data(), text.size()),
@@ -334,7 +361,8 @@ void Server::provide(Connection& connection, const Reply& reply, httplib::Respon
         response.set_chunked_content_provider(reply.content_type, provider);
 }
 
-bool Server::write(Connection& connection, Ready& ready) {
+bool Server::write(Connection &connection, Ready &ready)
+{
     const std::string_view out{connection.out};
     bool is_sound = !connection.is_late;
     while (is_sound && connection.sent < out.size()) {
@@ -347,9 +375,9 @@ bool Server::write(Connection& connection, Ready& ready) {
         is_sound = sent > 0;
         connection.sent += is_sound ? static_cast<std::size_t>(sent) : 0;
     }
-    const auto& arrival = *connection.arrival;
+    const auto &arrival = *connection.arrival;
     observer_({connection.id, arrival.method(), connection.status, Clock::now() - connection.begun, connection.bytes,
-              connection.remote, arrival.field("user-agent"), connection.trace});
+               connection.remote, arrival.field("user-agent"), connection.trace});
     if (!is_sound)
         return end(connection, ready);
     forget_exchange(connection);
@@ -358,12 +386,13 @@ bool Server::write(Connection& connection, Ready& ready) {
     connection.phase = Phase::reading;
     if (ready.empty())
         return true;
-    ready.push_back(&connection);  // after those that wait for this thread
+    ready.push_back(&connection); // after those that wait for this thread
     return false;
 }
 
 // What a client does not take counts for it, so that there is an end to it.
-void Server::hold_unsent(Connection& connection) {
+void Server::hold_unsent(Connection &connection)
+{
     if (connection.unsent > 0)
         return;
     const std::lock_guard lock{mutex_};
@@ -372,7 +401,8 @@ void Server::hold_unsent(Connection& connection) {
 }
 
 // A connection at rest holds no memory for what it may read or write.
-void Server::forget_exchange(Connection& connection) {
+void Server::forget_exchange(Connection &connection)
+{
     if (connection.buffered + connection.unsent > 0) {
         const std::lock_guard lock{mutex_};
         bodies_.give_back(owner_of_buffers(connection), connection.buffered);
@@ -385,14 +415,16 @@ void Server::forget_exchange(Connection& connection) {
     connection.told_to_continue = false;
 }
 
-bool Server::close(Connection& connection) {
+bool Server::close(Connection &connection)
+{
     connection.socket.finish();
     connection.give_up = Clock::now() + (draining_ ? Clock::duration{idle_grace} : linger_time);
     connection.phase = Phase::lingering;
     return true;
 }
 
-bool Server::linger(Connection& connection, Ready& ready) {
+bool Server::linger(Connection &connection, Ready &ready)
+{
     while (!connection.is_late && connection.sent < max_discarded_bytes) {
         const auto received = connection.socket.discard();
         if (received < 0)
@@ -406,7 +438,8 @@ bool Server::linger(Connection& connection, Ready& ready) {
     return end(connection, ready);
 }
 
-bool Server::end(Connection& connection, Ready& ready) {
+bool Server::end(Connection &connection, Ready &ready)
+{
     leave_lane(connection, ready);
     forget_exchange(connection);
     const std::lock_guard lock{mutex_};
@@ -415,4 +448,4 @@ bool Server::end(Connection& connection, Ready& ready) {
     return false;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

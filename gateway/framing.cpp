@@ -15,48 +15,56 @@ constexpr auto malformed = "The request is malformed";
 constexpr auto unclear = "The length of the body is unclear";
 constexpr std::string_view line_end = "\r\n";
 
-bool is_token_character(unsigned char c) {
+bool is_token_character(unsigned char c)
+{
     return std::isalnum(c) || std::string_view{"!#$%&'*+-.^_`|~"}.find(static_cast<char>(c)) != std::string_view::npos;
 }
 
-bool is_token(std::string_view text) {
+bool is_token(std::string_view text)
+{
     return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
 }
 
-bool is_text(std::string_view text) {
+bool is_text(std::string_view text)
+{
     return std::none_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
-bool equal(std::string_view one, std::string_view other) {
+bool equal(std::string_view one, std::string_view other)
+{
     return one.size() == other.size() && strncasecmp(one.data(), other.data(), one.size()) == 0;
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view trimmed(std::string_view text)
+{
     const auto start = std::min(text.find_first_not_of(" \t"), text.size());
     return text.substr(start, text.find_last_not_of(" \t") - start + 1);
 }
 
 // All of the text as a number in that base, of so few digits that it can't overflow.
-bool read_number(std::string_view text, int base, std::size_t& number) {
+bool read_number(std::string_view text, int base, std::size_t &number)
+{
     const std::size_t max_digits = base == 16 ? 16 : 19;
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
     return text.size() <= max_digits && error == std::errc{} && rest == text.data() + text.size();
 }
 
-}  // namespace
+} // namespace
 
-void Arrival::take(std::string_view& bytes) {
+void Arrival::take(std::string_view &bytes)
+{
     while (!bytes.empty() && !is_whole() && fault_.status == 0) {
         switch (stage_) {
-            case Stage::head: take_head(bytes); break;
-            case Stage::content:
-            case Stage::chunk: take_content(bytes); break;
-            default: take_line(bytes);
+        case Stage::head: take_head(bytes); break;
+        case Stage::content:
+        case Stage::chunk: take_content(bytes); break;
+        default: take_line(bytes);
         }
     }
 }
 
-bool Arrival::keeps_alive() const {
+bool Arrival::keeps_alive() const
+{
     for (auto [name, options] : fields_)
         while (equal(name, "connection") && !options.empty())
             if (equal(trimmed(take_until(options, ',')), "close"))
@@ -64,23 +72,27 @@ bool Arrival::keeps_alive() const {
     return !is_http_1_0_;
 }
 
-bool Arrival::expects_continue() const {
+bool Arrival::expects_continue() const
+{
     const bool has_body = !body_.empty() || framing_ > 0;
     return has_head() && !is_whole() && !has_body && !is_http_1_0_ && equal(field("expect"), "100-continue");
 }
 
-std::string_view Arrival::field(std::string_view name) const {
-    const auto is_named = [&](const auto& field) { return equal(field.first, name); };
+std::string_view Arrival::field(std::string_view name) const
+{
+    const auto is_named = [&](const auto &field) { return equal(field.first, name); };
     const auto found = std::find_if(fields_.begin(), fields_.end(), is_named);
     return found == fields_.end() ? std::string_view{} : found->second;
 }
 
-std::size_t Arrival::count(std::string_view name) const {
+std::size_t Arrival::count(std::string_view name) const
+{
     return static_cast<std::size_t>(
-        std::count_if(fields_.begin(), fields_.end(), [&](auto& field) { return equal(field.first, name); }));
+        std::count_if(fields_.begin(), fields_.end(), [&](auto &field) { return equal(field.first, name); }));
 }
 
-void Arrival::take_head(std::string_view& bytes) {
+void Arrival::take_head(std::string_view &bytes)
+{
     // Some clients send an empty line after a body.
     if (head_.empty() && line_end.find(bytes.front()) != line_end.npos && blanks_++ < 2)
         return bytes.remove_prefix(1);
@@ -102,7 +114,8 @@ void Arrival::take_head(std::string_view& bytes) {
         fail(431, "The headers are larger than " + std::to_string(max_head_) + " bytes");
 }
 
-void Arrival::read_head() {
+void Arrival::read_head()
+{
     auto rest = std::string_view{head_}.substr(0, head_.size() - line_end.size());
     const auto next_line = [&] {
         const auto line = take_until(rest, '\n');
@@ -118,7 +131,8 @@ void Arrival::read_head() {
     read_framing();
 }
 
-bool Arrival::read_request_line(std::string_view line) {
+bool Arrival::read_request_line(std::string_view line)
+{
     if (!is_text(line))
         return false;
     method_ = take_until(line, ' ');
@@ -129,7 +143,8 @@ bool Arrival::read_request_line(std::string_view line) {
 }
 
 // A line that begins with white space, which once continued the one before, has no name that is a token.
-bool Arrival::read_field(std::string_view line) {
+bool Arrival::read_field(std::string_view line)
+{
     if (!is_text(line) || line.find(':') == line.npos)
         return false;
     const auto name = take_until(line, ':');
@@ -138,7 +153,8 @@ bool Arrival::read_field(std::string_view line) {
 }
 
 // Two parties that disagree on where a request ends can be played off against each other.
-void Arrival::read_framing() {
+void Arrival::read_framing()
+{
     const auto lengths = count("content-length"), encodings = count("transfer-encoding");
     const bool is_chunked = encodings > 0;
     if (lengths + encodings > 1 || (is_chunked && (is_http_1_0_ || !equal(field("transfer-encoding"), "chunked"))))
@@ -152,7 +168,8 @@ void Arrival::read_framing() {
     stage_ = is_chunked ? Stage::chunk_size : expected_ > 0 ? Stage::content : Stage::whole;
 }
 
-void Arrival::take_content(std::string_view& bytes) {
+void Arrival::take_content(std::string_view &bytes)
+{
     const auto taken = bytes.substr(0, expected_);
     body_.append(taken);
     bytes.remove_prefix(taken.size());
@@ -161,7 +178,8 @@ void Arrival::take_content(std::string_view& bytes) {
         stage_ = stage_ == Stage::content ? Stage::whole : Stage::chunk_end;
 }
 
-void Arrival::take_line(std::string_view& bytes) {
+void Arrival::take_line(std::string_view &bytes)
+{
     const auto taken = bytes.substr(0, std::min({bytes.find('\n'), bytes.size() - 1, max_head_ - framing_}) + 1);
     bytes.remove_prefix(taken.size());
     line_.append(taken);
@@ -178,16 +196,18 @@ void Arrival::take_line(std::string_view& bytes) {
     line_.clear();
 }
 
-void Arrival::read_line() {
+void Arrival::read_line()
+{
     if (stage_ == Stage::chunk_size)
         read_chunk_size();
     else if (stage_ == Stage::chunk_end)
         stage_ = Stage::chunk_size;
     else if (line_ == line_end)
-        stage_ = Stage::whole;  // what trailers say is dropped
+        stage_ = Stage::whole; // what trailers say is dropped
 }
 
-void Arrival::read_chunk_size() {
+void Arrival::read_chunk_size()
+{
     const std::string_view line{line_};
     const auto size = trimmed(line.substr(0, line.find_first_of(";\r")));
     if (!line.starts_with(size) || !read_number(size, 16, expected_))
@@ -197,4 +217,4 @@ void Arrival::read_chunk_size() {
     stage_ = expected_ == 0 ? Stage::trailer : Stage::chunk;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

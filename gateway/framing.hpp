@@ -21,12 +21,12 @@ public:
     Arrival(std::size_t max_head, std::size_t max_body) : max_head_{max_head}, max_body_{max_body} {}
 
     // Takes from the front of `bytes` what belongs to the request.
-    void take(std::string_view& bytes);
+    void take(std::string_view &bytes);
 
     bool has_begun() const { return !head_.empty(); }
     bool has_head() const { return stage_ != Stage::head; }
     bool is_whole() const { return stage_ == Stage::whole; }
-    const Fault& fault() const { return fault_; }
+    const Fault &fault() const { return fault_; }
     std::size_t size() const { return head_.size() + body_.size(); }
 
     // Of the head, once it is there.
@@ -51,14 +51,14 @@ private:
     bool is_http_1_0_ = false;
     std::vector<std::pair<std::string_view, std::string_view>> fields_;
     std::string body_;
-    std::size_t expected_ = 0;  // bytes of the content, or of the chunk, that are still to come
-    std::string line_;          // of the framing of chunks, as far as it has arrived
-    std::size_t framing_ = 0;   // bytes of that so far
+    std::size_t expected_ = 0; // bytes of the content, or of the chunk, that are still to come
+    std::string line_;         // of the framing of chunks, as far as it has arrived
+    std::size_t framing_ = 0;  // bytes of that so far
     int blanks_ = 0;
 
-    void take_head(std::string_view& bytes);
-    void take_content(std::string_view& bytes);
-    void take_line(std::string_view& bytes);
+    void take_head(std::string_view &bytes);
+    void take_content(std::string_view &bytes);
+    void take_line(std::string_view &bytes);
     void read_head();
     bool read_request_line(std::string_view line);
     bool read_field(std::string_view line);
@@ -69,4 +69,4 @@ private:
     void fail(int status, std::string message) { fault_ = {status, std::move(message)}; }
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -14,9 +14,10 @@ namespace {
 
 constexpr auto unavailable = "The database is unavailable";
 
-Reply about() {
+Reply about()
+{
     nlohmann::ordered_json listed = nlohmann::ordered_json::array();
-    for (const Route& route : routes)
+    for (const Route &route : routes)
         listed.push_back(std::string{route.method} + " " + std::string{route.path});
     const nlohmann::ordered_json body{
         {"name", "pg_org"},
@@ -26,18 +27,21 @@ Reply about() {
     return {200, body.dump()};
 }
 
-}  // namespace
+} // namespace
 
-Gateway::Gateway(const Config& config, Database& database)
+Gateway::Gateway(const Config &config, Database &database)
     : database_{database}, health_{config, "--database-url", config.database_url, Database::Use::watching},
-      catalog_{health_}, caller_{config, database} {}
+      catalog_{health_}, caller_{config, database}
+{
+}
 
-Plan Gateway::plan(const Request& request) const {
+Plan Gateway::plan(const Request &request) const
+{
     std::string_view query = request.target;
     const Match match = find_route(request.method, take_until(query, '?'));
     if (!match.route)
         return {refuse_path(match.allowed)};
-    const Route& route = *match.route;
+    const Route &route = *match.route;
     trace().route = route.path;
     if (route.path == root.path)
         return {about()};
@@ -52,7 +56,8 @@ Plan Gateway::plan(const Request& request) const {
     return {{}, waits ? Need::worker : Need::connection};
 }
 
-Reply Gateway::handle(const Request& request) {
+Reply Gateway::handle(const Request &request)
+{
     std::string_view query = request.target;
     const Match match = find_route(request.method, take_until(query, '?'));
     trace().route = match.route->path;
@@ -65,7 +70,8 @@ Reply Gateway::handle(const Request& request) {
     return answer(match, query, request);
 }
 
-Reply Gateway::answer(const Match& match, std::string_view query, const Request& request) {
+Reply Gateway::answer(const Match &match, std::string_view query, const Request &request)
+{
     try {
         const Asked asked = read(match, query, request);
         if (!catalog_.functions())
@@ -77,23 +83,24 @@ Reply Gateway::answer(const Match& match, std::string_view query, const Request&
             return refuse_fields(answer.errors, request);
         add_page_and_tag(answer.reply, asked, answer.tag);
         return std::move(answer.reply);
-    } catch (const InvalidJson& error) {
+    } catch (const InvalidJson &error) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
                              request);
-    } catch (const MalformedKey& error) {
+    } catch (const MalformedKey &error) {
         return refuse_key(error.message);
-    } catch (const DatabaseError& error) {
-        trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28");  // rules look at the key first
+    } catch (const DatabaseError &error) {
+        trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28"); // rules look at the key first
         return refuse({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }
 }
 
 // Bound and called once more when the functions turn out to have become others: nothing was done then.
-Answer Gateway::call(const Asked& asked) {
+Answer Gateway::call(const Asked &asked)
+{
     const auto functions = catalog_.functions();
     try {
         return caller_.call(asked, bind(asked, *functions));
-    } catch (const DatabaseError& error) {
+    } catch (const DatabaseError &error) {
         const auto renewed = is_of_other_functions(error) ? catalog_.renewed(functions) : functions;
         if (renewed == functions)
             throw;
@@ -101,15 +108,17 @@ Answer Gateway::call(const Asked& asked) {
     }
 }
 
-void Gateway::drain() {
+void Gateway::drain()
+{
     phase_ = Phase::draining;
     caller_.stop();
 }
 
-Reply Gateway::ready() {
+Reply Gateway::ready()
+{
     try {
         health_.run({"SELECT 1", {}});
-    } catch (const DatabaseError&) {
+    } catch (const DatabaseError &) {
         return refuse(503, unavailable);
     }
     if (database_.state().is_away)
@@ -119,9 +128,10 @@ Reply Gateway::ready() {
     return {200, R"({"status":"connected","db":"connected"})"};
 }
 
-Reply Gateway::describe(const Request& request) {
+Reply Gateway::describe(const Request &request)
+{
     const auto functions = catalog_.functions();
     return functions ? document_.show(functions, request) : refuse(503, unavailable);
 }
 
-}  // namespace pg_org
+} // namespace pg_org

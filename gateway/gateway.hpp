@@ -15,12 +15,12 @@ namespace pg_org {
 
 class Gateway {
 public:
-    Gateway(const Config& config, Database& database);
+    Gateway(const Config &config, Database &database);
 
     // What a request needs, or the reply to what is told without the database.
-    Plan plan(const Request& request) const;
+    Plan plan(const Request &request) const;
 
-    Reply handle(const Request& request);
+    Reply handle(const Request &request);
 
     // Reports ready from now on, as long as the database is.
     void open() { phase_ = Phase::open; }
@@ -31,21 +31,21 @@ public:
     // Whether there is a database that this gateway can work with.
     Reply ready();
 
-    const Catalog& catalog() const { return catalog_; }
-    const Replicas& replicas() const { return caller_.replicas(); }
+    const Catalog &catalog() const { return catalog_; }
+    const Replicas &replicas() const { return caller_.replicas(); }
 
 private:
-    const Database& database_;
-    Database health_;  // a connection of its own, so that a busy pool never takes the gateway out of a balancer
+    const Database &database_;
+    Database health_; // a connection of its own, so that a busy pool never takes the gateway out of a balancer
     Catalog catalog_;
     Caller caller_;
     ApiDocument document_;
     enum class Phase { starting, open, draining };
     std::atomic<Phase> phase_ = Phase::starting;
 
-    Reply answer(const Match& match, std::string_view query, const Request& request);
-    Answer call(const Asked& asked);
-    Reply describe(const Request& request);
+    Reply answer(const Match &match, std::string_view query, const Request &request);
+    Answer call(const Asked &asked);
+    Reply describe(const Request &request);
 };
 
-}  // namespace pg_org
+} // namespace pg_org

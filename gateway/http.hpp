@@ -11,19 +11,19 @@
 namespace pg_org {
 
 // The value of a header by its name, empty if it was not sent.
-using Header = std::function<std::string(const std::string& name)>;
+using Header = std::function<std::string(const std::string &name)>;
 
 struct Request {
     std::string_view id;
     std::string_view method;
-    std::string_view target;  // path and query, as sent
+    std::string_view target; // path and query, as sent
     std::string_view body;
     Header header;
 };
 
 // Where a stream goes.
 struct Sink {
-    std::function<bool(std::string_view)> write;  // false when the client is gone
+    std::function<bool(std::string_view)> write; // false when the client is gone
     std::function<bool()> is_open;
 };
 
@@ -31,15 +31,15 @@ struct Reply {
     int status = 200;
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers = {};
-    std::function<void(const Sink&)> stream = {};  // writes server-sent events, instead of the body, until it returns
+    std::function<void(const Sink &)> stream = {}; // writes server-sent events, instead of the body, until it returns
     std::string content_type = "application/json";
 };
 
 // What a request needs before it is handled: a place of health checks, a database connection, or just a thread.
 enum class Need { check, connection, worker };
 struct Plan {
-    std::optional<Reply> reply = {};  // to a request that needs nothing, because nothing is waited for
+    std::optional<Reply> reply = {}; // to a request that needs nothing, because nothing is waited for
     Need need = Need::worker;
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -14,13 +14,16 @@ namespace pg_org {
 class Lane {
 public:
     Lane(std::size_t places, std::size_t max_waiting, std::chrono::milliseconds patience)
-        : limit_{places + max_waiting}, patience_{patience}, places_{places} {}
+        : limit_{places + max_waiting}, patience_{patience}, places_{places}
+    {
+    }
 
     // False for a connection that waits, which may be another thread's before this returns.  In a full lane the last
     // one that waits of the owner with most of them has to go: it is `displaced`, perhaps this one itself.
-    bool enter(Connection& connection, Connection*& displaced) {
+    bool enter(Connection &connection, Connection *&displaced)
+    {
         const std::lock_guard lock{mutex_};
-        const auto is_others = [&](const Connection* waiting) { return waiting->owner != connection.owner; };
+        const auto is_others = [&](const Connection *waiting) { return waiting->owner != connection.owner; };
         connection.lane = this;
         if (places_.may_take(connection.owner, std::any_of(queue_.begin(), queue_.end(), is_others))) {
             places_.take(connection.owner);
@@ -35,16 +38,18 @@ public:
         return displaced == &connection;
     }
 
-    std::size_t waiting() const {
+    std::size_t waiting() const
+    {
         const std::lock_guard lock{mutex_};
         return queue_.size();
     }
 
     // The connection that has the place now, if one waited for it.
-    Connection* leave(Owner owner) {
+    Connection *leave(Owner owner)
+    {
         const std::lock_guard lock{mutex_};
         places_.give_back(owner);
-        Connection* next = next_in(queue_, places_);
+        Connection *next = next_in(queue_, places_);
         if (next) {
             std::erase(queue_, next);
             places_.take(next->owner);
@@ -53,12 +58,12 @@ public:
     }
 
     // Those that have waited too long, and wait no more.
-    std::vector<Connection*> take_late(Connection::Clock::time_point now) {
+    std::vector<Connection *> take_late(Connection::Clock::time_point now)
+    {
         const std::lock_guard lock{mutex_};
-        std::vector<Connection*> late;
-        std::erase_if(queue_, [&](Connection* waiting) {
-            return waiting->give_up < now && (late.push_back(waiting), true);
-        });
+        std::vector<Connection *> late;
+        std::erase_if(queue_,
+                      [&](Connection *waiting) { return waiting->give_up < now && (late.push_back(waiting), true); });
         return late;
     }
 
@@ -67,16 +72,17 @@ private:
     const std::chrono::milliseconds patience_;
     mutable std::mutex mutex_;
     Shares places_;
-    std::deque<Connection*> queue_;
+    std::deque<Connection *> queue_;
 
-    Connection* last_of_most() const {
+    Connection *last_of_most() const
+    {
         std::unordered_map<Owner, std::size_t> counts;
-        for (const Connection* waiting : queue_)
+        for (const Connection *waiting : queue_)
             ++counts[waiting->owner];
-        return *std::max_element(queue_.rbegin(), queue_.rend(), [&](const Connection* one, const Connection* other) {
+        return *std::max_element(queue_.rbegin(), queue_.rend(), [&](const Connection *one, const Connection *other) {
             return counts[one->owner] < counts[other->owner];
         });
     }
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -13,13 +13,15 @@ constexpr std::size_t most_waiting_lines = 8192;
 
 bool is_text = false;
 
-std::string dump(const nlohmann::ordered_json& json) {
+std::string dump(const nlohmann::ordered_json &json)
+{
     return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-}  // namespace
+} // namespace
 
-void start_log(const std::string& level, const std::string& format) {
+void start_log(const std::string &level, const std::string &format)
+{
     is_text = format.empty() ? isatty(STDOUT_FILENO) == 1 : format == "text";
     spdlog::init_thread_pool(most_waiting_lines, 1);
     spdlog::set_default_logger(spdlog::async_factory_nonblock::create<spdlog::sinks::stdout_color_sink_mt>("pg_org"));
@@ -32,17 +34,18 @@ void end_log() { spdlog::shutdown(); }
 
 std::size_t lost_log_lines() { return spdlog::thread_pool()->overrun_counter(); }
 
-void log_event(Level level, std::string_view message, const nlohmann::ordered_json& fields) {
+void log_event(Level level, std::string_view message, const nlohmann::ordered_json &fields)
+{
     const auto number = static_cast<spdlog::level::level_enum>(level);
     if (!spdlog::should_log(number))
         return;
     auto line = is_text ? std::string{message} : "\"message\":" + dump(message);
     if (is_text)
-        for (const auto& [name, value] : fields.items())
+        for (const auto &[name, value] : fields.items())
             line += ' ' + name + '=' + dump(value);
     else if (const auto rest = dump(fields); rest.size() > 2)
-        line.append(",").append(rest, 1, rest.size() - 2);  // the pattern has the braces
+        line.append(",").append(rest, 1, rest.size() - 2); // the pattern has the braces
     spdlog::log(number, "{}", line);
 }
 
-}  // namespace pg_org
+} // namespace pg_org

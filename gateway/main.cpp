@@ -21,7 +21,8 @@ namespace {
 using namespace pg_org;
 
 // A client's connection is an open file, one to a database is two.
-void allow_open_files(const Config& config) {
+void allow_open_files(const Config &config)
+{
     constexpr rlim_t others = 100;
     const auto databases = 1 + config.replica_urls.size();
     const rlim_t needed = config.listener.max_connections + 2 * config.pool_size * databases + others;
@@ -34,19 +35,22 @@ void allow_open_files(const Config& config) {
                   {{"limit", limit.rlim_cur}, {"needed", needed}});
 }
 
-void log_configuration(const Config& config) {
+void log_configuration(const Config &config)
+{
     nlohmann::ordered_json options;
-    for (const auto& [name, value] : config.shown)
+    for (const auto &[name, value] : config.shown)
         options[name] = value;
     log_event(Level::info, "configuration", options);
 }
 
-double milliseconds(std::chrono::steady_clock::duration duration) {
+double milliseconds(std::chrono::steady_clock::duration duration)
+{
     return std::chrono::round<std::chrono::microseconds>(duration).count() / 1000.0;
 }
 
-void log_request(const Observation& observation) {
-    const auto& trace = observation.trace;
+void log_request(const Observation &observation)
+{
+    const auto &trace = observation.trace;
     log_event(Level::info, "request",
               {{"request_id", observation.request_id},
                {"method", observation.method},
@@ -62,7 +66,8 @@ void log_request(const Observation& observation) {
 }
 
 // The signals that end the process or concern its files; every thread leaves them to wait_for_end().
-sigset_t block_signals() {
+sigset_t block_signals()
+{
     sigset_t signals;
     sigemptyset(&signals);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP})
@@ -72,18 +77,20 @@ sigset_t block_signals() {
     return signals;
 }
 
-void reload_certificate(Server& server) {
+void reload_certificate(Server &server)
+{
     try {
         server.reload_certificate();
         log_event(Level::info, "certificate read again");
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         log_event(Level::error, "certificate not read again, the old one stays", {{"error", error.what()}});
     }
 }
 
 // Among gateways that share a port, one that can't work yet would refuse what the others could do.  False if asked to
 // end before.
-bool wait_until_ready(const sigset_t& signals, Gateway& gateway) {
+bool wait_until_ready(const sigset_t &signals, Gateway &gateway)
+{
     constexpr timespec interval{0, 50'000'000};
     while (gateway.ready().status != 200)
         if (const int signal = sigtimedwait(&signals, nullptr, &interval); signal > 0 && signal != SIGHUP)
@@ -91,15 +98,17 @@ bool wait_until_ready(const sigset_t& signals, Gateway& gateway) {
     return true;
 }
 
-void wait_for_end(const sigset_t& signals, Server& server, bool has_certificate) {
+void wait_for_end(const sigset_t &signals, Server &server, bool has_certificate)
+{
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
         if (has_certificate)
             reload_certificate(server);
-    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends it at once
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr); // a second one ends it at once
 }
 
-void serve(const Config& config) {
+void serve(const Config &config)
+{
     const auto signals = block_signals();
     log_configuration(config);
     allow_open_files(config);
@@ -108,21 +117,22 @@ void serve(const Config& config) {
     Database database{config};
     Gateway gateway{config, database};
     const Server::Places connections{config.pool_size * (1 + config.replica_urls.size()), config.pool_timeout};
-    Server server{config.listener, connections, [&](const Request& request) { return gateway.plan(request); },
-                  [&](const Request& request) { return gateway.handle(request); },
-                  [&](const Observation& observation) {
+    Server server{config.listener, connections, [&](const Request &request) { return gateway.plan(request); },
+                  [&](const Request &request) { return gateway.handle(request); },
+                  [&](const Observation &observation) {
                       log_request(observation);
                       metrics.observe(observation);
                   }};
-    Admin admin{gateway, metrics, [&] {
-                    auto primary = database.state();
-                    primary.waiting += server.waiting_for_database();
-                    return Metrics::Now{gateway.ready().status == 200, server.connections(), lost_log_lines(),
-                                        config.pool_size, primary, gateway.replicas().states()};
-                }};
-    Server admin_server{config.admin, connections, [](const Request&) { return Plan{}; },
-                        [&](const Request& request) { return admin.handle(request); },
-                        [](const Observation&) {}};
+    Admin admin{
+        gateway, metrics, [&] {
+            auto primary = database.state();
+            primary.waiting += server.waiting_for_database();
+            return Metrics::Now{
+                gateway.ready().status == 200, server.connections(), lost_log_lines(), config.pool_size, primary,
+                gateway.replicas().states()};
+        }};
+    Server admin_server{config.admin, connections, [](const Request &) { return Plan{}; },
+                        [&](const Request &request) { return admin.handle(request); }, [](const Observation &) {}};
     std::optional<Webhook> webhook;
     if (!config.webhook_url.empty())
         webhook.emplace(config, database, gateway.catalog());
@@ -143,19 +153,20 @@ void serve(const Config& config) {
     if (webhook)
         webhook->stop(patience);
     end_log();
-    std::_Exit(EXIT_SUCCESS);  // not to wait for what patience has run out of
+    std::_Exit(EXIT_SUCCESS); // not to wait for what patience has run out of
 }
 
-}  // namespace
+} // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv)
+{
     try {
         const auto config = read_config(argc, argv);
         if (!config)
             return EXIT_SUCCESS;
         start_log(config->log_level, config->log_format);
         serve(*config);
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         std::cerr << "pg_org_gateway: " << error.what() << std::endl;
         return EXIT_FAILURE;
     }

@@ -21,45 +21,49 @@ using prometheus::Histogram;
 const Histogram::BucketBoundaries seconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                           0.25,   0.5,   1,      2.5,   5,    10,    30};
 
-double in_seconds(std::chrono::steady_clock::duration duration) {
+double in_seconds(std::chrono::steady_clock::duration duration)
+{
     return std::chrono::duration<double>{duration}.count();
 }
 
 // Clients may send any word: only those that mean something get a series.
-std::string method_label(std::string_view method) {
+std::string method_label(std::string_view method)
+{
     constexpr std::array<std::string_view, 7> known{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     return std::find(known.begin(), known.end(), method) == known.end() ? "other" : std::string{method};
 }
 
-}  // namespace
+} // namespace
 
 struct Metrics::Families {
     prometheus::Registry registry;
-    Family<Counter>& requests = family<Counter>("requests_total", "Requests answered");
-    Family<Histogram>& durations =
+    Family<Counter> &requests = family<Counter>("requests_total", "Requests answered");
+    Family<Histogram> &durations =
         family<Histogram>("request_duration_seconds", "Time from a request's last byte to its reply's last");
-    Histogram& waits =
+    Histogram &waits =
         family<Histogram>("wait_seconds",
                           "Time a request waited for a thread, its turn in a batch and a database connection")
             .Add({}, seconds);
-    Histogram& database =
+    Histogram &database =
         family<Histogram>("database_seconds", "Time a request spent in the database").Add({}, seconds);
-    Family<Counter>& errors =
+    Family<Counter> &errors =
         family<Counter>("database_errors_total", "Requests that the database refused, by SQLSTATE class");
-    Counter& lost_lines = family<Counter>("log_lines_lost_total", "Lines of log that nobody took in time").Add({});
+    Counter &lost_lines = family<Counter>("log_lines_lost_total", "Lines of log that nobody took in time").Add({});
 
     // Made by the first call, found by the next.
-    template <typename Kind>
-    Family<Kind>& family(const char* name, const char* help) {
+    template <typename Kind> Family<Kind> &family(const char *name, const char *help)
+    {
         return prometheus::detail::Builder<Kind>{}.Name(std::string{"pg_org_"} + name).Help(help).Register(registry);
     }
 
     template <typename Number>
-    void set(const char* name, const char* help, Number value, const prometheus::Labels& labels = {}) {
+    void set(const char *name, const char *help, Number value, const prometheus::Labels &labels = {})
+    {
         family<Gauge>(name, help).Add(labels).Set(static_cast<double>(value));
     }
 
-    void show(const std::string& database, const Database::State& pool) {
+    void show(const std::string &database, const Database::State &pool)
+    {
         const prometheus::Labels labels{{"database", database}};
         set("pool_open", "Database connections", pool.open, labels);
         set("pool_in_use", "Database connections that a request has", pool.in_use, labels);
@@ -70,8 +74,9 @@ struct Metrics::Families {
 Metrics::Metrics() : families_{std::make_unique<Families>()} {}
 Metrics::~Metrics() = default;
 
-void Metrics::observe(const Observation& observation) {
-    const auto& trace = observation.trace;
+void Metrics::observe(const Observation &observation)
+{
+    const auto &trace = observation.trace;
     const std::string route{trace.route.empty() ? "unmatched" : trace.route}, method = method_label(observation.method);
     families_->requests.Add({{"route", route}, {"method", method}, {"status", std::to_string(observation.status)}})
         .Increment();
@@ -84,22 +89,23 @@ void Metrics::observe(const Observation& observation) {
         families_->errors.Add({{"class", trace.sqlstate.substr(0, 2)}}).Increment();
 }
 
-std::string Metrics::text(const Now& now) {
-    auto& families = *families_;
+std::string Metrics::text(const Now &now)
+{
+    auto &families = *families_;
     families.set("build_info", "Always 1; the version is in its label", 1, {{"version", PG_ORG_VERSION}});
     families.set("up", "Whether the gateway is ready: 1 or 0", now.up);
     families.set("connections", "Connections of clients", now.connections);
     families.set("pool_size", "Connections to each database at most", now.pool_size);
     families.show("primary", now.primary);
     for (std::size_t number = 0; number < now.replicas.size(); ++number) {
-        const auto& [connections, lag] = now.replicas[number];
+        const auto &[connections, lag] = now.replicas[number];
         const auto name = "replica " + std::to_string(number + 1);
         families.show(name, connections);
         families.set("replica_lag_seconds", "A standby is behind by no more than that; +Inf when it is not asked",
-                   lag == lag.max() ? HUGE_VAL : in_seconds(lag), {{"database", name}});
+                     lag == lag.max() ? HUGE_VAL : in_seconds(lag), {{"database", name}});
     }
     families.lost_lines.Increment(static_cast<double>(now.lost_log_lines) - families.lost_lines.Value());
     return prometheus::TextSerializer{}.Serialize(families.registry.Collect());
 }
 
-}  // namespace pg_org
+} // namespace pg_org

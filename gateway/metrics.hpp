@@ -16,7 +16,7 @@ class Metrics {
 public:
     // How things are just now.
     struct Now {
-        bool up;  // ready to serve
+        bool up; // ready to serve
         std::size_t connections;
         std::size_t lost_log_lines;
         std::size_t pool_size;
@@ -27,13 +27,13 @@ public:
     Metrics();
     ~Metrics();
 
-    void observe(const Observation& observation);
+    void observe(const Observation &observation);
 
-    std::string text(const Now& now);
+    std::string text(const Now &now);
 
 private:
     struct Families;
     std::unique_ptr<Families> families_;
 };
 
-}  // namespace pg_org
+} // namespace pg_org

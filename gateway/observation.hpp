@@ -12,16 +12,17 @@ namespace pg_org {
 struct Trace {
     using Duration = std::chrono::steady_clock::duration;
 
-    std::string_view route;      // its path as the table has it; empty if there is none
-    Duration waited{};           // for a thread, for its turn in a batch, for a database connection
-    Duration database{};         // in the database
-    std::string sqlstate;        // of the last error of the database, if there was one
-    std::size_t owner = 0;       // whose share of the database connections is used; 0: the gateway's own
-    bool key_is_good = false;    // the database has accepted it
+    std::string_view route;   // its path as the table has it; empty if there is none
+    Duration waited{};        // for a thread, for its turn in a batch, for a database connection
+    Duration database{};      // in the database
+    std::string sqlstate;     // of the last error of the database, if there was one
+    std::size_t owner = 0;    // whose share of the database connections is used; 0: the gateway's own
+    bool key_is_good = false; // the database has accepted it
 };
 
 // Trace of the current request; thread-local, since one thread serves it.
-inline Trace& trace() {
+inline Trace &trace()
+{
     thread_local Trace current;
     return current;
 }
@@ -31,10 +32,10 @@ struct Observation {
     std::string_view method;
     int status;
     std::chrono::steady_clock::duration duration;
-    std::size_t bytes;  // of the reply's body
+    std::size_t bytes; // of the reply's body
     std::string_view remote;
     std::string_view user_agent;
     Trace trace;
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -10,12 +10,12 @@
 
 namespace pg_org {
 
-std::string write_document(const Functions& functions);
+std::string write_document(const Functions &functions);
 
 // The document of the functions there are now, written once for each of their snapshots.
 class ApiDocument {
 public:
-    Reply show(const std::shared_ptr<const Functions>& functions, const Request& request);
+    Reply show(const std::shared_ptr<const Functions> &functions, const Request &request);
 
 private:
     std::mutex mutex_;
@@ -23,4 +23,4 @@ private:
     std::string text_;
 };
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -9,7 +9,8 @@
 namespace pg_org {
 
 // False when asked to stop.
-inline bool pause(std::stop_token stop, std::chrono::nanoseconds duration) {
+inline bool pause(std::stop_token stop, std::chrono::nanoseconds duration)
+{
     std::mutex mutex;
     std::condition_variable_any stopped;
     std::unique_lock lock{mutex};
@@ -17,4 +18,4 @@ inline bool pause(std::stop_token stop, std::chrono::nanoseconds duration) {
     return !stop.stop_requested();
 }
 
-}  // namespace pg_org
+} // namespace pg_org

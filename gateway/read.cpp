@@ -22,11 +22,14 @@ Value text(std::string_view characters) { return {Value::Kind::string, std::stri
 
 class Reader {
 public:
-    Reader(const Match& match, std::string_view query, const Request& request)
-        : match_{match}, request_{request}, asked_{*match.route, query, {}, {}, {}, {}} {}
+    Reader(const Match &match, std::string_view query, const Request &request)
+        : match_{match}, request_{request}, asked_{*match.route, query, {}, {}, {}, {}}
+    {
+    }
 
-    Asked read() {
-        const Route& route = asked_.route;
+    Asked read()
+    {
+        const Route &route = asked_.route;
         const bool in_query = reads_query(route);
         asked_.source = in_query || route.kind == Kind::patch ? "query" : "body";
         Body body = in_query || request_.body.empty() ? Body{} : read_body(request_.body);
@@ -49,22 +52,25 @@ public:
     }
 
 private:
-    const Match& match_;
-    const Request& request_;
+    const Match &match_;
+    const Request &request_;
     Asked asked_;
 
-    void read_key() {
+    void read_key()
+    {
         auto credentials = read_credentials(request_.header);
         if (!credentials.refusal.empty())
             throw MalformedKey{std::move(credentials.refusal)};
         asked_.api_key = std::move(credentials.api_key);
     }
 
-    void add_error(std::string type, ordered_json location, std::string message) {
+    void add_error(std::string type, ordered_json location, std::string message)
+    {
         asked_.errors.push_back({std::move(type), std::move(location), std::move(message)});
     }
 
-    void check_body(const Body& body) {
+    void check_body(const Body &body)
+    {
         if (request_.body.empty())
             add_error("missing", ordered_json::array({"body"}), "Field required");
         else if (body.kind != Value::Kind::object)
@@ -73,21 +79,24 @@ private:
             add_error("value_error", {"path", match_.parameter}, unstorable);
     }
 
-    void check_text(const Fields& fields, std::string_view source) {
-        for (const auto& [name, value] : fields)
+    void check_text(const Fields &fields, std::string_view source)
+    {
+        for (const auto &[name, value] : fields)
             if (!value.storable)
                 add_error("value_error", {source, name}, unstorable);
     }
 
-    void add_patch(const Fields& body) {
+    void add_patch(const Fields &body)
+    {
         asked_.fields = read_query(asked_.query);
         check_text(asked_.fields, "query");
         asked_.fields[match_.parameter] = text(match_.parameter_value);
         asked_.fields["patch"] = {Value::Kind::object, json_text(body), {}};
     }
 
-    void add_headers() {
-        for (const auto& [header, argument] : header_arguments)
+    void add_headers()
+    {
+        for (const auto &[header, argument] : header_arguments)
             if (auto value = request_.header(header); !is_storable(value))
                 add_error("value_error", {"header", header}, unstorable);
             else if (!value.empty())
@@ -96,12 +105,13 @@ private:
             asked_.fields.try_emplace("request_id", text(request_.id));
     }
 
-    void read_events_wanted() {
+    void read_events_wanted()
+    {
         asked_.is_stream =
             request_.method == "GET" && request_.header("accept").find("text/event-stream") != std::string::npos;
         if (const auto last_event = request_.header("last-event-id"); !last_event.empty())
             asked_.fields["after"] = text(last_event);
-        asked_.fields.try_emplace("after", Value{});  // for the call to put in where it goes on
+        asked_.fields.try_emplace("after", Value{}); // for the call to put in where it goes on
         const auto wait = asked_.fields.find("wait");
         if (wait == asked_.fields.end())
             return;
@@ -112,10 +122,11 @@ private:
     }
 };
 
-}  // namespace
+} // namespace
 
-Asked read(const Match& match, std::string_view query, const Request& request) {
+Asked read(const Match &match, std::string_view query, const Request &request)
+{
     return Reader{match, query, request}.read();
 }
 
-}  // namespace pg_org
+} // namespace pg_org

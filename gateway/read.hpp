@@ -13,14 +13,14 @@
 namespace pg_org {
 
 struct Asked {
-    const Route& route;
-    std::string_view query;  // as sent
+    const Route &route;
+    std::string_view query; // as sent
     std::string api_key;
-    Fields fields;                   // by the arguments' names
-    std::string_view source;         // of the fields: body or query
-    std::vector<FieldError> errors;  // of what was sent, whatever function it is for
+    Fields fields;                  // by the arguments' names
+    std::string_view source;        // of the fields: body or query
+    std::vector<FieldError> errors; // of what was sent, whatever function it is for
     // Of events:
-    std::chrono::seconds wait{};  // for what is not there yet
+    std::chrono::seconds wait{}; // for what is not there yet
     bool is_stream = false;
 };
 
@@ -30,6 +30,6 @@ struct MalformedKey {
 };
 
 // Throws InvalidJson and MalformedKey, in this order: malformed JSON comes before the key, the key before the fields.
-Asked read(const Match& match, std::string_view query, const Request& request);
+Asked read(const Match &match, std::string_view query, const Request &request);
 
-}  // namespace pg_org
+} // namespace pg_org

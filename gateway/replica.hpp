@@ -25,15 +25,15 @@ class Replicas {
 public:
     struct State {
         Database::State connections;
-        std::chrono::steady_clock::duration lag;  // at most this much; very long when it is not known
+        std::chrono::steady_clock::duration lag; // at most this much; very long when it is not known
     };
 
     // Throws std::invalid_argument if a URL is malformed.
-    explicit Replicas(const Config& config);
+    explicit Replicas(const Config &config);
 
     // From one that is fresh enough for this caller; nothing if there is none or it can't tell.  What it refuses is
     // nothing as well: maybe it has not heard of the caller yet.
-    std::optional<std::vector<Row>> run(const Statement& statement, std::string_view api_key);
+    std::optional<std::vector<Row>> run(const Statement &statement, std::string_view api_key);
 
     // This caller has changed something, or may have.
     void note_write(std::string_view api_key);
@@ -47,7 +47,7 @@ private:
 
     // Where the primary's log was at a time.
     struct Position {
-        std::string history;  // and of which database: other ones' positions mean something else
+        std::string history; // and of which database: other ones' positions mean something else
         std::uint64_t place;
         Clock::time_point time = never;
     };
@@ -58,27 +58,29 @@ private:
     static constexpr std::size_t slots = 1 << 14;
 
     struct Replica {
-        Replica(const Config& config, const std::string& url)
-            : database{config, "--replica-url", url, Database::Use::requests} {}
+        Replica(const Config &config, const std::string &url)
+            : database{config, "--replica-url", url, Database::Use::requests}
+        {
+        }
 
         Database database;
-        Slot fresh_as_of = never;  // has all that was done before
+        Slot fresh_as_of = never; // has all that was done before
     };
 
     const Config config_;
-    const Clock::duration interval_;  // of watches: several times within the lag allowed
+    const Clock::duration interval_; // of watches: several times within the lag allowed
     std::vector<std::unique_ptr<Replica>> replicas_;
     std::atomic<std::size_t> next_ = 0;
     std::unique_ptr<std::array<Slot, slots>> last_writes_;
     std::mutex mutex_;
-    std::deque<Position> positions_;     // of the primary within the lag allowed, the newest first
-    std::vector<std::jthread> watches_;  // one of the primary, and one of each replica
+    std::deque<Position> positions_;    // of the primary within the lag allowed, the newest first
+    std::vector<std::jthread> watches_; // one of the primary, and one of each replica
 
-    Slot& last_write(std::string_view api_key) const;
+    Slot &last_write(std::string_view api_key) const;
     void watch_primary(std::stop_token stop);
     void watch_replica(std::stop_token stop, std::size_t number);
     void add(Position position);
-    std::pair<Clock::time_point, std::string> freshness(const Position& replayed);
+    std::pair<Clock::time_point, std::string> freshness(const Position &replayed);
 };
 
-}  // namespace pg_org
+} // namespace pg_org

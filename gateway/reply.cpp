@@ -23,8 +23,8 @@ constexpr std::string_view retry_after_seconds = "1";
 struct Translation {
     std::string_view sqlstate;
     int status;
-    std::string_view message;    // instead of PostgreSQL's own; without one the line is for what a rule says
-    std::string_view type = {};  // in the error envelope; without one as the status has it
+    std::string_view message;   // instead of PostgreSQL's own; without one the line is for what a rule says
+    std::string_view type = {}; // in the error envelope; without one as the status has it
 };
 
 constexpr std::string_view unavailable = "The database is unavailable";
@@ -65,70 +65,73 @@ constexpr std::array translations{
 constexpr Translation defect{"", 500, "Internal Server Error"};
 
 // What is said of a change that the connection was lost over.
-std::string in_doubt(const Route& route) {
+std::string in_doubt(const Route &route)
+{
     return "The database was lost on the way: this may or may not have been done. Repeat the request with the same " +
            std::string{names_call(route) ? "request_id" : "Idempotency-Key"} + " and it is not done twice";
 }
 
-const Translation& translation_of(const DatabaseError& error) {
-    const auto found = std::find_if(translations.begin(), translations.end(), [&](const Translation& candidate) {
+const Translation &translation_of(const DatabaseError &error)
+{
+    const auto found = std::find_if(translations.begin(), translations.end(), [&](const Translation &candidate) {
         return error.sqlstate.starts_with(candidate.sqlstate) && !(error.internal && candidate.message.empty());
     });
     return found == translations.end() ? defect : *found;
 }
 
-std::string_view error_type(int status) {
+std::string_view error_type(int status)
+{
     switch (status) {
-        case 401: return "auth_error";
-        case 404: return "not_found_error";
-        default: return status < 500 ? "bad_request_error" : "internal_server_error";
+    case 401: return "auth_error";
+    case 404: return "not_found_error";
+    default: return status < 500 ? "bad_request_error" : "internal_server_error";
     }
 }
 
-std::string dump(const ordered_json& json) {
-    return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
+std::string dump(const ordered_json &json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
 
 Reply error_reply(int status, std::string_view type, std::string_view message, std::string_view param = "None",
-                  std::string_view limit = {}) {
-    std::string error = dump(
-        {{"message", message}, {"type", type}, {"param", param}, {"code", std::to_string(status)}});
-    if (!limit.empty()) {  // as it stands: its amounts have more digits than a double
+                  std::string_view limit = {})
+{
+    std::string error =
+        dump({{"message", message}, {"type", type}, {"param", param}, {"code", std::to_string(status)}});
+    if (!limit.empty()) { // as it stands: its amounts have more digits than a double
         error.back() = ',';
         error.append(R"("limit":)").append(limit) += '}';
     }
     return {status, R"({"error":)" + error + '}'};
 }
 
-bool is_secret(const std::string& name) { return name == "key" || name == "api_key" || name == "password"; }
+bool is_secret(const std::string &name) { return name == "key" || name == "api_key" || name == "password"; }
 
-bool holds_secret(const json& value) {
-    for (const auto& [name, member] : value.items())
+bool holds_secret(const json &value)
+{
+    for (const auto &[name, member] : value.items())
         if ((value.is_object() && is_secret(name)) || (member.is_structured() && holds_secret(member)))
             return true;
     return false;
 }
 
 // What was sent, by the first step of locations.
-json sent_with(const Request& request) {
+json sent_with(const Request &request)
+{
     std::string_view query = request.target;
     take_until(query, '?');
     json parameters = json::object();
-    for (const auto& [name, value] : read_query(query))
+    for (const auto &[name, value] : read_query(query))
         if (value.storable)
             parameters[name] = value.text;
     return {{"query", parameters}, {"body", json::parse(request.body, nullptr, false)}};
 }
 
-std::size_t length_of(const json& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace).size();
-}
+std::size_t length_of(const json &value) { return value.dump(-1, ' ', false, json::error_handler_t::replace).size(); }
 
 // The value at that place; null if there is none, it may not be shown, or it is too long.
-json shown_value(const json& sent, const ordered_json& location) {
+json shown_value(const json &sent, const ordered_json &location)
+{
     constexpr std::size_t longest = 1000;
-    const json* value = &sent;
-    for (const auto& step : location) {
+    const json *value = &sent;
+    for (const auto &step : location) {
         const auto name = step.is_string() ? step.get<std::string>() : std::string{};
         if (value->is_object() && value->contains(name) && !is_secret(name))
             value = &value->at(name);
@@ -141,7 +144,8 @@ json shown_value(const json& sent, const ordered_json& location) {
 }
 
 // The place that a rule's message begins with: "member.0.role" must be …
-ordered_json location_of(std::string_view message, const Route& route) {
+ordered_json location_of(std::string_view message, const Route &route)
+{
     ordered_json location = ordered_json::array({reads_query(route) ? "query" : "body"});
     if (!message.starts_with('"') || message.find('"', 1) == message.npos)
         return location;
@@ -159,21 +163,23 @@ ordered_json location_of(std::string_view message, const Route& route) {
 }
 
 // The members of an element's error, each as JSON that keeps every digit.
-Fields parts_of(std::string_view element) {
+Fields parts_of(std::string_view element)
+{
     try {
         return read_body(read_body(element).fields["error"].text).fields;
-    } catch (const InvalidJson& error) {
+    } catch (const InvalidJson &error) {
         throw std::runtime_error{"the database's refusal can't be read: " + error.reason};
     }
 }
 
-}  // namespace
+} // namespace
 
-Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request) {
+Reply refuse_fields(const std::vector<FieldError> &errors, const Request &request)
+{
     const bool broken = errors.front().type == "json_invalid";
     const json sent = broken ? json{} : sent_with(request);
     ordered_json detail = ordered_json::array();
-    for (const FieldError& error : errors) {
+    for (const FieldError &error : errors) {
         if (detail.size() == max_field_errors)
             break;
         ordered_json input = nullptr;
@@ -186,7 +192,8 @@ Reply refuse_fields(const std::vector<FieldError>& errors, const Request& reques
     return {422, dump({{"detail", detail}})};
 }
 
-Reply refuse(int status, std::string_view message, Envelope envelope) {
+Reply refuse(int status, std::string_view message, Envelope envelope)
+{
     Reply reply = envelope == Envelope::error ? error_reply(status, error_type(status), message)
                                               : Reply{status, dump({{"detail", {{"error", message}}}})};
     if (status == 503)
@@ -196,48 +203,53 @@ Reply refuse(int status, std::string_view message, Envelope envelope) {
 
 Reply refuse_key(std::string_view message) { return refuse(401, message, Envelope::error); }
 
-Reply refuse_path(const std::string& allowed_methods) {
+Reply refuse_path(const std::string &allowed_methods)
+{
     if (allowed_methods.empty())
         return {404, R"({"detail":"Not Found"})"};
     return {405, R"({"detail":"Method Not Allowed"})", {{"Allow", allowed_methods}}};
 }
 
-bool is_passing(const DatabaseError& error) {
+bool is_passing(const DatabaseError &error)
+{
     const int status = translation_of(error).status;
     return status == 503 || status == 504;
 }
 
 bool is_refusal(std::string_view element) { return element.starts_with(R"({"error":)"); }
 
-Refusal read_refusal(std::string_view element) {
+Refusal read_refusal(std::string_view element)
+{
     auto fields = parts_of(element);
-    const auto given = [&](const char* name) {
-        Value& value = fields[name];
+    const auto given = [&](const char *name) {
+        Value &value = fields[name];
         return value.kind == Value::Kind::null ? std::string{} : std::move(value.text);
     };
     Refusal refusal{{given("sqlstate"), given("message"), false, std::string{element}}};
     if (auto param = given("param"); !param.empty())
         refusal.param = std::move(param);
-    if (const Value& limit = fields["limit"]; limit.kind != Value::Kind::null)
+    if (const Value &limit = fields["limit"]; limit.kind != Value::Kind::null)
         refusal.limit = json_text(limit);
     refusal.retry_after = given("retry_after");
     return refusal;
 }
 
-std::optional<std::string> held_by(std::string_view element) {
+std::optional<std::string> held_by(std::string_view element)
+{
     if (!element.starts_with(R"({"error":{"held":)"))
         return std::nullopt;
     return parts_of(element)["held"].text;
 }
 
-Reply translate(const Refusal& refusal, const Route& route, const Request& request) {
-    const DatabaseError& error = refusal.error;
-    const auto& [prefix, status, own_message, type] = translation_of(error);
+Reply translate(const Refusal &refusal, const Route &route, const Request &request)
+{
+    const DatabaseError &error = refusal.error;
+    const auto &[prefix, status, own_message, type] = translation_of(error);
     const bool in_its_words = !error.internal && status < 500;
     const std::string_view message = in_its_words ? std::string_view{error.message} : own_message;
     if (status == 422) {
         const auto location = in_its_words ? location_of(message, route) : ordered_json::array({"body"});
-        const auto* complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
+        const auto *complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
         return refuse_fields({{complaint, location, std::string{message}}}, request);
     }
     if (error.sqlstate == sqlstate::outcome_unknown && changes_data(route))
@@ -251,8 +263,9 @@ Reply translate(const Refusal& refusal, const Route& route, const Request& reque
     return reply;
 }
 
-Reply refuse(const Refusal& refusal, const Route& route, const Request& request) {
-    const DatabaseError& error = refusal.error;
+Reply refuse(const Refusal &refusal, const Route &route, const Request &request)
+{
+    const DatabaseError &error = refusal.error;
     trace().sqlstate = error.sqlstate;
     Reply reply = translate(refusal, route, request);
     if (reply.status >= 500)
@@ -261,12 +274,14 @@ Reply refuse(const Refusal& refusal, const Route& route, const Request& request)
     return reply;
 }
 
-bool is_of_other_functions(const DatabaseError& error) {
+bool is_of_other_functions(const DatabaseError &error)
+{
     constexpr std::array<std::string_view, 3> sqlstates{"3F000", "42883", "42P01"};
     return error.internal && std::find(sqlstates.begin(), sqlstates.end(), error.sqlstate) != sqlstates.end();
 }
 
-void add_page_and_tag(Reply& reply, const Asked& asked, const std::string& tag) {
+void add_page_and_tag(Reply &reply, const Asked &asked, const std::string &tag)
+{
     if (!tag.empty())
         reply.headers.emplace_back("ETag", tag);
     if (asked.route.cursor.empty() || reply.status != 200 || reply.stream)
@@ -275,23 +290,24 @@ void add_page_and_tag(Reply& reply, const Asked& asked, const std::string& tag) 
         reply.headers.emplace_back("Link", std::move(link));
 }
 
-std::string next_page(const Route& route, const Fields& query, std::string_view reply) {
+std::string next_page(const Route &route, const Fields &query, std::string_view reply)
+{
     const auto limit = query.find("limit");
     if (route.cursor.empty() || limit == query.end())
         return {};
-    const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json&) {
+    const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json &) {
         const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-        return depth < 2 || !opens;  // what the elements hold besides plain fields is of no interest here
+        return depth < 2 || !opens; // what the elements hold besides plain fields is of no interest here
     });
     if (page.empty() || std::to_string(page.size()) != integer_text(limit->second.text))
         return {};
     std::string link = "<" + std::string{route.path} + "?";
-    for (const auto& [name, value] : query)
+    for (const auto &[name, value] : query)
         if (name != "after")
             link += percent_encode(name) + "=" + percent_encode(value.text) + "&";
-    const auto& last = page.back().at(std::string{route.cursor});
+    const auto &last = page.back().at(std::string{route.cursor});
     return link + "after=" + percent_encode(last.is_string() ? last.get<std::string>() : last.dump()) +
            ">; rel=\"next\"";
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -15,30 +15,30 @@
 namespace pg_org {
 
 // Completes the reply to a request that was done.
-void add_page_and_tag(Reply& reply, const Asked& asked, const std::string& tag);
+void add_page_and_tag(Reply &reply, const Asked &asked, const std::string &tag);
 
 // The Link header's value for a full page, empty for any other reply.
-std::string next_page(const Route& route, const Fields& query, std::string_view reply);
+std::string next_page(const Route &route, const Fields &query, std::string_view reply);
 
 // 422.  Each entry echoes the offending value, found by its location, but no secret.
-Reply refuse_fields(const std::vector<FieldError>& errors, const Request& request);
+Reply refuse_fields(const std::vector<FieldError> &errors, const Request &request);
 
 Reply refuse(int status, std::string_view message, Envelope envelope = Envelope::detail);
 
 // A request that had no acceptable key.
 Reply refuse_key(std::string_view message);
 
-Reply refuse_path(const std::string& allowed_methods);
+Reply refuse_path(const std::string &allowed_methods);
 
 // Whether the same may work later: the database is away, busy or slow.
-bool is_passing(const DatabaseError& error);
+bool is_passing(const DatabaseError &error);
 
 // Why a request is refused, and what the reply shows of that besides the words.
 struct Refusal {
     DatabaseError error;
-    std::string param = "None";    // the field that it is about
-    std::string limit = {};        // the limit that says no, as JSON; empty without one
-    std::string retry_after = {};  // seconds; empty if waiting does not help
+    std::string param = "None";   // the field that it is about
+    std::string limit = {};       // the limit that says no, as JSON; empty without one
+    std::string retry_after = {}; // seconds; empty if waiting does not help
 };
 
 // An element that stands for a refusal in the reply of a function for many requests:
@@ -48,12 +48,12 @@ Refusal read_refusal(std::string_view element);
 // What others have locked, if the element refuses to wait for that.
 std::optional<std::string> held_by(std::string_view element);
 
-Reply translate(const Refusal& refusal, const Route& route, const Request& request);
+Reply translate(const Refusal &refusal, const Route &route, const Request &request);
 
 // The same, and the log and the trace tell of it.
-Reply refuse(const Refusal& refusal, const Route& route, const Request& request);
+Reply refuse(const Refusal &refusal, const Route &route, const Request &request);
 
 // Whether a function was not there under its name, with these arguments, in that schema; nothing was done then.
-bool is_of_other_functions(const DatabaseError& error);
+bool is_of_other_functions(const DatabaseError &error);
 
-}  // namespace pg_org
+} // namespace pg_org

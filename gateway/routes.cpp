@@ -7,7 +7,8 @@
 namespace pg_org {
 namespace {
 
-bool path_matches(std::string_view pattern, std::string_view path, Match& match) {
+bool path_matches(std::string_view pattern, std::string_view path, Match &match)
+{
     if (std::count(pattern.begin(), pattern.end(), '/') != std::count(path.begin(), path.end(), '/'))
         return false;
     while (!pattern.empty()) {
@@ -23,12 +24,13 @@ bool path_matches(std::string_view pattern, std::string_view path, Match& match)
     return path.empty();
 }
 
-}  // namespace
+} // namespace
 
-Match find_route(std::string_view method, std::string_view path) {
+Match find_route(std::string_view method, std::string_view path)
+{
     const auto wanted = method == "HEAD" ? "GET" : method;
     std::string allowed;
-    for (const Route& route : routes) {
+    for (const Route &route : routes) {
         Match match{&route, {}, {}, {}};
         if (!path_matches(route.path, path, match))
             continue;
@@ -41,4 +43,4 @@ Match find_route(std::string_view method, std::string_view path) {
     return {nullptr, {}, {}, allowed};
 }
 
-}  // namespace pg_org
+} // namespace pg_org

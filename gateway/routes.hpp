@@ -9,54 +9,59 @@ namespace pg_org {
 
 // What the routes of one family have in common.
 enum class Kind {
-    own,       // answered by the gateway itself
-    change,    // changes something: the fields of a body
-    thing,     // a change that returns the thing, which has an entity tag
-    patch,     // a merge patch of a thing: the path's parameter, and the whole body as `patch`
-    info,      // reads what a standby may answer as well
-    look,      // reads one thing, with its entity tag
-    list,      // reads a list in pages
-    activity,  // reads spending: its parameter api_key is the argument `key`, a filter
-    events,    // reads events, and waits for them
-    call,      // a call of a model: request_id is the call's, not the request's
-    calls,     // the same, and the function has a sister `…_many` that takes many of them at once
-    limits,    // reads what is left for a call
+    own,      // answered by the gateway itself
+    change,   // changes something: the fields of a body
+    thing,    // a change that returns the thing, which has an entity tag
+    patch,    // a merge patch of a thing: the path's parameter, and the whole body as `patch`
+    info,     // reads what a standby may answer as well
+    look,     // reads one thing, with its entity tag
+    list,     // reads a list in pages
+    activity, // reads spending: its parameter api_key is the argument `key`, a filter
+    events,   // reads events, and waits for them
+    call,     // a call of a model: request_id is the call's, not the request's
+    calls,    // the same, and the function has a sister `…_many` that takes many of them at once
+    limits,   // reads what is left for a call
 };
 
-enum class Envelope { detail, error };  // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
+enum class Envelope { detail, error }; // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
 
 struct Route {
     std::string_view method;
-    std::string_view path;  // a segment in braces is a parameter
+    std::string_view path; // a segment in braces is a parameter
     std::string_view function;
     Kind kind = Kind::own;
     Envelope envelope = Envelope::detail;
-    std::string_view cursor = {};  // of a list: the field of its elements that `after` takes
+    std::string_view cursor = {}; // of a list: the field of its elements that `after` takes
 };
 
-constexpr Route list(std::string_view path, std::string_view function, std::string_view cursor) {
+constexpr Route list(std::string_view path, std::string_view function, std::string_view cursor)
+{
     return {"GET", path, function, Kind::list, Envelope::detail, cursor};
 }
 
-constexpr Route usage(std::string_view path, std::string_view function, Kind kind) {
+constexpr Route usage(std::string_view path, std::string_view function, Kind kind)
+{
     return {"POST", path, function, kind, Envelope::error};
 }
 
-constexpr bool reads_query(const Route& route) { return route.method == "GET"; }
-constexpr bool is_tagged(const Route& route) {
+constexpr bool reads_query(const Route &route) { return route.method == "GET"; }
+constexpr bool is_tagged(const Route &route)
+{
     return route.kind == Kind::thing || route.kind == Kind::patch || route.kind == Kind::look;
 }
-constexpr bool names_call(const Route& route) { return route.kind == Kind::call || route.kind == Kind::calls; }
+constexpr bool names_call(const Route &route) { return route.kind == Kind::call || route.kind == Kind::calls; }
 // Whether a standby may answer that is not far behind.
-constexpr bool may_be_stale(const Route& route) {
+constexpr bool may_be_stale(const Route &route)
+{
     return route.kind == Kind::info || route.kind == Kind::look || route.kind == Kind::list ||
            route.kind == Kind::activity;
 }
-constexpr bool changes_data(const Route& route) {
+constexpr bool changes_data(const Route &route)
+{
     return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || names_call(route);
 }
 // The function for many such requests at once.
-inline std::string many(const Route& route) { return std::string{route.function} + "_many"; }
+inline std::string many(const Route &route) { return std::string{route.function} + "_many"; }
 
 // Deliver events.
 inline constexpr std::string_view claim_function = "event_claim";
@@ -87,7 +92,7 @@ inline constexpr std::array routes{
     viewer_file,
     Route{"POST", "/organization/new", "org_new", Kind::thing},
     Route{"PATCH", "/organization/update", "org_update", Kind::thing},
-    Route{"POST", "/organization/update", "org_update", Kind::thing},  // as LiteLLM's Terraform provider sends it
+    Route{"POST", "/organization/update", "org_update", Kind::thing}, // as LiteLLM's Terraform provider sends it
     Route{"PATCH", "/v2/organization/{organization_id}", "org_patch", Kind::patch},
     Route{"DELETE", "/organization/delete", "org_delete", Kind::change},
     list("/organization/list", "org_list", "organization_id"),
@@ -137,13 +142,13 @@ inline constexpr std::array routes{
 };
 
 struct Match {
-    const Route* route = nullptr;
-    std::string parameter;        // the name of the path's parameter, if it has one
-    std::string parameter_value;  // decoded
-    std::string allowed;          // without a route: the methods this path has, if any
+    const Route *route = nullptr;
+    std::string parameter;       // the name of the path's parameter, if it has one
+    std::string parameter_value; // decoded
+    std::string allowed;         // without a route: the methods this path has, if any
 };
 
 // HEAD goes where GET goes.
 Match find_route(std::string_view method, std::string_view path);
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -26,14 +26,14 @@ class Server final : private httplib::Server {
 public:
     struct Places {
         std::size_t count;
-        std::chrono::milliseconds patience;  // how long a request waits for one
+        std::chrono::milliseconds patience; // how long a request waits for one
     };
-    using Planner = std::function<Plan(const Request&)>;
-    using Handler = std::function<Reply(const Request&)>;
-    using Observer = std::function<void(const Observation&)>;
+    using Planner = std::function<Plan(const Request &)>;
+    using Handler = std::function<Reply(const Request &)>;
+    using Observer = std::function<void(const Observation &)>;
 
     // Throws std::runtime_error if the certificate can't be used.
-    Server(const Listener& options, Places connections, Planner planner, Handler handler, Observer observer);
+    Server(const Listener &options, Places connections, Planner planner, Handler handler, Observer observer);
     ~Server();
 
     // Takes the address, and clients from then on; throws std::runtime_error.
@@ -52,13 +52,13 @@ public:
     void stop(std::chrono::milliseconds patience);
 
     std::size_t connections() const;
-    std::size_t waiting_for_database() const { return callers_.waiting(); }  // requests
+    std::size_t waiting_for_database() const { return callers_.waiting(); } // requests
 
 private:
     using Clock = Connection::Clock;
-    static constexpr std::chrono::milliseconds idle_grace{500};  // of idle connections, while draining
+    static constexpr std::chrono::milliseconds idle_grace{500}; // of idle connections, while draining
     // Connections that a thread has to go on with.
-    using Ready = std::deque<Connection*>;
+    using Ready = std::deque<Connection *>;
 
     const Listener options_;
     const Planner planner_;
@@ -71,60 +71,60 @@ private:
     std::atomic<bool> draining_ = false, closing_ = false;
     int port_ = 0;
 
-    mutable std::mutex mutex_;  // of what follows
-    std::unordered_set<Connection*> connections_;
-    Shares bodies_, replies_;  // in bytes: what has arrived, and what clients do not take
+    mutable std::mutex mutex_; // of what follows
+    std::unordered_set<Connection *> connections_;
+    Shares bodies_, replies_; // in bytes: what has arrived, and what clients do not take
     Certificate certificate_;
 
     std::jthread keeper_;
 
     void keep(std::stop_token stop);
     bool accept_all();
-    void admit(int client, const sockaddr_storage& address);
+    void admit(int client, const sockaddr_storage &address);
     void check_deadlines(Clock::time_point now);
-    void park(Connection& connection, std::uint32_t events, Clock::time_point deadline, int direction,
+    void park(Connection &connection, std::uint32_t events, Clock::time_point deadline, int direction,
               bool idle = false);
-    void shorten_deadline(Connection& connection);
+    void shorten_deadline(Connection &connection);
     void fill_lobby();
     void wait_and_work();
-    void work(Connection* first);
+    void work(Connection *first);
 
     // Steps: each returns whether this thread goes on with the connection; if not, it is parked, in a lane, or gone.
-    bool advance(Connection& connection, Ready& ready);
-    bool shake_hands(Connection& connection, Ready& ready);
-    bool read(Connection& connection, Ready& ready);
-    bool dispatch(Connection& connection, Ready& ready);
-    bool serve(Connection& connection, Ready& ready);
-    bool write(Connection& connection, Ready& ready);
-    bool close(Connection& connection);
-    bool linger(Connection& connection, Ready& ready);
-    bool end(Connection& connection, Ready& ready);
+    bool advance(Connection &connection, Ready &ready);
+    bool shake_hands(Connection &connection, Ready &ready);
+    bool read(Connection &connection, Ready &ready);
+    bool dispatch(Connection &connection, Ready &ready);
+    bool serve(Connection &connection, Ready &ready);
+    bool write(Connection &connection, Ready &ready);
+    bool close(Connection &connection);
+    bool linger(Connection &connection, Ready &ready);
+    bool end(Connection &connection, Ready &ready);
 
-    void feed(Connection& connection, std::string_view bytes);
-    bool wait_for_more(Connection& connection);
-    void identify(Connection& connection);
-    bool hold(Connection& connection, std::size_t bytes);
-    void hold_unsent(Connection& connection);
-    bool holds_too_much(const Connection& connection) const;
-    void forget_exchange(Connection& connection);
-    bool enter_lane(Lane& lane, Connection& connection, Ready& ready);
-    void leave_lane(Connection& connection, Ready& ready);
-    void turn_away(Connection& connection);
-    template <typename Stream>
-    void converse(Stream& stream);
-    void reply_to(Connection& connection, httplib::Response& response);
-    void end_reply(httplib::Response& response);
-    Reply call_handler(Connection& connection);
-    void provide(Connection& connection, const Reply& reply, httplib::Response& response);
+    void feed(Connection &connection, std::string_view bytes);
+    bool wait_for_more(Connection &connection);
+    void identify(Connection &connection);
+    bool hold(Connection &connection, std::size_t bytes);
+    void hold_unsent(Connection &connection);
+    bool holds_too_much(const Connection &connection) const;
+    void forget_exchange(Connection &connection);
+    bool enter_lane(Lane &lane, Connection &connection, Ready &ready);
+    void leave_lane(Connection &connection, Ready &ready);
+    void turn_away(Connection &connection);
+    template <typename Stream> void converse(Stream &stream);
+    void reply_to(Connection &connection, httplib::Response &response);
+    void end_reply(httplib::Response &response);
+    Reply call_handler(Connection &connection);
+    void provide(Connection &connection, const Reply &reply, httplib::Response &response);
 };
 
 // The reply to what exceeds a share or a limit.
 Reply too_busy();
 
 // The connection that this thread serves.
-inline Connection*& served() {
-    thread_local Connection* current = nullptr;
+inline Connection *&served()
+{
+    thread_local Connection *current = nullptr;
     return current;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

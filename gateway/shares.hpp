@@ -19,20 +19,24 @@ public:
     explicit Shares(std::size_t total) : Shares{total, total > 1 ? std::max<std::size_t>(1, total / 4) : 0} {}
     Shares(std::size_t total, std::size_t reserve) : total_{total}, reserve_{reserve} {}
 
-    bool may_take(Owner owner, bool others_want, std::size_t amount = 1) const {
+    bool may_take(Owner owner, bool others_want, std::size_t amount = 1) const
+    {
         const auto left = total_ - std::min(taken_, total_);
         if (amount > left)
             return false;
         return is_within_half(owner, amount) || (!others_want && left - amount >= reserve_);
     }
-    bool is_within_half(Owner owner, std::size_t more = 0) const {
+    bool is_within_half(Owner owner, std::size_t more = 0) const
+    {
         return held_by(owner) + more <= std::max<std::size_t>(1, total_ / 2);
     }
-    void take(Owner owner, std::size_t amount = 1) {
+    void take(Owner owner, std::size_t amount = 1)
+    {
         held_[owner] += amount;
         taken_ += amount;
     }
-    void give_back(Owner owner, std::size_t amount = 1) {
+    void give_back(Owner owner, std::size_t amount = 1)
+    {
         taken_ -= amount;
         if (const auto held = held_.find(owner); held != held_.end() && (held->second -= amount) == 0)
             held_.erase(held);
@@ -45,7 +49,8 @@ private:
     std::size_t taken_ = 0;
     std::unordered_map<Owner, std::size_t> held_;
 
-    std::size_t held_by(Owner owner) const {
+    std::size_t held_by(Owner owner) const
+    {
         const auto held = held_.find(owner);
         return held == held_.end() ? 0 : held->second;
     }
@@ -61,20 +66,19 @@ public:
 private:
     mutable std::array<std::atomic<Owner>, 1 << 14> slots_ = {};
 
-    std::atomic<Owner>& slot(Owner key) const { return slots_[key % slots_.size()]; }
+    std::atomic<Owner> &slot(Owner key) const { return slots_[key % slots_.size()]; }
 };
 
 // The first in a queue of pointers to things with an owner that may take one now; null if none may.
-template <typename Waiting>
-Waiting* next_in(const std::deque<Waiting*>& queue, const Shares& shares) {
+template <typename Waiting> Waiting *next_in(const std::deque<Waiting *> &queue, const Shares &shares)
+{
     if (queue.empty())
         return nullptr;
-    const auto is_others = [&](const Waiting* waiting) { return waiting->owner != queue.front()->owner; };
+    const auto is_others = [&](const Waiting *waiting) { return waiting->owner != queue.front()->owner; };
     const bool several = std::any_of(queue.begin(), queue.end(), is_others);
-    const auto next = std::find_if(queue.begin(), queue.end(), [&](const Waiting* waiting) {
-        return shares.may_take(waiting->owner, several);
-    });
+    const auto next = std::find_if(queue.begin(), queue.end(),
+                                   [&](const Waiting *waiting) { return shares.may_take(waiting->owner, several); });
     return next == queue.end() ? nullptr : *next;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -15,24 +15,26 @@
 namespace pg_org {
 namespace {
 
-std::string reason() {
+std::string reason()
+{
     const auto code = ERR_get_error();
     ERR_clear_error();
     if (ERR_SYSTEM_ERROR(code))
         return std::strerror(ERR_GET_REASON(code));
-    const char* words = ERR_reason_error_string(code);
+    const char *words = ERR_reason_error_string(code);
     return words ? words : "unknown reason";
 }
 
-}  // namespace
+} // namespace
 
-Certificate read_certificate(const std::string& certificate_file, const std::string& key_file) {
+Certificate read_certificate(const std::string &certificate_file, const std::string &key_file)
+{
     Certificate context{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
     SSL_CTX_set_options(context.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     // Most connections are idle, and what is left to be sent moves while it waits.
-    SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(context.get(),
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
         throw std::runtime_error{"can't use the certificate in " + certificate_file + ": " + reason()};
     // A key of another kind than the certificate's is not compared with it before the check.
@@ -44,13 +46,15 @@ Certificate read_certificate(const std::string& certificate_file, const std::str
 
 Socket::~Socket() { close(descriptor_); }
 
-void Socket::use_tls(const Certificate& certificate) {
+void Socket::use_tls(const Certificate &certificate)
+{
     tls_.reset(SSL_new(certificate.get()));
     if (!tls_ || SSL_set_fd(tls_.get(), descriptor_) != 1)
         throw std::runtime_error{"no TLS: " + reason()};
 }
 
-ssize_t Socket::receive(char* bytes, std::size_t size) {
+ssize_t Socket::receive(char *bytes, std::size_t size)
+{
     if (tls_) {
         if (is_broken_)
             return -1;
@@ -60,18 +64,21 @@ ssize_t Socket::receive(char* bytes, std::size_t size) {
     return receive_clear(bytes, size);
 }
 
-ssize_t Socket::receive_clear(char* bytes, std::size_t size) {
+ssize_t Socket::receive_clear(char *bytes, std::size_t size)
+{
     const auto received = recv(descriptor_, bytes, size, 0);
     wanted_ = EPOLLIN;
     return received > 0 ? received : received < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-ssize_t Socket::discard() {
+ssize_t Socket::discard()
+{
     char bytes[16 << 10];
     return receive_clear(bytes, sizeof bytes);
 }
 
-ssize_t Socket::send(std::string_view bytes) {
+ssize_t Socket::send(std::string_view bytes)
+{
     if (tls_) {
         if (is_broken_)
             return -1;
@@ -84,12 +91,14 @@ ssize_t Socket::send(std::string_view bytes) {
     return sent >= 0 ? sent : errno == EAGAIN || errno == EINTR ? 0 : -1;
 }
 
-ssize_t Socket::shake_hands() {
+ssize_t Socket::shake_hands()
+{
     ERR_clear_error();
     return result_of(SSL_accept(tls_.get()));
 }
 
-ssize_t Socket::result_of(int done) {
+ssize_t Socket::result_of(int done)
+{
     if (done > 0)
         return done;
     const int error = SSL_get_error(tls_.get(), done);
@@ -100,7 +109,8 @@ ssize_t Socket::result_of(int done) {
     return -1;
 }
 
-bool Socket::send_all(std::string_view bytes, std::chrono::milliseconds timeout) {
+bool Socket::send_all(std::string_view bytes, std::chrono::milliseconds timeout)
+{
     using Clock = std::chrono::steady_clock;
     const auto deadline = Clock::now() + timeout;
     while (!bytes.empty()) {
@@ -116,16 +126,18 @@ bool Socket::send_all(std::string_view bytes, std::chrono::milliseconds timeout)
     return true;
 }
 
-bool Socket::is_connected() const {
+bool Socket::is_connected() const
+{
     char byte;
     return recv(descriptor_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
-void Socket::finish() {
+void Socket::finish()
+{
     ERR_clear_error();
     if (tls_ && !is_broken_ && SSL_is_init_finished(tls_.get()))
         SSL_shutdown(tls_.get());
     shutdown(descriptor_, SHUT_WR);
 }
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -17,18 +17,18 @@ namespace pg_org {
 using Certificate = std::shared_ptr<SSL_CTX>;
 
 // From two files of PEM; throws std::runtime_error, also if they don't belong together.
-Certificate read_certificate(const std::string& certificate_file, const std::string& key_file);
+Certificate read_certificate(const std::string &certificate_file, const std::string &key_file);
 
 class Socket {
 public:
     explicit Socket(int descriptor) : descriptor_{descriptor} {}
-    Socket(const Socket&) = delete;
+    Socket(const Socket &) = delete;
     ~Socket();
 
-    void use_tls(const Certificate& certificate);
+    void use_tls(const Certificate &certificate);
 
     // The number of bytes; 0 when that would have to wait for wanted_events(), less if it failed or there are no more.
-    ssize_t receive(char* bytes, std::size_t size);
+    ssize_t receive(char *bytes, std::size_t size);
     ssize_t send(std::string_view bytes);
     // 1 when it is done, otherwise as above.
     ssize_t shake_hands();
@@ -52,11 +52,11 @@ public:
 private:
     const int descriptor_;
     std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, SSL_free};
-    bool is_broken_ = false;  // TLS, which can't say anything more then
+    bool is_broken_ = false; // TLS, which can't say anything more then
     std::uint32_t wanted_ = 0;
 
-    ssize_t receive_clear(char* bytes, std::size_t size);
+    ssize_t receive_clear(char *bytes, std::size_t size);
     ssize_t result_of(int done);
 };
 
-}  // namespace pg_org
+} // namespace pg_org

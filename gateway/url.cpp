@@ -6,14 +6,16 @@
 
 namespace pg_org {
 
-std::string hexadecimal(std::span<const unsigned char> bytes, std::string_view digits) {
+std::string hexadecimal(std::span<const unsigned char> bytes, std::string_view digits)
+{
     std::string text;
     for (const auto byte : bytes)
         text.append({digits[byte >> 4], digits[byte & 15]});
     return text;
 }
 
-std::string percent_encode(std::string_view text) {
+std::string percent_encode(std::string_view text)
+{
     constexpr std::string_view unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     std::string encoded;
     for (const char c : text) {
@@ -26,7 +28,8 @@ std::string percent_encode(std::string_view text) {
     return encoded;
 }
 
-std::string percent_decode(std::string_view text, bool plus_is_space) {
+std::string percent_decode(std::string_view text, bool plus_is_space)
+{
     std::string decoded;
     decoded.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -42,7 +45,8 @@ std::string percent_decode(std::string_view text, bool plus_is_space) {
     return decoded;
 }
 
-std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query) {
+std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query)
+{
     std::vector<std::pair<std::string, std::string>> parameters;
     while (!query.empty()) {
         std::string_view value = take_until(query, '&');
@@ -53,14 +57,16 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
     return parameters;
 }
 
-std::string_view take_until(std::string_view& text, char separator) {
+std::string_view take_until(std::string_view &text, char separator)
+{
     const auto end = text.find(separator);
     const auto taken = text.substr(0, end);
     text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
     return taken;
 }
 
-std::optional<HttpUrl> parse_http_url(std::string_view url) {
+std::optional<HttpUrl> parse_http_url(std::string_view url)
+{
     const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");
     const bool is_clean = std::all_of(url.begin(), url.end(), [](unsigned char c) { return std::isgraph(c); });
     const auto host = url.find("://") + 3;
@@ -71,4 +77,4 @@ std::optional<HttpUrl> parse_http_url(std::string_view url) {
     return HttpUrl{std::string{url.substr(0, path)}, (rest.starts_with('/') ? "" : "/") + std::string{rest}};
 }
 
-}  // namespace pg_org
+} // namespace pg_org

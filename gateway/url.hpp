@@ -20,14 +20,14 @@ std::string percent_decode(std::string_view text, bool plus_is_space = false);
 std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
 
 // The text before the separator; what remains of `text` is what follows it.
-std::string_view take_until(std::string_view& text, char separator);
+std::string_view take_until(std::string_view &text, char separator);
 
 struct HttpUrl {
-    std::string origin;  // scheme, host and port
-    std::string path;    // and query
+    std::string origin; // scheme, host and port
+    std::string path;   // and query
 };
 
 // Of an absolute http or https URL without a user; nothing of any other.
 std::optional<HttpUrl> parse_http_url(std::string_view url);
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -10,9 +10,10 @@ struct File {
     const char *name, *content_type, *begin, *end;
 };
 
-extern "C" const File viewer_files[];  // in files.S
+extern "C" const File viewer_files[]; // in files.S
 
-Reply show_text(std::string_view text, std::string content_type, const Request& request) {
+Reply show_text(std::string_view text, std::string content_type, const Request &request)
+{
     const auto tag = '"' + std::to_string(std::hash<std::string_view>{}(text)) + '"';
     const bool known = request.header("if-none-match") == tag;
     Reply reply{known ? 304 : 200, known ? std::string{} : std::string{text}};
@@ -21,8 +22,9 @@ Reply show_text(std::string_view text, std::string content_type, const Request& 
     return reply;
 }
 
-Reply show_viewer(std::string_view name, const Request& request) {
-    const File* file = viewer_files;
+Reply show_viewer(std::string_view name, const Request &request)
+{
+    const File *file = viewer_files;
     while (file->name && file->name != name)
         ++file;
     if (!file->name)
@@ -37,4 +39,4 @@ Reply show_viewer(std::string_view name, const Request& request) {
     return reply;
 }
 
-}  // namespace pg_org
+} // namespace pg_org

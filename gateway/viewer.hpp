@@ -9,9 +9,9 @@
 namespace pg_org {
 
 // What changes seldom: to who has it already, only that.
-Reply show_text(std::string_view text, std::string content_type, const Request& request);
+Reply show_text(std::string_view text, std::string content_type, const Request &request);
 
 // The page itself has no name.
-Reply show_viewer(std::string_view name, const Request& request);
+Reply show_viewer(std::string_view name, const Request &request);
 
-}  // namespace pg_org
+} // namespace pg_org

@@ -27,14 +27,15 @@ constexpr std::size_t max_reply_bytes = 64 << 10;
 
 Value number(std::string text) { return {Value::Kind::number, std::move(text), {}}; }
 
-}  // namespace
+} // namespace
 
-std::string signature(std::string_view secret, std::string_view timestamp, std::string_view body) {
+std::string signature(std::string_view secret, std::string_view timestamp, std::string_view body)
+{
     const std::string text = std::string{timestamp} + '.' + std::string{body};
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-              reinterpret_cast<const unsigned char*>(text.data()), text.size(), bytes, &size))
+              reinterpret_cast<const unsigned char *>(text.data()), text.size(), bytes, &size))
         throw std::runtime_error{"can't compute an HMAC"};
     return "v1=" + hexadecimal({bytes, size});
 }
@@ -42,14 +43,15 @@ std::string signature(std::string_view secret, std::string_view timestamp, std::
 // Posts to one URL, over a connection that is kept.
 class Webhook::Client {
 public:
-    explicit Client(const HttpUrl& url) {
+    explicit Client(const HttpUrl &url)
+    {
         set(CURLOPT_URL, (url.origin + url.path).c_str());
         set(CURLOPT_PROTOCOLS_STR, "http,https");
-        set(CURLOPT_PROXY, "");  // not the environment's
+        set(CURLOPT_PROXY, ""); // not the environment's
         set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
         set(CURLOPT_USERAGENT, "pg_org_gateway/" PG_ORG_VERSION);
         set(CURLOPT_TIMEOUT_MS, long{post_timeout.count()});
-        set(CURLOPT_QUICK_EXIT, 1L);  // also of a name that is still looked up
+        set(CURLOPT_QUICK_EXIT, 1L); // also of a name that is still looked up
         set(CURLOPT_NOSIGNAL, 1L);
         set(CURLOPT_HEADERFUNCTION, take);
         set(CURLOPT_HEADERDATA, this);
@@ -58,12 +60,13 @@ public:
     }
 
     // The status, which counts once all headers are there, whatever becomes of the body; or 0 and why there is none.
-    std::pair<long, std::string> post(const std::string& json, std::initializer_list<std::string> headers) {
+    std::pair<long, std::string> post(const std::string &json, std::initializer_list<std::string> headers)
+    {
         status_ = 0;
         bytes_ = 0;
         const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> list{
             curl_slist_append(nullptr, "Content-Type: application/json"), curl_slist_free_all};
-        for (const auto& header : headers)
+        for (const auto &header : headers)
             curl_slist_append(list.get(), header.c_str());
         set(CURLOPT_HTTPHEADER, list.get());
         set(CURLOPT_POSTFIELDS, json.c_str());
@@ -79,15 +82,16 @@ private:
     long status_ = 0;
     std::size_t bytes_ = 0;
 
-    template <typename Value>
-    void set(CURLoption option, Value value) {
+    template <typename Value> void set(CURLoption option, Value value)
+    {
         if (curl_easy_setopt(curl_.get(), option, value) != CURLE_OK)
             throw std::runtime_error{"libcurl lacks an option"};
     }
 
     // A line of the headers, of which the last is empty, or a piece of the body.  Anything but its size ends the post.
-    static std::size_t take(const char*, std::size_t, std::size_t size, void* context) {
-        auto& self = *static_cast<Client*>(context);
+    static std::size_t take(const char *, std::size_t, std::size_t size, void *context)
+    {
+        auto &self = *static_cast<Client *>(context);
         long status = 0;
         if (size <= 2 && !curl_easy_getinfo(self.curl_.get(), CURLINFO_RESPONSE_CODE, &status) && status >= 200)
             self.status_ = status;
@@ -95,28 +99,31 @@ private:
     }
 };
 
-Webhook::Webhook(const Config& config, Database& database, const Catalog& catalog)
-    : config_{config}, database_{database}, catalog_{catalog} {
+Webhook::Webhook(const Config &config, Database &database, const Catalog &catalog)
+    : config_{config}, database_{database}, catalog_{catalog}
+{
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (auto number = most_posts; number > 0; --number)
         deliverers_.emplace_back([this](std::stop_token stop) { deliver(stop); });
 }
 
-void Webhook::stop(std::chrono::milliseconds patience) {
+void Webhook::stop(std::chrono::milliseconds patience)
+{
     const auto deadline = Clock::now() + patience;
-    for (auto& deliverer : deliverers_)
+    for (auto &deliverer : deliverers_)
         deliverer.request_stop();
     for (auto number = most_posts; number > 0 && ended_.try_acquire_until(deadline); --number) {
     }
 }
 
-void Webhook::deliver(std::stop_token stop) {
+void Webhook::deliver(std::stop_token stop)
+{
     Client client{parse_http_url(config_.webhook_url).value()};
     while (wait_for_turn(stop)) {
         std::string failure;
         try {
             deliver_next(client);
-        } catch (const std::exception& error) {
+        } catch (const std::exception &error) {
             failure = error.what();
         }
         const std::lock_guard lock{mutex_};
@@ -128,7 +135,8 @@ void Webhook::deliver(std::stop_token stop) {
 }
 
 // While there is nothing to deliver only one looks in each interval.
-bool Webhook::wait_for_turn(std::stop_token stop) {
+bool Webhook::wait_for_turn(std::stop_token stop)
+{
     std::unique_lock lock{mutex_};
     const auto is_time = [&] { return Clock::now() >= next_look_; };
     while (!is_time() && !stop.stop_requested())
@@ -137,21 +145,23 @@ bool Webhook::wait_for_turn(std::stop_token stop) {
     return !stop.stop_requested();
 }
 
-void Webhook::look_again() {
+void Webhook::look_again()
+{
     const std::lock_guard lock{mutex_};
     next_look_ = {};
     changed_.notify_one();
 }
 
 // What is not acknowledged comes again when the lease is over.
-void Webhook::deliver_next(Client& client) {
+void Webhook::deliver_next(Client &client)
+{
     if (!catalog_.functions())
         return;
     const auto claimed_at = Clock::now();
     const auto claimed =
         call(claim_function, {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
-    for (const Event& event : read_events(claimed)) {
-        look_again();  // there may be more, of others
+    for (const Event &event : read_events(claimed)) {
+        look_again(); // there may be more, of others
         if (Clock::now() + post_timeout > claimed_at + lease)
             return;
         const std::string body{event.json};
@@ -164,15 +174,16 @@ void Webhook::deliver_next(Client& client) {
         else
             log_event(Level::warning, "event not taken, trying again later",
                       {{"event_id", event.id}, {"status", status}, {"reason", reason}});
-        look_again();  // for the next one of the same
+        look_again(); // for the next one of the same
     }
 }
 
-std::string Webhook::call(std::string_view function, const Fields& fields) {
+std::string Webhook::call(std::string_view function, const Fields &fields)
+{
     std::vector<FieldError> none;
     const auto functions = catalog_.functions();
-    const auto& called = functions->find(function)->second;
+    const auto &called = functions->find(function)->second;
     return database_.run(bind_arguments(called, fields, config_.webhook_key, "body", none)).at(0).at(0);
 }
 
-}  // namespace pg_org
+} // namespace pg_org

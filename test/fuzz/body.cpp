@@ -5,22 +5,24 @@ using namespace pg_org;
 
 namespace {
 
-void check_fields(std::string_view json, const Fields& fields) {
-    for (const auto& [name, value] : fields)
+void check_fields(std::string_view json, const Fields &fields)
+{
+    for (const auto &[name, value] : fields)
         require(is_json(json_text(value)), "a field's value is JSON");
     const std::string again = json_text(fields);
     require(nlohmann::json::parse(again) == nlohmann::json::parse(json), "the fields are what was sent");
     require(json_text(read_body(again).fields) == again, "what was written is read as the same");
 }
 
-}  // namespace
+} // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const std::string_view json{reinterpret_cast<const char*>(data), size};
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
+{
+    const std::string_view json{reinterpret_cast<const char *>(data), size};
     Body body;
     try {
         body = read_body(json);
-    } catch (const InvalidJson& error) {
+    } catch (const InvalidJson &error) {
         require(error.position <= size, "the error is in the text");
         return 0;
     }

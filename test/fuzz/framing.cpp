@@ -15,12 +15,14 @@ constexpr std::size_t max_head = 256, max_body = 64;
 
 using NextSize = std::function<std::size_t()>;
 
-bool is_clean(std::string_view text) {
+bool is_clean(std::string_view text)
+{
     return std::none_of(text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
 // Whatever has arrived.
-void check_bounds(const Arrival& arrival) {
+void check_bounds(const Arrival &arrival)
+{
     require(arrival.size() <= max_head + max_body, "what has arrived is bounded");
     require(arrival.body().size() <= max_body, "a body is bounded");
     require(!arrival.is_whole() || arrival.has_head(), "a whole request has a head");
@@ -30,12 +32,13 @@ void check_bounds(const Arrival& arrival) {
     require(is_clean(arrival.method()) && is_clean(arrival.target()), "a request line has no control characters");
 }
 
-std::string told(const Arrival& arrival) {
+std::string told(const Arrival &arrival)
+{
     std::string told;
     const auto tell = [&](std::string_view text) { told.append(text).append("\n"); };
     tell(arrival.method());
     tell(arrival.target());
-    for (const auto* name : {"host", "connection", "expect", "authorization", "content-length", "transfer-encoding"}) {
+    for (const auto *name : {"host", "connection", "expect", "authorization", "content-length", "transfer-encoding"}) {
         require(is_clean(arrival.field(name)), "a field has no control characters");
         tell(arrival.field(name));
     }
@@ -46,7 +49,8 @@ std::string told(const Arrival& arrival) {
 }
 
 // The requests in the bytes, one after the other, and how they end.
-std::string read(std::string_view bytes, const NextSize& next_size) {
+std::string read(std::string_view bytes, const NextSize &next_size)
+{
     std::string requests;
     while (!bytes.empty()) {
         Arrival arrival{max_head, max_body};
@@ -56,7 +60,7 @@ std::string read(std::string_view bytes, const NextSize& next_size) {
             arrival.take(rest);
             check_bounds(arrival);
             require(piece.ends_with(rest), "what is taken is at the front");
-            if (const auto& fault = arrival.fault(); fault.status != 0)
+            if (const auto &fault = arrival.fault(); fault.status != 0)
                 return requests.append(std::to_string(fault.status)).append(" ").append(fault.message);
             require(arrival.is_whole() || rest.empty(), "what belongs to a request is taken");
             require(rest.size() < piece.size(), "something is taken");
@@ -69,10 +73,11 @@ std::string read(std::string_view bytes, const NextSize& next_size) {
     return requests;
 }
 
-}  // namespace
+} // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    const std::string_view bytes{reinterpret_cast<const char*>(data), size};
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
+{
+    const std::string_view bytes{reinterpret_cast<const char *>(data), size};
     std::minstd_rand random(static_cast<unsigned>(std::hash<std::string_view>{}(bytes)));
     const auto whole = read(bytes, [&] { return bytes.size(); });
     require(read(bytes, [] { return 1; }) == whole, "one byte after the other is the same");

@@ -12,7 +12,8 @@
 namespace pg_org {
 
 // libFuzzer keeps the input that it stops at.
-inline void require(bool holds, const char* property) {
+inline void require(bool holds, const char *property)
+{
     if (!holds) {
         std::fprintf(stderr, "does not hold: %s\n", property);
         std::abort();
@@ -33,6 +34,6 @@ inline const Function every_type{"public.f",
 
 // Binds the fields in each way; what is bound is such that PostgreSQL reads it as what was sent, and what is not is
 // refused in JSON.
-void check_binding(const Fields& fields, std::string_view source, const Request& request);
+void check_binding(const Fields &fields, std::string_view source, const Request &request);
 
-}  // namespace pg_org
+} // namespace pg_org

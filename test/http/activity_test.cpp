@@ -10,27 +10,32 @@ using testing::HasSubstr;
 
 const std::string march = "&start_date=2026-03-01&end_date=2026-03-31";
 
-std::string route(const std::string& organization_ids, const std::string& more = march) {
+std::string route(const std::string &organization_ids, const std::string &more = march)
+{
     return "GET /organization/daily/activity?organization_ids=" + encoded(organization_ids) + more;
 }
 
 // What is spent on a day, as if it had been settled then; each call has ten tokens of prompt and two of completion.
-void spend(const std::string& organization_id, const std::string& day, const std::string& token_id,
-           const std::string& model, const std::string& cost, const std::string& team_id = "") {
+void spend(const std::string &organization_id, const std::string &day, const std::string &token_id,
+           const std::string &model, const std::string &cost, const std::string &team_id = "")
+{
     query("INSERT INTO org.usage_daily VALUES ($1, $2, $3, $4, $5, $6, 10, 2, 3, 4, 1, 0)", organization_id, day,
           team_id, token_id, model, cost);
 }
 
 // An organization that was there in March.
-std::string old_organization() {
+std::string old_organization()
+{
     const std::string id = organization();
     query("UPDATE org.organization SET created_at = '2026-01-01Z' WHERE organization_id = $1", id);
     return id;
 }
 
-std::vector<std::string> dates(const Json& reply) {
+std::vector<std::string> dates(const Json &reply)
+{
     std::vector<std::string> dates;
-    for (const Json& day : reply.at("results")) dates.push_back(day.at("date"));
+    for (const Json &day : reply.at("results"))
+        dates.push_back(day.at("date"));
     return dates;
 }
 
@@ -40,7 +45,8 @@ protected:
     void TearDown() override { query("DELETE FROM org.usage_daily"); }
 };
 
-TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
+TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads)
+{
     const std::string id = old_organization(), team_id = team(id);
     const Json key = ask("POST /key/generate", {{"team_id", team_id}, {"key_alias", "ci"}});
     const std::string token_id = key.at("token_id");
@@ -50,7 +56,7 @@ TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
 
     EXPECT_THAT(names(reply), ElementsAre("results", "metadata"));
     ASSERT_EQ(reply.at("results").size(), 1u);
-    const Json& day = reply.at("results").at(0);
+    const Json &day = reply.at("results").at(0);
     EXPECT_THAT(names(day), ElementsAre("date", "metrics", "breakdown"));
     EXPECT_EQ(day.at("date"), "2026-03-05");
     const Json metrics = {{"spend", 0.25},
@@ -62,9 +68,9 @@ TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
                           {"successful_requests", 1},
                           {"failed_requests", 0},
                           {"api_requests", 1}};
-    const Json& breakdown = day.at("breakdown");
-    EXPECT_THAT(names(breakdown), ElementsAre("mcp_servers", "models", "model_groups", "providers", "endpoints",
-                                              "api_keys", "entities"));
+    const Json &breakdown = day.at("breakdown");
+    EXPECT_THAT(names(breakdown),
+                ElementsAre("mcp_servers", "models", "model_groups", "providers", "endpoints", "api_keys", "entities"));
     const Json of_key = {{"metrics", metrics}, {"metadata", {{"key_alias", "ci"}, {"team_id", team_id}}}};
     const Json of_model = {
         {"metrics", metrics}, {"metadata", Json::object()}, {"api_key_breakdown", {{token_id, of_key}}}};
@@ -77,10 +83,10 @@ TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
     EXPECT_THAT(names(breakdown.at("providers")), ElementsAre("openai", "unknown"));
     EXPECT_EQ(breakdown.at("api_keys").at("gone").at("metadata").at("key_alias"), nullptr);
 
-    const Json& entity = breakdown.at("entities").at(id);
+    const Json &entity = breakdown.at("entities").at(id);
     EXPECT_EQ(entity.at("metadata").at("organization_alias"), info(id).at("organization_alias"));
     EXPECT_EQ(entity.at("api_key_breakdown").at(token_id), of_key);
-    for (const Json& whole : {day.at("metrics"), entity.at("metrics")}) {
+    for (const Json &whole : {day.at("metrics"), entity.at("metrics")}) {
         EXPECT_EQ(whole.at("spend"), 1.25);
         EXPECT_EQ(whole.at("total_tokens"), 24);
     }
@@ -99,9 +105,10 @@ TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads) {
 }
 
 // As the dashboard asks for pages: the same but for the page until there are no more, and then adds them up.
-TEST_F(DailyActivity, HasPagesThatAddUp) {
+TEST_F(DailyActivity, HasPagesThatAddUp)
+{
     const std::string first = old_organization(), second = old_organization();
-    for (const char* day : {"2026-03-01", "2026-03-02", "2026-03-07", "2026-03-31"}) {
+    for (const char *day : {"2026-03-01", "2026-03-02", "2026-03-07", "2026-03-31"}) {
         spend(first, day, "k", "m", "0.1");
         spend(second, day, "k", "m", "0.2");
     }
@@ -112,7 +119,8 @@ TEST_F(DailyActivity, HasPagesThatAddUp) {
     for (int page = 1, pages = 1; page <= pages; ++page) {
         const Json reply =
             ask(route(first + "," + second, march + "&page_size=3&timezone=-60&page=" + std::to_string(page)));
-        for (const std::string& day : dates(reply)) days.push_back(day);
+        for (const std::string &day : dates(reply))
+            days.push_back(day);
         spent.push_back(reply.at("metadata").at("total_spend"));
         pages = reply.at("metadata").at("total_pages");
         EXPECT_EQ(reply.at("metadata").at("has_more"), page < pages);
@@ -123,14 +131,15 @@ TEST_F(DailyActivity, HasPagesThatAddUp) {
     EXPECT_EQ(ask(route(first, "&start_date=2026-03-31&end_date=2026-03-01")).at("results"), Json::array());
 }
 
-TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey) {
+TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey)
+{
     const std::string id = old_organization();
     const Json key = ask("POST /key/generate", {{"organization_id", id}});
     const std::string token_id = key.at("token_id"), secret = key.at("key");
     spend(id, "2026-03-01", token_id, "a/m", "1");
     spend(id, "2026-03-02", token_id, "b/m", "2");
     spend(id, "2026-03-03", "other", "a/m", "4");
-    const auto total = [&](const std::string& filter) {
+    const auto total = [&](const std::string &filter) {
         return ask(route(id, march + filter)).at("metadata").at("total_spend").get<double>();
     };
     EXPECT_EQ(total("&model=a%2Fm"), 5.0);
@@ -142,12 +151,13 @@ TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey) {
     EXPECT_EQ(total("&api_key=&model="), 7.0);
 }
 
-TEST_F(DailyActivity, NeedsTwoDates) {
+TEST_F(DailyActivity, NeedsTwoDates)
+{
     const std::string path = "GET /organization/daily/activity";
-    for (const char* query : {"", "?start_date=2026-03-01", "?end_date=2026-03-01", "?start_date=&end_date="}) {
+    for (const char *query : {"", "?start_date=2026-03-01", "?end_date=2026-03-01", "?start_date=&end_date="}) {
         EXPECT_THAT(call(path + query), e2(400, "Please provide start_date and end_date")) << query;
     }
-    for (const char* date : {"2026-02-30", "2026-3-1", "yesterday", "2026-03-01T00%3A00%3A00Z"}) {
+    for (const char *date : {"2026-02-30", "2026-3-1", "yesterday", "2026-03-01T00%3A00%3A00Z"}) {
         EXPECT_THAT(call(path + "?end_date=2026-03-31&start_date=" + date), e3({"query", "start_date"})) << date;
         EXPECT_THAT(call(path + "?start_date=2026-03-01&end_date=" + date), e3({"query", "end_date"})) << date;
     }
@@ -156,7 +166,8 @@ TEST_F(DailyActivity, NeedsTwoDates) {
     EXPECT_THAT(call(route("", march + "&page_size=many")), e3({"query", "page_size"}, "int_parsing"));
 }
 
-TEST_F(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
+TEST_F(DailyActivity, IsForThoseWhoAdministerTheOrganizations)
+{
     const std::string id = old_organization(), foreign = old_organization();
     const Person admin = person(), member = person(), viewer = person("proxy_admin_viewer");
     join(id, admin.id, "org_admin");
@@ -175,14 +186,15 @@ TEST_F(DailyActivity, IsForThoseWhoAdministerTheOrganizations) {
     EXPECT_EQ(ask(route("no-such-org")).at("results"), Json::array());
 }
 
-TEST_F(DailyActivity, OutlivesKeysAndOrganizations) {
+TEST_F(DailyActivity, OutlivesKeysAndOrganizations)
+{
     const std::string id = old_organization();
     const Json key = ask("POST /key/generate", {{"organization_id", id}});
     spend(id, "2026-03-01", key.at("token_id"), "m", "1");
     ask("DELETE /organization/delete", {{"organization_ids", {id}}});
     const Json reply = ask(route(id));
     EXPECT_EQ(reply.at("metadata").at("total_spend"), 1.0);
-    const Json& breakdown = reply.at("results").at(0).at("breakdown");
+    const Json &breakdown = reply.at("results").at(0).at("breakdown");
     EXPECT_EQ(breakdown.at("entities").at(id).at("metadata").at("organization_alias"), nullptr);
     EXPECT_TRUE(breakdown.at("api_keys").contains(key.at("token_id").get<std::string>()));
 
@@ -192,5 +204,5 @@ TEST_F(DailyActivity, OutlivesKeysAndOrganizations) {
     EXPECT_EQ(ask(route(id), nullptr, admin.key).at("results"), Json::array()) << "somebody else's";
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -8,15 +8,17 @@ namespace {
 
 using testing::HasSubstr;
 
-Json answer(const Reply& reply) {
+Json answer(const Reply &reply)
+{
     EXPECT_EQ(reply.status, 200) << reply.text;
     return reply.body;
 }
 
 // The dashboard: key in Authorization, permissions on objects that we do not have beside fields that we do.
-Json dashboard(const std::string& route, const Json& body = nullptr) { return answer(call(route, body)); }
+Json dashboard(const std::string &route, const Json &body = nullptr) { return answer(call(route, body)); }
 
-TEST(Dashboard, CreatesAnOrganization) {
+TEST(Dashboard, CreatesAnOrganization)
+{
     Json made = dashboard("POST /organization/new",
                           {{"organization_alias", "Marketing"},
                            {"models", Json::array()},
@@ -31,7 +33,8 @@ TEST(Dashboard, CreatesAnOrganization) {
     EXPECT_EQ(made["object_permission"], nullptr);
 }
 
-TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm) {
+TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm)
+{
     const Json made = dashboard("POST /organization/new", {{"organization_alias", "Sales"},
                                                            {"models", {"all-proxy-models"}},
                                                            {"max_budget", nullptr},
@@ -41,7 +44,8 @@ TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm) {
     EXPECT_EQ(made.at("litellm_budget_table").at("max_budget"), nullptr);
 }
 
-TEST(Dashboard, SavesTheSettingsFormWithItsNestedBudget) {
+TEST(Dashboard, SavesTheSettingsFormWithItsNestedBudget)
+{
     const std::string id = organization({{"metadata", {{"kept", true}}}, {"max_budget", 1}});
     Json changed =
         dashboard("PATCH /organization/update",
@@ -58,7 +62,8 @@ TEST(Dashboard, SavesTheSettingsFormWithItsNestedBudget) {
     EXPECT_EQ(changed["metadata"], (Json{{"kept", true}}));
 }
 
-TEST(Dashboard, SavesTheNewerSettingsFormFieldByField) {
+TEST(Dashboard, SavesTheNewerSettingsFormFieldByField)
+{
     const std::string id = organization({{"max_budget", 5}, {"tpm_limit", 5}, {"budget_duration", "24h"}});
     const Json changed = dashboard("PATCH /v2/organization/" + id, {{"organization_alias", "Renamed"},
                                                                     {"models", Json::array()},
@@ -71,7 +76,8 @@ TEST(Dashboard, SavesTheNewerSettingsFormFieldByField) {
     EXPECT_EQ(changed.at("litellm_budget_table").at("budget_duration"), nullptr);
 }
 
-TEST(Dashboard, ManagesMembersByItsForms) {
+TEST(Dashboard, ManagesMembersByItsForms)
+{
     const std::string id = organization();
     const std::string email = fresh("dash") + "@example.com";
     const Json added =
@@ -95,12 +101,13 @@ TEST(Dashboard, ManagesMembersByItsForms) {
     EXPECT_EQ(info(id).at("members"), Json::array());
 }
 
-TEST(Dashboard, ReadsItsListAndDeletesOne) {
+TEST(Dashboard, ReadsItsListAndDeletesOne)
+{
     const std::string id = organization({{"organization_alias", "Dashboard only"}});
     team(id);
     Json listed = dashboard("GET /organization/list?org_alias=" + encoded("dashboard only"));
     ASSERT_EQ(listed.size(), 1u);
-    for (const char* field : {"organization_id", "organization_alias", "models", "spend", "created_at", "members",
+    for (const char *field : {"organization_id", "organization_alias", "models", "spend", "created_at", "members",
                               "teams", "litellm_budget_table"}) {
         EXPECT_FALSE(listed[0][field].is_null()) << field;
     }
@@ -109,11 +116,13 @@ TEST(Dashboard, ReadsItsListAndDeletesOne) {
 }
 
 // LiteLLM's own Terraform provider: key in x-api-key, ids of its own making, reads by POST, strings as metadata.
-Reply own_provider(const std::string& route, const Json& body) {
+Reply own_provider(const std::string &route, const Json &body)
+{
     return send(route, body.dump(), {{"x-api-key", admin_key()}});
 }
 
-TEST(TerraformOfLiteLLM, CreatesReadsAndDeletesAnOrganization) {
+TEST(TerraformOfLiteLLM, CreatesReadsAndDeletesAnOrganization)
+{
     const std::string id = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
     answer(own_provider("POST /organization/new", {{"organization_id", id},
                                                    {"organization_alias", "terraformed"},
@@ -138,7 +147,8 @@ TEST(TerraformOfLiteLLM, CreatesReadsAndDeletesAnOrganization) {
 }
 
 // The other Terraform provider: reads everything back from info, changes by merge patch, clears with null.
-TEST(TerraformOfNcecere, TakesAnOrganizationThroughItsLife) {
+TEST(TerraformOfNcecere, TakesAnOrganizationThroughItsLife)
+{
     Json made =
         answer(call("POST /organization/new", {{"organization_alias", "ncecere"},
                                                {"budget_duration", "30d"},
@@ -175,7 +185,8 @@ TEST(TerraformOfNcecere, TakesAnOrganizationThroughItsLife) {
     EXPECT_THAT(call(read), e2(404, HasSubstr("not found"))) << "its sign that the resource is gone";
 }
 
-TEST(TerraformOfNcecere, TakesAMemberThroughTheirLife) {
+TEST(TerraformOfNcecere, TakesAMemberThroughTheirLife)
+{
     const std::string id = organization();
     const std::string email = fresh("tf") + "@example.com", user_id = fresh("tf");
     EXPECT_EQ(info(id).at("members"), Json::array()) << "looked at before, to adopt nobody";
@@ -203,5 +214,5 @@ TEST(TerraformOfNcecere, TakesAMemberThroughTheirLife) {
     EXPECT_EQ(call("DELETE /organization/member_delete", {{"organization_id", id}, {"user_id", user_id}}).status, 404);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -10,7 +10,8 @@ namespace {
 const Json not_found = {{"detail", "Not Found"}};
 const Json method_not_allowed = {{"detail", "Method Not Allowed"}};
 
-TEST(Envelope, TellsWhatIsWrongWithAField) {
+TEST(Envelope, TellsWhatIsWrongWithAField)
+{
     const std::vector<std::tuple<std::string, Json, std::string>> wrong{
         {"organization_alias", 5, "string_type"},
         {"max_budget", "x", "float_parsing"},
@@ -21,7 +22,7 @@ TEST(Envelope, TellsWhatIsWrongWithAField) {
         {"metadata", Json::array(), "dict_type"},
         {"blocked", "x", "bool_parsing"},
     };
-    for (const auto& [field, sent, type] : wrong) {
+    for (const auto &[field, sent, type] : wrong) {
         Json body = {{"organization_alias", "x"}};
         body[field] = sent;
         const Reply reply = call("POST /organization/new", body);
@@ -34,27 +35,31 @@ TEST(Envelope, TellsWhatIsWrongWithAField) {
                 e3({"body", "budget_duration"}, "value_error"));
 }
 
-TEST(Envelope, TellsAllFieldsOfAWrongTypeAtOnce) {
+TEST(Envelope, TellsAllFieldsOfAWrongTypeAtOnce)
+{
     const Reply reply = call("POST /organization/new", {{"organization_alias", 5}, {"models", 5}, {"tpm_limit", "x"}});
     EXPECT_THAT(reply, e3({"body", "organization_alias"}));
     EXPECT_THAT(reply, e3({"body", "models"}));
     EXPECT_THAT(reply, e3({"body", "tpm_limit"}));
 }
 
-TEST(Envelope, ChecksTheJsonBeforeTheKey) {
+TEST(Envelope, ChecksTheJsonBeforeTheKey)
+{
     EXPECT_THAT(send("POST /organization/new", "{", {}).body.at("detail").at(0).at("type"), "json_invalid");
     EXPECT_EQ(send("POST /organization/member_add", "{", {}).status, 422) << "E3 also where errors are E1";
 }
 
-TEST(Envelope, ChecksTheKeyBeforeTheFields) {
-    for (const httplib::Headers& headers : {httplib::Headers{}, bearer("sk-unknown")}) {
+TEST(Envelope, ChecksTheKeyBeforeTheFields)
+{
+    for (const httplib::Headers &headers : {httplib::Headers{}, bearer("sk-unknown")}) {
         EXPECT_THAT(send("POST /organization/new", R"({"max_budget": []})", headers), e1(401, testing::_));
         EXPECT_THAT(send("PATCH /v2/organization/x", R"({"colour": "blue"})", headers), e1(401, testing::_));
         EXPECT_THAT(send("GET /organization/info", "", headers), e1(401, testing::_));
     }
 }
 
-TEST(Envelope, ChecksTheFieldsBeforeTheRules) {
+TEST(Envelope, ChecksTheFieldsBeforeTheRules)
+{
     const Person stranger = person();
     const auto before = database_digest();
     EXPECT_THAT(call("POST /organization/new", {{"organization_alias", "x"}, {"models", 5}}, stranger.key),
@@ -66,15 +71,16 @@ TEST(Envelope, ChecksTheFieldsBeforeTheRules) {
     EXPECT_THAT(call("PATCH /organization/update", {{"organization_id", "no-such-org"}, {"budget_duration", "bogus"}}),
                 e3({"body", "budget_duration"}));
     EXPECT_THAT(call("PATCH /v2/organization/no-such-org", {{"colour", "blue"}}, stranger.key), e3({"body", "colour"}));
-    EXPECT_THAT(
-        call("POST /organization/member_add",
-             {{"organization_id", "no-such-org"}, {"member", {{"role", "king"}, {"user_id", "x"}}}}, stranger.key),
-        e3({"body", "member", "role"}));
+    EXPECT_THAT(call("POST /organization/member_add",
+                     {{"organization_id", "no-such-org"}, {"member", {{"role", "king"}, {"user_id", "x"}}}},
+                     stranger.key),
+                e3({"body", "member", "role"}));
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(Envelope, AnswersAnUnknownPathAsNotFound) {
-    for (const char* route : {"GET /nowhere", "POST /organization", "GET /organization/list/", "GET /v2/organization",
+TEST(Envelope, AnswersAnUnknownPathAsNotFound)
+{
+    for (const char *route : {"GET /nowhere", "POST /organization", "GET /organization/list/", "GET /v2/organization",
                               "DELETE /organization/", "GET //organization/list", "PATCH /v2/organization/"}) {
         const Reply reply = send(route, "", {});
         EXPECT_EQ(reply.status, 404) << route;
@@ -82,7 +88,8 @@ TEST(Envelope, AnswersAnUnknownPathAsNotFound) {
     }
 }
 
-TEST(Envelope, AnswersAWrongMethodNamingTheRightOnes) {
+TEST(Envelope, AnswersAWrongMethodNamingTheRightOnes)
+{
     const std::vector<std::pair<std::string, std::vector<std::string>>> wrong{
         {"GET /organization/new", {"POST"}},
         {"PUT /organization/update", {"PATCH"}},
@@ -92,17 +99,18 @@ TEST(Envelope, AnswersAWrongMethodNamingTheRightOnes) {
         {"POST /organization/delete", {"DELETE"}},
         {"GET /v2/organization/x", {"PATCH"}},
         {"POST /health/readiness", {"GET"}}};
-    for (const auto& [route, methods] : wrong) {
+    for (const auto &[route, methods] : wrong) {
         const Reply reply = send(route, "", {});
         EXPECT_EQ(reply.status, 405) << route;
         EXPECT_EQ(reply.body, method_not_allowed) << route;
-        for (const std::string& method : methods)
+        for (const std::string &method : methods)
             EXPECT_THAT(reply.header("Allow"), testing::HasSubstr(method)) << route;
     }
 }
 
-TEST(Envelope, AnswersTheOpenPathsWithoutAKey) {
-    for (const char* route : {"GET /health/liveliness", "GET /health/liveness", "GET /health/readiness", "GET /"}) {
+TEST(Envelope, AnswersTheOpenPathsWithoutAKey)
+{
+    for (const char *route : {"GET /health/liveliness", "GET /health/liveness", "GET /health/readiness", "GET /"}) {
         const Reply reply = send(route, "", {});
         EXPECT_EQ(reply.status, 200) << route;
         EXPECT_FALSE(reply.text.empty()) << route;
@@ -110,8 +118,9 @@ TEST(Envelope, AnswersTheOpenPathsWithoutAKey) {
     EXPECT_THAT(send("GET /", "", {}).text, testing::HasSubstr("pg_org"));
 }
 
-TEST(Envelope, TakesJsonWhateverItsContentType) {
-    for (const char* type : {"application/json; charset=utf-8", "application/x-www-form-urlencoded", "text/plain",
+TEST(Envelope, TakesJsonWhateverItsContentType)
+{
+    for (const char *type : {"application/json; charset=utf-8", "application/x-www-form-urlencoded", "text/plain",
                              "multipart/form-data; boundary=x"}) {
         const std::string body = Json{{"organization_alias", std::string(20'000, 'x')}}.dump();
         EXPECT_THAT(exchange("POST /organization/new HTTP/1.1\r\nHost: localhost\r\nx-api-key: " + admin_key() +
@@ -122,7 +131,8 @@ TEST(Envelope, TakesJsonWhateverItsContentType) {
     }
 }
 
-TEST(Envelope, TakesABodyUpToTheLimitAndNoLargerOne) {
+TEST(Envelope, TakesABodyUpToTheLimitAndNoLargerOne)
+{
     constexpr size_t limit = 1 << 20;
     const std::string start = R"({"organization_alias": "big", "not a field": ")", end = R"("})";
     const std::string filler(limit - start.size() - end.size(), 'x');
@@ -133,20 +143,24 @@ TEST(Envelope, TakesABodyUpToTheLimitAndNoLargerOne) {
 }
 
 // The body of 64 MiB in pieces, all of it or until the gateway has had enough.
-std::string send_64_mib(const std::string& header, const std::function<std::string(std::string)>& framed) {
+std::string send_64_mib(const std::string &header, const std::function<std::string(std::string)> &framed)
+{
     constexpr int pieces = 1024;
     int sent = -1;
     const std::string head = "POST /organization/new HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
                              admin_key() + "\r\nContent-Type: application/json\r\n" + header + "\r\n\r\n";
     return exchange([&]() -> std::string {
         ++sent;
-        if (sent == 0) return head;
-        if (sent > pieces) return sent == pieces + 1 ? framed("") : "";
+        if (sent == 0)
+            return head;
+        if (sent > pieces)
+            return sent == pieces + 1 ? framed("") : "";
         return framed(std::string(65536, 'x'));
     });
 }
 
-TEST(Envelope, SurvivesABodyOf64MiB) {
+TEST(Envelope, SurvivesABodyOf64MiB)
+{
     const auto before = database_digest();
     EXPECT_THAT(send_64_mib("Content-Length: 67108864", [](std::string piece) { return piece; }),
                 testing::StartsWith("HTTP/1.1 413"));
@@ -158,26 +172,28 @@ TEST(Envelope, SurvivesABodyOf64MiB) {
     EXPECT_EQ(call("GET /organization/list?limit=1").status, 200);
 }
 
-TEST(Envelope, EchoesASaneRequestIdAndMakesOneOtherwise) {
+TEST(Envelope, EchoesASaneRequestIdAndMakesOneOtherwise)
+{
     const std::string longest(64, 'a');
-    for (const std::string& id : {std::string("abc-123"), std::string("A.b_c-9"), longest}) {
+    for (const std::string &id : {std::string("abc-123"), std::string("A.b_c-9"), longest}) {
         EXPECT_EQ(send("GET /health/liveness", "", {{"x-request-id", id}}).header("x-request-id"), id);
     }
-    for (const std::string& id : {longest + "a", std::string("with space"), std::string("quote\"s"), std::string("é"),
+    for (const std::string &id : {longest + "a", std::string("with space"), std::string("quote\"s"), std::string("é"),
                                   std::string("a;b"), std::string("<x>")}) {
         const std::string made = send("GET /health/liveness", "", {{"x-request-id", id}}).header("x-request-id");
         EXPECT_NE(made, id);
         EXPECT_THAT(made, testing::MatchesRegex("[A-Za-z0-9._-]{1,64}"));
     }
     std::set<std::string> made;
-    for (const char* route : {"GET /health/liveness", "GET /nowhere", "POST /", "GET /organization/list"}) {
+    for (const char *route : {"GET /health/liveness", "GET /nowhere", "POST /", "GET /organization/list"}) {
         made.insert(send(route, "", {}).header("x-request-id"));
     }
     EXPECT_EQ(made.size(), 4u) << "each its own, on errors as well";
     EXPECT_EQ(send("POST /organization/new", "{", {{"x-request-id", "mine"}}).header("x-request-id"), "mine");
 }
 
-TEST(Envelope, MakesRequestIdsThatBeginWithTheTime) {
+TEST(Envelope, MakesRequestIdsThatBeginWithTheTime)
+{
     const auto now = [] { return std::stoll(value("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)")); };
     const auto before = now();
     const std::string id = send("GET /health/liveness", "", {}).header("x-request-id");
@@ -186,5 +202,5 @@ TEST(Envelope, MakesRequestIdsThatBeginWithTheTime) {
     EXPECT_THAT(std::stoll(id.substr(0, 12), nullptr, 16), testing::AllOf(testing::Ge(before), testing::Le(after)));
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

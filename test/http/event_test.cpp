@@ -14,37 +14,40 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-std::string last_event_id() {
+std::string last_event_id()
+{
     ask("GET /events?limit=1");
     return value("SELECT last_event_id FROM org.event_counter");
 }
 
-std::string of(const std::string& organization_id) { return "GET /events?organization_id=" + organization_id; }
+std::string of(const std::string &organization_id) { return "GET /events?organization_id=" + organization_id; }
 
 // The key of a service that may read all events.
 std::string service_key() { return key_for({{"permissions", {{"events", true}}}}); }
 
-void block(const std::string& organization_id) {
+void block(const std::string &organization_id)
+{
     ask("POST /organization/block", {{"organization_id", organization_id}});
 }
 
 // A client that listens to server-sent events until it is closed.
 class Stream {
 public:
-    Stream(const std::string& query, const httplib::Headers& headers, int port = gateway_port())
-        : client_("127.0.0.1", port) {
+    Stream(const std::string &query, const httplib::Headers &headers, int port = gateway_port())
+        : client_("127.0.0.1", port)
+    {
         client_.set_read_timeout(30s);
         httplib::Headers all = headers;
         all.emplace("Accept", "text/event-stream");
         listener_ = std::thread([this, query, all] {
             const auto result = client_.Get(
                 "/events" + query, all,
-                [this](const httplib::Response& response) {
+                [this](const httplib::Response &response) {
                     const std::lock_guard lock{mutex_};
                     response_ = response;
                     return true;
                 },
-                [this](const char* data, size_t size) {
+                [this](const char *data, size_t size) {
                     const std::lock_guard lock{mutex_};
                     text_.append(data, size);
                     changed_.notify_all();
@@ -57,12 +60,14 @@ public:
         });
     }
 
-    ~Stream() {
+    ~Stream()
+    {
         close();
         listener_.join();
     }
 
-    void close() {
+    void close()
+    {
         {
             const std::lock_guard lock{mutex_};
             closed_ = true;
@@ -71,19 +76,22 @@ public:
     }
 
     // What came until it contains that, or until 10 s are over.
-    std::string until(const std::string& part) {
+    std::string until(const std::string &part)
+    {
         std::unique_lock lock{mutex_};
         changed_.wait_for(lock, 10s, [&] { return text_.find(part) != std::string::npos || ended_; });
         return text_;
     }
 
     // Whether it ended by itself, and as it should.
-    bool ends() {
+    bool ends()
+    {
         std::unique_lock lock{mutex_};
         return changed_.wait_for(lock, 10s, [&] { return ended_; }) && whole_;
     }
 
-    httplib::Response response() {
+    httplib::Response response()
+    {
         const std::lock_guard lock{mutex_};
         return response_;
     }
@@ -98,7 +106,8 @@ private:
     std::thread listener_;
 };
 
-TEST(Events, TellWhatHappened) {
+TEST(Events, TellWhatHappened)
+{
     const std::string id = organization({{"organization_alias", "Acme"}});
     const Person member = person();
     join(id, member.id, "org_admin");
@@ -116,7 +125,8 @@ TEST(Events, TellWhatHappened) {
     EXPECT_EQ(events[1].at("data").at("user_role"), "org_admin");
 }
 
-TEST(Events, ComeInPagesByTheLastOne) {
+TEST(Events, ComeInPagesByTheLastOne)
+{
     const std::string id = organization();
     for (int times = 0; times < 3; ++times) {
         block(id);
@@ -127,7 +137,8 @@ TEST(Events, ComeInPagesByTheLastOne) {
     for (int pages = 0; !route.empty() && pages < 10; ++pages) {
         const Reply page = call(route);
         ASSERT_EQ(page.status, 200);
-        for (const Json& kind : values_of(page.body, "kind")) kinds.push_back(kind);
+        for (const Json &kind : values_of(page.body, "kind"))
+            kinds.push_back(kind);
         const std::string link = page.header("Link");
         route = link.empty() ? "" : "GET " + link.substr(1, link.find('>') - 1);
     }
@@ -135,12 +146,13 @@ TEST(Events, ComeInPagesByTheLastOne) {
     EXPECT_EQ(kinds, values_of(ask(of(id)), "kind"));
 }
 
-TEST(Events, AreForAdminsAndKeysWithThePermission) {
+TEST(Events, AreForAdminsAndKeysWithThePermission)
+{
     const std::string id = organization(), other = organization();
     const Person admin = person(), member = person();
     join(id, admin.id, "org_admin");
     join(id, member.id);
-    for (const std::string& key : {admin_key(), person("proxy_admin_viewer").key, service_key()}) {
+    for (const std::string &key : {admin_key(), person("proxy_admin_viewer").key, service_key()}) {
         EXPECT_EQ(ask(of(id), nullptr, key).size(), 3u);
         EXPECT_EQ(ask(of(other), nullptr, key).size(), 1u);
     }
@@ -152,10 +164,11 @@ TEST(Events, AreForAdminsAndKeysWithThePermission) {
     EXPECT_THAT(send("GET /events", "", {}), e1(401, "Authentication Error, No api key passed in."));
 }
 
-TEST(Events, AreRefusedToBeReadFromNowhere) {
+TEST(Events, AreRefusedToBeReadFromNowhere)
+{
     EXPECT_THAT(call("GET /events?after=x"), e3({"query", "after"}, "int_parsing"));
     EXPECT_THAT(call("GET /events?limit=0"), e3({"query", "limit"}, "value_error"));
-    for (const char* wait : {"-1", "61", "1.5", "soon", "99999999999999999999", ""})
+    for (const char *wait : {"-1", "61", "1.5", "soon", "99999999999999999999", ""})
         EXPECT_THAT(call(std::string{"GET /events?wait="} + wait), e3({"query", "wait"}, "value_error")) << wait;
     EXPECT_EQ(call("GET /events?wait=x", nullptr, "sk-nobody").status, 401);
     httplib::Headers headers = bearer(admin_key());
@@ -163,14 +176,16 @@ TEST(Events, AreRefusedToBeReadFromNowhere) {
     EXPECT_THAT(send("GET /events", "", headers), e3({"query", "after"}, "int_parsing"));
 }
 
-TEST(LongPoll, AnswersAtOnceWhatIsThere) {
+TEST(LongPoll, AnswersAtOnceWhatIsThere)
+{
     const std::string id = organization();
     const auto start = Clock::now();
     EXPECT_EQ(ask(of(id) + "&wait=60").size(), 1u);
     EXPECT_LT(Clock::now() - start, 5s);
 }
 
-TEST(LongPoll, AnswersWhenSomethingHappens) {
+TEST(LongPoll, AnswersWhenSomethingHappens)
+{
     const std::string id = organization(), after = last_event_id();
     const auto start = Clock::now();
     auto waiting = std::async(std::launch::async, [&] { return ask(of(id) + "&wait=60&after=" + after); });
@@ -180,7 +195,8 @@ TEST(LongPoll, AnswersWhenSomethingHappens) {
     EXPECT_LT(Clock::now() - start, 10s);
 }
 
-TEST(LongPoll, AnswersNothingWhenTheTimeIsOver) {
+TEST(LongPoll, AnswersNothingWhenTheTimeIsOver)
+{
     const std::string id = organization(), after = last_event_id();
     const auto start = Clock::now();
     EXPECT_EQ(ask(of(id) + "&wait=2&after=" + after), Json::array());
@@ -188,7 +204,8 @@ TEST(LongPoll, AnswersNothingWhenTheTimeIsOver) {
     EXPECT_LT(Clock::now() - start, 10s);
 }
 
-TEST(LongPoll, EndsWhenTheKeyIsRefused) {
+TEST(LongPoll, EndsWhenTheKeyIsRefused)
+{
     const std::string key = service_key(), after = last_event_id();
     auto waiting = std::async(std::launch::async,
                               [&] { return call("GET /events?organization_id=nowhere&wait=60", nullptr, key); });
@@ -197,7 +214,8 @@ TEST(LongPoll, EndsWhenTheKeyIsRefused) {
     EXPECT_EQ(waiting.get().status, 401);
 }
 
-TEST(EventStream, SendsWhatIsThereAndWhatComes) {
+TEST(EventStream, SendsWhatIsThereAndWhatComes)
+{
     const std::string id = organization();
     Stream stream{"?organization_id=" + id, bearer(admin_key())};
     EXPECT_THAT(stream.until("\n\n"), testing::MatchesRegex("id: [0-9]+\nevent: organization.created\ndata: .*\n\n"));
@@ -205,9 +223,9 @@ TEST(EventStream, SendsWhatIsThereAndWhatComes) {
     const std::string text = stream.until("organization.blocked\",\"data");
     const Json events = ask(of(id));
     std::string expected;
-    for (const Json& event : events)
-        expected += "id: " + event.at("event_id").dump() + "\nevent: " + event.at("kind").get<std::string>() +
-                    "\ndata: ";
+    for (const Json &event : events)
+        expected +=
+            "id: " + event.at("event_id").dump() + "\nevent: " + event.at("kind").get<std::string>() + "\ndata: ";
     std::string heads;
     for (size_t at = 0; (at = text.find("id: ", at)) != std::string::npos; ++at)
         heads += text.substr(at, text.find("data: ", at) + 6 - at);
@@ -221,12 +239,14 @@ TEST(EventStream, SendsWhatIsThereAndWhatComes) {
     EXPECT_NE(response.get_header_value("x-request-id"), "");
 }
 
-TEST(EventStream, IsQuietWhereNothingHappens) {
+TEST(EventStream, IsQuietWhereNothingHappens)
+{
     Stream stream{"?organization_id=nowhere", bearer(admin_key())};
     EXPECT_EQ(stream.until("\n\n"), ":\n\n");
 }
 
-TEST(EventStream, GoesOnWhereTheLastOneEnded) {
+TEST(EventStream, GoesOnWhereTheLastOneEnded)
+{
     const std::string id = organization();
     block(id);
     const Json events = ask(of(id));
@@ -236,14 +256,16 @@ TEST(EventStream, GoesOnWhereTheLastOneEnded) {
     EXPECT_EQ(stream.until("\n\n").find("id: " + events[1].at("event_id").dump() + "\n"), 0u);
 }
 
-TEST(EventStream, IsRefusedLikeAnyOtherRequest) {
+TEST(EventStream, IsRefusedLikeAnyOtherRequest)
+{
     Stream stream{"", bearer("sk-nobody")};
     EXPECT_TRUE(stream.ends());
     EXPECT_EQ(stream.response().status, 401);
     EXPECT_EQ(stream.response().get_header_value("Content-Type"), "application/json");
 }
 
-TEST(EventStream, EndsWhenTheKeyIsRefused) {
+TEST(EventStream, EndsWhenTheKeyIsRefused)
+{
     const std::string key = service_key();
     Stream stream{"?organization_id=nowhere", bearer(key)};
     stream.until("\n\n");
@@ -251,7 +273,8 @@ TEST(EventStream, EndsWhenTheKeyIsRefused) {
     EXPECT_TRUE(stream.ends());
 }
 
-TEST(EventStream, HasNoBodyForHead) {
+TEST(EventStream, HasNoBodyForHead)
+{
     httplib::Headers headers = bearer(admin_key());
     headers.emplace("Accept", "text/event-stream");
     const auto reply = httplib::Client("127.0.0.1", gateway_port()).Head("/events?limit=1", headers);
@@ -260,7 +283,8 @@ TEST(EventStream, HasNoBodyForHead) {
     EXPECT_EQ(reply->get_header_value("Content-Type"), "application/json");
 }
 
-TEST(EventStream, TakesNoMoreThanAQuarterOfTheThreads) {
+TEST(EventStream, TakesNoMoreThanAQuarterOfTheThreads)
+{
     Gateway gateway{{"--threads", "8"}};
     httplib::Client client{"127.0.0.1", gateway.port()};
     const auto refused = [&] {
@@ -274,7 +298,8 @@ TEST(EventStream, TakesNoMoreThanAQuarterOfTheThreads) {
         Stream two{"?organization_id=nowhere", bearer(admin_key()), gateway.port()};
         two.until("\n\n");
         EXPECT_TRUE(refused());
-        EXPECT_EQ(client.Get("/events?limit=1", bearer(admin_key()))->status, 200) << "who does not wait is not refused";
+        EXPECT_EQ(client.Get("/events?limit=1", bearer(admin_key()))->status, 200)
+            << "who does not wait is not refused";
         Stream three{"", bearer(admin_key()), gateway.port()};
         EXPECT_TRUE(three.ends());
         EXPECT_EQ(three.response().status, 503);
@@ -289,7 +314,8 @@ TEST(EventStream, TakesNoMoreThanAQuarterOfTheThreads) {
     EXPECT_FALSE(still_refused);
 }
 
-TEST(EventStream, EndsWhenTheGatewayStops) {
+TEST(EventStream, EndsWhenTheGatewayStops)
+{
     Gateway gateway{{}};
     Stream stream{"?organization_id=nowhere", bearer(admin_key()), gateway.port()};
     stream.until("\n\n");
@@ -307,5 +333,5 @@ TEST(EventStream, EndsWhenTheGatewayStops) {
     EXPECT_EQ(waiting.get(), "[]");
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

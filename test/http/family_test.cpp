@@ -7,7 +7,8 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(Budgets, AreMadeChangedAndDeletedUnlessInUse) {
+TEST(Budgets, AreMadeChangedAndDeletedUnlessInUse)
+{
     const Json made = ask("POST /budget/new", {{"max_budget", "10"}, {"budget_duration", "1d"}});
     EXPECT_TRUE(is_budget(made));
     const std::string id = made.at("budget_id");
@@ -28,12 +29,13 @@ TEST(Budgets, AreMadeChangedAndDeletedUnlessInUse) {
     EXPECT_EQ(call("POST /budget/delete", {{"id", free}}).status, 404);
 }
 
-TEST(Users, AreChangedByProxyAdminsAndInSmallThingsByThemselves) {
+TEST(Users, AreChangedByProxyAdminsAndInSmallThingsByThemselves)
+{
     const Person someone = person();
     EXPECT_EQ(ask("POST /user/update", {{"user_id", someone.id}, {"user_alias", "Ann"}}, someone.key).at("user_alias"),
               "Ann");
     const auto before = database_digest();
-    for (const Json& field :
+    for (const Json &field :
          {Json{{"user_role", "proxy_admin"}}, Json{{"max_budget", 1}}, Json{{"models", {"m"}}}, Json{{"tpm_limit", 1}},
           Json{{"metadata", {{"a", 1}}}}, Json{{"clear", {"max_budget"}}}}) {
         Json body = field;
@@ -52,7 +54,8 @@ TEST(Users, AreChangedByProxyAdminsAndInSmallThingsByThemselves) {
     EXPECT_EQ(call("GET /budget/list", nullptr, someone.key).status, 401) << "at once";
 }
 
-TEST(Users, AreDeletedWithAllThatIsTheirs) {
+TEST(Users, AreDeletedWithAllThatIsTheirs)
+{
     const std::string id = organization();
     const Person someone = person();
     ask("POST /organization/member_add", {{"organization_id", id},
@@ -70,13 +73,16 @@ TEST(Users, AreDeletedWithAllThatIsTheirs) {
     EXPECT_EQ(ask("POST /budget/info", {{"budgets", {budget_id}}}).size(), 0u);
 }
 
-TEST(Users, IncludeAProxyAdminAtLast) {
+TEST(Users, IncludeAProxyAdminAtLast)
+{
     Json admins = Json::array();
-    for (const Json& admin : ask("GET /user/list?role=proxy_admin")) admins.push_back(admin.at("user_id"));
+    for (const Json &admin : ask("GET /user/list?role=proxy_admin"))
+        admins.push_back(admin.at("user_id"));
     EXPECT_THAT(call("POST /user/delete", {{"user_ids", admins}}), e2(400, HasSubstr("last proxy_admin")));
 }
 
-TEST(Teams, AreChangedWithinTheirOrganization) {
+TEST(Teams, AreChangedWithinTheirOrganization)
+{
     const std::string id = organization({{"max_budget", 100}, {"models", {"a", "b"}}}), team_id = team(id);
     const Json changed = ask("POST /team/update", {{"team_id", team_id}, {"max_budget", 50}, {"models", {"a"}}});
     EXPECT_TRUE(is_team(changed));
@@ -91,7 +97,8 @@ TEST(Teams, AreChangedWithinTheirOrganization) {
     EXPECT_EQ(call("PATCH /v2/organization/" + id + "?cascade=true", {{"max_budget", 10}}).status, 200);
 }
 
-TEST(Teams, TakeMembersOfTheirOrganization) {
+TEST(Teams, TakeMembersOfTheirOrganization)
+{
     const std::string id = organization(), team_id = team(id);
     const Person someone = person(), stranger = person();
     join(id, someone.id);
@@ -120,7 +127,8 @@ TEST(Teams, TakeMembersOfTheirOrganization) {
     EXPECT_EQ(call("POST /team/member_delete", {{"team_id", team_id}, {"user_id", someone.id}}).status, 404);
 }
 
-TEST(Teams, AreBlockedAndDeletedWithTheirKeys) {
+TEST(Teams, AreBlockedAndDeletedWithTheirKeys)
+{
     const std::string id = organization(), team_id = team(id);
     const std::string key = key_for({{"team_id", team_id}});
     EXPECT_EQ(ask("POST /team/block", {{"team_id", team_id}}).at("blocked"), true);
@@ -135,7 +143,8 @@ TEST(Teams, AreBlockedAndDeletedWithTheirKeys) {
     EXPECT_EQ(call("GET /key/info", nullptr, key).status, 401);
 }
 
-TEST(Organizations, AreBlockedAndUnblocked) {
+TEST(Organizations, AreBlockedAndUnblocked)
+{
     const std::string id = organization();
     const std::string key = key_for({{"organization_id", id}});
     EXPECT_TRUE(is_organization(ask("POST /organization/block", {{"organization_id", id}})));
@@ -145,7 +154,8 @@ TEST(Organizations, AreBlockedAndUnblocked) {
     EXPECT_EQ(call("POST /organization/block", {{"organization_id", "no-such-org"}}).status, 404);
 }
 
-TEST(Keys, AreShownByNameNeverByThemselves) {
+TEST(Keys, AreShownByNameNeverByThemselves)
+{
     const std::string key = key_for({{"user_id", person().id}, {"key_alias", "ann's"}});
     const Json shown = ask("GET /key/info?key=" + key);
     const std::string token_id = shown.at("key");
@@ -156,7 +166,8 @@ TEST(Keys, AreShownByNameNeverByThemselves) {
     EXPECT_EQ(call("GET /key/info?key=sk-unknown").status, 404);
 }
 
-TEST(Keys, AreChanged) {
+TEST(Keys, AreChanged)
+{
     const std::string id = organization({{"models", {"a", "b"}}});
     const std::string key = key_for({{"organization_id", id}, {"models", {"a"}}, {"duration", "1h"}});
     const Json changed = ask("POST /key/update", {{"key", key},
@@ -173,7 +184,8 @@ TEST(Keys, AreChanged) {
     EXPECT_EQ(call("POST /key/update", {{"key", key}, {"duration", "-1h"}}).status, 422);
 }
 
-TEST(Keys, AreReplacedAtOnceOrWithGrace) {
+TEST(Keys, AreReplacedAtOnceOrWithGrace)
+{
     const std::string first = key_for({{"user_id", person().id}});
     const std::string second = ask("POST /key/regenerate", {{"key", first}}, first).at("key");
     EXPECT_EQ(call("GET /key/info", nullptr, first).status, 401);
@@ -184,7 +196,8 @@ TEST(Keys, AreReplacedAtOnceOrWithGrace) {
     EXPECT_EQ(call("GET /key/info", nullptr, second).status, 400) << "its time of grace is over";
 }
 
-TEST(Keys, AreDeletedAllOrNone) {
+TEST(Keys, AreDeletedAllOrNone)
+{
     const std::string one = key_for({{"user_id", person().id}, {"key_alias", fresh("alias")}}),
                       two = key_for({{"user_id", person().id}});
     EXPECT_EQ(call("POST /key/delete", {{"keys", {one, "sk-unknown"}}}).status, 404);
@@ -204,15 +217,17 @@ struct Boundaries : testing::Test {
     std::string mine = organization(), theirs = organization();
     Person admin = person(), victim = person();
 
-    void SetUp() override {
+    void SetUp() override
+    {
         join(mine, admin.id, "org_admin");
         join(theirs, victim.id, "org_admin");
     }
 };
 
-TEST_F(Boundaries, AnOrganizationsAdminDoesNotBecomeAProxyAdmin) {
+TEST_F(Boundaries, AnOrganizationsAdminDoesNotBecomeAProxyAdmin)
+{
     const auto before = database_digest();
-    for (const Json& fields :
+    for (const Json &fields :
          {Json{{"user_role", "proxy_admin"}}, Json{{"role", "proxy_admin"}, {"user_role", "proxy_admin"}}}) {
         Json body = fields;
         body["user_id"] = admin.id;
@@ -228,7 +243,8 @@ TEST_F(Boundaries, AnOrganizationsAdminDoesNotBecomeAProxyAdmin) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(Boundaries, AKeyMadeForAProxyAdminIsNone) {
+TEST_F(Boundaries, AKeyMadeForAProxyAdminIsNone)
+{
     const Person root = person("proxy_admin");
     ask("POST /organization/member_add",
         {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", root.id}}}}, admin.key);
@@ -244,7 +260,8 @@ TEST_F(Boundaries, AKeyMadeForAProxyAdminIsNone) {
     EXPECT_EQ(call("POST /user/update", {{"user_id", root.id}, {"user_email", "mine@example.com"}}, taken).status, 401);
 }
 
-TEST_F(Boundaries, AKeyOfOneOrganizationDoesNotActInAnother) {
+TEST_F(Boundaries, AKeyOfOneOrganizationDoesNotActInAnother)
+{
     join(theirs, admin.id, "org_admin");
     const std::string confined = key_for({{"user_id", admin.id}, {"organization_id", mine}});
     const std::string foreign_team = team(theirs), foreign_budget = info(theirs).at("budget_id");
@@ -268,7 +285,8 @@ TEST_F(Boundaries, AKeyOfOneOrganizationDoesNotActInAnother) {
     EXPECT_EQ(ask("GET /organization/list", nullptr, confined).size(), 1u);
 }
 
-TEST_F(Boundaries, ASharedBudgetIsNotEditedThroughTheSmallerOwner) {
+TEST_F(Boundaries, ASharedBudgetIsNotEditedThroughTheSmallerOwner)
+{
     const std::string budget_id = info(theirs).at("budget_id");
     ask("POST /organization/member_add",
         {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}});
@@ -281,7 +299,8 @@ TEST_F(Boundaries, ASharedBudgetIsNotEditedThroughTheSmallerOwner) {
     EXPECT_NE(member_of(mine, victim.id).at("budget_id"), budget_id);
 }
 
-TEST_F(Boundaries, AnAddressIsOneUsersAndNobodyClaimsIt) {
+TEST_F(Boundaries, AnAddressIsOneUsersAndNobodyClaimsIt)
+{
     const std::string email = fresh("cfo") + "@customer.example";
     EXPECT_EQ(call("POST /user/update", {{"user_id", admin.id}, {"user_email", email}}, admin.key).status, 401);
     EXPECT_EQ(call("POST /user/update", {{"user_id", admin.id}, {"user_alias", "Ada"}}, admin.key).status, 200);
@@ -294,25 +313,27 @@ TEST_F(Boundaries, AnAddressIsOneUsersAndNobodyClaimsIt) {
     EXPECT_THAT(call("POST /user/new", {{"user_email", "no address"}}), e3({"body", "user_email"}));
 }
 
-TEST_F(Boundaries, WhatPeopleDoElsewhereIsTheirs) {
+TEST_F(Boundaries, WhatPeopleDoElsewhereIsTheirs)
+{
     ask("POST /user/update", {{"user_id", victim.id}, {"max_budget", 10}, {"metadata", {{"note", "private"}}}});
     ask("POST /usage/record", {{"key", victim.key}, {"model", "secret-model"}, {"cost", 7}});
     join(mine, victim.id);
     const Json seen = ask("GET /user/info?user_id=" + victim.id, nullptr, admin.key).at("user_info");
     EXPECT_EQ(seen.at("user_id"), victim.id);
     EXPECT_EQ(seen.at("spend"), 0.0);
-    for (const char* field : {"metadata", "model_spend", "max_budget", "user_role", "models", "sso_user_id"}) {
+    for (const char *field : {"metadata", "model_spend", "max_budget", "user_role", "models", "sso_user_id"}) {
         EXPECT_EQ(seen.at(field), nullptr) << field;
     }
-    const Json added = ask("POST /organization/member_add",
-                           {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}},
-                           admin.key);
+    const Json added =
+        ask("POST /organization/member_add",
+            {{"organization_id", mine}, {"member", {{"role", "internal_user"}, {"user_id", victim.id}}}}, admin.key);
     EXPECT_EQ(added.at("updated_users").at(0), seen);
     EXPECT_EQ(ask("GET /user/list?user_id=" + victim.id, nullptr, admin.key).at(0), seen);
     EXPECT_EQ(ask("GET /user/info", nullptr, victim.key).at("user_info").at("metadata").at("note"), "private");
 }
 
-TEST_F(Boundaries, AKeyMadeForSomebodyDoesNotDrainThem) {
+TEST_F(Boundaries, AKeyMadeForSomebodyDoesNotDrainThem)
+{
     ask("POST /user/update", {{"user_id", victim.id}, {"max_budget", 10}});
     join(mine, victim.id);
     const std::string made =
@@ -322,7 +343,8 @@ TEST_F(Boundaries, AKeyMadeForSomebodyDoesNotDrainThem) {
     EXPECT_EQ(call("POST /usage/reserve", {{"key", victim.key}, {"model", "m"}, {"max_cost", 0.1}}).status, 429);
 }
 
-TEST_F(Boundaries, ATokenIdIsNoSecret) {
+TEST_F(Boundaries, ATokenIdIsNoSecret)
+{
     const std::string token = ask("GET /key/info", nullptr, victim.key).at("key");
     EXPECT_EQ(call("POST /usage/reserve", {{"key", token}, {"model", "m"}}).status, 401);
     EXPECT_EQ(call("POST /usage/record", {{"key", token}, {"model", "m"}, {"cost", 1}}).status, 401);
@@ -331,7 +353,8 @@ TEST_F(Boundaries, ATokenIdIsNoSecret) {
                 e3({"body", "key"}));
 }
 
-TEST_F(Boundaries, ASecretThatWasReplacedDoesNotTakeTheKey) {
+TEST_F(Boundaries, ASecretThatWasReplacedDoesNotTakeTheKey)
+{
     const std::string old_key = admin.key;
     admin.key = ask("POST /key/regenerate", {{"key", old_key}, {"grace_period", "1h"}}, old_key).at("key");
     EXPECT_EQ(call("GET /organization/list", nullptr, old_key).status, 200);
@@ -343,15 +366,17 @@ TEST_F(Boundaries, ASecretThatWasReplacedDoesNotTakeTheKey) {
     EXPECT_EQ(call("GET /organization/list", nullptr, admin.key).status, 200);
 }
 
-TEST_F(Boundaries, MembersLeaveAndTheLastAdminStays) {
+TEST_F(Boundaries, MembersLeaveAndTheLastAdminStays)
+{
     join(mine, victim.id);
     const Json own = {{"organization_id", mine}, {"user_id", victim.id}};
     EXPECT_EQ(call("DELETE /organization/member_delete", own, victim.key).status, 200);
     EXPECT_EQ(call("DELETE /organization/member_delete", own, victim.key).status, 401) << "no member";
     const Json last = {{"organization_id", mine}, {"user_id", admin.id}};
-    EXPECT_THAT(call("DELETE /organization/member_delete", last, admin.key), e2(400, testing::HasSubstr("last org_admin")));
+    EXPECT_THAT(call("DELETE /organization/member_delete", last, admin.key),
+                e2(400, testing::HasSubstr("last org_admin")));
     EXPECT_EQ(call("DELETE /organization/member_delete", last).status, 200) << "a proxy admin may";
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -7,18 +7,18 @@ namespace {
 
 using testing::HasSubstr;
 
-Reply with(const std::string& route, const Json& body, const std::string& header, const std::string& value,
-           const std::string& key = admin_key()) {
+Reply with(const std::string &route, const Json &body, const std::string &header, const std::string &value,
+           const std::string &key = admin_key())
+{
     httplib::Headers headers = bearer(key);
     headers.emplace(header, value);
     return send(route, body.is_null() ? "" : body.dump(), headers);
 }
 
-std::string organizations() {
-    return value("SELECT count(*) FROM org.organization");
-}
+std::string organizations() { return value("SELECT count(*) FROM org.organization"); }
 
-TEST(IdempotencyKey, GivesTheFirstReplyAgainAndDoesNothingTwice) {
+TEST(IdempotencyKey, GivesTheFirstReplyAgainAndDoesNothingTwice)
+{
     const std::string once = fresh("once");
     const Json body = {{"organization_alias", "acme"}};
     const Reply first = with("POST /organization/new", body, "Idempotency-Key", once);
@@ -31,7 +31,8 @@ TEST(IdempotencyKey, GivesTheFirstReplyAgainAndDoesNothingTwice) {
     EXPECT_EQ(organizations(), count);
 }
 
-TEST(IdempotencyKey, WorksOnPatchAndDeleteToo) {
+TEST(IdempotencyKey, WorksOnPatchAndDeleteToo)
+{
     const std::string id = organization(), once = fresh("once");
     const Json change = {{"organization_id", id}, {"tags", {"a"}}};
     const Reply changed = with("PATCH /organization/update", change, "Idempotency-Key", once + "u");
@@ -46,7 +47,8 @@ TEST(IdempotencyKey, WorksOnPatchAndDeleteToo) {
     EXPECT_EQ(call("DELETE /organization/delete", doomed).status, 404) << "without it, it is gone";
 }
 
-TEST(IdempotencyKey, RefusesAnotherRequest) {
+TEST(IdempotencyKey, RefusesAnotherRequest)
+{
     const std::string once = fresh("once");
     with("POST /organization/new", {{"organization_alias", "acme"}}, "Idempotency-Key", once);
     const auto before = database_digest();
@@ -56,7 +58,8 @@ TEST(IdempotencyKey, RefusesAnotherRequest) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(IdempotencyKey, BelongsToItsCaller) {
+TEST(IdempotencyKey, BelongsToItsCaller)
+{
     const std::string once = fresh("once");
     const Json body = {{"organization_alias", "acme"}};
     const Reply first = with("POST /organization/new", body, "Idempotency-Key", once);
@@ -65,7 +68,8 @@ TEST(IdempotencyKey, BelongsToItsCaller) {
     EXPECT_NE(other.text, first.text);
 }
 
-TEST(IdempotencyKey, LetsAFailedRequestBeTriedAgain) {
+TEST(IdempotencyKey, LetsAFailedRequestBeTriedAgain)
+{
     const std::string once = fresh("once"), id = fresh("organization");
     const Json body = {{"organization_id", id}, {"tags", {"a"}}};
     EXPECT_EQ(with("PATCH /organization/update", body, "Idempotency-Key", once).status, 404);
@@ -73,7 +77,8 @@ TEST(IdempotencyKey, LetsAFailedRequestBeTriedAgain) {
     EXPECT_EQ(with("PATCH /organization/update", body, "Idempotency-Key", once).status, 200);
 }
 
-TEST(IdempotencyKey, GivesANewKeyAgainThoughItIsNotStored) {
+TEST(IdempotencyKey, GivesANewKeyAgainThoughItIsNotStored)
+{
     const std::string once = fresh("once");
     const Json body = {{"user_id", person().id}};
     const Reply first = with("POST /key/generate", body, "Idempotency-Key", once);
@@ -84,18 +89,21 @@ TEST(IdempotencyKey, GivesANewKeyAgainThoughItIsNotStored) {
     EXPECT_EQ(value("SELECT count(*) FROM org.idempotency WHERE strpos(idempotency::text, $1) > 0", secret), "0");
 }
 
-TEST(IdempotencyKey, LetsTwentyAtOnceDoItOnce) {
+TEST(IdempotencyKey, LetsTwentyAtOnceDoItOnce)
+{
     const std::string once = fresh("once");
     const auto count = std::stol(organizations());
     const auto replies = in_parallel(20, [&](int) {
         return with("POST /organization/new", {{"organization_alias", "acme"}}, "Idempotency-Key", once);
     });
     EXPECT_EQ(count_status(replies, 200), 20);
-    for (const Reply& reply : replies) EXPECT_EQ(reply.text, replies.front().text);
+    for (const Reply &reply : replies)
+        EXPECT_EQ(reply.text, replies.front().text);
     EXPECT_EQ(std::stol(organizations()), count + 1);
 }
 
-TEST(IdempotencyKey, MustBeSane) {
+TEST(IdempotencyKey, MustBeSane)
+{
     const Json body = {{"organization_alias", "acme"}};
     const auto before = database_digest();
     EXPECT_EQ(with("POST /organization/new", body, "Idempotency-Key", std::string(300, 'x')).status, 422);
@@ -114,7 +122,8 @@ struct Tagged {
     Json change_body;
 };
 
-std::vector<Tagged> tagged_things() {
+std::vector<Tagged> tagged_things()
+{
     const std::string id = organization(), team_id = team(id);
     const std::string budget_id = ask("POST /budget/new", Json::object()).at("budget_id");
     return {{"organization",
@@ -139,8 +148,9 @@ std::vector<Tagged> tagged_things() {
              {{"budget_id", budget_id}, {"max_budget", 5}}}};
 }
 
-TEST(ETag, AdmitsAChangeOfWhatWasSeenAndRefusesAStaleOne) {
-    for (const Tagged& thing : tagged_things()) {
+TEST(ETag, AdmitsAChangeOfWhatWasSeenAndRefusesAStaleOne)
+{
+    for (const Tagged &thing : tagged_things()) {
         SCOPED_TRACE(thing.name);
         const std::string seen = call(thing.read, thing.read_body).header("ETag");
         EXPECT_THAT(seen, testing::MatchesRegex("\"[0-9a-f]+\""));
@@ -159,7 +169,8 @@ TEST(ETag, AdmitsAChangeOfWhatWasSeenAndRefusesAStaleOne) {
     }
 }
 
-TEST(ETag, LetsOneOfTwentyAtOnceThrough) {
+TEST(ETag, LetsOneOfTwentyAtOnceThrough)
+{
     const std::string id = organization();
     const std::string seen = call("GET /organization/info?organization_id=" + id).header("ETag");
     const auto replies = in_parallel(20, [&](int number) {
@@ -170,5 +181,5 @@ TEST(ETag, LetsOneOfTwentyAtOnceThrough) {
     EXPECT_EQ(count_status(replies, 412), 19);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

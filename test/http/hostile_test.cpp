@@ -30,13 +30,13 @@ const std::vector<BodyField> budget{{"max_budget", Kind::money},
                                     {"model_max_budget", Kind::object},
                                     {"budget_duration", Kind::text}};
 
-const std::vector<BodyField> attributes{{"organization_alias", Kind::text}, {"models", Kind::texts},
-                                        {"budget_id", Kind::text},          {"metadata", Kind::object},
-                                        {"blocked", Kind::boolean},         {"tags", Kind::texts},
-                                        {"model_aliases", Kind::object},    {"organization_id", Kind::text},
-                                        {"default_reserve", Kind::money}};
+const std::vector<BodyField> attributes{
+    {"organization_alias", Kind::text}, {"models", Kind::texts},         {"budget_id", Kind::text},
+    {"metadata", Kind::object},         {"blocked", Kind::boolean},      {"tags", Kind::texts},
+    {"model_aliases", Kind::object},    {"organization_id", Kind::text}, {"default_reserve", Kind::money}};
 
-std::vector<BodyField> operator+(std::vector<BodyField> left, const std::vector<BodyField>& right) {
+std::vector<BodyField> operator+(std::vector<BodyField> left, const std::vector<BodyField> &right)
+{
     left.insert(left.end(), right.begin(), right.end());
     return left;
 }
@@ -103,13 +103,19 @@ const std::vector<BodyRoute> body_routes{
 };
 
 // JSON texts that a field of that kind cannot take.
-std::vector<std::string> wrong_for(Kind kind) {
+std::vector<std::string> wrong_for(Kind kind)
+{
     std::vector<std::string> wrong;
-    if (kind != Kind::text) wrong.insert(wrong.end(), {R"("x")", R"("")", R"("'; DROP SCHEMA org CASCADE; --")"});
-    if (kind == Kind::texts) wrong.insert(wrong.end(), {"5", "true", "{}", "[5]", "[null]", "[[]]", R"([{"a": 1}])"});
-    if (kind == Kind::text) wrong.insert(wrong.end(), {"5", "true", "[]", "{}"});
-    if (kind == Kind::object) wrong.insert(wrong.end(), {"5", "true", "[]", R"([["a", 1]])"});
-    if (kind == Kind::boolean) wrong.insert(wrong.end(), {"5", "0.5", "[]", "{}"});
+    if (kind != Kind::text)
+        wrong.insert(wrong.end(), {R"("x")", R"("")", R"("'; DROP SCHEMA org CASCADE; --")"});
+    if (kind == Kind::texts)
+        wrong.insert(wrong.end(), {"5", "true", "{}", "[5]", "[null]", "[[]]", R"([{"a": 1}])"});
+    if (kind == Kind::text)
+        wrong.insert(wrong.end(), {"5", "true", "[]", "{}"});
+    if (kind == Kind::object)
+        wrong.insert(wrong.end(), {"5", "true", "[]", R"([["a", 1]])"});
+    if (kind == Kind::boolean)
+        wrong.insert(wrong.end(), {"5", "0.5", "[]", "{}"});
     if (kind == Kind::money) {
         wrong.insert(wrong.end(), {"[]", "{}", R"("NaN")", R"("nan")", R"("Infinity")", R"("-inf")", "-1", "-1e-9",
                                    R"("1,5")", R"("1 000")", R"("0x10")"});
@@ -122,31 +128,37 @@ std::vector<std::string> wrong_for(Kind kind) {
 }
 
 // A body in which everything but that field is as it should be.
-std::string body_with(const std::string& field, const std::string& json) {
+std::string body_with(const std::string &field, const std::string &json)
+{
     std::string body = "{" + Json(field).dump() + ": " + json;
-    for (const char* other : {"organization_alias", "organization_id", "user_id"}) {
-        if (field != other) body += ", \"" + std::string(other) + "\": \"hostile\"";
+    for (const char *other : {"organization_alias", "organization_id", "user_id"}) {
+        if (field != other)
+            body += ", \"" + std::string(other) + "\": \"hostile\"";
     }
-    if (field != "member") body += ", \"member\": []";
+    if (field != "member")
+        body += ", \"member\": []";
     return body + "}";
 }
 
-Reply as_admin(const std::string& route, const std::string& body) { return send(route, body, bearer(admin_key())); }
+Reply as_admin(const std::string &route, const std::string &body) { return send(route, body, bearer(admin_key())); }
 
-bool complains_of(const Reply& reply, const std::string& field) {
-    if (reply.status != 422) return false;
-    const Json& details = reply.body.at("detail");
-    return std::any_of(details.begin(), details.end(), [&](const Json& detail) {
-        const Json& location = detail.at("loc");
+bool complains_of(const Reply &reply, const std::string &field)
+{
+    if (reply.status != 422)
+        return false;
+    const Json &details = reply.body.at("detail");
+    return std::any_of(details.begin(), details.end(), [&](const Json &detail) {
+        const Json &location = detail.at("loc");
         return location.size() >= 2 && location.at(0) == "body" && location.at(1) == field;
     });
 }
 
-TEST(Hostile, EveryFieldRefusesWhatIsNotOfItsType) {
+TEST(Hostile, EveryFieldRefusesWhatIsNotOfItsType)
+{
     const auto before = database_digest();
-    for (const auto& [route, fields] : body_routes) {
-        for (const auto& [field, kind] : fields) {
-            for (const std::string& wrong : wrong_for(kind)) {
+    for (const auto &[route, fields] : body_routes) {
+        for (const auto &[field, kind] : fields) {
+            for (const std::string &wrong : wrong_for(kind)) {
                 const Reply reply = as_admin(route, body_with(field, wrong));
                 EXPECT_TRUE(complains_of(reply, field)) << route << " " << field << ": " << wrong << "\n"
                                                         << reply.status << " " << reply.text;
@@ -156,21 +168,25 @@ TEST(Hostile, EveryFieldRefusesWhatIsNotOfItsType) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(Hostile, EveryFieldRefusesTextThatCannotBeStored) {
+TEST(Hostile, EveryFieldRefusesTextThatCannotBeStored)
+{
     const auto before = database_digest();
-    for (const auto& [route, fields] : body_routes) {
-        for (const auto& [field, kind] : fields) {
+    for (const auto &[route, fields] : body_routes) {
+        for (const auto &[field, kind] : fields) {
             std::vector<std::string> unstorable;
             for (const std::string text :
                  {R"("\u0000")", R"("a\u0000b")", R"("\ud800")", R"("\udc00")", R"("\ud800x")", "\"\xff\"",
                   "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\x80\""}) {
-                if (kind == Kind::texts) unstorable.push_back("[" + text + "]");
+                if (kind == Kind::texts)
+                    unstorable.push_back("[" + text + "]");
                 if (kind == Kind::object)
                     unstorable.insert(unstorable.end(), {"{\"a\": " + text + "}", "{" + text + ": 1}"});
-                if (kind == Kind::any) unstorable.push_back(R"([{"role": "internal_user", "user_id": )" + text + "}]");
-                if (kind == Kind::text) unstorable.push_back(text);
+                if (kind == Kind::any)
+                    unstorable.push_back(R"([{"role": "internal_user", "user_id": )" + text + "}]");
+                if (kind == Kind::text)
+                    unstorable.push_back(text);
             }
-            for (const std::string& json : unstorable) {
+            for (const std::string &json : unstorable) {
                 EXPECT_EQ(as_admin(route, body_with(field, json)).status, 422) << route << " " << field << ": " << json;
             }
         }
@@ -178,9 +194,10 @@ TEST(Hostile, EveryFieldRefusesTextThatCannotBeStored) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(Hostile, BrokenJsonIsRefusedWhateverTheRoute) {
+TEST(Hostile, BrokenJsonIsRefusedWhateverTheRoute)
+{
     const auto before = database_digest();
-    for (const auto& [route, fields] : body_routes) {
+    for (const auto &[route, fields] : body_routes) {
         for (const std::string body : {"{",
                                        "}",
                                        "{\"a\"",
@@ -216,17 +233,19 @@ TEST(Hostile, BrokenJsonIsRefusedWhateverTheRoute) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(Hostile, ABodyThatIsNoObjectIsRefused) {
+TEST(Hostile, ABodyThatIsNoObjectIsRefused)
+{
     const auto before = database_digest();
-    for (const auto& [route, fields] : body_routes) {
-        for (const char* body : {"[]", "[{}]", "\"x\"", "5", "true", "null", ""}) {
+    for (const auto &[route, fields] : body_routes) {
+        for (const char *body : {"[]", "[{}]", "\"x\"", "5", "true", "null", ""}) {
             EXPECT_EQ(as_admin(route, body).status, 422) << route << " " << body;
         }
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(Hostile, NestingOf20000IsRefused) {
+TEST(Hostile, NestingOf20000IsRefused)
+{
     const auto before = database_digest();
     constexpr int depth = 20'000;
     std::string arrays, objects, closing;
@@ -237,12 +256,12 @@ TEST(Hostile, NestingOf20000IsRefused) {
     }
     const std::string lists = arrays + std::string(depth, ']');
     const std::string maps = objects + "1" + closing;
-    for (const auto& [route, fields] : body_routes) {
-        for (const std::string& nested : {lists, maps, arrays, objects}) {
+    for (const auto &[route, fields] : body_routes) {
+        for (const std::string &nested : {lists, maps, arrays, objects}) {
             EXPECT_EQ(as_admin(route, nested).status, 422) << route;
         }
-        for (const auto& [field, kind] : fields) {
-            for (const std::string& nested : {lists, maps}) {
+        for (const auto &[field, kind] : fields) {
+            for (const std::string &nested : {lists, maps}) {
                 EXPECT_EQ(as_admin(route, body_with(field, nested)).status, 422) << route << " " << field;
             }
         }
@@ -272,8 +291,9 @@ const std::vector<std::string> nasty_texts{
     "a,b;c|d&e=f?g#h/i",
 };
 
-TEST(Hostile, NastyTextIsKeptLetterForLetterInAnOrganization) {
-    for (const std::string& text : nasty_texts) {
+TEST(Hostile, NastyTextIsKeptLetterForLetterInAnOrganization)
+{
+    for (const std::string &text : nasty_texts) {
         const std::string id = text + fresh(" ");
         const Json sent = {{"organization_id", id},
                            {"organization_alias", text},
@@ -285,7 +305,7 @@ TEST(Hostile, NastyTextIsKeptLetterForLetterInAnOrganization) {
         ask("POST /organization/new", sent);
         const Json shown = info(id);
         ASSERT_TRUE(is_organization(shown)) << text;
-        for (const char* field : {"organization_id", "organization_alias", "models", "tags", "model_aliases"}) {
+        for (const char *field : {"organization_id", "organization_alias", "models", "tags", "model_aliases"}) {
             EXPECT_EQ(shown.at(field), sent.at(field)) << field;
         }
         EXPECT_EQ(nlohmann::json(shown.at("metadata")), nlohmann::json(sent.at("metadata")));
@@ -302,8 +322,9 @@ TEST(Hostile, NastyTextIsKeptLetterForLetterInAnOrganization) {
     }
 }
 
-TEST(Hostile, NastyTextIsKeptLetterForLetterInUsersTeamsAndKeys) {
-    for (const std::string& text : nasty_texts) {
+TEST(Hostile, NastyTextIsKeptLetterForLetterInUsersTeamsAndKeys)
+{
+    for (const std::string &text : nasty_texts) {
         const std::string id = organization();
         const std::string user_id = text + fresh(" "), email = fresh("mail") + "@example.com",
                           team_id = text + fresh(" ");
@@ -336,9 +357,10 @@ TEST(Hostile, NastyTextIsKeptLetterForLetterInUsersTeamsAndKeys) {
     }
 }
 
-TEST(Hostile, EmptyTextIsAnErrorOrAValueNeverAFault) {
-    for (const auto& [route, fields] : body_routes) {
-        for (const auto& [field, kind] : fields) {
+TEST(Hostile, EmptyTextIsAnErrorOrAValueNeverAFault)
+{
+    for (const auto &[route, fields] : body_routes) {
+        for (const auto &[field, kind] : fields) {
             const Reply reply = as_admin(route, body_with(field, kind == Kind::texts ? R"([""])" : R"("")"));
             EXPECT_THAT(reply.status, AnyOf(200, 400, 404, 409, 422)) << route << " " << field;
         }
@@ -346,27 +368,30 @@ TEST(Hostile, EmptyTextIsAnErrorOrAValueNeverAFault) {
     EXPECT_EQ(value("SELECT count(*) FROM org.organization WHERE organization_id = ''"), "0");
 }
 
-TEST(Hostile, VeryLongIdsAreRefusedOrNotFound) {
+TEST(Hostile, VeryLongIdsAreRefusedOrNotFound)
+{
     std::mt19937 random{42};
     std::string id;
-    while (id.size() < 10'000) id += "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[random() % 62];
+    while (id.size() < 10'000)
+        id += "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[random() % 62];
     const std::string organization_id = organization();
-    for (const auto& [route, fields] : body_routes) {
-        for (const auto& [field, kind] : fields) {
-            if (kind != Kind::text && kind != Kind::texts) continue;
+    for (const auto &[route, fields] : body_routes) {
+        for (const auto &[field, kind] : fields) {
+            if (kind != Kind::text && kind != Kind::texts)
+                continue;
             const Json sent = kind == Kind::texts ? Json::array({id}) : Json(id);
             const Reply reply = as_admin(route, body_with(field, sent.dump()));
             EXPECT_THAT(reply.status, AnyOf(200, 400, 401, 404, 409, 422))
                 << route << " " << field << reply.text.substr(0, 300);
         }
     }
-    for (const char* field : {"user_id", "user_email"}) {
+    for (const char *field : {"user_id", "user_email"}) {
         const Reply reply =
             call("POST /organization/member_add",
                  {{"organization_id", organization_id}, {"member", {{"role", "internal_user"}, {field, id}}}});
         EXPECT_THAT(reply.status, AnyOf(200, 422)) << field;
     }
-    for (const char* route : {"GET /organization/info?organization_id=", "GET /organization/list?org_id=",
+    for (const char *route : {"GET /organization/info?organization_id=", "GET /organization/list?org_id=",
                               "GET /organization/list?org_alias=", "GET /organization/list?limit=1&after=",
                               "GET /user/info?user_id=", "GET /team/info?team_id=", "GET /"}) {
         EXPECT_THAT(call(route + id.substr(0, 6000)).status, AnyOf(200, 404, 414, 422)) << route;
@@ -375,9 +400,11 @@ TEST(Hostile, VeryLongIdsAreRefusedOrNotFound) {
     EXPECT_THAT(call("PATCH /v2/organization/" + id.substr(0, 6000), {{"max_budget", 1}}).status, AnyOf(404, 422));
 }
 
-TEST(Hostile, ManyValuesAreTaken) {
+TEST(Hostile, ManyValuesAreTaken)
+{
     Json models = Json::array();
-    for (int number = 0; number < 1000; ++number) models.push_back("provider/model-" + std::to_string(number));
+    for (int number = 0; number < 1000; ++number)
+        models.push_back("provider/model-" + std::to_string(number));
     EXPECT_EQ(info(organization({{"models", models}})).at("models"), models);
     models.push_back("one too many");
     EXPECT_EQ(call("POST /organization/new", {{"organization_alias", "many"}, {"models", models}}).status, 422);
@@ -390,14 +417,16 @@ TEST(Hostile, ManyValuesAreTaken) {
     EXPECT_EQ(info(id).at("members").size(), members.size());
 
     Json ids = Json::array();
-    for (int number = 0; number < 1000; ++number) ids.push_back("no-such-org");
+    for (int number = 0; number < 1000; ++number)
+        ids.push_back("no-such-org");
     EXPECT_EQ(ask("POST /organization/info", {{"organizations", ids}}), Json::array());
     ids.push_back("one too many");
     EXPECT_EQ(call("POST /organization/info", {{"organizations", ids}}).status, 422);
 }
 
-TEST(Hostile, HugeNumbersAreRefusedOrKept) {
-    for (const char* number :
+TEST(Hostile, HugeNumbersAreRefusedOrKept)
+{
+    for (const char *number :
          {"1e308", "1e-300", "123456789012345678901234567890", "0.1234567890123456789012345678901234567890",
           R"("1e5000")", R"("1e-20000")", R"("1e99999999999999999999")"}) {
         const Reply reply = as_admin("POST /organization/new", body_with("max_budget", number));
@@ -408,14 +437,15 @@ TEST(Hostile, HugeNumbersAreRefusedOrKept) {
         }
     }
     const std::string digits(5000, '9');
-    for (const std::string& number : {digits, '"' + digits + '"', "0." + digits}) {
+    for (const std::string &number : {digits, '"' + digits + '"', "0." + digits}) {
         EXPECT_THAT(as_admin("POST /organization/new", body_with("max_budget", number)).status, AnyOf(200, 409, 422));
         EXPECT_EQ(as_admin("POST /organization/new", body_with("tpm_limit", number)).status, 422);
     }
 }
 
-TEST(Hostile, QueriesAndPathsOfGarbageAreAnswered) {
-    for (const char* route : {"GET /organization/info?organization_id=%00",
+TEST(Hostile, QueriesAndPathsOfGarbageAreAnswered)
+{
+    for (const char *route : {"GET /organization/info?organization_id=%00",
                               "GET /organization/info?organization_id=%ff",
                               "GET /organization/info?organization_id=%",
                               "GET /organization/info?organization_id=%zz",
@@ -442,20 +472,21 @@ TEST(Hostile, QueriesAndPathsOfGarbageAreAnswered) {
                               "GET /organization/list;x=1"}) {
         EXPECT_THAT(call(route).status, AnyOf(200, 400, 404, 422)) << route;
     }
-    for (const char* id : {"%00", "%ff", "%", "%2e%2e", "a%2fb", "%20", "%27%3b--"}) {
+    for (const char *id : {"%00", "%ff", "%", "%2e%2e", "a%2fb", "%20", "%27%3b--"}) {
         EXPECT_THAT(call("PATCH /v2/organization/" + std::string(id), {{"max_budget", 1}}).status, AnyOf(400, 404, 422))
             << id;
     }
-    for (const char* query : {"if_match=%00", "if_match=*%00x", "idempotency_key=a%00b", "cascade=true&if_match=%ff"})
+    for (const char *query : {"if_match=%00", "if_match=*%00x", "idempotency_key=a%00b", "cascade=true&if_match=%ff"})
         EXPECT_EQ(call("PATCH /v2/organization/no-such-org?" + std::string(query), {{"max_budget", 1}}).status, 422)
             << query;
 }
 
-TEST(Hostile, HeadersOfGarbageAreAnswered) {
-    for (const std::string& key :
+TEST(Hostile, HeadersOfGarbageAreAnswered)
+{
+    for (const std::string &key :
          {"sk-" + std::string(7000, 'x'), std::string("sk-\xff\xfe"), std::string("sk-\x01"),
           std::string("sk-'; DROP SCHEMA org CASCADE; --"), std::string("sk-\t"), std::string("sk-\U0001f600")}) {
-        for (const char* name : {"Authorization", "x-litellm-api-key", "API-Key", "x-api-key", "x-goog-api-key"}) {
+        for (const char *name : {"Authorization", "x-litellm-api-key", "API-Key", "x-api-key", "x-goog-api-key"}) {
             const std::string prefix = std::string(name) == "Authorization" ? "Bearer " : "";
             // Newer versions of httplib refuse some of them on their own.
             EXPECT_THAT(send("GET /organization/list", "", {{name, prefix + key}}),
@@ -465,9 +496,10 @@ TEST(Hostile, HeadersOfGarbageAreAnswered) {
     }
 }
 
-TEST(Hostile, ACompressedBodyIsNotBlownUp) {
+TEST(Hostile, ACompressedBodyIsNotBlownUp)
+{
     const std::string gzip_magic = "\x1f\x8b\x08";
-    for (const char* encoding : {"gzip", "deflate", "br", "nonsense"}) {
+    for (const char *encoding : {"gzip", "deflate", "br", "nonsense"}) {
         httplib::Headers headers = bearer(admin_key());
         headers.emplace("Content-Encoding", encoding);
         EXPECT_THAT(send("POST /organization/new", gzip_magic + std::string(1000, 'x'), headers).status,
@@ -476,7 +508,8 @@ TEST(Hostile, ACompressedBodyIsNotBlownUp) {
     }
 }
 
-TEST(Hostile, RequestsThatAreNotHttpEndTheirConnectionOnly) {
+TEST(Hostile, RequestsThatAreNotHttpEndTheirConnectionOnly)
+{
     for (const std::string bytes : {"\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\x16\x03\x01\x02",
                                     "POST /organization/new HTTP/1.1\r\nContent-Length: -1\r\n\r\n{}",
                                     "POST /organization/new HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n{}",
@@ -487,5 +520,5 @@ TEST(Hostile, RequestsThatAreNotHttpEndTheirConnectionOnly) {
     }
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -12,19 +12,20 @@ using testing::StartsWith;
 
 const std::string probe = "GET /organization/list";
 
-Reply with(const httplib::Headers& headers) { return send(probe, "", headers); }
-Reply with_key(const std::string& key) { return with(bearer(key)); }
+Reply with(const httplib::Headers &headers) { return send(probe, "", headers); }
+Reply with_key(const std::string &key) { return with(bearer(key)); }
 
-void expire(const std::string& key) {
-    query(
-        "UPDATE org.api_key SET expires = now() - interval '1 second'"
-        " WHERE key_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')",
-        key);
+void expire(const std::string &key)
+{
+    query("UPDATE org.api_key SET expires = now() - interval '1 second'"
+          " WHERE key_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')",
+          key);
 }
 
-TEST(Key, IsReadFromEachHeader) {
+TEST(Key, IsReadFromEachHeader)
+{
     const std::string key = person().key;
-    for (const httplib::Headers& headers : std::vector<httplib::Headers>{{{"Authorization", "Bearer " + key}},
+    for (const httplib::Headers &headers : std::vector<httplib::Headers>{{{"Authorization", "Bearer " + key}},
                                                                          {{"authorization", "bearer " + key}},
                                                                          {{"x-litellm-api-key", key}},
                                                                          {{"x-litellm-api-key", "Bearer " + key}},
@@ -36,7 +37,8 @@ TEST(Key, IsReadFromEachHeader) {
     }
 }
 
-TEST(Key, IsTakenFromTheFirstHeaderThatIsThere) {
+TEST(Key, IsTakenFromTheFirstHeaderThatIsThere)
+{
     const std::string key = person().key;
     const std::vector<std::string> order{"Authorization", "x-litellm-api-key", "API-Key", "x-api-key",
                                          "x-goog-api-key"};
@@ -51,7 +53,8 @@ TEST(Key, IsTakenFromTheFirstHeaderThatIsThere) {
     }
 }
 
-TEST(Key, IsNeeded) {
+TEST(Key, IsNeeded)
+{
     EXPECT_THAT(with({}), e1(401, "Authentication Error, No api key passed in."));
     EXPECT_THAT(with({{"Authorization", "Bearer "}}), e1(401, testing::_));
     EXPECT_THAT(with({{"Cookie", "token=" + admin_key()}}), e1(401, testing::_));
@@ -62,38 +65,43 @@ TEST(Key, IsNeeded) {
         << "not from the body";
 }
 
-TEST(Key, NeedsTheBearerPrefixInAuthorizationAndIsNotEchoed) {
-    for (const char* value : {"sk-without-a-prefix", "Basic c2stc2VjcmV0", "Token sk-without-a-prefix"}) {
+TEST(Key, NeedsTheBearerPrefixInAuthorizationAndIsNotEchoed)
+{
+    for (const char *value : {"sk-without-a-prefix", "Basic c2stc2VjcmV0", "Token sk-without-a-prefix"}) {
         EXPECT_THAT(with({{"Authorization", value}}), e1(401, AllOf(HasSubstr("Bearer "), Not(HasSubstr(value)))))
             << value;
     }
 }
 
-TEST(Key, MustStartWithSk) {
-    for (const char* key : {"pk-something", "something", "SK-something", "s k-something"}) {
+TEST(Key, MustStartWithSk)
+{
+    for (const char *key : {"pk-something", "something", "SK-something", "s k-something"}) {
         EXPECT_THAT(with_key(key), e1(401, Not(HasSubstr(key)))) << key;
         EXPECT_THAT(with({{"x-api-key", key}}), e1(401, Not(HasSubstr(key)))) << key;
     }
 }
 
-TEST(Key, MustBeKnown) {
-    for (const char* key : {"sk-unknown", "sk-", "sk-' OR '1'='1", "sk-%", "sk-é"}) {
+TEST(Key, MustBeKnown)
+{
+    for (const char *key : {"sk-unknown", "sk-", "sk-' OR '1'='1", "sk-%", "sk-é"}) {
         EXPECT_THAT(with_key(key), e1(401, "Authentication Error, Invalid proxy server token passed.")) << key;
     }
 }
 
-TEST(Key, IsNotItsOwnDigest) {
+TEST(Key, IsNotItsOwnDigest)
+{
     const std::string key = person().key;
     const std::string digest = value("SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')", key);
     ASSERT_EQ(value("SELECT count(*) FROM org.api_key WHERE key_hash = $1", digest), "1")
         << "stored in LiteLLM's format";
-    for (const std::string& forged : {digest, "sk-" + digest}) {
+    for (const std::string &forged : {digest, "sk-" + digest}) {
         EXPECT_THAT(with_key(forged), e1(401, testing::_));
         EXPECT_THAT(with({{"x-api-key", forged}}), e1(401, testing::_));
     }
 }
 
-TEST(Key, IsRefusedWhileBlockedFromTheNextRequestOn) {
+TEST(Key, IsRefusedWhileBlockedFromTheNextRequestOn)
+{
     const std::string key = person().key;
     ASSERT_EQ(with_key(key).status, 200);
     ask("POST /key/block", {{"key", key}});
@@ -102,7 +110,8 @@ TEST(Key, IsRefusedWhileBlockedFromTheNextRequestOn) {
     EXPECT_EQ(with_key(key).status, 200);
 }
 
-TEST(Key, IsRefusedWhileItsOrganizationIsBlockedUnlessAProxyAdmins) {
+TEST(Key, IsRefusedWhileItsOrganizationIsBlockedUnlessAProxyAdmins)
+{
     const std::string id = organization();
     const std::string key = key_for({{"organization_id", id}});
     const std::string admins = key_for({{"organization_id", id}, {"user_id", "default_user_id"}});
@@ -113,7 +122,8 @@ TEST(Key, IsRefusedWhileItsOrganizationIsBlockedUnlessAProxyAdmins) {
     EXPECT_EQ(with_key(key).status, 200);
 }
 
-TEST(Key, IsRefusedWhileItsTeamIsBlockedUnlessAProxyAdmins) {
+TEST(Key, IsRefusedWhileItsTeamIsBlockedUnlessAProxyAdmins)
+{
     const std::string id = organization();
     const std::string team_id = team(id);
     const std::string key = key_for({{"organization_id", id}, {"team_id", team_id}});
@@ -123,13 +133,15 @@ TEST(Key, IsRefusedWhileItsTeamIsBlockedUnlessAProxyAdmins) {
     EXPECT_EQ(with_key(admins).status, 200);
 }
 
-TEST(Key, ExpiresWithA400) {
+TEST(Key, ExpiresWithA400)
+{
     const std::string key = person().key;
     expire(key);
     EXPECT_THAT(with_key(key), e1(400, StartsWith("Authentication Error - Expired Key."), "expired_key"));
 }
 
-TEST(KeyGenerate, MakesAKeyThatIsShownOnceAndCannotBeGuessed) {
+TEST(KeyGenerate, MakesAKeyThatIsShownOnceAndCannotBeGuessed)
+{
     const Person someone = person();
     const Json fields = {{"user_id", someone.id},
                          {"models", {"gpt-4o", "o1"}},
@@ -138,10 +150,11 @@ TEST(KeyGenerate, MakesAKeyThatIsShownOnceAndCannotBeGuessed) {
                          {"metadata", {{"team", "blue"}}}};
     Json made = ask("POST /key/generate", fields);
     EXPECT_THAT(made["key"].get<std::string>(), testing::MatchesRegex("sk-[A-Za-z0-9_-]{22,}")) << "128 random bits";
-    for (const char* field : {"user_id", "models", "key_alias", "metadata"})
+    for (const char *field : {"user_id", "models", "key_alias", "metadata"})
         EXPECT_EQ(made[field], fields[field]) << field;
     EXPECT_TRUE(is_time(made["expires"]));
-    for (const char* field : {"organization_id", "team_id"}) EXPECT_EQ(made.at(field), nullptr) << "sent, as null";
+    for (const char *field : {"organization_id", "team_id"})
+        EXPECT_EQ(made.at(field), nullptr) << "sent, as null";
     EXPECT_EQ(
         made.dump().find(value("SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')", made["key"].get<std::string>())),
         std::string::npos)
@@ -150,28 +163,31 @@ TEST(KeyGenerate, MakesAKeyThatIsShownOnceAndCannotBeGuessed) {
     EXPECT_NE(ask("POST /key/generate", fields).at("key"), made["key"]);
 }
 
-TEST(KeyGenerate, LetsAProxyAdminChooseTheSecret) {
+TEST(KeyGenerate, LetsAProxyAdminChooseTheSecret)
+{
     const std::string secret = "sk-" + fresh("chosen");
     EXPECT_EQ(ask("POST /key/generate", {{"user_id", "default_user_id"}, {"key", secret}}).at("key"), secret);
     EXPECT_EQ(with_key(secret).status, 200);
     const auto before = database_digest();
     EXPECT_THAT(call("POST /key/generate", {{"key", secret}}), e2(409, Not(HasSubstr(secret))));
-    for (const char* bad : {"no-prefix", "", "sk-"})
+    for (const char *bad : {"no-prefix", "", "sk-"})
         EXPECT_THAT(call("POST /key/generate", {{"key", bad}}), e3({"body", "key"}));
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(KeyGenerate, RefusesWhatPointsNowhere) {
+TEST(KeyGenerate, RefusesWhatPointsNowhere)
+{
     const std::string id = organization();
     const auto before = database_digest();
-    for (const Json& fields : {Json{{"user_id", "no-such-user"}}, Json{{"organization_id", "no-such-org"}},
+    for (const Json &fields : {Json{{"user_id", "no-such-user"}}, Json{{"organization_id", "no-such-org"}},
                                Json{{"organization_id", id}, {"team_id", "no-such-team"}}}) {
         EXPECT_THAT(call("POST /key/generate", fields).status, testing::AnyOf(400, 404)) << fields;
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(KeyGenerate, KeepsToTheModelsOfTheTeamAndOrganization) {
+TEST(KeyGenerate, KeepsToTheModelsOfTheTeamAndOrganization)
+{
     const std::string id = organization({{"models", {"a", "b"}}});
     const std::string team_id = team(id, {{"models", Json::array({"a"})}});
     const auto before = database_digest();
@@ -184,15 +200,17 @@ TEST(KeyGenerate, KeepsToTheModelsOfTheTeamAndOrganization) {
     key_for({{"organization_id", id}, {"team_id", team_id}, {"models", Json::array({"a"})}});
 }
 
-TEST(KeyGenerate, RefusesABadDuration) {
+TEST(KeyGenerate, RefusesABadDuration)
+{
     const auto before = database_digest();
-    for (const char* duration : {"0s", "30", "1y", ""}) {
+    for (const char *duration : {"0s", "30", "1y", ""}) {
         EXPECT_THAT(call("POST /key/generate", {{"duration", duration}}), e3({"body", "duration"})) << duration;
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(KeyGenerate, IsForAdminsAndForMembersWithinTheirTeams) {
+TEST(KeyGenerate, IsForAdminsAndForMembersWithinTheirTeams)
+{
     const std::string id = organization();
     const Person admin = person(), member = person(), other = person(), stranger = person();
     join(id, admin.id, "org_admin");
@@ -225,24 +243,27 @@ TEST(KeyGenerate, IsForAdminsAndForMembersWithinTheirTeams) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(KeyGenerate, LendsNobodyTheRoleOfAProxyAdmin) {
+TEST(KeyGenerate, LendsNobodyTheRoleOfAProxyAdmin)
+{
     const std::string id = organization();
     const Person admin = person(), proxy_admin = person("proxy_admin");
     join(id, admin.id, "org_admin");
     join(id, proxy_admin.id);
     const Reply made = call("POST /key/generate", {{"organization_id", id}, {"user_id", proxy_admin.id}}, admin.key);
     ASSERT_THAT(made.status, testing::AnyOf(200, 401));
-    if (made.status == 401) return;
+    if (made.status == 401)
+        return;
     EXPECT_THAT(call("POST /organization/new", {{"organization_alias", "x"}}, made.body.at("key")),
                 e2(401, testing::_));
     EXPECT_EQ(ask("GET /organization/list", nullptr, made.body.at("key")).size(), 1u);
 }
 
-TEST(KeyPermissions, AreGivenByProxyAdminsAndKept) {
+TEST(KeyPermissions, AreGivenByProxyAdminsAndKept)
+{
     const std::string id = organization();
     const Json usage = {{"usage", true}};
     const std::string key = key_for({{"organization_id", id}, {"permissions", usage}});
-    const auto shown = [](const std::string& named) {
+    const auto shown = [](const std::string &named) {
         return ask("GET /key/info?key=" + named).at("info").at("permissions");
     };
     EXPECT_EQ(shown(key), usage);
@@ -255,14 +276,15 @@ TEST(KeyPermissions, AreGivenByProxyAdminsAndKept) {
     EXPECT_THAT(call("POST /key/generate", {{"permissions", "usage"}}), e3({"body", "permissions"}, "dict_type"));
 }
 
-TEST(KeyPermissions, AreGivenByNobodyElse) {
+TEST(KeyPermissions, AreGivenByNobodyElse)
+{
     const std::string id = organization();
     const Person admin = person(), viewer = person("proxy_admin_viewer");
     join(id, admin.id, "org_admin");
     const std::string plain = key_for({{"organization_id", id}});
     const std::string powerful = key_for({{"organization_id", id}, {"permissions", {{"usage", true}}}});
     const auto before = database_digest();
-    for (const std::string& key : {admin.key, viewer.key, plain, powerful}) {
+    for (const std::string &key : {admin.key, viewer.key, plain, powerful}) {
         EXPECT_THAT(call("POST /key/generate", {{"organization_id", id}, {"permissions", {{"usage", true}}}}, key),
                     e2(401, testing::_));
         EXPECT_THAT(call("POST /key/update", {{"key", plain}, {"permissions", {{"usage", true}}}}, key),
@@ -272,7 +294,8 @@ TEST(KeyPermissions, AreGivenByNobodyElse) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(KeyBlock, IsForProxyAdminsAndTheAdminsOfItsOrganization) {
+TEST(KeyBlock, IsForProxyAdminsAndTheAdminsOfItsOrganization)
+{
     const std::string id = organization();
     const Person admin = person(), stranger = person();
     join(id, admin.id, "org_admin");
@@ -285,7 +308,7 @@ TEST(KeyBlock, IsForProxyAdminsAndTheAdminsOfItsOrganization) {
     EXPECT_EQ(ask("POST /key/unblock", {{"key", key}}, admin.key).at("blocked"), false);
 
     const auto before = database_digest();
-    for (const char* route : {"POST /key/block", "POST /key/unblock"}) {
+    for (const char *route : {"POST /key/block", "POST /key/unblock"}) {
         EXPECT_THAT(call(route, {{"key", key}}, stranger.key), e2(401, testing::_));
         EXPECT_THAT(call(route, {{"key", free_key}}, admin.key), e2(401, testing::_));
         EXPECT_THAT(call(route, {{"key", "sk-unknown"}}), e2(404, Not(HasSubstr("sk-unknown"))));
@@ -294,5 +317,5 @@ TEST(KeyBlock, IsForProxyAdminsAndTheAdminsOfItsOrganization) {
     EXPECT_EQ(database_digest(), before);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

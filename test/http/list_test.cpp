@@ -6,23 +6,27 @@ namespace pg_org::test {
 namespace {
 
 // Where a reply's Link leads, as a route; empty if there is none.
-std::string next(const Reply& reply) {
+std::string next(const Reply &reply)
+{
     const std::string link = reply.header("Link");
     return link.empty() ? "" : "GET " + link.substr(1, link.find('>') - 1);
 }
 
-std::vector<Json> walk(std::string route, const std::string& field) {
+std::vector<Json> walk(std::string route, const std::string &field)
+{
     std::vector<Json> seen;
     for (int pages = 0; !route.empty() && pages < 1000; ++pages) {
         const Reply page = call(route);
         EXPECT_EQ(page.status, 200) << page.text;
-        for (const Json& id : values_of(page.body, field)) seen.push_back(id);
+        for (const Json &id : values_of(page.body, field))
+            seen.push_back(id);
         route = next(page);
     }
     return seen;
 }
 
-TEST(Lists, GiveAllInPagesInTheSameOrder) {
+TEST(Lists, GiveAllInPagesInTheSameOrder)
+{
     const std::string id = organization();
     for (int i = 0; i < 5; ++i) {
         team(id);
@@ -36,7 +40,7 @@ TEST(Lists, GiveAllInPagesInTheSameOrder) {
         {"/key/list?organization_id=" + id, "token_id"},
         {"/budget/list?", "budget_id"},
         {"/organization/audit?organization_id=" + id, "audit_id"}};
-    for (const auto& [path, field] : lists) {
+    for (const auto &[path, field] : lists) {
         SCOPED_TRACE(path);
         const std::vector<Json> all = values_of(ask("GET " + path), field);
         EXPECT_GE(all.size(), 5u);
@@ -49,7 +53,8 @@ TEST(Lists, GiveAllInPagesInTheSameOrder) {
     }
 }
 
-TEST(Lists, LinkToTheNextPageOfTheSameQuestion) {
+TEST(Lists, LinkToTheNextPageOfTheSameQuestion)
+{
     const std::string id = organization();
     team(id), team(id);
     const Reply page = call("GET /team/list?limit=1&organization_id=" + id);
@@ -57,14 +62,15 @@ TEST(Lists, LinkToTheNextPageOfTheSameQuestion) {
                                        page.body.at(0).at("team_id").get<std::string>() + ">; rel=\"next\"");
 }
 
-TEST(Lists, Filter) {
+TEST(Lists, Filter)
+{
     const std::string id = organization(), team_id = team(id, {{"team_alias", "Deep Blue"}});
     const std::string user_id = fresh("user"), email = fresh("Ann") + "@example.com", alias = fresh("alias");
     ask("POST /user/new", {{"user_id", user_id}, {"user_email", email}, {"auto_create_key", false}});
     join(id, user_id);
     ask("POST /team/member_add", {{"team_id", team_id}, {"member", {{"role", "user"}, {"user_id", user_id}}}});
     key_for({{"team_id", team_id}, {"user_id", user_id}, {"key_alias", alias}});
-    const auto listed = [](const std::string& path, const std::string& field) {
+    const auto listed = [](const std::string &path, const std::string &field) {
         return values_of(ask("GET " + path), field);
     };
     const std::vector<Json> user{user_id}, one_team{team_id}, none;
@@ -79,12 +85,13 @@ TEST(Lists, Filter) {
     EXPECT_EQ(listed("/team/list?organization_id=" + id, "team_id"), one_team);
     EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=deep", "team_id"), one_team);
     EXPECT_EQ(listed("/team/list?organization_id=" + id + "&team_alias=red", "team_id"), none);
-    for (const std::string& filter :
+    for (const std::string &filter :
          {"user_id=" + user_id, "team_id=" + team_id, "organization_id=" + id, "key_alias=" + alias})
         EXPECT_EQ(listed("/key/list?" + filter, "key_alias"), std::vector<Json>{alias}) << filter;
 }
 
-TEST(Lists, ShowEverybodyWhatIsTheirs) {
+TEST(Lists, ShowEverybodyWhatIsTheirs)
+{
     const std::string id = organization();
     const Person admin = person(), member = person(), stranger = person();
     join(id, admin.id, "org_admin");
@@ -92,7 +99,7 @@ TEST(Lists, ShowEverybodyWhatIsTheirs) {
     const std::string team_id = team(id, {{"members_with_roles", {{{"user_id", member.id}, {"role", "user"}}}}});
     team(id);
     key_for({{"organization_id", id}});
-    const auto count = [](const std::string& path, const std::string& key) {
+    const auto count = [](const std::string &path, const std::string &key) {
         return ask("GET " + path, nullptr, key).size();
     };
     EXPECT_EQ(count("/user/list", admin.key), 2u);
@@ -107,5 +114,5 @@ TEST(Lists, ShowEverybodyWhatIsTheirs) {
     EXPECT_EQ(count("/user/list?organization_id=" + id, stranger.key), 0u) << "a filter opens nothing";
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -8,48 +8,57 @@
 namespace pg_org::test {
 namespace {
 
-class ErrorMatcher : public testing::MatcherInterface<const Reply&> {
+class ErrorMatcher : public testing::MatcherInterface<const Reply &> {
 public:
-    ErrorMatcher(std::string description, std::function<bool(const Reply&)> matches)
-        : description_(std::move(description)), matches_(std::move(matches)) {}
+    ErrorMatcher(std::string description, std::function<bool(const Reply &)> matches)
+        : description_(std::move(description)), matches_(std::move(matches))
+    {
+    }
 
-    bool MatchAndExplain(const Reply& reply, testing::MatchResultListener*) const override {
+    bool MatchAndExplain(const Reply &reply, testing::MatchResultListener *) const override
+    {
         return reply.body.is_object() && matches_(reply);
     }
-    void DescribeTo(std::ostream* out) const override { *out << "is " << description_; }
-    void DescribeNegationTo(std::ostream* out) const override { *out << "is not " << description_; }
+    void DescribeTo(std::ostream *out) const override { *out << "is " << description_; }
+    void DescribeNegationTo(std::ostream *out) const override { *out << "is not " << description_; }
 
 private:
     std::string description_;
-    std::function<bool(const Reply&)> matches_;
+    std::function<bool(const Reply &)> matches_;
 };
 
-testing::Matcher<const Reply&> error(std::string description, std::function<bool(const Reply&)> matches) {
+testing::Matcher<const Reply &> error(std::string description, std::function<bool(const Reply &)> matches)
+{
     return testing::MakeMatcher(new ErrorMatcher(std::move(description), std::move(matches)));
 }
 
-std::string described(const Text& text) {
+std::string described(const Text &text)
+{
     std::ostringstream out;
     text.DescribeTo(&out);
     return out.str();
 }
 
-bool text_matches(const Json& object, const std::string& field, const Text& text) {
+bool text_matches(const Json &object, const std::string &field, const Text &text)
+{
     return object.contains(field) && object.at(field).is_string() && text.Matches(object.at(field).get<std::string>());
 }
 
-bool has_exactly(const Json& object, const std::vector<std::string>& fields) {
+bool has_exactly(const Json &object, const std::vector<std::string> &fields)
+{
     return object.is_object() && names(object) == fields;
 }
 
-bool is_known_complaint(const std::string& type) {
+bool is_known_complaint(const std::string &type)
+{
     static constexpr std::array<std::string_view, 12> known{
         "missing",   "float_parsing", "int_parsing", "int_from_float", "list_type", "string_type",
         "dict_type", "bool_parsing",  "value_error", "literal_error",  "enum",      "json_invalid"};
     return std::find(known.begin(), known.end(), type) != known.end();
 }
 
-bool is_known_error(const std::string& type) {
+bool is_known_error(const std::string &type)
+{
     static constexpr std::array<std::string_view, 8> known{"auth_error",
                                                            "expired_key",
                                                            "budget_exceeded",
@@ -177,32 +186,35 @@ constexpr std::array user_fields{
     Field{"quotas", Type::object},
 };
 
-bool is_of_type(const Json& value, Type type) {
+bool is_of_type(const Json &value, Type type)
+{
     switch (type) {
-        case Type::text: return value.is_string();
-        case Type::money: return value.is_number_float();  // so it was written with a decimal point
-        case Type::integer: return value.is_number_integer();
-        case Type::boolean: return value.is_boolean();
-        case Type::object: return value.is_object();
-        case Type::texts:
-            return value.is_array() &&
-                   std::all_of(value.begin(), value.end(), [](const Json& one) { return one.is_string(); });
-        case Type::list: return value.is_array();
-        case Type::time: return is_time(value);
-        case Type::nothing: return value.is_null();
-        case Type::budget: return is_budget(value);
+    case Type::text: return value.is_string();
+    case Type::money: return value.is_number_float(); // so it was written with a decimal point
+    case Type::integer: return value.is_number_integer();
+    case Type::boolean: return value.is_boolean();
+    case Type::object: return value.is_object();
+    case Type::texts:
+        return value.is_array() &&
+               std::all_of(value.begin(), value.end(), [](const Json &one) { return one.is_string(); });
+    case Type::list: return value.is_array();
+    case Type::time: return is_time(value);
+    case Type::nothing: return value.is_null();
+    case Type::budget: return is_budget(value);
     }
     return false;
 }
 
-testing::AssertionResult has_fields(const Json& object, std::span<const Field> fields) {
+testing::AssertionResult has_fields(const Json &object, std::span<const Field> fields)
+{
     std::vector<std::string> expected;
-    for (const Field& field : fields) expected.emplace_back(field.name);
+    for (const Field &field : fields)
+        expected.emplace_back(field.name);
     if (!has_exactly(object, expected)) {
         return testing::AssertionFailure() << "fields are not " << Json(expected) << "\nin " << object.dump();
     }
-    for (const Field& field : fields) {
-        const Json& value = object.at(std::string(field.name));
+    for (const Field &field : fields) {
+        const Json &value = object.at(std::string(field.name));
         if (!(field.may_be_null && value.is_null()) && !is_of_type(value, field.type)) {
             return testing::AssertionFailure() << field.name << " is " << value.dump() << "\nin " << object.dump();
         }
@@ -210,39 +222,46 @@ testing::AssertionResult has_fields(const Json& object, std::span<const Field> f
     return testing::AssertionSuccess();
 }
 
-testing::AssertionResult each(const Json& list, testing::AssertionResult (*is)(const Json&)) {
-    for (const Json& one : list) {
-        if (const auto result = is(one); !result) return result;
+testing::AssertionResult each(const Json &list, testing::AssertionResult (*is)(const Json &))
+{
+    for (const Json &one : list) {
+        if (const auto result = is(one); !result)
+            return result;
     }
     return testing::AssertionSuccess();
 }
 
-}  // namespace
+} // namespace
 
-testing::Matcher<const Reply&> e1(int status, const Text& message, const Text& type) {
-    return error("E1 " + std::to_string(status) + " whose message " + described(message), [=](const Reply& reply) {
-        if (reply.status != status || !has_exactly(reply.body, {"error"})) return false;
-        const Json& body = reply.body.at("error");
+testing::Matcher<const Reply &> e1(int status, const Text &message, const Text &type)
+{
+    return error("E1 " + std::to_string(status) + " whose message " + described(message), [=](const Reply &reply) {
+        if (reply.status != status || !has_exactly(reply.body, {"error"}))
+            return false;
+        const Json &body = reply.body.at("error");
         return has_exactly(body, {"message", "type", "param", "code"}) && text_matches(body, "message", message) &&
                text_matches(body, "type", type) && is_known_error(body.at("type")) && body.at("param").is_string() &&
                body.at("code") == std::to_string(status);
     });
 }
 
-testing::Matcher<const Reply&> e2(int status, const Text& message) {
-    return error("E2 " + std::to_string(status) + " whose message " + described(message), [=](const Reply& reply) {
+testing::Matcher<const Reply &> e2(int status, const Text &message)
+{
+    return error("E2 " + std::to_string(status) + " whose message " + described(message), [=](const Reply &reply) {
         return reply.status == status && has_exactly(reply.body, {"detail"}) &&
                has_exactly(reply.body.at("detail"), {"error"}) &&
                text_matches(reply.body.at("detail"), "error", message);
     });
 }
 
-testing::Matcher<const Reply&> e3(const Json& location, const Text& type, const Text& message) {
+testing::Matcher<const Reply &> e3(const Json &location, const Text &type, const Text &message)
+{
     return error("E3 at " + location.dump() + " whose type " + described(type) + " and message " + described(message),
-                 [=](const Reply& reply) {
-                     if (reply.status != 422 || !has_exactly(reply.body, {"detail"})) return false;
-                     const Json& details = reply.body.at("detail");
-                     return details.is_array() && std::any_of(details.begin(), details.end(), [&](const Json& detail) {
+                 [=](const Reply &reply) {
+                     if (reply.status != 422 || !has_exactly(reply.body, {"detail"}))
+                         return false;
+                     const Json &details = reply.body.at("detail");
+                     return details.is_array() && std::any_of(details.begin(), details.end(), [&](const Json &detail) {
                                 return has_exactly(detail, {"type", "loc", "msg", "input"}) &&
                                        detail.at("loc") == location && text_matches(detail, "type", type) &&
                                        is_known_complaint(detail.at("type")) && text_matches(detail, "msg", message);
@@ -250,41 +269,52 @@ testing::Matcher<const Reply&> e3(const Json& location, const Text& type, const 
                  });
 }
 
-testing::AssertionResult is_budget(const Json& object) { return has_fields(object, budget_fields); }
-testing::AssertionResult is_membership(const Json& object) { return has_fields(object, membership_fields); }
-testing::AssertionResult is_user(const Json& object) { return has_fields(object, user_fields); }
+testing::AssertionResult is_budget(const Json &object) { return has_fields(object, budget_fields); }
+testing::AssertionResult is_membership(const Json &object) { return has_fields(object, membership_fields); }
+testing::AssertionResult is_user(const Json &object) { return has_fields(object, user_fields); }
 
-testing::AssertionResult is_team(const Json& object) {
-    if (const auto result = has_fields(object, team_fields); !result) return result;
-    return each(object.at("members_with_roles"), [](const Json& one) { return has_fields(one, team_member_fields); });
+testing::AssertionResult is_team(const Json &object)
+{
+    if (const auto result = has_fields(object, team_fields); !result)
+        return result;
+    return each(object.at("members_with_roles"), [](const Json &one) { return has_fields(one, team_member_fields); });
 }
 
-testing::AssertionResult is_organization(const Json& object) {
-    if (const auto result = has_fields(object, organization_fields); !result) return result;
-    if (const auto result = each(object.at("members"), is_membership); !result) return result;
+testing::AssertionResult is_organization(const Json &object)
+{
+    if (const auto result = has_fields(object, organization_fields); !result)
+        return result;
+    if (const auto result = each(object.at("members"), is_membership); !result)
+        return result;
     return each(object.at("teams"), is_team);
 }
 
-bool is_time(const Json& value) {
+bool is_time(const Json &value)
+{
     static const std::regex form{R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"};
     return value.is_string() && std::regex_match(value.get<std::string>(), form);
 }
 
-bool is_uuid(const Json& value) {
+bool is_uuid(const Json &value)
+{
     static const std::regex form{"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"};
     return value.is_string() && std::regex_match(value.get<std::string>(), form);
 }
 
-std::vector<std::string> names(const Json& object) {
+std::vector<std::string> names(const Json &object)
+{
     std::vector<std::string> result;
-    for (const auto& [name, value] : object.items()) result.push_back(name);
+    for (const auto &[name, value] : object.items())
+        result.push_back(name);
     return result;
 }
 
-std::vector<Json> values_of(const Json& list, const std::string& field) {
+std::vector<Json> values_of(const Json &list, const std::string &field)
+{
     std::vector<Json> result;
-    for (const Json& one : list) result.push_back(one.at(field));
+    for (const Json &one : list)
+        result.push_back(one.at(field));
     return result;
 }
 
-}  // namespace pg_org::test
+} // namespace pg_org::test

@@ -5,29 +5,29 @@
 
 namespace pg_org::test {
 
-using Text = testing::Matcher<std::string>;  // a string for exactly that, or HasSubstr(…) and the like
+using Text = testing::Matcher<std::string>; // a string for exactly that, or HasSubstr(…) and the like
 
 // {"error": {message, type, param, code}}
-testing::Matcher<const Reply&> e1(int status, const Text& message, const Text& type = "auth_error");
+testing::Matcher<const Reply &> e1(int status, const Text &message, const Text &type = "auth_error");
 
 // {"detail": {"error": message}}
-testing::Matcher<const Reply&> e2(int status, const Text& message);
+testing::Matcher<const Reply &> e2(int status, const Text &message);
 
 // 422 {"detail": [{type, loc, msg, input}]}, one of them with this location
-testing::Matcher<const Reply&> e3(const Json& location, const Text& type = testing::_,
-                                  const Text& message = testing::_);
+testing::Matcher<const Reply &> e3(const Json &location, const Text &type = testing::_,
+                                   const Text &message = testing::_);
 
 // Exactly their fields, in their order, each of its type and format.
-testing::AssertionResult is_organization(const Json& object);
-testing::AssertionResult is_budget(const Json& object);
-testing::AssertionResult is_membership(const Json& object);
-testing::AssertionResult is_team(const Json& object);
-testing::AssertionResult is_user(const Json& object);
+testing::AssertionResult is_organization(const Json &object);
+testing::AssertionResult is_budget(const Json &object);
+testing::AssertionResult is_membership(const Json &object);
+testing::AssertionResult is_team(const Json &object);
+testing::AssertionResult is_user(const Json &object);
 
-bool is_time(const Json& value);  // UTC, six fractional digits, Z
-bool is_uuid(const Json& value);  // version 4, lower case
+bool is_time(const Json &value); // UTC, six fractional digits, Z
+bool is_uuid(const Json &value); // version 4, lower case
 
-std::vector<std::string> names(const Json& object);
-std::vector<Json> values_of(const Json& list, const std::string& field);
+std::vector<std::string> names(const Json &object);
+std::vector<Json> values_of(const Json &list, const std::string &field);
 
-}  // namespace pg_org::test
+} // namespace pg_org::test

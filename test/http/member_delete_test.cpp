@@ -18,7 +18,8 @@ struct MemberDelete : testing::Test {
     Json remove() const { return ask(route, {{"organization_id", id}, {"user_id", member.id}}); }
 };
 
-TEST_F(MemberDelete, AnswersTheMembershipAndLeavesTheUser) {
+TEST_F(MemberDelete, AnswersTheMembershipAndLeavesTheUser)
+{
     Json membership = member_of(id, member.id);
     membership["token_ids_to_rotate"] = Json::array();
     EXPECT_EQ(remove(), membership);
@@ -27,14 +28,16 @@ TEST_F(MemberDelete, AnswersTheMembershipAndLeavesTheUser) {
     EXPECT_EQ(ask("GET /organization/list", nullptr, member.key), Json::array());
 }
 
-TEST_F(MemberDelete, FindsTheMemberByEmailIgnoringCase) {
+TEST_F(MemberDelete, FindsTheMemberByEmailIgnoringCase)
+{
     const std::string email = fresh("member") + "@example.com";
     ask("POST /organization/member_add",
         {{"organization_id", id}, {"member", {{"role", "internal_user"}, {"user_email", email}}}});
     EXPECT_EQ(ask(route, {{"organization_id", id}, {"user_email", "M" + email.substr(1)}}).at("user_email"), email);
 }
 
-TEST_F(MemberDelete, TakesTheMembersBudgetUnlessSomebodyElseUsesIt) {
+TEST_F(MemberDelete, TakesTheMembersBudgetUnlessSomebodyElseUsesIt)
+{
     const Person other = person();
     join(id, other.id);
     const std::string budget_id =
@@ -48,7 +51,8 @@ TEST_F(MemberDelete, TakesTheMembersBudgetUnlessSomebodyElseUsesIt) {
     EXPECT_EQ(value("SELECT count(*) FROM org.budget WHERE budget_id = $1", budget_id), "0");
 }
 
-TEST_F(MemberDelete, LeavesTheTeamsOfTheOrganizationAndLosesTheKeysHeldThere) {
+TEST_F(MemberDelete, LeavesTheTeamsOfTheOrganizationAndLosesTheKeysHeldThere)
+{
     const Json members = {{{"user_id", member.id}, {"role", "user"}}};
     const std::string team_id = team(id, {{"members_with_roles", members}});
     const std::string team_key = key_for({{"user_id", member.id}, {"organization_id", id}, {"team_id", team_id}});
@@ -67,7 +71,8 @@ TEST_F(MemberDelete, LeavesTheTeamsOfTheOrganizationAndLosesTheKeysHeldThere) {
     EXPECT_EQ(info(other_id).at("teams").at(0).at("members"), Json::array({member.id}));
 }
 
-TEST_F(MemberDelete, DoesNotFindWhoIsNotAMember) {
+TEST_F(MemberDelete, DoesNotFindWhoIsNotAMember)
+{
     remove();
     const auto before = database_digest();
     EXPECT_THAT(call(route, {{"organization_id", id}, {"user_id", member.id}}), e2(404, HasSubstr("not found")));
@@ -78,10 +83,11 @@ TEST_F(MemberDelete, DoesNotFindWhoIsNotAMember) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(MemberDelete, NeedsAnOrganizationAndAUser) {
+TEST_F(MemberDelete, NeedsAnOrganizationAndAUser)
+{
     EXPECT_THAT(call(route, {{"user_id", member.id}}), e3({"body", "organization_id"}, "missing"));
     EXPECT_EQ(call(route, {{"organization_id", id}}).status, 422);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -15,15 +15,17 @@ struct MemberUpdate : testing::Test {
 
     void SetUp() override { join(id, member.id); }
 
-    Json changing(Json fields) const {
+    Json changing(Json fields) const
+    {
         fields["organization_id"] = id;
         fields["user_id"] = member.id;
         return fields;
     }
-    Json change(const Json& fields) const { return ask(route, changing(fields)); }
+    Json change(const Json &fields) const { return ask(route, changing(fields)); }
 };
 
-TEST_F(MemberUpdate, SetsTheRoleAndAnswersTheMembership) {
+TEST_F(MemberUpdate, SetsTheRoleAndAnswersTheMembership)
+{
     const Json changed = change({{"role", "org_admin"}});
     EXPECT_TRUE(is_membership(changed));
     EXPECT_EQ(changed.at("user_id"), member.id);
@@ -32,7 +34,8 @@ TEST_F(MemberUpdate, SetsTheRoleAndAnswersTheMembership) {
     EXPECT_EQ(member_of(id, member.id), changed);
 }
 
-TEST_F(MemberUpdate, FindsTheMemberByEmailIgnoringCase) {
+TEST_F(MemberUpdate, FindsTheMemberByEmailIgnoringCase)
+{
     const std::string email = fresh("member") + "@example.com";
     ask("POST /organization/member_add",
         {{"organization_id", id}, {"member", {{"role", "internal_user"}, {"user_email", email}}}});
@@ -42,7 +45,8 @@ TEST_F(MemberUpdate, FindsTheMemberByEmailIgnoringCase) {
     EXPECT_EQ(changed.at("user_role"), "org_admin");
 }
 
-TEST_F(MemberUpdate, MakesTheMembersBudgetAndChangesItInPlace) {
+TEST_F(MemberUpdate, MakesTheMembersBudgetAndChangesItInPlace)
+{
     const Json made = change({{"max_budget_in_organization", 25}});
     EXPECT_TRUE(is_membership(made));
     EXPECT_EQ(made.at("litellm_budget_table").at("max_budget"), 25.0);
@@ -54,7 +58,8 @@ TEST_F(MemberUpdate, MakesTheMembersBudgetAndChangesItInPlace) {
     EXPECT_EQ(changed.at("budget_id"), made.at("budget_id"));
 }
 
-TEST_F(MemberUpdate, CopiesABudgetThatOthersShareBeforeChangingIt) {
+TEST_F(MemberUpdate, CopiesABudgetThatOthersShareBeforeChangingIt)
+{
     const Person other = person();
     join(id, other.id);
     const std::string shared = change({{"max_budget_in_organization", 25}}).at("budget_id");
@@ -68,7 +73,8 @@ TEST_F(MemberUpdate, CopiesABudgetThatOthersShareBeforeChangingIt) {
     EXPECT_EQ(member_of(id, other.id).at("litellm_budget_table").at("max_budget"), 25.0);
 }
 
-TEST_F(MemberUpdate, NeverChangesTheOrganizationsOwnBudget) {
+TEST_F(MemberUpdate, NeverChangesTheOrganizationsOwnBudget)
+{
     const Json organizations = info(id).at("litellm_budget_table");
     query("UPDATE org.membership SET budget_id = $1 WHERE user_id = $2",
           organizations.at("budget_id").get<std::string>(), member.id);
@@ -76,15 +82,16 @@ TEST_F(MemberUpdate, NeverChangesTheOrganizationsOwnBudget) {
     EXPECT_EQ(info(id).at("litellm_budget_table"), organizations);
 }
 
-TEST_F(MemberUpdate, ClearsTheBudget) {
+TEST_F(MemberUpdate, ClearsTheBudget)
+{
     change({{"max_budget_in_organization", 25}});
     const Json cleared = change({{"clear", Json::array({"max_budget_in_organization"})}});
     EXPECT_TRUE(is_membership(cleared));
-    const Json& budget = cleared.at("litellm_budget_table");
+    const Json &budget = cleared.at("litellm_budget_table");
     EXPECT_TRUE(budget.is_null() || budget.at("max_budget").is_null()) << budget;
 
     const auto before = database_digest();
-    for (const char* field : {"role", "no_such_field"}) {
+    for (const char *field : {"role", "no_such_field"}) {
         EXPECT_THAT(call(route, changing({{"clear", Json::array({field})}})),
                     testing::AnyOf(e3({"body", "clear"}), e3({"body", "clear", 0})))
             << field;
@@ -92,7 +99,8 @@ TEST_F(MemberUpdate, ClearsTheBudget) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(MemberUpdate, ChangesNothingWhenNeitherRoleNorBudgetIsSent) {
+TEST_F(MemberUpdate, ChangesNothingWhenNeitherRoleNorBudgetIsSent)
+{
     const Json membership = member_of(id, member.id);
     const auto before = database_digest();
     EXPECT_EQ(change(Json::object()), membership);
@@ -100,10 +108,11 @@ TEST_F(MemberUpdate, ChangesNothingWhenNeitherRoleNorBudgetIsSent) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(MemberUpdate, DoesNotFindWhoIsNotAMember) {
+TEST_F(MemberUpdate, DoesNotFindWhoIsNotAMember)
+{
     const Person stranger = person();
     const auto before = database_digest();
-    for (const std::string& user_id : {stranger.id, std::string("no-such-user")}) {
+    for (const std::string &user_id : {stranger.id, std::string("no-such-user")}) {
         EXPECT_THAT(call(route, {{"organization_id", id}, {"user_id", user_id}, {"role", "org_admin"}}),
                     e2(404, "Member not found in organization for user_id=" + user_id));
     }
@@ -114,12 +123,13 @@ TEST_F(MemberUpdate, DoesNotFindWhoIsNotAMember) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(MemberUpdate, RefusesABadRoleOrBudget) {
+TEST_F(MemberUpdate, RefusesABadRoleOrBudget)
+{
     const auto before = database_digest();
-    for (const Json& role : {Json("proxy_admin"), Json(""), Json(5)}) {
+    for (const Json &role : {Json("proxy_admin"), Json(""), Json(5)}) {
         EXPECT_THAT(call(route, changing({{"role", role}})), e3({"body", "role"})) << role;
     }
-    for (const Json& sent : {Json(-1), Json("NaN"), Json("Infinity"), Json("x"), Json::object()}) {
+    for (const Json &sent : {Json(-1), Json("NaN"), Json("Infinity"), Json("x"), Json::object()}) {
         EXPECT_THAT(call(route, changing({{"max_budget_in_organization", sent}})),
                     e3({"body", "max_budget_in_organization"}))
             << sent;
@@ -127,11 +137,12 @@ TEST_F(MemberUpdate, RefusesABadRoleOrBudget) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(MemberUpdate, NeedsAnOrganizationAndAUser) {
+TEST_F(MemberUpdate, NeedsAnOrganizationAndAUser)
+{
     EXPECT_THAT(call(route, {{"user_id", member.id}, {"role", "org_admin"}}),
                 e3({"body", "organization_id"}, "missing"));
     EXPECT_EQ(call(route, {{"organization_id", id}, {"role", "org_admin"}}).status, 422);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

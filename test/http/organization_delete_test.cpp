@@ -7,13 +7,15 @@ namespace {
 
 const std::string route = "DELETE /organization/delete";
 
-Json remove(const std::vector<std::string>& ids) { return ask(route, {{"organization_ids", ids}}); }
+Json remove(const std::vector<std::string> &ids) { return ask(route, {{"organization_ids", ids}}); }
 
-std::string count_of(const std::string& table, const std::string& id) {
+std::string count_of(const std::string &table, const std::string &id)
+{
     return value("SELECT count(*) FROM " + table + " WHERE organization_id = $1", id);
 }
 
-TEST(OrganizationDelete, AnswersTheOrganizationsAsTheyStoodJustBefore) {
+TEST(OrganizationDelete, AnswersTheOrganizationsAsTheyStoodJustBefore)
+{
     const std::string id = organization();
     const Person member = person();
     join(id, member.id);
@@ -26,11 +28,13 @@ TEST(OrganizationDelete, AnswersTheOrganizationsAsTheyStoodJustBefore) {
     const Json receipt = remove({id, other});
     EXPECT_EQ(receipt.at(0), before);
     EXPECT_EQ(values_of(receipt, "organization_id"), (std::vector<Json>{id, other}));
-    for (const Json& one : receipt) EXPECT_TRUE(is_organization(one));
+    for (const Json &one : receipt)
+        EXPECT_TRUE(is_organization(one));
     EXPECT_EQ(call("GET /organization/info?organization_id=" + id).status, 404);
 }
 
-TEST(OrganizationDelete, TakesAlongAllThatBelongsToTheOrganization) {
+TEST(OrganizationDelete, TakesAlongAllThatBelongsToTheOrganization)
+{
     const std::string id = organization({{"max_budget", 1}});
     const Person member = person();
     ask("POST /organization/member_add", {{"organization_id", id},
@@ -44,13 +48,14 @@ TEST(OrganizationDelete, TakesAlongAllThatBelongsToTheOrganization) {
     const std::string member_budget = member_of(id, member.id).at("budget_id");
 
     remove({id});
-    for (const char* table : {"org.organization", "org.membership", "org.team", "org.team_member", "org.api_key"}) {
+    for (const char *table : {"org.organization", "org.membership", "org.team", "org.team_member", "org.api_key"}) {
         EXPECT_EQ(count_of(table, id), "0") << table;
     }
     EXPECT_EQ(value("SELECT count(*) FROM org.budget WHERE budget_id IN ($1, $2)", own_budget, member_budget), "0");
 }
 
-TEST(OrganizationDelete, LeavesTheUsersWhoLoseItsTeamsFromTheirLists) {
+TEST(OrganizationDelete, LeavesTheUsersWhoLoseItsTeamsFromTheirLists)
+{
     const std::string id = organization(), other = organization();
     const Person member = person();
     join(id, member.id);
@@ -66,7 +71,8 @@ TEST(OrganizationDelete, LeavesTheUsersWhoLoseItsTeamsFromTheirLists) {
     EXPECT_EQ(call("GET /organization/list", nullptr, member.key).status, 200) << "their own key still works";
 }
 
-TEST(OrganizationDelete, LeavesABudgetThatSomebodyElseStillUses) {
+TEST(OrganizationDelete, LeavesABudgetThatSomebodyElseStillUses)
+{
     const std::string id = organization({{"max_budget", 4}});
     const std::string other = organization({{"budget_id", info(id).at("budget_id")}});
     const Json shared = info(other).at("litellm_budget_table");
@@ -74,7 +80,8 @@ TEST(OrganizationDelete, LeavesABudgetThatSomebodyElseStillUses) {
     EXPECT_EQ(info(other).at("litellm_budget_table"), shared);
 }
 
-TEST(OrganizationDelete, TakesABudgetSharedOnlyByTheDeleted) {
+TEST(OrganizationDelete, TakesABudgetSharedOnlyByTheDeleted)
+{
     const std::string id = organization({{"max_budget", 4}});
     const std::string budget_id = info(id).at("budget_id");
     const std::string other = organization({{"budget_id", budget_id}});
@@ -82,7 +89,8 @@ TEST(OrganizationDelete, TakesABudgetSharedOnlyByTheDeleted) {
     EXPECT_EQ(value("SELECT count(*) FROM org.budget WHERE budget_id = $1", budget_id), "0");
 }
 
-TEST(OrganizationDelete, EndsTheOrganizationsKeysWithTheNextRequest) {
+TEST(OrganizationDelete, EndsTheOrganizationsKeysWithTheNextRequest)
+{
     const std::string id = organization();
     const std::string key = key_for({{"organization_id", id}});
     ASSERT_EQ(call("GET /organization/list", nullptr, key).status, 200);
@@ -91,7 +99,8 @@ TEST(OrganizationDelete, EndsTheOrganizationsKeysWithTheNextRequest) {
                 e1(401, "Authentication Error, Invalid proxy server token passed."));
 }
 
-TEST(OrganizationDelete, DeletesAllOrNothing) {
+TEST(OrganizationDelete, DeletesAllOrNothing)
+{
     const std::string id = organization();
     const auto before = database_digest();
     EXPECT_THAT(call(route, {{"organization_ids", {id, "no-such-org"}}}),
@@ -101,18 +110,21 @@ TEST(OrganizationDelete, DeletesAllOrNothing) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(OrganizationDelete, CountsARepeatedIdOnce) {
+TEST(OrganizationDelete, CountsARepeatedIdOnce)
+{
     const std::string id = organization();
     EXPECT_EQ(remove({id, id, id}).size(), 1u);
 }
 
-TEST(OrganizationDelete, AnswersAnEmptyListForAnEmptyList) {
+TEST(OrganizationDelete, AnswersAnEmptyListForAnEmptyList)
+{
     const auto before = database_digest();
     EXPECT_EQ(remove({}), Json::array());
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(OrganizationDelete, NeedsAListOfIds) {
+TEST(OrganizationDelete, NeedsAListOfIds)
+{
     const std::string id = organization();
     const auto before = database_digest();
     EXPECT_THAT(call(route, Json::object()), e3({"body", "organization_ids"}, "missing"));
@@ -122,5 +134,5 @@ TEST(OrganizationDelete, NeedsAListOfIds) {
     EXPECT_EQ(database_digest(), before);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

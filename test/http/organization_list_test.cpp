@@ -9,51 +9,59 @@ namespace {
 
 const std::string route = "GET /organization/list";
 
-std::vector<Json> listed(const std::string& filter, const std::string& key = admin_key()) {
+std::vector<Json> listed(const std::string &filter, const std::string &key = admin_key())
+{
     return values_of(ask(route + filter, nullptr, key), "organization_id");
 }
 
 // Where the Link header leads, as a route; empty if there is none.
-std::string next_page(const Reply& reply) {
+std::string next_page(const Reply &reply)
+{
     static const std::regex form{R"re(<(?:https?://[^/>]*)?(/organization/list\?[^>]*)>; rel="next")re"};
     const std::string link = reply.header("Link");
     std::smatch parts;
-    if (link.empty()) return "";
+    if (link.empty())
+        return "";
     EXPECT_TRUE(std::regex_match(link, parts, form)) << link;
     return "GET " + parts.str(1);
 }
 
-TEST(OrganizationList, ShowsEachWithMembersTeamsAndBudget) {
+TEST(OrganizationList, ShowsEachWithMembersTeamsAndBudget)
+{
     const std::string id = organization();
     const Person member = person();
     join(id, member.id);
     team(id);
     const Json all = ask(route);
-    for (const Json& one : all) ASSERT_TRUE(is_organization(one));
+    for (const Json &one : all)
+        ASSERT_TRUE(is_organization(one));
     const auto found =
-        std::find_if(all.begin(), all.end(), [&](const Json& one) { return one["organization_id"] == id; });
+        std::find_if(all.begin(), all.end(), [&](const Json &one) { return one["organization_id"] == id; });
     ASSERT_NE(found, all.end());
     EXPECT_EQ(*found, info(id)) << "as info shows it";
 }
 
-TEST(OrganizationList, ShowsAllOfThemOldestFirst) {
+TEST(OrganizationList, ShowsAllOfThemOldestFirst)
+{
     const std::vector<Json> ids = listed("");
     EXPECT_EQ(std::to_string(ids.size()), value("SELECT count(*) FROM org.organization"));
     std::vector<Json> expected;
-    for (const auto& row : query("SELECT organization_id FROM org.organization ORDER BY created_at, organization_id")) {
+    for (const auto &row : query("SELECT organization_id FROM org.organization ORDER BY created_at, organization_id")) {
         expected.push_back(row[0].as<std::string>());
     }
     EXPECT_EQ(ids, expected);
 }
 
-TEST(OrganizationList, FindsAnOrganizationByItsExactId) {
+TEST(OrganizationList, FindsAnOrganizationByItsExactId)
+{
     const std::string id = organization();
     EXPECT_EQ(listed("?org_id=" + id), std::vector<Json>{id});
     EXPECT_TRUE(listed("?org_id=" + id.substr(0, 20)).empty());
     EXPECT_TRUE(listed("?org_id=no-such-org").empty());
 }
 
-TEST(OrganizationList, FindsOrganizationsByPartOfTheAliasIgnoringCase) {
+TEST(OrganizationList, FindsOrganizationsByPartOfTheAliasIgnoringCase)
+{
     const std::string id = organization({{"organization_alias", "Großes GeheimProjekt ÄÖ"}});
     EXPECT_EQ(listed("?org_alias=gEHEIMp"), std::vector<Json>{id});
     EXPECT_EQ(listed("?org_alias=" + encoded("äö")), std::vector<Json>{id});
@@ -61,7 +69,8 @@ TEST(OrganizationList, FindsOrganizationsByPartOfTheAliasIgnoringCase) {
     EXPECT_TRUE(listed("?org_alias=geheimprojekt&org_id=other").empty());
 }
 
-TEST(OrganizationList, TakesTheAliasFilterLiterally) {
+TEST(OrganizationList, TakesTheAliasFilterLiterally)
+{
     const std::string id = organization({{"organization_alias", R"(literal%_\*.'";)"}});
     organization({{"organization_alias", "literalXXXXX"}});
     EXPECT_EQ(listed("?org_alias=" + encoded("literal%_")), std::vector<Json>{id});
@@ -69,17 +78,20 @@ TEST(OrganizationList, TakesTheAliasFilterLiterally) {
     EXPECT_EQ(listed("?org_alias=" + encoded(R"(.'";)")), std::vector<Json>{id});
 }
 
-TEST(OrganizationList, ReadsAPlusInTheQueryAsABlank) {
+TEST(OrganizationList, ReadsAPlusInTheQueryAsABlank)
+{
     const std::string id = organization({{"organization_alias", "plus or blank"}});
     EXPECT_THAT(exchange("GET /organization/list?org_alias=plus+or+blank HTTP/1.1\r\nHost: localhost\r\nx-api-key: " +
                          admin_key() + "\r\n\r\n"),
                 testing::HasSubstr(id));
 }
 
-TEST(OrganizationList, LeadsThroughAllPagesWithItsLinkHeader) {
+TEST(OrganizationList, LeadsThroughAllPagesWithItsLinkHeader)
+{
     const std::string alias = fresh("paged");
     std::vector<Json> expected;
-    for (int count = 0; count < 7; ++count) expected.push_back(organization({{"organization_alias", alias}}));
+    for (int count = 0; count < 7; ++count)
+        expected.push_back(organization({{"organization_alias", alias}}));
 
     for (const int limit : {1, 3, 7}) {
         std::vector<Json> seen;
@@ -87,7 +99,8 @@ TEST(OrganizationList, LeadsThroughAllPagesWithItsLinkHeader) {
         while (!page.empty()) {
             const Reply reply = call(page);
             ASSERT_EQ(reply.status, 200) << page;
-            for (const Json& id : values_of(reply.body, "organization_id")) seen.push_back(id);
+            for (const Json &id : values_of(reply.body, "organization_id"))
+                seen.push_back(id);
             page = next_page(reply);
             EXPECT_EQ(page.empty(), reply.body.size() < static_cast<size_t>(limit)) << "a full page has a Link";
             ASSERT_LE(seen.size(), expected.size()) << "every organization once";
@@ -97,10 +110,12 @@ TEST(OrganizationList, LeadsThroughAllPagesWithItsLinkHeader) {
     EXPECT_TRUE(next_page(call(route + "?org_alias=" + alias)).empty()) << "without a limit: all, and no Link";
 }
 
-TEST(OrganizationList, KeepsItsOrderWhileOrganizationsComeAndGo) {
+TEST(OrganizationList, KeepsItsOrderWhileOrganizationsComeAndGo)
+{
     const std::string alias = fresh("moving");
     std::vector<std::string> ids;
-    for (int count = 0; count < 4; ++count) ids.push_back(organization({{"organization_alias", alias}}));
+    for (int count = 0; count < 4; ++count)
+        ids.push_back(organization({{"organization_alias", alias}}));
     const std::string page = "?org_alias=" + alias + "&limit=2";
     EXPECT_EQ(listed(page), (std::vector<Json>{ids[0], ids[1]}));
     ask("DELETE /organization/delete", {{"organization_ids", Json::array({ids[0]})}});
@@ -109,14 +124,16 @@ TEST(OrganizationList, KeepsItsOrderWhileOrganizationsComeAndGo) {
     EXPECT_EQ(listed(page + "&after=" + ids[3]), std::vector<Json>{added});
 }
 
-TEST(OrganizationList, RefusesALimitOutside1To1000) {
-    for (const char* limit : {"0", "-1", "1001", "abc", "1.5", "9223372036854775808"}) {
+TEST(OrganizationList, RefusesALimitOutside1To1000)
+{
+    for (const char *limit : {"0", "-1", "1001", "abc", "1.5", "9223372036854775808"}) {
         EXPECT_THAT(call(route + "?limit=" + limit), e3({"query", "limit"})) << limit;
     }
     EXPECT_EQ(call(route + "?limit=1000").status, 200);
 }
 
-TEST(OrganizationList, ShowsAMemberTheirOwnOnly) {
+TEST(OrganizationList, ShowsAMemberTheirOwnOnly)
+{
     const Person member = person();
     EXPECT_TRUE(listed("", member.key).empty()) << "none: an empty list";
     const std::string id = organization(), other = organization();
@@ -125,5 +142,5 @@ TEST(OrganizationList, ShowsAMemberTheirOwnOnly) {
     EXPECT_TRUE(listed("?org_id=" + other, member.key).empty());
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

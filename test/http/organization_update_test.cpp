@@ -9,14 +9,16 @@ using testing::HasSubstr;
 
 const std::string route = "PATCH /organization/update";
 
-Json update(const std::string& id, Json fields) {
+Json update(const std::string &id, Json fields)
+{
     fields["organization_id"] = id;
     return ask(route, fields);
 }
 
-Json budget_of(const std::string& id) { return info(id).at("litellm_budget_table"); }
+Json budget_of(const std::string &id) { return info(id).at("litellm_budget_table"); }
 
-TEST(OrganizationUpdate, ChangesWhatIsSentAndNothingElse) {
+TEST(OrganizationUpdate, ChangesWhatIsSentAndNothingElse)
+{
     const std::string id =
         organization({{"models", Json::array({"a"})}, {"tags", Json::array({"t"})}, {"max_budget", 5}});
     Json expected = info(id);
@@ -31,7 +33,8 @@ TEST(OrganizationUpdate, ChangesWhatIsSentAndNothingElse) {
     EXPECT_EQ(info(id), expected);
 }
 
-TEST(OrganizationUpdate, SetsEveryField) {
+TEST(OrganizationUpdate, SetsEveryField)
+{
     const std::string id = organization();
     const Json changed = update(id, {{"organization_alias", "n"},
                                      {"models", Json::array({"m"})},
@@ -54,7 +57,7 @@ TEST(OrganizationUpdate, SetsEveryField) {
     EXPECT_EQ(changed.at("tags"), Json::array({"t"}));
     EXPECT_EQ(changed.at("model_aliases"), (Json{{"x", "m"}}));
     EXPECT_EQ(changed.at("default_reserve"), 0.5);
-    const Json& budget = changed.at("litellm_budget_table");
+    const Json &budget = changed.at("litellm_budget_table");
     EXPECT_EQ(budget.at("max_budget"), 9.0);
     EXPECT_EQ(budget.at("soft_budget"), 8.0);
     EXPECT_EQ(budget.at("tpm_limit"), 7);
@@ -64,13 +67,15 @@ TEST(OrganizationUpdate, SetsEveryField) {
     EXPECT_EQ(budget.at("budget_duration"), "3d");
 }
 
-TEST(OrganizationUpdate, ReplacesTheWholeMetadata) {
+TEST(OrganizationUpdate, ReplacesTheWholeMetadata)
+{
     const std::string id = organization({{"metadata", {{"a", 1}, {"b", 2}}}});
     EXPECT_EQ(update(id, {{"metadata", {{"c", 3}}}}).at("metadata"), (Json{{"c", 3}}));
     EXPECT_EQ(update(id, {{"metadata", Json::object()}}).at("metadata"), Json::object());
 }
 
-TEST(OrganizationUpdate, LeavesAsTheyAreTheFieldsThatAreNull) {
+TEST(OrganizationUpdate, LeavesAsTheyAreTheFieldsThatAreNull)
+{
     const std::string id = organization({{"metadata", {{"a", 1}}}, {"max_budget", 5}, {"models", Json::array({"m"})}});
     Json expected = info(id);
     Json changed = update(id, {{"organization_alias", nullptr},
@@ -84,7 +89,8 @@ TEST(OrganizationUpdate, LeavesAsTheyAreTheFieldsThatAreNull) {
     EXPECT_EQ(changed, expected);
 }
 
-TEST(OrganizationUpdate, TakesBudgetFieldsFlatOrNestedAndFlatWins) {
+TEST(OrganizationUpdate, TakesBudgetFieldsFlatOrNestedAndFlatWins)
+{
     const std::string id = organization({{"max_budget", 1}, {"tpm_limit", 1}});
     const std::string budget_id = budget_of(id).at("budget_id");
     const Json budget = update(id, {{"litellm_budget_table", {{"max_budget", 2}, {"tpm_limit", 2}, {"rpm_limit", 2}}},
@@ -96,7 +102,8 @@ TEST(OrganizationUpdate, TakesBudgetFieldsFlatOrNestedAndFlatWins) {
     EXPECT_EQ(budget.at("budget_id"), budget_id) << "a budget of its own is changed in place";
 }
 
-TEST(OrganizationUpdate, RefusesWhatIsWrongInsideTheNestedBudget) {
+TEST(OrganizationUpdate, RefusesWhatIsWrongInsideTheNestedBudget)
+{
     const std::string id = organization();
     const auto before = database_digest();
     const Json wrong = {{"max_budget", -1},
@@ -104,14 +111,15 @@ TEST(OrganizationUpdate, RefusesWhatIsWrongInsideTheNestedBudget) {
                         {"tpm_limit", 1.5},
                         {"budget_duration", "30days"},
                         {"model_max_budget", Json::array()}};
-    for (const auto& [field, sent] : wrong.items()) {
+    for (const auto &[field, sent] : wrong.items()) {
         EXPECT_THAT(call(route, {{"organization_id", id}, {"litellm_budget_table", {{field, sent}}}}),
                     testing::AnyOf(e3({"body", "litellm_budget_table", field}), e3({"body", field})));
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(OrganizationUpdate, ClearsTheFieldsNamedByClear) {
+TEST(OrganizationUpdate, ClearsTheFieldsNamedByClear)
+{
     const std::string id = organization({{"metadata", {{"a", 1}}},
                                          {"tags", Json::array({"t"})},
                                          {"model_aliases", {{"x", "m"}}},
@@ -133,30 +141,31 @@ TEST(OrganizationUpdate, ClearsTheFieldsNamedByClear) {
     EXPECT_EQ(budget["budget_reset_at"], nullptr) << "no period, no reset";
     EXPECT_EQ(budget["rpm_limit"], 6);
 
-    cleared = update(
-        id, {{"clear",
-              {"tags", "model_aliases", "default_reserve", "soft_budget", "rpm_limit", "max_parallel_requests",
-               "model_max_budget"}}});
+    cleared = update(id, {{"clear",
+                           {"tags", "model_aliases", "default_reserve", "soft_budget", "rpm_limit",
+                            "max_parallel_requests", "model_max_budget"}}});
     EXPECT_EQ(cleared["tags"], Json::array());
     EXPECT_EQ(cleared["model_aliases"], Json::object());
     EXPECT_EQ(cleared["default_reserve"], nullptr);
     budget = cleared["litellm_budget_table"];
-    for (const char* field : {"soft_budget", "rpm_limit", "max_parallel_requests", "model_max_budget"}) {
+    for (const char *field : {"soft_budget", "rpm_limit", "max_parallel_requests", "model_max_budget"}) {
         EXPECT_EQ(budget[field], nullptr) << field;
     }
 }
 
-TEST(OrganizationUpdate, RefusesToClearWhatIsNoFieldOrCannotBeNull) {
+TEST(OrganizationUpdate, RefusesToClearWhatIsNoFieldOrCannotBeNull)
+{
     const std::string id = organization();
     const auto before = database_digest();
-    for (const char* field : {"no_such_field", "organization_id", "created_by", "spend", ""}) {
+    for (const char *field : {"no_such_field", "organization_id", "created_by", "spend", ""}) {
         const Reply reply = call(route, {{"organization_id", id}, {"clear", Json::array({field})}});
         EXPECT_THAT(reply, testing::AnyOf(e3({"body", "clear"}), e3({"body", "clear", 0}))) << field;
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(OrganizationUpdate, CopiesASharedBudgetBeforeChangingIt) {
+TEST(OrganizationUpdate, CopiesASharedBudgetBeforeChangingIt)
+{
     const std::string first = organization({{"max_budget", 10}, {"rpm_limit", 3}, {"budget_duration", "1d"}});
     const std::string second = organization({{"budget_id", budget_of(first).at("budget_id")}});
     const Json shared = budget_of(second);
@@ -173,7 +182,8 @@ TEST(OrganizationUpdate, CopiesASharedBudgetBeforeChangingIt) {
     EXPECT_EQ(again.at("budget_id"), shared.at("budget_id")) << "no longer shared: changed in place";
 }
 
-TEST(OrganizationUpdate, CopiesABudgetSharedWithAMembershipToo) {
+TEST(OrganizationUpdate, CopiesABudgetSharedWithAMembershipToo)
+{
     const std::string id = organization({{"max_budget", 10}});
     const Person member = person();
     join(id, member.id);
@@ -184,7 +194,8 @@ TEST(OrganizationUpdate, CopiesABudgetSharedWithAMembershipToo) {
     EXPECT_EQ(member_of(id, member.id).at("litellm_budget_table").at("max_budget"), 10.0);
 }
 
-TEST(OrganizationUpdate, AttachesAnotherBudgetAndDropsTheOneNobodyHasAnyMore) {
+TEST(OrganizationUpdate, AttachesAnotherBudgetAndDropsTheOneNobodyHasAnyMore)
+{
     const std::string first = organization({{"max_budget", 1}});
     const std::string second = organization({{"max_budget", 2}});
     const Json old_budget = budget_of(first);
@@ -193,7 +204,8 @@ TEST(OrganizationUpdate, AttachesAnotherBudgetAndDropsTheOneNobodyHasAnyMore) {
     EXPECT_EQ(ask("POST /budget/info", {{"budgets", Json::array({old_budget.at("budget_id")})}}), Json::array());
 }
 
-TEST(OrganizationUpdate, KeepsTheLeftBudgetWhileSomebodyElseHasIt) {
+TEST(OrganizationUpdate, KeepsTheLeftBudgetWhileSomebodyElseHasIt)
+{
     const std::string first = organization({{"max_budget", 1}});
     const std::string second = organization({{"budget_id", budget_of(first).at("budget_id")}});
     const std::string third = organization();
@@ -202,7 +214,8 @@ TEST(OrganizationUpdate, KeepsTheLeftBudgetWhileSomebodyElseHasIt) {
     EXPECT_EQ(budget_of(second), kept);
 }
 
-TEST(OrganizationUpdate, KeepsALeftBudgetThatSomebodyMadeByHand) {
+TEST(OrganizationUpdate, KeepsALeftBudgetThatSomebodyMadeByHand)
+{
     const std::string budget_id = fresh("by-hand");
     query("INSERT INTO org.budget (budget_id) VALUES ($1)", budget_id);
     const std::string id = organization({{"budget_id", budget_id}});
@@ -210,7 +223,8 @@ TEST(OrganizationUpdate, KeepsALeftBudgetThatSomebodyMadeByHand) {
     EXPECT_EQ(ask("POST /budget/info", {{"budgets", Json::array({budget_id})}}).size(), 1u);
 }
 
-TEST(OrganizationUpdate, RecomputesTheResetWithTheDuration) {
+TEST(OrganizationUpdate, RecomputesTheResetWithTheDuration)
+{
     const std::string id = organization({{"budget_duration", "1d"}});
     const std::string before = budget_of(id).at("budget_reset_at");
     const Json budget = update(id, {{"budget_duration", "7d"}}).at("litellm_budget_table");
@@ -222,14 +236,16 @@ TEST(OrganizationUpdate, RecomputesTheResetWithTheDuration) {
         << "other fields leave the reset alone";
 }
 
-TEST(OrganizationUpdate, IgnoresSpendAndUpdatedByFromTheClient) {
+TEST(OrganizationUpdate, IgnoresSpendAndUpdatedByFromTheClient)
+{
     const std::string id = organization();
     const Json changed = update(id, {{"spend", 1000}, {"updated_by", "somebody"}, {"colour", "blue"}});
     EXPECT_EQ(changed.at("spend"), 0.0);
     EXPECT_EQ(changed.at("updated_by"), "default_user_id");
 }
 
-TEST(OrganizationUpdate, RefusesAnUnknownOrganizationOrBudget) {
+TEST(OrganizationUpdate, RefusesAnUnknownOrganizationOrBudget)
+{
     const std::string id = organization();
     const auto before = database_digest();
     EXPECT_THAT(call(route, {{"organization_id", "no-such-org"}, {"organization_alias", "x"}}),
@@ -239,10 +255,11 @@ TEST(OrganizationUpdate, RefusesAnUnknownOrganizationOrBudget) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(OrganizationUpdate, NeedsAnOrganizationId) {
+TEST(OrganizationUpdate, NeedsAnOrganizationId)
+{
     EXPECT_THAT(call(route, {{"organization_alias", "x"}}), e3({"body", "organization_id"}, "missing"));
     EXPECT_THAT(call(route, {{"organization_id", nullptr}}), e3({"body", "organization_id"}, "missing"));
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -13,18 +13,21 @@ struct Team : testing::Test {
     std::string id = organization({{"models", {"a", "b"}}});
     Person admin = person(), member = person();
 
-    void SetUp() override {
+    void SetUp() override
+    {
         join(id, admin.id, "org_admin");
         join(id, member.id);
     }
 
-    Json in_organization(Json fields) const {
+    Json in_organization(Json fields) const
+    {
         fields["organization_id"] = id;
         return fields;
     }
 };
 
-TEST_F(Team, IsMadeInsideAnOrganizationWithItsMembers) {
+TEST_F(Team, IsMadeInsideAnOrganizationWithItsMembers)
+{
     const Json made =
         ask(route,
             in_organization({{"team_alias", "blue"},
@@ -53,7 +56,8 @@ TEST_F(Team, IsMadeInsideAnOrganizationWithItsMembers) {
     EXPECT_EQ(info(id).at("teams"), Json::array({made}));
 }
 
-TEST_F(Team, HasDefaults) {
+TEST_F(Team, HasDefaults)
+{
     const Json made = ask(route, in_organization(Json::object()));
     EXPECT_TRUE(is_team(made));
     EXPECT_EQ(made.at("models"), Json::array());
@@ -61,7 +65,8 @@ TEST_F(Team, HasDefaults) {
     EXPECT_EQ(made.at("blocked"), false);
 }
 
-TEST_F(Team, KeepsToTheModelsAndMembersOfItsOrganization) {
+TEST_F(Team, KeepsToTheModelsAndMembersOfItsOrganization)
+{
     const Person stranger = person();
     const auto before = database_digest();
     EXPECT_THAT(call(route, in_organization({{"models", {"a", "c"}}})), e2(400, HasSubstr("c")));
@@ -75,7 +80,8 @@ TEST_F(Team, KeepsToTheModelsAndMembersOfItsOrganization) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(Team, HasAnIdOfItsOwn) {
+TEST_F(Team, HasAnIdOfItsOwn)
+{
     const std::string team_id = fresh("team");
     ask(route, in_organization({{"team_id", team_id}}));
     const auto taken = e2(400, "Team id = " + team_id + " already exists. Please use a different team id.");
@@ -83,22 +89,25 @@ TEST_F(Team, HasAnIdOfItsOwn) {
     EXPECT_THAT(call(route, {{"organization_id", organization()}, {"team_id", team_id}}), taken) << "on the platform";
 }
 
-TEST_F(Team, NeedsAnOrganization) {
+TEST_F(Team, NeedsAnOrganization)
+{
     EXPECT_THAT(call(route, {{"team_alias", "x"}}), e3({"body", "organization_id"}, "missing"));
     EXPECT_EQ(call(route, {{"organization_id", "no-such-org"}}).status, 404);
 }
 
-TEST_F(Team, IsMadeByProxyAdminsAndTheAdminsOfItsOrganization) {
+TEST_F(Team, IsMadeByProxyAdminsAndTheAdminsOfItsOrganization)
+{
     EXPECT_EQ(call(route, in_organization(Json::object()), admin.key).status, 200);
     const Person viewer = person("proxy_admin_viewer"), stranger = person();
     const auto before = database_digest();
-    for (const std::string& key : {member.key, viewer.key, stranger.key}) {
+    for (const std::string &key : {member.key, viewer.key, stranger.key}) {
         EXPECT_THAT(call(route, in_organization(Json::object()), key), e2(401, testing::_));
     }
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_F(Team, IsShownWithItsMembersAndKeys) {
+TEST_F(Team, IsShownWithItsMembersAndKeys)
+{
     const std::string team_id = team(id, {{"members_with_roles", {{{"user_id", member.id}, {"role", "user"}}}}});
     key_for({{"organization_id", id}, {"team_id", team_id}});
     const Json shown = ask("GET /team/info?team_id=" + team_id);
@@ -109,15 +118,16 @@ TEST_F(Team, IsShownWithItsMembersAndKeys) {
     EXPECT_EQ(values_of(shown.at("team_memberships"), "user_id"), std::vector<Json>{member.id});
 }
 
-TEST_F(Team, IsShownToItsMembersAndAdmins) {
+TEST_F(Team, IsShownToItsMembersAndAdmins)
+{
     const Person outside_the_team = person(), stranger = person();
     join(id, outside_the_team.id);
     const std::string path =
         "GET /team/info?team_id=" + team(id, {{"members_with_roles", {{{"user_id", member.id}, {"role", "user"}}}}});
-    for (const std::string& key : {member.key, admin.key, person("proxy_admin_viewer").key}) {
+    for (const std::string &key : {member.key, admin.key, person("proxy_admin_viewer").key}) {
         EXPECT_EQ(call(path, nullptr, key).status, 200);
     }
-    for (const std::string& key : {outside_the_team.key, stranger.key}) {
+    for (const std::string &key : {outside_the_team.key, stranger.key}) {
         EXPECT_EQ(call(path, nullptr, key).status, call("GET /team/info?team_id=no-such-team", nullptr, key).status)
             << "as one that does not exist";
         EXPECT_THAT(call(path, nullptr, key).status, testing::AnyOf(401, 404));
@@ -126,5 +136,5 @@ TEST_F(Team, IsShownToItsMembersAndAdmins) {
     EXPECT_THAT(call("GET /team/info"), e3({"query", "team_id"}, "missing"));
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -13,18 +13,20 @@ using testing::HasSubstr;
 
 enum class Mode { batching, no_batching };
 
-void PrintTo(Mode mode, std::ostream* out) { *out << (mode == Mode::batching ? "batching" : "no_batching"); }
+void PrintTo(Mode mode, std::ostream *out) { *out << (mode == Mode::batching ? "batching" : "no_batching"); }
 
 // A reply without what depends on the time: its status, whether it says when to come again, its body.
-std::string shown(const Reply& reply) {
+std::string shown(const Reply &reply)
+{
     static const std::regex time{R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"};
     const auto wait = reply.header("Retry-After");
     return std::to_string(reply.status) + (wait.empty() ? " " : " after " + wait + " ") +
            std::regex_replace(reply.text, time, "<time>");
 }
 
-std::string error(const std::string& message, const std::string& type, const std::string& param, int status,
-                  const std::string& limit = "") {
+std::string error(const std::string &message, const std::string &type, const std::string &param, int status,
+                  const std::string &limit = "")
+{
     return R"({"error":{"message":)" + Json(message).dump() + R"(,"type":")" + type + R"(","param":")" + param +
            R"(","code":")" + std::to_string(status) + "\"" + (limit.empty() ? "" : ",\"limit\":" + limit) + "}}";
 }
@@ -32,20 +34,23 @@ std::string error(const std::string& message, const std::string& type, const std
 class Usage : public testing::TestWithParam<Mode> {
 protected:
     static void SetUpTestSuite() { single_ = std::make_unique<Gateway>(std::vector<std::string>{"--no-batching"}); }
-    static void TearDownTestSuite() {
+    static void TearDownTestSuite()
+    {
         EXPECT_EQ(single_->stop(), 0);
         single_.reset();
     }
     void TearDown() override { EXPECT_EQ(value("SELECT usage_verify()"), "[]"); }
 
-    Reply post(const std::string& path, const Json& body, const std::string& key = admin_key()) const {
+    Reply post(const std::string &path, const Json &body, const std::string &key = admin_key()) const
+    {
         return send("POST /usage/" + path, body.dump(), bearer(key), port());
     }
-    Reply reserve(const Json& body, const std::string& key = admin_key()) const { return post("reserve", body, key); }
-    Reply settle(const Json& body, const std::string& key = admin_key()) const { return post("settle", body, key); }
-    Reply cancel(const Json& body, const std::string& key = admin_key()) const { return post("cancel", body, key); }
-    Reply record(const Json& body, const std::string& key = admin_key()) const { return post("record", body, key); }
-    Reply limits(const std::string& key, const std::string& caller = admin_key()) const {
+    Reply reserve(const Json &body, const std::string &key = admin_key()) const { return post("reserve", body, key); }
+    Reply settle(const Json &body, const std::string &key = admin_key()) const { return post("settle", body, key); }
+    Reply cancel(const Json &body, const std::string &key = admin_key()) const { return post("cancel", body, key); }
+    Reply record(const Json &body, const std::string &key = admin_key()) const { return post("record", body, key); }
+    Reply limits(const std::string &key, const std::string &caller = admin_key()) const
+    {
         return send("GET /usage/limits?key=" + encoded(key), "", bearer(caller), port());
     }
 
@@ -64,7 +69,8 @@ INSTANTIATE_TEST_SUITE_P(By, Usage, testing::Values(Mode::batching, Mode::no_bat
 struct Owned {
     std::string organization, team, user, key, token;
 
-    std::string id(const std::string& owner) const {
+    std::string id(const std::string &owner) const
+    {
         return owner == "organization"  ? organization
                : owner == "team"        ? team
                : owner == "team_member" ? team + "/" + user
@@ -73,9 +79,11 @@ struct Owned {
     }
 };
 
-Owned owned(const std::string& owner = "", const Json& limits = Json::object()) {
-    const auto with = [&](const std::string& name, Json fields) {
-        if (name == owner) fields.update(limits);
+Owned owned(const std::string &owner = "", const Json &limits = Json::object())
+{
+    const auto with = [&](const std::string &name, Json fields) {
+        if (name == owner)
+            fields.update(limits);
         return fields;
     };
     Owned all;
@@ -84,41 +92,43 @@ Owned owned(const std::string& owner = "", const Json& limits = Json::object()) 
     all.user = fresh("user");
     ask("POST /user/new", with("user", {{"user_id", all.user}, {"auto_create_key", false}}));
     ask("POST /organization/member_add",
-        with("member", {{"organization_id", all.organization},
-                        {"member", {{"user_id", all.user}, {"role", "internal_user"}}}}));
-    ask("POST /team/member_add",
-        with("team_member", {{"organization_id", all.organization},
-                             {"team_id", all.team},
-                             {"member", {{"user_id", all.user}, {"role", "user"}}}}));
-    all.key = key_for(with("key", {{"organization_id", all.organization},
-                                   {"team_id", all.team},
-                                   {"user_id", all.user},
-                                   {"key_alias", "alias"}}));
+        with("member",
+             {{"organization_id", all.organization}, {"member", {{"user_id", all.user}, {"role", "internal_user"}}}}));
+    ask("POST /team/member_add", with("team_member", {{"organization_id", all.organization},
+                                                      {"team_id", all.team},
+                                                      {"member", {{"user_id", all.user}, {"role", "user"}}}}));
+    all.key = key_for(with(
+        "key",
+        {{"organization_id", all.organization}, {"team_id", all.team}, {"user_id", all.user}, {"key_alias", "alias"}}));
     all.token = value("SELECT key_id FROM org.api_key WHERE team_id = $1", all.team);
     return all;
 }
 
 // What is kept of calls, but for when they were.
-std::string calls_of(const Owned& all) {
+std::string calls_of(const Owned &all)
+{
     return value("SELECT (SELECT count(*) FROM org.reservation WHERE organization_id = $1) || ' held, ' ||"
                  " (SELECT count(*) FROM org.usage WHERE organization_id = $1) || ' over'",
                  all.organization);
 }
 
-std::string a_call_of(const Owned& all, const std::string& request_id) {
+std::string a_call_of(const Owned &all, const std::string &request_id)
+{
     return R"({"reservation_id":")" + value("SELECT length($1) || '.' || $1 || '.'", all.organization) + request_id +
            R"(","request_id":")" + request_id + "\"";
 }
 
 // Waits for the next minute if this one is soon over.
-void begin_a_minute() {
+void begin_a_minute()
+{
     query("SELECT pg_sleep(CASE WHEN second > 50 THEN 60 - second ELSE 0 END)"
           "  FROM (SELECT extract(second FROM clock_timestamp()) AS second) AS clock");
 }
 
 // Reserving -------------------------------------------------------------------
 
-TEST_P(Usage, AReservationShowsWhatIsLeft) {
+TEST_P(Usage, AReservationShowsWhatIsLeft)
+{
     const Owned all = owned("organization", {{"max_budget", 1}, {"tpm_limit", 1000}});
     const std::string id = fresh("call");
     const Reply reply = reserve({{"key", all.key},
@@ -141,11 +151,12 @@ TEST_P(Usage, AReservationShowsWhatIsLeft) {
 }
 
 // Proxies give one x-request-id to many calls.
-TEST_P(Usage, CallsWithoutAnIdGetOneEach) {
+TEST_P(Usage, CallsWithoutAnIdGetOneEach)
+{
     const Owned all = owned();
     httplib::Headers headers = bearer(admin_key());
     headers.emplace("x-request-id", fresh("traced"));
-    const auto id_of_call = [&](const char* route, const Json& call) {
+    const auto id_of_call = [&](const char *route, const Json &call) {
         return send(route, call.dump(), headers, port()).body.at("request_id").get<std::string>();
     };
     const Json call = {{"token_id", all.token}, {"model", "gpt-4o"}};
@@ -155,7 +166,8 @@ TEST_P(Usage, CallsWithoutAnIdGetOneEach) {
     EXPECT_NE(id_of_call("POST /usage/record", over), id_of_call("POST /usage/record", over));
 }
 
-TEST_P(Usage, TheSameReservationAgainIsTheSame) {
+TEST_P(Usage, TheSameReservationAgainIsTheSame)
+{
     const Owned all = owned("key", {{"max_budget", 1}});
     Json call = {{"key", all.key}, {"model", "gpt-4o"}, {"max_cost", "0.6"}, {"request_id", fresh("call")}};
     const Reply first = reserve(call);
@@ -174,8 +186,9 @@ struct Limited {
     std::string message;
 };
 
-std::string named(std::string message, const Owned& all) {
-    for (const auto& [name, id] : {std::pair{"<organization>", all.organization},
+std::string named(std::string message, const Owned &all)
+{
+    for (const auto &[name, id] : {std::pair{"<organization>", all.organization},
                                    {"<team>", all.team},
                                    {"<user>", all.user},
                                    {"<key>", all.token}})
@@ -183,11 +196,13 @@ std::string named(std::string message, const Owned& all) {
     return message;
 }
 
-std::string limit_of(const Owned& all, const std::string& owner, const std::string& limit, const std::string& rest) {
+std::string limit_of(const Owned &all, const std::string &owner, const std::string &limit, const std::string &rest)
+{
     return R"({"owner":")" + owner + R"(","id":")" + all.id(owner) + R"(","limit":")" + limit + "\"," + rest + "}";
 }
 
-TEST_P(Usage, EveryOwnersBudgetHoldsToTheLastCent) {
+TEST_P(Usage, EveryOwnersBudgetHoldsToTheLastCent)
+{
     const std::vector<Limited> budgets{
         {"organization",
          {{"max_budget", 1}},
@@ -201,20 +216,20 @@ TEST_P(Usage, EveryOwnersBudgetHoldsToTheLastCent) {
          "Budget has been exceeded! User=<user> in Team=<team> Current cost: 0.75, Max budget: 1.0"},
         {"user", {{"max_budget", 1}}, "ExceededBudget: User=<user> over budget. Spend=0.75, Budget=1.0"},
         {"key", {{"max_budget", 1}}, "Budget has been exceeded! Current cost: 0.75, Max budget: 1.0"}};
-    for (const auto& [owner, given, message] : budgets) {
+    for (const auto &[owner, given, message] : budgets) {
         SCOPED_TRACE(owner);
         const Owned all = owned(owner, given);
-        const auto call = [&](const char* max_cost) {
+        const auto call = [&](const char *max_cost) {
             return Json{{"key", all.key}, {"model", "m"}, {"max_cost", max_cost}, {"request_id", fresh("call")}};
         };
         const Json settled = call("0.5");
         ASSERT_EQ(reserve(settled).status, 200);
         ASSERT_EQ(settle({{"request_id", settled["request_id"]}, {"cost", 0.25}}).status, 200);
         ASSERT_EQ(reserve(call("0.5")).status, 200);
-        const std::string refusal = error(
-            named(message, all), "budget_exceeded", "max_budget", 429,
-            limit_of(all, owner, "max_budget",
-                     R"("model":null,"value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"frees_at":null)"));
+        const std::string refusal =
+            error(named(message, all), "budget_exceeded", "max_budget", 429,
+                  limit_of(all, owner, "max_budget",
+                           R"("model":null,"value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"frees_at":null)"));
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
         const auto before = database_digest();
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
@@ -223,7 +238,8 @@ TEST_P(Usage, EveryOwnersBudgetHoldsToTheLastCent) {
     }
 }
 
-TEST_P(Usage, SaysWhenABudgetFreesItself) {
+TEST_P(Usage, SaysWhenABudgetFreesItself)
+{
     const Owned all = owned("organization", {{"max_budget", 1}, {"budget_duration", "1d"}});
     ASSERT_EQ(record({{"key", all.key}, {"model", "m"}, {"cost", 1}}).status, 200);
     const Reply reply = reserve({{"key", all.key}, {"model", "m"}, {"max_cost", "0.1"}});
@@ -237,37 +253,38 @@ TEST_P(Usage, SaysWhenABudgetFreesItself) {
     EXPECT_EQ(hopeless.header("Retry-After"), "") << "that will never fit";
 }
 
-TEST_P(Usage, ABudgetMayBeOfAModel) {
+TEST_P(Usage, ABudgetMayBeOfAModel)
+{
     const Json limits = {{"model_max_budget", {{"gpt-4o", 1}}}};
-    for (const auto& [owner, message] : std::vector<std::pair<std::string, std::string>>{
+    for (const auto &[owner, message] : std::vector<std::pair<std::string, std::string>>{
              {"organization", "organization: <organization>, exceeded budget for model=gpt-4o"},
              {"key", "LiteLLM Virtual Key: <key>, key_alias: alias, exceeded budget for model=gpt-4o"}}) {
         const Owned all = owned(owner, limits);
-        const auto call = [&](const char* model) {
+        const auto call = [&](const char *model) {
             return Json{{"key", all.key}, {"model", model}, {"max_cost", 0.6}};
         };
         ASSERT_EQ(reserve(call("gpt-4o")).status, 200);
         EXPECT_EQ(shown(reserve(call("openai/gpt-4o"))),
-                  "429 after 1 " +
-                      error(named(message, all), "budget_exceeded", "model_max_budget", 429,
-                            limit_of(all, owner, "model_max_budget",
-                                     R"("model":"gpt-4o","value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
-                                     R"("frees_at":null)")));
+                  "429 after 1 " + error(named(message, all), "budget_exceeded", "model_max_budget", 429,
+                                         limit_of(all, owner, "model_max_budget",
+                                                  R"("model":"gpt-4o","value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
+                                                  R"("frees_at":null)")));
         EXPECT_EQ(reserve(call("gpt-4")).status, 200);
     }
 }
 
-TEST_P(Usage, EveryOwnersRatesHold) {
+TEST_P(Usage, EveryOwnersRatesHold)
+{
     const std::vector<std::string> owners{"organization", "team", "user", "key"};
-    for (const std::string& owner : owners) {
+    for (const std::string &owner : owners) {
         SCOPED_TRACE(owner);
         const std::string subject = owner == "key" ? "api_key: <key>" : owner + ": <" + owner + ">";
-        const auto refusal = [&](const Owned& all, const std::string& limit, const std::string& type, int value,
-                                 int spent, int held, int asked, const std::string& until) {
+        const auto refusal = [&](const Owned &all, const std::string &limit, const std::string &type, int value,
+                                 int spent, int held, int asked, const std::string &until) {
             const auto number = [](int n) { return std::to_string(n); };
-            return error(named("Rate limit exceeded for " + subject + ". Limit type: " + type + ". Current limit: " +
-                                   number(value) + ", Remaining: " + number(value - spent - held) +
-                                   ". Limit resets at: " + until,
+            return error(named("Rate limit exceeded for " + subject + ". Limit type: " + type +
+                                   ". Current limit: " + number(value) +
+                                   ", Remaining: " + number(value - spent - held) + ". Limit resets at: " + until,
                                all),
                          "rate_limit_exceeded", limit, 429,
                          limit_of(all, owner, limit,
@@ -275,11 +292,11 @@ TEST_P(Usage, EveryOwnersRatesHold) {
                                       R"(,"held":)" + number(held) + R"(,"asked":)" + number(asked) +
                                       R"(,"frees_at":)" + (until == "<time>" ? "\"<time>\"" : "null")));
         };
-        const auto until_next_minute = [](const Reply& reply) {
+        const auto until_next_minute = [](const Reply &reply) {
             const int wait = std::stoi(reply.header("Retry-After"));
             return wait >= 1 && wait <= 60;
         };
-        const auto without_wait = [](const Reply& reply) {
+        const auto without_wait = [](const Reply &reply) {
             return std::regex_replace(shown(reply), std::regex{" after [0-9]+"}, "");
         };
         if (owner != "user") {
@@ -308,7 +325,8 @@ TEST_P(Usage, EveryOwnersRatesHold) {
     }
 }
 
-TEST_P(Usage, AModelMustBeAllowedByAll) {
+TEST_P(Usage, AModelMustBeAllowedByAll)
+{
     for (const std::string owner : {"organization", "team", "user", "key"}) {
         const Owned all = owned(owner, {{"models", Json::array({"a", "b"})}});
         EXPECT_EQ(shown(reserve({{"key", all.key}, {"model", "c"}})),
@@ -321,12 +339,13 @@ TEST_P(Usage, AModelMustBeAllowedByAll) {
     EXPECT_EQ(reserve({{"key", all.key}, {"model", "fast"}}).body.at("model"), "openai/gpt-4o-mini");
 }
 
-TEST_P(Usage, TheKeyOfACallMustBeGood) {
+TEST_P(Usage, TheKeyOfACallMustBeGood)
+{
     const Owned all = owned();
-    const auto refusal = [&](const std::string& key = "") {
+    const auto refusal = [&](const std::string &key = "") {
         return shown(reserve({{"key", key.empty() ? all.key : key}, {"model", "m"}}));
     };
-    const auto refused = [](const std::string& message) {
+    const auto refused = [](const std::string &message) {
         return "401 " + error("Authentication Error, " + message, "auth_error", "key", 401);
     };
     EXPECT_EQ(refusal("sk-unknown"), refused("Invalid proxy server token passed."));
@@ -336,8 +355,8 @@ TEST_P(Usage, TheKeyOfACallMustBeGood) {
     ask("POST /team/block", {{"organization_id", all.organization}, {"team_id", all.team}});
     EXPECT_EQ(refusal(), refused("Team=" + all.team + " is blocked."));
     query("UPDATE org.api_key SET expires = now() WHERE key_id = $1", all.token);
-    EXPECT_EQ(refusal(), "400 " + error("Authentication Error - Expired Key. Key Expiry time <time>", "expired_key",
-                                        "key", 400));
+    EXPECT_EQ(refusal(),
+              "400 " + error("Authentication Error - Expired Key. Key Expiry time <time>", "expired_key", "key", 400));
     ask("POST /key/block", {{"key", all.token}});
     EXPECT_EQ(refusal(), refused("Key is blocked. Ask an admin to unblock it."));
     EXPECT_EQ(calls_of(all), "0 held, 0 over");
@@ -351,34 +370,25 @@ struct Wrong {
     std::string type;
 };
 
-TEST_P(Usage, FieldsAreCheckedAsEverywhere) {
+TEST_P(Usage, FieldsAreCheckedAsEverywhere)
+{
     const Owned all = owned("organization", {{"max_budget", 100}, {"tpm_limit", 1000}});
     const Json call = {{"key", all.key}, {"model", "m"}, {"max_cost", 1}, {"max_tokens", 1}, {"cost", 1}};
-    const std::vector<Wrong> of_calls{{"key", 5, "string_type"},
-                                      {"key", nullptr, "missing"},
-                                      {"model", {"m"}, "string_type"},
-                                      {"model", nullptr, "missing"},
-                                      {"model", "", "value_error"},
-                                      {"request_id", 7, "string_type"},
-                                      {"request_id", "", "value_error"},
-                                      {"request_id", std::string(256, 'x'), "value_error"},
-                                      {"tags", "a", "list_type"},
-                                      {"tags", {nullptr}, "string_type"}};
-    const std::vector<Wrong> of_reservations{{"max_cost", "x", "float_parsing"},
-                                             {"max_cost", true, "float_parsing"},
-                                             {"max_cost", -0.1, "value_error"},
-                                             {"max_cost", "NaN", "value_error"},
-                                             {"max_cost", "Infinity", "value_error"},
-                                             {"max_cost", "1e999999999", "value_error"},
-                                             {"max_cost", 1e12 + 1, "value_error"},
-                                             {"max_cost", nullptr, "missing"},
-                                             {"max_tokens", 1.5, "int_from_float"},
-                                             {"max_tokens", 1e30, "int_parsing"},
-                                             {"max_tokens", -1, "value_error"},
-                                             {"max_tokens", nullptr, "missing"},
-                                             {"ttl_seconds", 0, "value_error"},
-                                             {"ttl_seconds", 86401, "value_error"},
-                                             {"ttl_seconds", "soon", "int_parsing"}};
+    const std::vector<Wrong> of_calls{
+        {"key", 5, "string_type"},         {"key", nullptr, "missing"},
+        {"model", {"m"}, "string_type"},   {"model", nullptr, "missing"},
+        {"model", "", "value_error"},      {"request_id", 7, "string_type"},
+        {"request_id", "", "value_error"}, {"request_id", std::string(256, 'x'), "value_error"},
+        {"tags", "a", "list_type"},        {"tags", {nullptr}, "string_type"}};
+    const std::vector<Wrong> of_reservations{
+        {"max_cost", "x", "float_parsing"},      {"max_cost", true, "float_parsing"},
+        {"max_cost", -0.1, "value_error"},       {"max_cost", "NaN", "value_error"},
+        {"max_cost", "Infinity", "value_error"}, {"max_cost", "1e999999999", "value_error"},
+        {"max_cost", 1e12 + 1, "value_error"},   {"max_cost", nullptr, "missing"},
+        {"max_tokens", 1.5, "int_from_float"},   {"max_tokens", 1e30, "int_parsing"},
+        {"max_tokens", -1, "value_error"},       {"max_tokens", nullptr, "missing"},
+        {"ttl_seconds", 0, "value_error"},       {"ttl_seconds", 86401, "value_error"},
+        {"ttl_seconds", "soon", "int_parsing"}};
     const std::vector<Wrong> of_outcomes{{"cost", "x", "float_parsing"},
                                          {"cost", -1, "value_error"},
                                          {"cost", "1e13", "value_error"},
@@ -390,17 +400,16 @@ TEST_P(Usage, FieldsAreCheckedAsEverywhere) {
                                          {"cache_creation_input_tokens", "?", "int_parsing"},
                                          {"failed", "maybe", "bool_parsing"}};
     const std::string held = fresh("call");
-    ASSERT_EQ(reserve({{"key", all.key}, {"model", "m"}, {"max_cost", 1}, {"max_tokens", 1}, {"request_id", held}})
-                  .status,
-              200);
+    ASSERT_EQ(
+        reserve({{"key", all.key}, {"model", "m"}, {"max_cost", 1}, {"max_tokens", 1}, {"request_id", held}}).status,
+        200);
     const auto before = database_digest();
-    const auto check = [&](const std::string& path, Json body, const std::vector<Wrong>& all_wrong) {
-        for (const auto& [field, value, type] : all_wrong) {
+    const auto check = [&](const std::string &path, Json body, const std::vector<Wrong> &all_wrong) {
+        for (const auto &[field, value, type] : all_wrong) {
             Json sent = body;
             sent[field] = value;
-            const Json location = type == "string_type" && value.is_array() && field == "tags"
-                                      ? Json{"body", field, 0}
-                                      : Json{"body", field};
+            const Json location = type == "string_type" && value.is_array() && field == "tags" ? Json{"body", field, 0}
+                                                                                               : Json{"body", field};
             EXPECT_THAT(post(path, sent), e3(location, type)) << path << " " << sent;
         }
     };
@@ -411,7 +420,9 @@ TEST_P(Usage, FieldsAreCheckedAsEverywhere) {
     check("settle", {{"request_id", held}, {"cost", 1}}, of_outcomes);
     for (const std::string path : {"settle", "cancel"}) {
         check(path, {{"cost", 1}},
-              {{"request_id", nullptr, "missing"}, {"request_id", 1, "string_type"}, {"request_id", "", "value_error"},
+              {{"request_id", nullptr, "missing"},
+               {"request_id", 1, "string_type"},
+               {"request_id", "", "value_error"},
                {"reservation_id", 1, "string_type"}});
         EXPECT_THAT(post(path, {{"cost", 1}}), e3({"body", "request_id"}, "missing")) << "whatever x-request-id is";
     }
@@ -426,7 +437,8 @@ TEST_P(Usage, FieldsAreCheckedAsEverywhere) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST_P(Usage, NumbersMayBeStringsAndNullsAreNothing) {
+TEST_P(Usage, NumbersMayBeStringsAndNullsAreNothing)
+{
     const Owned all = owned("organization", {{"max_budget", 1}, {"tpm_limit", 100}});
     const std::string id = fresh("call");
     EXPECT_EQ(reserve({{"key", all.key},
@@ -446,14 +458,15 @@ TEST_P(Usage, NumbersMayBeStringsAndNullsAreNothing) {
               "0.1000000000000000000002 true");
 }
 
-TEST_P(Usage, TextIsKeptAsItIs) {
+TEST_P(Usage, TextIsKeptAsItIs)
+{
     const Owned all = owned();
     const std::string model = "m\"\\/\b\f\n\r\t\x01\x7f é 漢 😀 '$1' {}[],:";
     const Reply reply = reserve({{"key", all.key}, {"model", model}, {"request_id", fresh("call") + " \"?"}});
     EXPECT_EQ(reply.status, 200);
     EXPECT_EQ(reply.body.at("model"), model);
     EXPECT_EQ(settle({{"reservation_id", reply.body.at("reservation_id")}, {"cost", 0}}).body.at("model"), model);
-    const auto send_raw = [&](const std::string& body) {
+    const auto send_raw = [&](const std::string &body) {
         return send("POST /usage/reserve", body, bearer(admin_key()), port());
     };
     EXPECT_THAT(send_raw(R"({"key":")" + all.key + R"(","model":"a\u0000"})"), e3({"body", "model"}, "value_error"));
@@ -463,7 +476,8 @@ TEST_P(Usage, TextIsKeptAsItIs) {
 
 // Who may -----------------------------------------------------------------------
 
-TEST_P(Usage, IsForGatewaysOnly) {
+TEST_P(Usage, IsForGatewaysOnly)
+{
     const Owned all = owned(), other = owned();
     const Person admin = person(), viewer = person("proxy_admin_viewer"), second = person("proxy_admin");
     join(all.organization, admin.id, "org_admin");
@@ -472,13 +486,13 @@ TEST_P(Usage, IsForGatewaysOnly) {
     const Json call = {{"key", all.key}, {"model", "m"}, {"cost", 1}};
 
     const auto before = database_digest();
-    for (const std::string& key : {all.key, admin.key, viewer.key, person().key}) {
+    for (const std::string &key : {all.key, admin.key, viewer.key, person().key}) {
         for (const std::string path : {"reserve", "settle", "cancel", "record"}) {
             Json body = call;
             body["request_id"] = fresh("call");
-            EXPECT_THAT(post(path, body, key),
-                        e1(401, HasSubstr("Only proxy admins and keys with the permission usage can perform /usage/" +
-                                          path)));
+            EXPECT_THAT(
+                post(path, body, key),
+                e1(401, HasSubstr("Only proxy admins and keys with the permission usage can perform /usage/" + path)));
         }
     }
     EXPECT_THAT(reserve(call, "sk-unknown"), e1(401, HasSubstr("Invalid proxy server token")));
@@ -489,7 +503,7 @@ TEST_P(Usage, IsForGatewaysOnly) {
     EXPECT_EQ(after.at("reservation"), before.at("reservation"));
     EXPECT_EQ(after.at("usage"), before.at("usage"));
 
-    for (const std::string& key : {second.key, gateway, confined}) {
+    for (const std::string &key : {second.key, gateway, confined}) {
         const Reply reply = reserve(call, key);
         EXPECT_EQ(reply.status, 200) << reply.text;
         EXPECT_EQ(settle({{"request_id", reply.body.at("request_id")}, {"cost", 1}}, key).status, 200);
@@ -498,7 +512,7 @@ TEST_P(Usage, IsForGatewaysOnly) {
     EXPECT_THAT(reserve(foreign, confined), e1(401, HasSubstr("Invalid proxy server token")));
     EXPECT_THAT(record(foreign, confined), e1(401, HasSubstr("Invalid proxy server token")));
     const Reply held = reserve(foreign);
-    for (const char* name : {"request_id", "reservation_id"}) {
+    for (const char *name : {"request_id", "reservation_id"}) {
         const Json body = {{name, held.body.at(name)}, {"cost", 1}};
         EXPECT_THAT(settle(body, confined), e1(404, HasSubstr("Reservation not found"), "not_found_error"));
         EXPECT_THAT(cancel(body, confined), e1(404, HasSubstr("Reservation not found"), "not_found_error"));
@@ -508,12 +522,12 @@ TEST_P(Usage, IsForGatewaysOnly) {
 
 // Afterwards --------------------------------------------------------------------
 
-TEST_P(Usage, ASettledCallIsSettledOnce) {
+TEST_P(Usage, ASettledCallIsSettledOnce)
+{
     const Owned all = owned("organization", {{"max_budget", 10}});
     const std::string id = fresh("call");
     const Reply held = reserve({{"key", all.key}, {"model", "m"}, {"max_cost", 1}, {"request_id", id}});
-    const Reply settled =
-        settle({{"request_id", id}, {"cost", 1.5}, {"prompt_tokens", 10}, {"completion_tokens", 20}});
+    const Reply settled = settle({{"request_id", id}, {"cost", 1.5}, {"prompt_tokens", 10}, {"completion_tokens", 20}});
     EXPECT_EQ(shown(settled), "200 " + a_call_of(all, id) + R"(,"organization_id":")" + all.organization +
                                   R"(","token_id":")" + all.token +
                                   R"(","model":"m","cost":1.5,"prompt_tokens":10,"completion_tokens":20,)"
@@ -525,7 +539,8 @@ TEST_P(Usage, ASettledCallIsSettledOnce) {
               "400 " + error("Reservation is settled for request_id=" + id, "bad_request_error", "None", 400));
 }
 
-TEST_P(Usage, AnUnknownCallIsNotFound) {
+TEST_P(Usage, AnUnknownCallIsNotFound)
+{
     for (const std::string path : {"settle", "cancel"}) {
         EXPECT_EQ(shown(post(path, {{"request_id", "unknown"}, {"cost", 1}})),
                   "404 " + error("Reservation not found for request_id=unknown", "not_found_error", "request_id", 404));
@@ -534,7 +549,8 @@ TEST_P(Usage, AnUnknownCallIsNotFound) {
     }
 }
 
-TEST_P(Usage, ACancelledCallHoldsNothing) {
+TEST_P(Usage, ACancelledCallHoldsNothing)
+{
     const Owned all = owned("key", {{"max_budget", 1}, {"rpm_limit", 1}});
     const std::string id = fresh("call");
     const Json call = {{"key", all.key}, {"model", "m"}, {"max_cost", 1}};
@@ -552,7 +568,8 @@ TEST_P(Usage, ACancelledCallHoldsNothing) {
     EXPECT_EQ(info(all.organization).at("spend"), 3.0);
 }
 
-TEST_P(Usage, ARecordedCallAsksNoLimit) {
+TEST_P(Usage, ARecordedCallAsksNoLimit)
+{
     const Owned all = owned("organization", {{"max_budget", 1}, {"models", Json::array({"a"})}});
     const std::string id = fresh("call");
     const Json call = {{"key", all.key}, {"model", "b"}, {"cost", 5}, {"prompt_tokens", 3}, {"request_id", id}};
@@ -565,14 +582,15 @@ TEST_P(Usage, ARecordedCallAsksNoLimit) {
     EXPECT_EQ(info(all.organization).at("spend"), 5.0);
     Json other = call;
     other["model"] = "c";
-    EXPECT_EQ(shown(record(other)), "409 " + error("Another request was recorded with request_id=" + id,
-                                                   "bad_request_error", "None", 409));
+    EXPECT_EQ(shown(record(other)),
+              "409 " + error("Another request was recorded with request_id=" + id, "bad_request_error", "None", 409));
     other["key"] = "sk-unknown";
-    EXPECT_EQ(shown(record(other)), "401 " + error("Authentication Error, Invalid proxy server token passed.",
-                                                   "auth_error", "key", 401));
+    EXPECT_EQ(shown(record(other)),
+              "401 " + error("Authentication Error, Invalid proxy server token passed.", "auth_error", "key", 401));
 }
 
-TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft) {
+TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft)
+{
     const Owned all = owned("organization", {{"max_budget", 10}, {"max_parallel_requests", 4}});
     ASSERT_EQ(record({{"key", all.key}, {"model", "m"}, {"cost", 2}}).status, 200);
     ASSERT_EQ(reserve({{"key", all.key}, {"model", "m"}, {"max_cost", 3}}).status, 200);
@@ -588,13 +606,12 @@ TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft) {
     join(all.organization, admin.id, "org_admin");
     join(all.organization, member.id);
     const std::string gateway = key_for({{"permissions", {{"usage", true}}}});
-    for (const std::string& caller :
-         {admin_key(), gateway, all.key, admin.key, person("proxy_admin_viewer").key}) {
+    for (const std::string &caller : {admin_key(), gateway, all.key, admin.key, person("proxy_admin_viewer").key}) {
         EXPECT_EQ(shown(limits(all.key, caller)), expected);
         EXPECT_EQ(shown(limits(all.token, caller)), expected);
     }
     EXPECT_EQ(shown(send("GET /usage/limits", "", bearer(all.key), port())), expected) << "its own";
-    for (const std::string& caller : {member.key, person().key, owned().key}) {
+    for (const std::string &caller : {member.key, person().key, owned().key}) {
         EXPECT_THAT(limits(all.key, caller), e1(401, HasSubstr("/usage/limits on this key")));
         EXPECT_THAT(limits("sk-unknown", caller), e1(401, HasSubstr("/usage/limits on this key")));
     }
@@ -607,12 +624,15 @@ TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft) {
 
 constexpr int many = 64;
 
-TEST_P(Usage, AsManyAsFitAreGranted) {
-    const std::vector<std::pair<std::string, Json>> limits{
-        {"organization", {{"max_budget", "1.5"}}}, {"team", {{"max_budget", "1.5"}}},
-        {"member", {{"max_budget_in_organization", "1.5"}}}, {"key", {{"max_parallel_requests", 15}}},
-        {"user", {{"rpm_limit", 15}}}, {"organization", {{"tpm_limit", 150}}}};
-    for (const auto& [owner, given] : limits) {
+TEST_P(Usage, AsManyAsFitAreGranted)
+{
+    const std::vector<std::pair<std::string, Json>> limits{{"organization", {{"max_budget", "1.5"}}},
+                                                           {"team", {{"max_budget", "1.5"}}},
+                                                           {"member", {{"max_budget_in_organization", "1.5"}}},
+                                                           {"key", {{"max_parallel_requests", 15}}},
+                                                           {"user", {{"rpm_limit", 15}}},
+                                                           {"organization", {{"tpm_limit", 150}}}};
+    for (const auto &[owner, given] : limits) {
         SCOPED_TRACE(owner + given.dump());
         const Owned all = owned(owner, given);
         begin_a_minute();
@@ -625,20 +645,23 @@ TEST_P(Usage, AsManyAsFitAreGranted) {
     }
 }
 
-TEST_P(Usage, OneReservationAskedForManyTimesIsOne) {
+TEST_P(Usage, OneReservationAskedForManyTimesIsOne)
+{
     const Owned all = owned("key", {{"max_budget", 1}});
     const Json call = {{"key", all.key}, {"model", "m"}, {"max_cost", 1}, {"request_id", fresh("call")}};
     const auto replies = in_parallel(many, [&](int) { return reserve(call); });
-    for (const Reply& reply : replies) EXPECT_EQ(reply.text, replies.front().text);
+    for (const Reply &reply : replies)
+        EXPECT_EQ(reply.text, replies.front().text);
     EXPECT_EQ(calls_of(all), "1 held, 0 over");
-    const auto settled = in_parallel(many, [&](int number) {
-        return settle({{"request_id", call["request_id"]}, {"cost", 1 + number}});
-    });
-    for (const Reply& reply : settled) EXPECT_EQ(reply.text, settled.front().text);
+    const auto settled = in_parallel(
+        many, [&](int number) { return settle({{"request_id", call["request_id"]}, {"cost", 1 + number}}); });
+    for (const Reply &reply : settled)
+        EXPECT_EQ(reply.text, settled.front().text);
     EXPECT_EQ(info(all.organization).at("spend"), settled.front().body.at("cost"));
 }
 
-TEST_P(Usage, EachGetsTheReplyToItsOwnRequest) {
+TEST_P(Usage, EachGetsTheReplyToItsOwnRequest)
+{
     const Owned all = owned(), other = owned();
     const auto replies = in_parallel(many, [&](int number) {
         return reserve({{"key", number % 2 ? all.key : other.key},
@@ -651,7 +674,8 @@ TEST_P(Usage, EachGetsTheReplyToItsOwnRequest) {
     }
 }
 
-TEST_P(Usage, ManyShareATransactionUnlessTheyMayNot) {
+TEST_P(Usage, ManyShareATransactionUnlessTheyMayNot)
+{
     const Owned all = owned();
     const auto replies = in_parallel(many, [&](int) { return reserve({{"key", all.key}, {"model", "m"}}); });
     EXPECT_EQ(count_status(replies, 200), many);
@@ -663,7 +687,8 @@ TEST_P(Usage, ManyShareATransactionUnlessTheyMayNot) {
         EXPECT_EQ(transactions, many);
 }
 
-TEST_P(Usage, ABadRequestHarmsNoOther) {
+TEST_P(Usage, ABadRequestHarmsNoOther)
+{
     const Owned all = owned("organization", {{"max_budget", 1000}});
     const std::vector<std::pair<Json, int>> bad{{{{"max_cost", "1e9999"}}, 422},
                                                 {{{"max_cost", -1}}, 422},
@@ -676,31 +701,31 @@ TEST_P(Usage, ABadRequestHarmsNoOther) {
                                                 {{{"max_cost", 5000}}, 429}};
     const auto replies = in_parallel(many, [&](int number) {
         Json call = {{"key", all.key}, {"model", "m"}, {"max_cost", 1}};
-        if (number % 4 == 0) call.update(bad[number / 4 % bad.size()].first);
+        if (number % 4 == 0)
+            call.update(bad[number / 4 % bad.size()].first);
         return reserve(call, number % 16 == 5 ? "sk-stranger" : admin_key());
     });
     for (int number = 0; number < many; ++number) {
-        const int expected = number % 16 == 5  ? 401
-                             : number % 4 == 0 ? bad[number / 4 % bad.size()].second
-                                               : 200;
+        const int expected = number % 16 == 5 ? 401 : number % 4 == 0 ? bad[number / 4 % bad.size()].second : 200;
         EXPECT_EQ(replies[number].status, expected) << number << " " << replies[number].text;
     }
 }
 
-TEST_P(Usage, WhatFailsInTheDatabaseHarmsNoOther) {
+TEST_P(Usage, WhatFailsInTheDatabaseHarmsNoOther)
+{
     const Owned all = owned();
     query("CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
           " IF NEW.model = 'poison' THEN RAISE division_by_zero; END IF; RETURN NEW; END$$");
     query("CREATE TRIGGER poison BEFORE INSERT ON org.reservation FOR EACH ROW EXECUTE FUNCTION poison()");
-    const auto replies = in_parallel(many, [&](int number) {
-        return reserve({{"key", all.key}, {"model", number % 8 ? "m" : "poison"}});
-    });
+    const auto replies = in_parallel(
+        many, [&](int number) { return reserve({{"key", all.key}, {"model", number % 8 ? "m" : "poison"}}); });
     query("DROP FUNCTION poison CASCADE");
     EXPECT_EQ(count_status(replies, 200), many - many / 8);
     EXPECT_EQ(count_status(replies, 422), many / 8);
 }
 
-TEST_P(Usage, ALockedOrganizationKeepsNobodyElseFromGoingOn) {
+TEST_P(Usage, ALockedOrganizationKeepsNobodyElseFromGoingOn)
+{
     const Owned locked = owned(), other = owned();
     pqxx::connection holder{"dbname=" + value("SELECT current_database()")};
     pqxx::work transaction{holder};
@@ -714,8 +739,9 @@ TEST_P(Usage, ALockedOrganizationKeepsNobodyElseFromGoingOn) {
         return Reply{result->status, result->headers, result->body, nullptr};
     });
     transaction.abort();
-    for (int number = 0; number < 8; ++number) EXPECT_EQ(replies[number].status, number % 4 ? 200 : 503);
+    for (int number = 0; number < 8; ++number)
+        EXPECT_EQ(replies[number].status, number % 4 ? 200 : 503);
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

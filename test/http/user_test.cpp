@@ -9,7 +9,8 @@ using testing::HasSubstr;
 
 const std::string route = "POST /user/new";
 
-TEST(UserNew, MakesAUserWithAKeyOfTheirs) {
+TEST(UserNew, MakesAUserWithAKeyOfTheirs)
+{
     const Json fields = {{"user_id", fresh("user")},
                          {"user_email", fresh("mail") + "@example.com"},
                          {"user_alias", "Al"},
@@ -23,7 +24,7 @@ TEST(UserNew, MakesAUserWithAKeyOfTheirs) {
                          {"key_alias", "first"},
                          {"duration", "1d"}};
     Json made = ask(route, fields);
-    for (const char* field : {"user_id", "user_email", "user_alias", "user_role", "models", "max_budget", "tpm_limit",
+    for (const char *field : {"user_id", "user_email", "user_alias", "user_role", "models", "max_budget", "tpm_limit",
                               "rpm_limit", "metadata"}) {
         EXPECT_EQ(made[field], fields[field]) << field;
     }
@@ -35,7 +36,8 @@ TEST(UserNew, MakesAUserWithAKeyOfTheirs) {
     EXPECT_EQ(values_of(shown.at("keys"), "key_alias"), std::vector<Json>{"first"});
 }
 
-TEST(UserNew, HasDefaultsForEverything) {
+TEST(UserNew, HasDefaultsForEverything)
+{
     Json made = ask(route, Json::object());
     EXPECT_TRUE(is_uuid(made["user_id"]));
     EXPECT_EQ(made["user_role"], "internal_user");
@@ -43,17 +45,19 @@ TEST(UserNew, HasDefaultsForEverything) {
     EXPECT_THAT(made["key"].get<std::string>(), testing::StartsWith("sk-"));
 }
 
-TEST(UserNew, MakesNoKeyWhenNotWanted) {
+TEST(UserNew, MakesNoKeyWhenNotWanted)
+{
     Json made = ask(route, {{"auto_create_key", false}});
     EXPECT_EQ(made.at("key"), nullptr);
     EXPECT_EQ(value("SELECT count(*) FROM org.api_key WHERE user_id = $1", made["user_id"].get<std::string>()), "0");
 }
 
-TEST(UserNew, RefusesATakenIdAndABadRole) {
+TEST(UserNew, RefusesATakenIdAndABadRole)
+{
     const Person someone = person();
     const auto before = database_digest();
     EXPECT_THAT(call(route, {{"user_id", someone.id}}), e2(409, testing::_));
-    for (const char* role : {"org_admin", "king", ""}) {
+    for (const char *role : {"org_admin", "king", ""}) {
         EXPECT_THAT(call(route, {{"user_role", role}}), e3({"body", "user_role"})) << role;
     }
     EXPECT_THAT(call(route, {{"max_budget", -1}}), e3({"body", "max_budget"}));
@@ -61,10 +65,11 @@ TEST(UserNew, RefusesATakenIdAndABadRole) {
     EXPECT_EQ(database_digest(), before);
 }
 
-TEST(UserNew, IsForProxyAdmins) {
+TEST(UserNew, IsForProxyAdmins)
+{
     const Person viewer = person("proxy_admin_viewer"), someone = person();
     const auto before = database_digest();
-    for (const std::string& key : {viewer.key, someone.key})
+    for (const std::string &key : {viewer.key, someone.key})
         EXPECT_THAT(call(route, Json::object(), key), e2(401, testing::_));
     EXPECT_EQ(database_digest(), before);
 }
@@ -74,13 +79,15 @@ struct UserInfo : testing::Test {
     Person someone = person();
     std::string team_id;
 
-    void SetUp() override {
+    void SetUp() override
+    {
         join(id, someone.id);
         team_id = team(id, {{"members_with_roles", {{{"user_id", someone.id}, {"role", "user"}}}}});
     }
 };
 
-TEST_F(UserInfo, ShowsTheUserWithTheirKeysAndTeams) {
+TEST_F(UserInfo, ShowsTheUserWithTheirKeysAndTeams)
+{
     const Json shown = ask("GET /user/info?user_id=" + someone.id);
     EXPECT_EQ(names(shown), (std::vector<std::string>{"user_id", "user_info", "keys", "teams"}));
     EXPECT_EQ(shown.at("user_id"), someone.id);
@@ -92,26 +99,29 @@ TEST_F(UserInfo, ShowsTheUserWithTheirKeysAndTeams) {
     EXPECT_TRUE(is_team(shown.at("teams").at(0)));
 }
 
-TEST_F(UserInfo, ShowsTheCallerWithoutAUserId) {
+TEST_F(UserInfo, ShowsTheCallerWithoutAUserId)
+{
     EXPECT_EQ(ask("GET /user/info", nullptr, someone.key).at("user_id"), someone.id);
     EXPECT_EQ(ask("GET /user/info?user_id=" + someone.id, nullptr, someone.key).at("user_id"), someone.id);
 }
 
-TEST_F(UserInfo, IsForTheUserViewersAndTheAdminsOfTheirOrganizations) {
+TEST_F(UserInfo, IsForTheUserViewersAndTheAdminsOfTheirOrganizations)
+{
     const Person admin = person(), member = person();
     join(id, admin.id, "org_admin");
     join(id, member.id);
     const std::string path = "GET /user/info?user_id=" + someone.id;
     EXPECT_EQ(call(path, nullptr, person("proxy_admin_viewer").key).status, 200);
     EXPECT_EQ(call(path, nullptr, admin.key).status, 200);
-    for (const std::string& key : {member.key, person().key}) {
+    for (const std::string &key : {member.key, person().key}) {
         EXPECT_EQ(call(path, nullptr, key).status, call("GET /user/info?user_id=no-such-user", nullptr, key).status)
             << "as one that does not exist";
         EXPECT_THAT(call(path, nullptr, key).status, testing::AnyOf(401, 404));
     }
 }
 
-TEST_F(UserInfo, ShowsAnOrganizationsAdminTheKeysAndTeamsOfThatOrganizationOnly) {
+TEST_F(UserInfo, ShowsAnOrganizationsAdminTheKeysAndTeamsOfThatOrganizationOnly)
+{
     const Person admin = person();
     join(id, admin.id, "org_admin");
     const std::string other_id = organization();
@@ -125,9 +135,10 @@ TEST_F(UserInfo, ShowsAnOrganizationsAdminTheKeysAndTeamsOfThatOrganizationOnly)
     EXPECT_EQ(values_of(shown.at("keys"), "organization_id"), std::vector<Json>{id});
 }
 
-TEST_F(UserInfo, DoesNotFindAnUnknownUser) {
+TEST_F(UserInfo, DoesNotFindAnUnknownUser)
+{
     EXPECT_THAT(call("GET /user/info?user_id=no-such-user"), e2(404, HasSubstr("no-such-user")));
 }
 
-}  // namespace
-}  // namespace pg_org::test
+} // namespace
+} // namespace pg_org::test

@@ -27,17 +27,20 @@ DatabaseError failure(std::string_view sqlstate) { return {std::string{sqlstate}
 // it: while that is locked it is refused, and who waits for it does so until it is unlocked.
 class FakeDatabase {
 public:
-    Batches::Answer answer() {
-        return [this](const Batches::Requests& requests, bool wait) {
+    Batches::Answer answer()
+    {
+        return [this](const Batches::Requests &requests, bool wait) {
             return run({requests.begin(), requests.end()}, wait);
         };
     }
 
-    void lock(const std::string& name) {
+    void lock(const std::string &name)
+    {
         const std::lock_guard lock{mutex_};
         locked_.insert(name);
     }
-    void unlock(const std::string& name) {
+    void unlock(const std::string &name)
+    {
         const std::lock_guard lock{mutex_};
         locked_.erase(name);
         changed_.notify_all();
@@ -51,11 +54,13 @@ public:
     void wait_until_asked_waiting(std::size_t times) { wait_until(asked_waiting_, times); }
 
     // Without waiting, and waiting.
-    std::vector<Texts> asked() {
+    std::vector<Texts> asked()
+    {
         const std::lock_guard lock{mutex_};
         return asked_;
     }
-    std::vector<Texts> asked_waiting() {
+    std::vector<Texts> asked_waiting()
+    {
         const std::lock_guard lock{mutex_};
         return asked_waiting_;
     }
@@ -67,12 +72,14 @@ private:
     std::vector<Texts> asked_, asked_waiting_;
     std::set<std::string> locked_;
 
-    void wait_until(const std::vector<Texts>& asked, std::size_t times) {
+    void wait_until(const std::vector<Texts> &asked, std::size_t times)
+    {
         std::unique_lock lock{mutex_};
         ASSERT_TRUE(changed_.wait_for(lock, 10s, [&] { return asked.size() >= times; }));
     }
 
-    void let(int may_go) {
+    void let(int may_go)
+    {
         {
             const std::lock_guard lock{mutex_};
             may_go_ = may_go;
@@ -81,25 +88,27 @@ private:
     }
 
     // Of what it needs, if it is locked.
-    std::string needed(const std::string& request) const {
+    std::string needed(const std::string &request) const
+    {
         const auto name = request.substr(0, request.find(':'));
         return name != request && locked_.contains(name) ? name : "";
     }
 
-    Texts run(Texts requests, bool wait) {
+    Texts run(Texts requests, bool wait)
+    {
         std::unique_lock lock{mutex_};
         (wait ? asked_waiting_ : asked_).push_back(requests);
         changed_.notify_all();
         if (wait) {
             changed_.wait(lock, [&] {
                 return std::all_of(requests.begin(), requests.end(),
-                                   [&](const auto& request) { return needed(request).empty(); });
+                                   [&](const auto &request) { return needed(request).empty(); });
             });
         } else {
             changed_.wait(lock, [&] { return may_go_ > 0; });
             --may_go_;
         }
-        for (std::string& request : requests) {
+        for (std::string &request : requests) {
             const auto fault = request.rfind('!');
             if (request == "!")
                 throw std::runtime_error{"not of the database"};
@@ -118,24 +127,27 @@ protected:
     Batches batches{10s};
 
     // The answer, or what was thrown.
-    std::string ask(const std::string& request, const std::string& kind = "kind") {
+    std::string ask(const std::string &request, const std::string &kind = "kind")
+    {
         try {
             return batches.ask(kind, request, database.answer());
-        } catch (const DatabaseError& error) {
+        } catch (const DatabaseError &error) {
             return error.sqlstate;
-        } catch (const std::exception&) {
+        } catch (const std::exception &) {
             return "exception";
         }
     }
 
-    std::future<std::string> start(const std::string& request, const std::string& kind = "kind") {
+    std::future<std::string> start(const std::string &request, const std::string &kind = "kind")
+    {
         return std::async(std::launch::async, [=, this] { return ask(request, kind); });
     }
 
     // Started one after the other, so that they wait in this order.
-    std::vector<std::future<std::string>> queue_up(const Texts& requests) {
+    std::vector<std::future<std::string>> queue_up(const Texts &requests)
+    {
         std::vector<std::future<std::string>> answers;
-        for (const std::string& request : requests) {
+        for (const std::string &request : requests) {
             const auto before = batches.waiting();
             answers.push_back(start(request));
             while (batches.waiting() == before)
@@ -145,7 +157,8 @@ protected:
     }
 
     // What becomes of requests that go to the database together, behind one that is there already.
-    Texts ask_together(const Texts& requests) {
+    Texts ask_together(const Texts &requests)
+    {
         const auto asked_before = database.asked().size();
         database.hold();
         auto first = start("first");
@@ -154,34 +167,38 @@ protected:
         database.let_go();
         EXPECT_EQ(first.get(), "[first]");
         Texts results;
-        for (auto& answer : answers)
+        for (auto &answer : answers)
             results.push_back(answer.get());
         EXPECT_EQ(batches.waiting(), 0u);
         return results;
     }
 };
 
-Texts numbered(int count) {
+Texts numbered(int count)
+{
     Texts texts;
     for (int i = 0; i < count; ++i)
         texts.push_back(std::to_string(i));
     return texts;
 }
 
-}  // namespace
+} // namespace
 
-TEST_F(BatchTest, AtRestEachGoesAlone) {
-    for (const std::string& request : numbered(3))
+TEST_F(BatchTest, AtRestEachGoesAlone)
+{
+    for (const std::string &request : numbered(3))
         EXPECT_EQ(ask(request), "[" + request + "]");
     EXPECT_EQ(database.asked(), (std::vector<Texts>{{"0"}, {"1"}, {"2"}}));
 }
 
-TEST_F(BatchTest, NewcomersWaitForWhatIsUnderWayAndGoTogether) {
+TEST_F(BatchTest, NewcomersWaitForWhatIsUnderWayAndGoTogether)
+{
     EXPECT_EQ(ask_together({"a", "b", "c"}), (Texts{"[a]", "[b]", "[c]"}));
     EXPECT_EQ(database.asked(), (std::vector<Texts>{{"first"}, {"a", "b", "c"}}));
 }
 
-TEST_F(BatchTest, HasABound) {
+TEST_F(BatchTest, HasABound)
+{
     const auto requests = numbered(most_in_batch + 10);
     const auto answers = ask_together(requests);
     for (std::size_t i = 0; i < requests.size(); ++i)
@@ -191,13 +208,15 @@ TEST_F(BatchTest, HasABound) {
     EXPECT_EQ(database.asked()[2], Texts(requests.begin() + most_in_batch, requests.end()));
 }
 
-TEST_F(BatchTest, HasABoundInBytesButForOne) {
+TEST_F(BatchTest, HasABoundInBytesButForOne)
+{
     const std::string half(most_bytes_in_batch / 2, 'h'), huge(most_bytes_in_batch + 1, 'x');
     ask_together({half, half, "a", huge, "b"});
     EXPECT_EQ(database.asked(), (std::vector<Texts>{{"first"}, {half, half}, {"a"}, {huge}, {"b"}}));
 }
 
-TEST_F(BatchTest, KindsDoNotWaitForEachOther) {
+TEST_F(BatchTest, KindsDoNotWaitForEachOther)
+{
     database.hold();
     auto one = start("a", "one"), other = start("b", "other");
     database.wait_until_asked(2);
@@ -207,7 +226,8 @@ TEST_F(BatchTest, KindsDoNotWaitForEachOther) {
     EXPECT_EQ(other.get(), "[b]");
 }
 
-TEST_F(BatchTest, OneRequestsFailureHarmsNoOther) {
+TEST_F(BatchTest, OneRequestsFailureHarmsNoOther)
+{
     for (const std::string sqlstate : {"22P02", "23514", "42883", "40001", "54000", "55P03", "XX000"})
         EXPECT_EQ(ask_together({"a", "!" + sqlstate, "b", "c"}), (Texts{"[a]", sqlstate, "[b]", "[c]"}));
     auto asked = database.asked();
@@ -217,24 +237,28 @@ TEST_F(BatchTest, OneRequestsFailureHarmsNoOther) {
     EXPECT_EQ(std::vector(asked.begin() + 2, asked.begin() + 6), (std::vector<Texts>{{"!22P02"}, {"a"}, {"b"}, {"c"}}));
 }
 
-TEST_F(BatchTest, AFailureOfTheKeyOrTheDatabaseIsEverybodys) {
+TEST_F(BatchTest, AFailureOfTheKeyOrTheDatabaseIsEverybodys)
+{
     const Texts all{"28000", "28EXP", "42501", "08006", "08001", "53300", "57P01", "57014"};
-    for (const std::string& sqlstate : all)
+    for (const std::string &sqlstate : all)
         EXPECT_EQ(ask_together({"a", "!" + sqlstate, "b"}), Texts(3, sqlstate));
     EXPECT_EQ(database.asked().size(), 2 * all.size()) << "nothing was asked again";
 }
 
-TEST_F(BatchTest, AloneAFailureIsAskedOnce) {
+TEST_F(BatchTest, AloneAFailureIsAskedOnce)
+{
     EXPECT_EQ(ask("!22P02"), "22P02");
     EXPECT_EQ(database.asked().size(), 1u);
 }
 
-TEST_F(BatchTest, GoesOnAfterAnyFailure) {
+TEST_F(BatchTest, GoesOnAfterAnyFailure)
+{
     EXPECT_EQ(ask_together({"a", "!", "b"}), Texts(3, "exception"));
     EXPECT_EQ(ask("a"), "[a]");
 }
 
-TEST_F(BatchTest, WaitsForItsTurnNoLongerThanPatienceLasts) {
+TEST_F(BatchTest, WaitsForItsTurnNoLongerThanPatienceLasts)
+{
     Batches impatient{20ms};
     database.hold();
     auto first = std::async(std::launch::async, [&] { return impatient.ask("kind", "first", database.answer()); });
@@ -242,7 +266,7 @@ TEST_F(BatchTest, WaitsForItsTurnNoLongerThanPatienceLasts) {
     try {
         impatient.ask("kind", "late", database.answer());
         ADD_FAILURE() << "it was not its turn";
-    } catch (const DatabaseError& error) {
+    } catch (const DatabaseError &error) {
         EXPECT_EQ(error.sqlstate, sqlstate::too_many_connections);
         EXPECT_TRUE(error.internal);
     }
@@ -252,10 +276,11 @@ TEST_F(BatchTest, WaitsForItsTurnNoLongerThanPatienceLasts) {
     EXPECT_EQ(impatient.ask("kind", "next", database.answer()), "[next]");
 }
 
-TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger) {
+TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger)
+{
     constexpr auto patience = 500ms;
     Batches impatient{patience};
-    const auto start = [&](const std::string& request) {
+    const auto start = [&](const std::string &request) {
         return std::async(std::launch::async,
                           [&, request] { return impatient.ask("kind", request, database.answer()); });
     };
@@ -272,7 +297,8 @@ TEST_F(BatchTest, WhatIsUnderWayIsWaitedForLonger) {
     EXPECT_EQ(first.get() + second.get() + third.get(), "[first][second][third]");
 }
 
-TEST_F(BatchTest, WhatIsHeldHoldsUpNobodyElse) {
+TEST_F(BatchTest, WhatIsHeldHoldsUpNobodyElse)
+{
     database.lock("acme");
     auto held = start("acme:1");
     database.wait_until_asked_waiting(1);
@@ -290,14 +316,15 @@ TEST_F(BatchTest, WhatIsHeldHoldsUpNobodyElse) {
     EXPECT_EQ(held.get() + answers[1].get(), "[acme:1][acme:2]");
 }
 
-TEST_F(BatchTest, WhatIsHeldWaitsTogetherForEachThing) {
-    for (const auto* name : {"acme", "bolt"})
+TEST_F(BatchTest, WhatIsHeldWaitsTogetherForEachThing)
+{
+    for (const auto *name : {"acme", "bolt"})
         database.lock(name);
     auto acme = start("acme:0"), bolt = start("bolt:0");
     database.wait_until_asked_waiting(2);
     auto late = Texts{"acme:1", "bolt:1", "acme:2", "acme:3"};
     std::vector<std::future<std::string>> answers;
-    for (const auto& request : late)
+    for (const auto &request : late)
         answers.push_back(start(request));
     while (batches.waiting() < late.size())
         std::this_thread::sleep_for(1ms);
@@ -315,7 +342,8 @@ TEST_F(BatchTest, WhatIsHeldWaitsTogetherForEachThing) {
     EXPECT_EQ(asked[3], (Texts{"acme:1", "acme:2", "acme:3"}));
 }
 
-TEST_F(BatchTest, WhatIsNotReleasedInTimeIsRefusedToAllWhoWaited) {
+TEST_F(BatchTest, WhatIsNotReleasedInTimeIsRefusedToAllWhoWaited)
+{
     database.lock("acme");
     auto first = start("acme:0");
     database.wait_until_asked_waiting(1);
@@ -327,7 +355,8 @@ TEST_F(BatchTest, WhatIsNotReleasedInTimeIsRefusedToAllWhoWaited) {
     EXPECT_EQ(database.asked_waiting().size(), 2u) << "nothing was asked again";
 }
 
-TEST_F(BatchTest, OneHeldRequestsOtherFailureHarmsNoOther) {
+TEST_F(BatchTest, OneHeldRequestsOtherFailureHarmsNoOther)
+{
     database.lock("acme");
     auto first = start("acme:0");
     database.wait_until_asked_waiting(1);
@@ -339,7 +368,8 @@ TEST_F(BatchTest, OneHeldRequestsOtherFailureHarmsNoOther) {
     EXPECT_EQ(database.asked_waiting().size(), 4u);
 }
 
-TEST_F(BatchTest, UnderLoadEachGetsItsOwnAnswer) {
+TEST_F(BatchTest, UnderLoadEachGetsItsOwnAnswer)
+{
     std::vector<std::jthread> threads;
     std::atomic<int> wrong = 0;
     for (int number = 0; number < 16; ++number)

@@ -17,15 +17,17 @@ using namespace pg_org;
 
 namespace {
 
-std::optional<Config> read(std::vector<const char*> arguments) {
+std::optional<Config> read(std::vector<const char *> arguments)
+{
     arguments.insert(arguments.begin(), "pg_org_gateway");
     return read_config(static_cast<int>(arguments.size()), arguments.data());
 }
 
-std::string refusal(const std::vector<const char*>& arguments) {
+std::string refusal(const std::vector<const char *> &arguments)
+{
     try {
         read(arguments);
-    } catch (const std::invalid_argument& error) {
+    } catch (const std::invalid_argument &error) {
         return error.what();
     }
     return {};
@@ -34,14 +36,15 @@ std::string refusal(const std::vector<const char*>& arguments) {
 // A file of that text while the test lasts.
 class File {
 public:
-    explicit File(const std::string& text) { std::ofstream{path} << text; }
+    explicit File(const std::string &text) { std::ofstream{path} << text; }
     ~File() { std::remove(path.c_str()); }
     const std::string path = testing::TempDir() + "pg_org_config_test." + std::to_string(getpid());
 };
 
-}  // namespace
+} // namespace
 
-TEST(Config, HasDefaults) {
+TEST(Config, HasDefaults)
+{
     const auto config = read({});
     EXPECT_EQ(config->listener.host, "127.0.0.1");
     EXPECT_EQ(config->listener.port, 4000);
@@ -49,7 +52,8 @@ TEST(Config, HasDefaults) {
     EXPECT_LT(config->lock_timeout, config->statement_timeout);
 }
 
-TEST(Config, PrefersOptionsToTheEnvironment) {
+TEST(Config, PrefersOptionsToTheEnvironment)
+{
     setenv("PG_ORG_PORT", "4100", 1);
     setenv("PG_ORG_LOCK_TIMEOUT", "150", 1);
     EXPECT_EQ(read({})->listener.port, 4100);
@@ -59,10 +63,11 @@ TEST(Config, PrefersOptionsToTheEnvironment) {
     unsetenv("PG_ORG_LOCK_TIMEOUT");
 }
 
-TEST(Config, HasFlags) {
+TEST(Config, HasFlags)
+{
     EXPECT_FALSE(read({})->no_batching);
     EXPECT_TRUE(read({"--no-batching"})->no_batching);
-    for (const auto& [value, expected] : {std::pair{"true", true}, {"1", true}, {"false", false}, {"0", false}}) {
+    for (const auto &[value, expected] : {std::pair{"true", true}, {"1", true}, {"false", false}, {"0", false}}) {
         setenv("PG_ORG_NO_BATCHING", value, 1);
         EXPECT_EQ(read({})->no_batching, expected) << value;
     }
@@ -71,12 +76,17 @@ TEST(Config, HasFlags) {
     unsetenv("PG_ORG_NO_BATCHING");
 }
 
-TEST(Config, RefusesWithOneLine) {
-    for (const auto& arguments : std::vector<std::vector<const char*>>{
-             {"--port", "70000"}, {"--port", "x"}, {"--port"}, {"--pool-size", "0"}, {"--log-level", "loud"},
-             {"--nope"},
-             {"--lock-timeout", "5000", "--statement-timeout", "5000"},
-             {"--max-body-bytes", "-1"}}) {
+TEST(Config, RefusesWithOneLine)
+{
+    for (const auto &arguments :
+         std::vector<std::vector<const char *>>{{"--port", "70000"},
+                                                {"--port", "x"},
+                                                {"--port"},
+                                                {"--pool-size", "0"},
+                                                {"--log-level", "loud"},
+                                                {"--nope"},
+                                                {"--lock-timeout", "5000", "--statement-timeout", "5000"},
+                                                {"--max-body-bytes", "-1"}}) {
         const auto line = refusal(arguments);
         EXPECT_FALSE(line.empty()) << arguments[0];
         EXPECT_EQ(line.find('\n'), std::string::npos);
@@ -86,7 +96,8 @@ TEST(Config, RefusesWithOneLine) {
     unsetenv("PG_ORG_POOL_SIZE");
 }
 
-TEST(Config, WantsAllOfAWebhook) {
+TEST(Config, WantsAllOfAWebhook)
+{
     EXPECT_TRUE(read({})->webhook_url.empty());
     EXPECT_NE(refusal({"--webhook-url", "http://host/"}), "");
     EXPECT_NE(refusal({"--webhook-url", "http://host/", "--webhook-secret", "s"}), "");
@@ -100,8 +111,9 @@ TEST(Config, WantsAllOfAWebhook) {
     unsetenv("PG_ORG_WEBHOOK_KEY");
 }
 
-TEST(Config, NeverRepeatsSecrets) {
-    for (const auto& arguments : std::vector<std::vector<const char*>>{
+TEST(Config, NeverRepeatsSecrets)
+{
+    for (const auto &arguments : std::vector<std::vector<const char *>>{
              {"postgres://me:secret@host"}, {"--database-ulr=postgres://me:secret@host"}, {"--nope", "secret"}}) {
         const auto line = refusal(arguments);
         EXPECT_FALSE(line.empty());
@@ -109,7 +121,8 @@ TEST(Config, NeverRepeatsSecrets) {
     }
 }
 
-TEST(Config, ReadsAFileBehindTheEnvironment) {
+TEST(Config, ReadsAFileBehindTheEnvironment)
+{
     const File file{"port = 4100\nno-batching = true\nmax-waiting = 7\n"};
     setenv("PG_ORG_MAX_WAITING", "8", 1);
     const auto config = read({"--config", file.path.c_str(), "--port", "4200"});
@@ -120,12 +133,14 @@ TEST(Config, ReadsAFileBehindTheEnvironment) {
     EXPECT_NE(refusal({"--config", "/nowhere/at/all"}), "");
 }
 
-TEST(Config, RefusesAFileWithWhatItDoesNotKnow) {
+TEST(Config, RefusesAFileWithWhatItDoesNotKnow)
+{
     const File file{"prot = 4100\n"};
     EXPECT_NE(refusal({"--config", file.path.c_str()}).find("prot"), std::string::npos);
 }
 
-TEST(Config, ReadsSecretsFromFiles) {
+TEST(Config, ReadsSecretsFromFiles)
+{
     const File file{"postgres://me:secret@host/db\n"};
     EXPECT_EQ(read({"--database-url-file", file.path.c_str()})->database_url, "postgres://me:secret@host/db");
     EXPECT_NE(refusal({"--database-url-file", file.path.c_str(), "--database-url", "postgres://host"}), "");
@@ -135,7 +150,8 @@ TEST(Config, ReadsSecretsFromFiles) {
     unsetenv("DATABASE_URL_FILE");
 }
 
-TEST(Config, TakesSeveralReplicas) {
+TEST(Config, TakesSeveralReplicas)
+{
     const File file{"host=one password=a,b\nhost=two\n"};
     const std::vector<std::string> both{"host=one password=a,b", "host=two"};
     EXPECT_EQ(read({"--replica-url", both[0].c_str(), "--replica-url", both[1].c_str()})->replica_urls, both);
@@ -145,12 +161,13 @@ TEST(Config, TakesSeveralReplicas) {
     unsetenv("PG_ORG_REPLICA_URL");
 }
 
-TEST(Config, ShowsNoSecrets) {
+TEST(Config, ShowsNoSecrets)
+{
     const auto config = read({"--database-url", "postgres://me:secret@host", "--webhook-secret", "secret",
-                              "--webhook-key=secret", "--webhook-url", "http://host:8080/hook?of=secret", "--replica-url",
-                              "password=secret", "--port", "4100"});
+                              "--webhook-key=secret", "--webhook-url", "http://host:8080/hook?of=secret",
+                              "--replica-url", "password=secret", "--port", "4100"});
     std::string shown;
-    for (const auto& [name, value] : config->shown)
+    for (const auto &[name, value] : config->shown)
         shown += name + '=' + value + '\n';
     EXPECT_EQ(shown.find("secret\n"), std::string::npos) << shown;
     EXPECT_NE(shown.find("webhook-url=http://host:8080\n"), std::string::npos) << shown;
@@ -158,29 +175,34 @@ TEST(Config, ShowsNoSecrets) {
     EXPECT_NE(shown.find("database-url=***\n"), std::string::npos) << shown;
 }
 
-TEST(Config, ShowsOfAWebhookOnlyWhoGetsIt) {
+TEST(Config, ShowsOfAWebhookOnlyWhoGetsIt)
+{
     const auto config = read({"--webhook-url", "https://hooks.example.com:8443/services/secret?token=secret",
                               "--webhook-secret", "s", "--webhook-key", "k"});
     EXPECT_THAT(config->shown, testing::Contains(testing::Pair("webhook-url", "https://hooks.example.com:8443")));
-    for (const auto& [name, value] : config->shown)
+    for (const auto &[name, value] : config->shown)
         EXPECT_EQ(value.find("secret"), std::string::npos) << name;
 }
 
-TEST(Config, HasAVariableForEachOption) {
-    for (const auto& [name, value] : {std::pair{"PG_ORG_MAX_BODY_BYTES", "1000"}, {"PG_ORG_ADMIN_PORT", "4101"},
-                                      {"PG_ORG_WEBHOOK_SECRET", "s"}, {"DATABASE_URL", "host=here"}})
+TEST(Config, HasAVariableForEachOption)
+{
+    for (const auto &[name, value] : {std::pair{"PG_ORG_MAX_BODY_BYTES", "1000"},
+                                      {"PG_ORG_ADMIN_PORT", "4101"},
+                                      {"PG_ORG_WEBHOOK_SECRET", "s"},
+                                      {"DATABASE_URL", "host=here"}})
         setenv(name, value, 1);
     const auto config = read({});
     EXPECT_EQ(config->listener.max_body_bytes, 1000u);
     EXPECT_EQ(config->admin.port, 4101);
     EXPECT_EQ(config->webhook_secret, "s");
     EXPECT_EQ(config->database_url, "host=here");
-    for (const auto* name : {"PG_ORG_MAX_BODY_BYTES", "PG_ORG_ADMIN_PORT", "PG_ORG_WEBHOOK_SECRET", "DATABASE_URL"})
+    for (const auto *name : {"PG_ORG_MAX_BODY_BYTES", "PG_ORG_ADMIN_PORT", "PG_ORG_WEBHOOK_SECRET", "DATABASE_URL"})
         unsetenv(name);
 }
 
 // No more than operators need, whatever clients may have.
-TEST(Config, KeepsTheOperatorsListenerSmall) {
+TEST(Config, KeepsTheOperatorsListenerSmall)
+{
     const auto config = read({"--threads", "500", "--max-connections", "5000"});
     EXPECT_EQ(config->listener.threads, 500u);
     EXPECT_EQ(config->admin.threads, 2u);
@@ -188,13 +210,14 @@ TEST(Config, KeepsTheOperatorsListenerSmall) {
     EXPECT_EQ(config->admin.max_body_bytes, config->listener.max_body_bytes);
 }
 
-TEST(Config, RefusesClearTextOnTheNetwork) {
-    for (const auto* host : {"0.0.0.0", "::", "192.0.2.1", "example.com"}) {
+TEST(Config, RefusesClearTextOnTheNetwork)
+{
+    for (const auto *host : {"0.0.0.0", "::", "192.0.2.1", "example.com"}) {
         EXPECT_NE(refusal({"--host", host}), "") << host;
         EXPECT_EQ(refusal({"--host", host, "--insecure-http"}), "") << host;
         EXPECT_EQ(refusal({"--host", host, "--tls-cert", "c", "--tls-key", "k"}), "") << host;
     }
-    for (const auto* host : {"127.0.0.1", "127.0.0.2", "::1", "localhost"})
+    for (const auto *host : {"127.0.0.1", "127.0.0.2", "::1", "localhost"})
         EXPECT_EQ(refusal({"--host", host}), "") << host;
     EXPECT_NE(refusal({"--tls-cert", "c"}), "");
     EXPECT_NE(refusal({"--tls-key", "k"}), "");

@@ -7,7 +7,8 @@
 
 using namespace pg_org;
 
-TEST(ReadEvents, TakesEachAsItStands) {
+TEST(ReadEvents, TakesEachAsItStands)
+{
     const std::string array = R"([{"event_id":7,"kind":"budget.exceeded","data":{"spend": 0.10000000000000000001,)"
                               R"( "id": "a\"}],{", "nested": [{"kind": "other"}]}},{"event_id":8,"kind":"b"}])";
     const auto events = read_events(array);
@@ -21,10 +22,11 @@ TEST(ReadEvents, TakesEachAsItStands) {
 
 TEST(ReadEvents, FindsNoneWhereThereAreNone) { EXPECT_TRUE(read_events("[]").empty()); }
 
-TEST(Listeners, WaitNoMoreOnceStopped) {
+TEST(Listeners, WaitNoMoreOnceStopped)
+{
     Listeners listeners{1};
     int reads = 0;
-    const auto nothing = [&](const std::string&) {
+    const auto nothing = [&](const std::string &) {
         ++reads;
         return std::string{"[]"};
     };
@@ -40,9 +42,10 @@ TEST(Listeners, WaitNoMoreOnceStopped) {
     EXPECT_EQ(sent, ":\n\n");
 }
 
-TEST(Listeners, GiveTheirPlaceBack) {
+TEST(Listeners, GiveTheirPlaceBack)
+{
     Listeners listeners{1};
-    const auto nothing = [](const std::string&) { return std::string{"[]"}; };
+    const auto nothing = [](const std::string &) { return std::string{"[]"}; };
     {
         const Reply stream = listeners.stream(nothing);
         EXPECT_EQ(stream.status, 200);
@@ -53,16 +56,17 @@ TEST(Listeners, GiveTheirPlaceBack) {
     EXPECT_EQ(listeners.stream(nothing).status, 200);
 }
 
-TEST(Listeners, GoOnFromTheLastEventWhenTheDatabaseIsBack) {
+TEST(Listeners, GoOnFromTheLastEventWhenTheDatabaseIsBack)
+{
     Listeners listeners{1};
     std::vector<std::string> asked;
-    const auto read = [&](const std::string& after) -> std::string {
+    const auto read = [&](const std::string &after) -> std::string {
         asked.push_back(after);
         switch (asked.size()) {
-            case 1: return R"([{"event_id":3,"kind":"a"},{"event_id":5,"kind":"b"}])";
-            case 2: throw DatabaseError{"57P01", "terminating connection", true, ""};
-            case 3: return R"([{"event_id":6,"kind":"c"}])";
-            default: throw DatabaseError{"28000", "Key is blocked", false, ""};
+        case 1: return R"([{"event_id":3,"kind":"a"},{"event_id":5,"kind":"b"}])";
+        case 2: throw DatabaseError{"57P01", "terminating connection", true, ""};
+        case 3: return R"([{"event_id":6,"kind":"c"}])";
+        default: throw DatabaseError{"28000", "Key is blocked", false, ""};
         }
     };
     std::string sent;

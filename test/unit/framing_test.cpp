@@ -15,14 +15,16 @@ const auto too_long = "413 The body is larger than 40 bytes";
 const auto head_too_long = "431 The headers are larger than 200 bytes";
 const auto framing_too_long = "413 Chunk framing and trailers are larger than 200 bytes";
 
-Arrival arrived(std::string_view text) {
+Arrival arrived(std::string_view text)
+{
     Arrival arrival{max_head, max_body};
     arrival.take(text);
     return arrival;
 }
 
 // A request, and what is left after it; or its fault; or that it goes on.
-std::string read_in(std::size_t first, std::size_t size, std::string_view text) {
+std::string read_in(std::size_t first, std::size_t size, std::string_view text)
+{
     Arrival arrival{max_head, max_body};
     for (auto piece = text.substr(0, first); !piece.empty(); piece = text.substr(0, size)) {
         text.remove_prefix(piece.size());
@@ -30,7 +32,7 @@ std::string read_in(std::size_t first, std::size_t size, std::string_view text) 
         arrival.take(rest);
         EXPECT_LE(arrival.size(), max_head + max_body);
         EXPECT_LE(arrival.body().size(), max_body);
-        if (const auto& fault = arrival.fault(); fault.status != 0)
+        if (const auto &fault = arrival.fault(); fault.status != 0)
             return std::to_string(fault.status) + ' ' + fault.message;
         if (!arrival.is_whole()) {
             EXPECT_EQ(rest, "");
@@ -45,7 +47,8 @@ std::string read_in(std::size_t first, std::size_t size, std::string_view text) 
 }
 
 // At once, which must be the same as cut in two anywhere, and as one byte after the other.
-std::string read(std::string_view text) {
+std::string read(std::string_view text)
+{
     const auto whole = read_in(text.size(), text.size(), text);
     for (std::size_t cut = 1; cut < text.size(); ++cut)
         if (const auto pieces = read_in(cut, text.size(), text); pieces != whole)
@@ -54,11 +57,12 @@ std::string read(std::string_view text) {
     return whole;
 }
 
-std::string with_field(const std::string& line) { return get + line + "\r\n\r\n"; }
+std::string with_field(const std::string &line) { return get + line + "\r\n\r\n"; }
 
-}  // namespace
+} // namespace
 
-TEST(Framing, ReadsARequestAndLeavesTheRest) {
+TEST(Framing, ReadsARequestAndLeavesTheRest)
+{
     EXPECT_EQ(read(get + "x-note: \tn o\xe9 \r\n\r\nGET"), "GET /a?b=c h n o\xe9 () GET");
     const std::string bytes("\0b\r\n\r\n\xff", 7);
     EXPECT_EQ(read(post + "Content-Length: 7\r\n\r\n" + bytes + "rest"), "POST /a h  (" + bytes + ") rest");
@@ -69,25 +73,28 @@ TEST(Framing, ReadsARequestAndLeavesTheRest) {
     EXPECT_EQ(read("\r\n" + get + "\r\n"), "GET /a?b=c h  () ");
 }
 
-TEST(Framing, PutsChunksTogetherAndDropsTrailers) {
+TEST(Framing, PutsChunksTogetherAndDropsTrailers)
+{
     EXPECT_EQ(read(chunked + "2\r\nab\r\n00A;x=\"1; 2\"\r\n\r\n345678\r\n\r\n0 \t;last\r\n\r\nrest"),
               "POST /a h  (ab\r\n345678\r\n) rest");
     EXPECT_EQ(read(chunked + "0\r\nHost: other\r\nX-Note: trailing\r\n\r\n0"), "POST /a h  () 0");
     EXPECT_EQ(read(chunked + "1\r\na\r\n0\r\nX: 1\r\n"), "more");
 }
 
-TEST(Framing, RefusesHeadsThatAreNone) {
-    for (const auto* line : {"GET", "GET /", "GET /  HTTP/1.1", " GET / HTTP/1.1", "G(T / HTTP/1.1",
+TEST(Framing, RefusesHeadsThatAreNone)
+{
+    for (const auto *line : {"GET", "GET /", "GET /  HTTP/1.1", " GET / HTTP/1.1", "G(T / HTTP/1.1",
                              "GET /a b HTTP/1.1", "GET /\t HTTP/1.1", "GET /\x7f HTTP/1.1", "GET /\r HTTP/1.1",
                              "GET / HTTP/1.2", "GET / http/1.1", "\r\n\r\nGET / HTTP/1.1", "\x16\x03\x01"})
         EXPECT_EQ(read(line + std::string{"\r\nHost: h\r\n\r\n"}), malformed) << line;
-    for (const auto* line : {"no colon", ": no name", "X : a", "X Y: a", " folded: a", "X: a\r\n folded", "X: a\rb",
+    for (const auto *line : {"no colon", ": no name", "X : a", "X Y: a", " folded: a", "X: a\r\n folded", "X: a\rb",
                              "X: a\nY: b", "\nX: a", "X: \x01", "X: \x7f", "X\xe9: a"})
         EXPECT_EQ(read(with_field(line)), malformed) << line;
     EXPECT_EQ(read(with_field(std::string{"X: a\0b", 6})), malformed);
 }
 
-TEST(Framing, NeedsExactlyOneHost) {
+TEST(Framing, NeedsExactlyOneHost)
+{
     constexpr auto hosts = "400 A request needs exactly one Host header";
     EXPECT_EQ(read("GET / HTTP/1.1\r\n\r\n"), hosts);
     EXPECT_EQ(read(with_field("HOST: h")), hosts);
@@ -95,34 +102,37 @@ TEST(Framing, NeedsExactlyOneHost) {
     EXPECT_EQ(read("GET / HTTP/1.0\r\n\r\n"), "GET /   () ");
 }
 
-TEST(Framing, RefusesUnclearLengths) {
-    for (const auto* line : {"Content-Length:", "Content-Length: +2", "Content-Length: -2", "Content-Length: 2, 2",
-                             "Content-Length: 2\r\nContent-Length: 2", "Content-Length: 0x2", "Content-Length: 1 0",
-                             "Content-Length: 00000000000000000002", "Content-Length: 18446744073709551617",
-                             "Content-Length: 2\r\nTransfer-Encoding: chunked", "Transfer-Encoding:",
-                             "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: chunked;q=1",
-                             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"})
+TEST(Framing, RefusesUnclearLengths)
+{
+    for (const auto *line :
+         {"Content-Length:", "Content-Length: +2", "Content-Length: -2", "Content-Length: 2, 2",
+          "Content-Length: 2\r\nContent-Length: 2", "Content-Length: 0x2", "Content-Length: 1 0",
+          "Content-Length: 00000000000000000002", "Content-Length: 18446744073709551617",
+          "Content-Length: 2\r\nTransfer-Encoding: chunked", "Transfer-Encoding:", "Transfer-Encoding: gzip, chunked",
+          "Transfer-Encoding: chunked;q=1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"})
         EXPECT_EQ(read(with_field(line)), unclear) << line;
     EXPECT_EQ(read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), unclear);
-    for (const auto* text : {"\r\n", "x\r\n", "-1\r\n", " 1\r\n", "0x1\r\n", ";a\r\n", "1,\r\n", "1 1\r\n",
-                             "1 x;a\r\n", "00000000000000001\r\n", "1\r\nab", "1\r\na0\r\n\r\n", "1\r\na\rb", "1\r\na\n"})
+    for (const auto *text : {"\r\n", "x\r\n", "-1\r\n", " 1\r\n", "0x1\r\n", ";a\r\n", "1,\r\n", "1 1\r\n", "1 x;a\r\n",
+                             "00000000000000001\r\n", "1\r\nab", "1\r\na0\r\n\r\n", "1\r\na\rb", "1\r\na\n"})
         EXPECT_EQ(read(chunked + text), unclear) << text;
-    for (const auto* text : {"1\na", "1;\x01\r\n", "1\r1\r\n", "0\r\nX: \x7f\r\n", "0\r\nX: a\n", "0\r\n\n"})
+    for (const auto *text : {"1\na", "1;\x01\r\n", "1\r1\r\n", "0\r\nX: \x7f\r\n", "0\r\nX: a\n", "0\r\n\n"})
         EXPECT_EQ(read(chunked + text), malformed) << text;
 }
 
-TEST(Framing, BoundsTheBody) {
+TEST(Framing, BoundsTheBody)
+{
     const std::string full(max_body, 'b');
     EXPECT_EQ(read(post + "Content-Length: 40\r\n\r\n" + full), "POST /a h  (" + full + ") ");
     EXPECT_EQ(read(chunked + "20\r\n" + full.substr(0, 32) + "\r\n8\r\n" + full.substr(32) + "\r\n0\r\n\r\n"),
               "POST /a h  (" + full + ") ");
-    for (const auto* length : {"41", "9223372036854775808", "9999999999999999999"})
+    for (const auto *length : {"41", "9223372036854775808", "9999999999999999999"})
         EXPECT_EQ(read(post + "Content-Length: " + length + "\r\n\r\n"), too_long);
-    for (const auto* size : {"29", "FFFFFFFFFFFFFFFF", "1\r\na\r\n28", "1\r\na\r\nffffffffffffffff"})
+    for (const auto *size : {"29", "FFFFFFFFFFFFFFFF", "1\r\na\r\n28", "1\r\na\r\nffffffffffffffff"})
         EXPECT_EQ(read(chunked + size + "\r\n" + full), too_long);
 }
 
-TEST(Framing, BoundsTheHead) {
+TEST(Framing, BoundsTheHead)
+{
     const auto head_of = [](std::size_t size) {
         const std::string start = get + "X: ";
         return start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n";
@@ -134,12 +144,13 @@ TEST(Framing, BoundsTheHead) {
     EXPECT_EQ(read("GET /" + std::string(1000, 'x')), "414 The URI is too long");
 }
 
-TEST(Framing, BoundsWhatIsNotTheBody) {
+TEST(Framing, BoundsWhatIsNotTheBody)
+{
     const std::string endless(1000, '0');
     std::string small_chunks;
     for (std::size_t i = 0; i < max_body; ++i)
         small_chunks += "01\r\na\r\n";
-    for (const auto& text : {endless, "1;" + endless, "0\r\n" + endless, "0\r\nX: " + endless, small_chunks})
+    for (const auto &text : {endless, "1;" + endless, "0\r\n" + endless, "0\r\nX: " + endless, small_chunks})
         EXPECT_EQ(read(chunked + text), framing_too_long) << text;
     EXPECT_EQ(read(chunked + "1\r\na" + endless), unclear);
     EXPECT_EQ(read(chunked + "1;" + std::string(max_head - 4, 'x') + "\r\na\rX"), framing_too_long);
@@ -147,17 +158,19 @@ TEST(Framing, BoundsWhatIsNotTheBody) {
     EXPECT_EQ(read(chunked + "0;" + std::string(max_head - 5, 'x') + "\r\n\r\n"), framing_too_long);
 }
 
-TEST(Framing, FindsAFieldsFirstValueByItsNameInAnyCase) {
+TEST(Framing, FindsAFieldsFirstValueByItsNameInAnyCase)
+{
     const auto arrival = arrived(with_field("X-One: 1\r\nx-one: 2\r\nEmpty:"));
     EXPECT_EQ(arrival.field("x-ONE"), "1");
     EXPECT_EQ(arrival.field("empty"), "");
     EXPECT_EQ(arrival.field("x-on"), "");
 }
 
-TEST(Framing, KeepsConnectionsAliveUnlessToldOtherwise) {
-    for (const auto* line : {"X: close", "Connection: keep-alive", "Connection: closed", "Connection: "})
+TEST(Framing, KeepsConnectionsAliveUnlessToldOtherwise)
+{
+    for (const auto *line : {"X: close", "Connection: keep-alive", "Connection: closed", "Connection: "})
         EXPECT_TRUE(arrived(with_field(line)).keeps_alive()) << line;
-    for (const auto* line : {"Connection: close", "connection: CLOSE", "Connection: te, close ,x",
+    for (const auto *line : {"Connection: close", "connection: CLOSE", "Connection: te, close ,x",
                              "Connection: keep-alive\r\nConnection: close"})
         EXPECT_FALSE(arrived(with_field(line)).keeps_alive()) << line;
     const auto old = arrived("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -165,8 +178,9 @@ TEST(Framing, KeepsConnectionsAliveUnlessToldOtherwise) {
     EXPECT_FALSE(old.keeps_alive());
 }
 
-TEST(Framing, ExpectsToBeToldToContinueBeforeTheBody) {
-    const auto expects = [](const std::string& text) { return arrived(text).expects_continue(); };
+TEST(Framing, ExpectsToBeToldToContinueBeforeTheBody)
+{
+    const auto expects = [](const std::string &text) { return arrived(text).expects_continue(); };
     const std::string head = post + "Expect: 100-Continue\r\n", sized = head + "Content-Length: 2\r\n\r\n";
     EXPECT_FALSE(expects(head));
     EXPECT_FALSE(expects(head + "\r\n"));
@@ -179,9 +193,10 @@ TEST(Framing, ExpectsToBeToldToContinueBeforeTheBody) {
     EXPECT_FALSE(expects("POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
 }
 
-TEST(Framing, TakesNothingMoreOnceItIsDone) {
+TEST(Framing, TakesNothingMoreOnceItIsDone)
+{
     Arrival whole = arrived(get + "\r\n"), refused = arrived("(");
-    for (Arrival* arrival : {&whole, &refused}) {
+    for (Arrival *arrival : {&whole, &refused}) {
         std::string_view rest = "more";
         arrival->take(rest);
         EXPECT_EQ(rest, "more");

@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-Observation observed(std::string_view method, std::string_view route, int status, std::string sqlstate = {}) {
+Observation observed(std::string_view method, std::string_view route, int status, std::string sqlstate = {})
+{
     Trace trace;
     trace.route = route;
     trace.database = 3ms;
@@ -18,26 +19,29 @@ Observation observed(std::string_view method, std::string_view route, int status
     return {"id", method, status, 20ms, 0, "127.0.0.1", "agent", trace};
 }
 
-}  // namespace
+} // namespace
 
-TEST(Metrics, CountsRequestsByRouteMethodAndStatus) {
+TEST(Metrics, CountsRequestsByRouteMethodAndStatus)
+{
     Metrics metrics;
     metrics.observe(observed("GET", "/organization/info", 200));
     metrics.observe(observed("GET", "/organization/info", 200));
     metrics.observe(observed("BREW", "", 405, "28000"));
     const auto text = metrics.text({});
-    EXPECT_THAT(text, HasSubstr(
-        R"(pg_org_requests_total{method="GET",route="/organization/info",status="200"} 2)"));
+    EXPECT_THAT(text, HasSubstr(R"(pg_org_requests_total{method="GET",route="/organization/info",status="200"} 2)"));
     EXPECT_THAT(text, HasSubstr(R"(pg_org_requests_total{method="other",route="unmatched",status="405"} 1)"));
-    EXPECT_THAT(text, HasSubstr(
-        R"(pg_org_request_duration_seconds_bucket{method="GET",route="/organization/info",le="0.01"} 0)"));
-    EXPECT_THAT(text, HasSubstr(
-        R"(pg_org_request_duration_seconds_bucket{method="GET",route="/organization/info",le="0.025"} 2)"));
+    EXPECT_THAT(
+        text,
+        HasSubstr(R"(pg_org_request_duration_seconds_bucket{method="GET",route="/organization/info",le="0.01"} 0)"));
+    EXPECT_THAT(
+        text,
+        HasSubstr(R"(pg_org_request_duration_seconds_bucket{method="GET",route="/organization/info",le="0.025"} 2)"));
     EXPECT_THAT(text, HasSubstr(R"(pg_org_database_errors_total{class="28"} 1)"));
     EXPECT_THAT(text, Not(HasSubstr("BREW")));
 }
 
-TEST(Metrics, TellsHowThingsAre) {
+TEST(Metrics, TellsHowThingsAre)
+{
     Metrics metrics;
     const auto text = metrics.text({.up = true,
                                     .connections = 7,
@@ -45,10 +49,10 @@ TEST(Metrics, TellsHowThingsAre) {
                                     .pool_size = 10,
                                     .primary = {4, 3, 2},
                                     .replicas = {{{1, 0, 0}, 250ms}, {{0, 0, 0}, Trace::Duration::max()}}});
-    for (const auto* line : {"pg_org_up 1\n", "pg_org_connections 7\n", "pg_org_pool_size 10\n",
-                             "pg_org_pool_open{database=\"primary\"} 4\n", "pg_org_pool_in_use{database=\"primary\"} 3\n",
-                             "pg_org_pool_waiting{database=\"primary\"} 2\n",
-                             "pg_org_replica_lag_seconds{database=\"replica 1\"} 0.25\n",
-                             "pg_org_replica_lag_seconds{database=\"replica 2\"} +Inf\n"})
+    for (const auto *line :
+         {"pg_org_up 1\n", "pg_org_connections 7\n", "pg_org_pool_size 10\n",
+          "pg_org_pool_open{database=\"primary\"} 4\n", "pg_org_pool_in_use{database=\"primary\"} 3\n",
+          "pg_org_pool_waiting{database=\"primary\"} 2\n", "pg_org_replica_lag_seconds{database=\"replica 1\"} 0.25\n",
+          "pg_org_replica_lag_seconds{database=\"replica 2\"} +Inf\n"})
         EXPECT_THAT(text, HasSubstr(line));
 }

@@ -12,24 +12,28 @@ constexpr Route no_pages{"GET", "/organization/info", "org_info", Kind::look};
 constexpr auto two = R"([{"organization_id":"a","members":[{"organization_id":"x"}]},)"
                      R"({"organization_id":"b&c","teams":[{"organization_id":"y","deep":[[{}]]}],"last":{}}])";
 
-}  // namespace
+} // namespace
 
-TEST(Paging, LinksAFullPageToTheNext) {
+TEST(Paging, LinksAFullPageToTheNext)
+{
     EXPECT_EQ(next_page(pages, read_query("limit=2"), two), "</organization/list?limit=2&after=b%26c>; rel=\"next\"");
 }
 
-TEST(Paging, TakesNumbersToo) {
+TEST(Paging, TakesNumbersToo)
+{
     constexpr Route events{"GET", "/events", "org_events", Kind::list, Envelope::detail, "event_id"};
     EXPECT_EQ(next_page(events, read_query("limit=1"), R"([{"event_id":9007199254740993,"kind":"x"}])"),
               "</events?limit=1&after=9007199254740993>; rel=\"next\"");
 }
 
-TEST(Paging, KeepsFiltersAndReplacesThePlace) {
+TEST(Paging, KeepsFiltersAndReplacesThePlace)
+{
     EXPECT_EQ(next_page(pages, read_query("after=zzz&org_alias=x%3E%22+y&limit=2"), two),
               "</organization/list?limit=2&org_alias=x%3E%22%20y&after=b%26c>; rel=\"next\"");
 }
 
-TEST(Paging, HasNoLinkOtherwise) {
+TEST(Paging, HasNoLinkOtherwise)
+{
     EXPECT_EQ(next_page(pages, read_query("limit=3"), two), "");
     EXPECT_EQ(next_page(pages, read_query("limit=1"), two), "");
     EXPECT_EQ(next_page(pages, read_query("limit=2"), "[]"), "");

@@ -13,8 +13,9 @@ namespace {
 
 using Headers = std::map<std::string, std::string>;
 
-Asked ask(std::string_view method, std::string_view target, std::string_view body = {}, const Headers& headers = {}) {
-    const auto header = [&](const std::string& name) {
+Asked ask(std::string_view method, std::string_view target, std::string_view body = {}, const Headers &headers = {})
+{
+    const auto header = [&](const std::string &name) {
         const auto found = headers.find(name);
         return found == headers.end() ? std::string{} : found->second;
     };
@@ -24,7 +25,8 @@ Asked ask(std::string_view method, std::string_view target, std::string_view bod
 }
 
 // {"name":value,…}, without the request's id, which is there unless a call has its own.
-std::string fields_of(Asked asked) {
+std::string fields_of(Asked asked)
+{
     if (!names_call(asked.route)) {
         EXPECT_EQ(asked.fields.at("request_id").text, "id-1");
         asked.fields.erase("request_id");
@@ -32,27 +34,30 @@ std::string fields_of(Asked asked) {
     return json_text(asked.fields);
 }
 
-std::string errors_of(const Asked& asked) {
+std::string errors_of(const Asked &asked)
+{
     std::string errors;
-    for (const auto& error : asked.errors)
+    for (const auto &error : asked.errors)
         errors += (errors.empty() ? "" : " ") + error.type + error.location.dump();
     return errors;
 }
 
 // What comes first of several things that are wrong.
-std::string refusal_of(std::string_view body, const Headers& headers) {
+std::string refusal_of(std::string_view body, const Headers &headers)
+{
     try {
         return errors_of(ask("POST", "/organization/new", body, headers));
-    } catch (const InvalidJson&) {
+    } catch (const InvalidJson &) {
         return "JSON";
-    } catch (const MalformedKey& key) {
+    } catch (const MalformedKey &key) {
         return key.message;
     }
 }
 
-}  // namespace
+} // namespace
 
-TEST(Read, TakesTheFieldsOfABody) {
+TEST(Read, TakesTheFieldsOfABody)
+{
     const auto asked = ask("POST", "/organization/new?max_budget=7", R"({"organization_alias":"a","max_budget":1.50})",
                            {{"authorization", "Bearer sk-1"}});
     EXPECT_EQ(asked.route.function, "org_new");
@@ -62,13 +67,15 @@ TEST(Read, TakesTheFieldsOfABody) {
     EXPECT_EQ(errors_of(asked), "");
 }
 
-TEST(Read, WantsAnObject) {
+TEST(Read, WantsAnObject)
+{
     EXPECT_EQ(errors_of(ask("POST", "/organization/new")), R"(missing["body"])");
-    for (const auto* body : {"[]", "1", "\"x\"", "null"})
+    for (const auto *body : {"[]", "1", "\"x\"", "null"})
         EXPECT_EQ(errors_of(ask("DELETE", "/organization/delete", body)), R"(dict_type["body"])") << body;
 }
 
-TEST(Read, TakesTheParametersOfAQuery) {
+TEST(Read, TakesTheParametersOfAQuery)
+{
     const auto asked = ask("GET", "/organization/list?limit=2&after=a%26b&limit=3", "no JSON");
     EXPECT_EQ(asked.query, "limit=2&after=a%26b&limit=3");
     EXPECT_EQ(asked.api_key, "");
@@ -77,7 +84,8 @@ TEST(Read, TakesTheParametersOfAQuery) {
     EXPECT_EQ(fields_of(ask("HEAD", "/organization/info?organization_id=o")), R"({"organization_id":"o"})");
 }
 
-TEST(Read, TakesAPatchAsAWhole) {
+TEST(Read, TakesAPatchAsAWhole)
+{
     constexpr auto body = R"({"organization_id":"other","max_budget":null,"metadata":{"a":[1.10]}})";
     const auto asked = ask("PATCH", "/v2/organization/a%2Fb?patch=x&dry=1&organization_id=y", body);
     EXPECT_EQ(asked.source, "query");
@@ -88,7 +96,8 @@ TEST(Read, TakesAPatchAsAWhole) {
               R"(dict_type["body"] value_error["path","organization_id"] value_error["query","x"])");
 }
 
-TEST(Read, TakesHeadersAsArguments) {
+TEST(Read, TakesHeadersAsArguments)
+{
     const Headers headers{{"idempotency-key", "k"}, {"if-match", "\"tag\""}, {"x-other", "o"}};
     EXPECT_EQ(fields_of(ask("POST", "/organization/new", R"({"idempotency_key":"sent","request_id":"id-1"})", headers)),
               R"({"idempotency_key":"k","if_match":"\"tag\""})");
@@ -96,14 +105,16 @@ TEST(Read, TakesHeadersAsArguments) {
               R"(value_error["header","idempotency-key"] value_error["header","if-match"])");
 }
 
-TEST(Read, GivesARequestsIdToWhatHasNoneOfItsOwn) {
+TEST(Read, GivesARequestsIdToWhatHasNoneOfItsOwn)
+{
     EXPECT_EQ(fields_of(ask("POST", "/usage/reserve", R"({"request_id":"call"})")), R"({"request_id":"call"})");
     EXPECT_EQ(fields_of(ask("POST", "/usage/cancel", "{}")), "{}");
     EXPECT_EQ(ask("POST", "/organization/new", R"({"request_id":"sent"})").fields.at("request_id").text, "sent");
 }
 
-TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter) {
-    const auto activity = [](const std::string& query) {
+TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter)
+{
+    const auto activity = [](const std::string &query) {
         return fields_of(ask("GET", "/organization/daily/activity?" + query));
     };
     EXPECT_EQ(activity("api_key=sk-2&key=x"), R"({"api_key":"sk-2","key":"sk-2"})");
@@ -111,25 +122,28 @@ TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter) {
     EXPECT_EQ(fields_of(ask("GET", "/key/info?api_key=sk-2")), R"({"api_key":"sk-2"})");
 }
 
-TEST(Read, TakesWhereEventsGoOn) {
+TEST(Read, TakesWhereEventsGoOn)
+{
     EXPECT_EQ(fields_of(ask("GET", "/events")), R"({"after":})");
     EXPECT_EQ(ask("GET", "/events").fields.at("after").kind, Value::Kind::null);
     EXPECT_EQ(fields_of(ask("GET", "/events?after=7")), R"({"after":"7"})");
     EXPECT_EQ(fields_of(ask("GET", "/events?after=7", {}, {{"last-event-id", "8"}})), R"({"after":"8"})");
 }
 
-TEST(Read, TakesHowLongToWaitForEvents) {
-    const auto wait = [](const std::string& text) { return ask("GET", "/events?wait=" + text).wait.count(); };
+TEST(Read, TakesHowLongToWaitForEvents)
+{
+    const auto wait = [](const std::string &text) { return ask("GET", "/events?wait=" + text).wait.count(); };
     EXPECT_EQ(ask("GET", "/events").wait.count(), 0);
     EXPECT_EQ(wait("0"), 0);
     EXPECT_EQ(wait("60"), 60);
     EXPECT_EQ(wait("1e1"), 10);
-    for (const auto* text : {"61", "-1", "", "x", "1.5", "9223372036854775807", "9223372036854775808", "1e400"})
+    for (const auto *text : {"61", "-1", "", "x", "1.5", "9223372036854775807", "9223372036854775808", "1e400"})
         EXPECT_EQ(errors_of(ask("GET", "/events?wait=" + std::string{text})), R"(value_error["query","wait"])") << text;
     EXPECT_EQ(errors_of(ask("GET", "/organization/list?wait=x")), "");
 }
 
-TEST(Read, StreamsEventsToWhoAcceptsAStream) {
+TEST(Read, StreamsEventsToWhoAcceptsAStream)
+{
     const Headers accept{{"accept", "text/event-stream, */*"}};
     EXPECT_TRUE(ask("GET", "/events", {}, accept).is_stream);
     EXPECT_FALSE(ask("HEAD", "/events", {}, accept).is_stream);
@@ -137,14 +151,16 @@ TEST(Read, StreamsEventsToWhoAcceptsAStream) {
     EXPECT_FALSE(ask("GET", "/organization/list", {}, accept).is_stream);
 }
 
-TEST(Read, RefusesTextThatCantBeStored) {
+TEST(Read, RefusesTextThatCantBeStored)
+{
     EXPECT_EQ(errors_of(ask("POST", "/organization/new", R"({"a":"\u0000","b":{"c":"\u0000"},"d":""})")),
               R"(value_error["body","a"] value_error["body","b"])");
     EXPECT_EQ(errors_of(ask("GET", "/organization/list?a=%00&b=%ff&c=%C3%A9")),
               R"(value_error["query","a"] value_error["query","b"])");
 }
 
-TEST(Read, RefusesMalformedJsonThenTheKeyThenTheFields) {
+TEST(Read, RefusesMalformedJsonThenTheKeyThenTheFields)
+{
     const Headers bad_key{{"authorization", "Basic sk-1"}};
     const auto malformed_key = "Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.";
     EXPECT_EQ(refusal_of("{", bad_key), "JSON");

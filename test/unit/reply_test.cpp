@@ -13,32 +13,38 @@ constexpr Route query_route{"GET", "/x", "f", Kind::look};
 constexpr Route patch_route{"PATCH", "/x/{id}", "f", Kind::patch};
 constexpr Route error_route{"POST", "/x", "f", Kind::change, Envelope::error};
 
-Request request_with(std::string_view body, std::string_view target = "/x") {
-    return {"id", "POST", target, body, [](const std::string&) { return std::string{}; }};
+Request request_with(std::string_view body, std::string_view target = "/x")
+{
+    return {"id", "POST", target, body, [](const std::string &) { return std::string{}; }};
 }
 
-DatabaseError rule_error(std::string_view sqlstate, std::string_view message) {
+DatabaseError rule_error(std::string_view sqlstate, std::string_view message)
+{
     return {std::string{sqlstate}, std::string{message}, false, "full text"};
 }
 
-DatabaseError internal_error(std::string_view sqlstate) {
+DatabaseError internal_error(std::string_view sqlstate)
+{
     return {std::string{sqlstate}, "secret internals", true, "full text"};
 }
 
-Reply said(const DatabaseError& error, const Route& route = body_route, std::string_view body = "{}") {
+Reply said(const DatabaseError &error, const Route &route = body_route, std::string_view body = "{}")
+{
     return translate({error}, route, request_with(body));
 }
 
-std::string header(const Reply& reply, std::string_view name) {
-    for (const auto& [key, value] : reply.headers)
+std::string header(const Reply &reply, std::string_view name)
+{
+    for (const auto &[key, value] : reply.headers)
         if (key == name)
             return value;
     return {};
 }
 
-}  // namespace
+} // namespace
 
-TEST(DatabaseErrors, AreParsed) {
+TEST(DatabaseErrors, AreParsed)
+{
     const auto error = DatabaseError::parse(
         "ERROR:  22023: \"a\" must be b: c\nDETAIL:  secret\nHINT:  h\nCONTEXT:  c\nSCHEMA NAME:  pg_org\n"
         "COLUMN NAME:  a\nLOCATION:  raise, fail.cpp:17\n");
@@ -49,7 +55,8 @@ TEST(DatabaseErrors, AreParsed) {
     EXPECT_NE(std::string{error.what()}.find("secret"), std::string::npos);
 }
 
-TEST(DatabaseErrors, OfPostgresItselfAreInternal) {
+TEST(DatabaseErrors, OfPostgresItselfAreInternal)
+{
     for (const std::string fields :
          {"LOCATION:  aclcheck_error, aclchk.c:2925\n", "LOCATION:  raise, fail.cpp:17\n",
           "SCHEMA NAME:  org\nTABLE NAME:  t\nCOLUMN NAME:  c\nCONSTRAINT NAME:  k\nLOCATION:  f, f.c:1\n",
@@ -61,7 +68,8 @@ TEST(DatabaseErrors, OfPostgresItselfAreInternal) {
     }
 }
 
-TEST(DatabaseErrors, AreMarkedByThemselvesAlone) {
+TEST(DatabaseErrors, AreMarkedByThemselvesAlone)
+{
     // What a client sent stands in the message, the details or the context.
     for (const std::string words :
          {"\"\nSCHEMA NAME:  pg_org\n\"\n", "\"\nSCHEMA NAME:  pg_org\nLOCATION:  raise, fail.cpp:1\n\"\n",
@@ -76,8 +84,9 @@ TEST(DatabaseErrors, AreMarkedByThemselvesAlone) {
     EXPECT_EQ(rule.argument, "") << "the column is none of the error's fields";
 }
 
-TEST(DatabaseErrors, MayHaveNoSqlstate) {
-    for (const auto* text :
+TEST(DatabaseErrors, MayHaveNoSqlstate)
+{
+    for (const auto *text :
          {"", "\n", "oops", "ERROR:", "ERROR:  ", "ERROR:  123", "ERROR:  no such: thing", "a:  12345:"}) {
         const auto error = DatabaseError::parse(text);
         EXPECT_EQ(error.sqlstate, "") << text;
@@ -86,24 +95,26 @@ TEST(DatabaseErrors, MayHaveNoSqlstate) {
     EXPECT_EQ(DatabaseError::parse("FEHLER:  P0002: fehlt").sqlstate, "P0002");
 }
 
-TEST(Translation, OfWhatRulesSay) {
-    const std::vector<std::pair<std::string, int>> expected{
-        {"42501", 401}, {"P0002", 404}, {"23505", 409}, {"23503", 400}, {"55000", 400},
-        {"0L000", 400}, {"P0001", 400}, {"53400", 429}, {"53RAT", 429}};
-    for (const auto& [sqlstate, status] : expected) {
+TEST(Translation, OfWhatRulesSay)
+{
+    const std::vector<std::pair<std::string, int>> expected{{"42501", 401}, {"P0002", 404}, {"23505", 409},
+                                                            {"23503", 400}, {"55000", 400}, {"0L000", 400},
+                                                            {"P0001", 400}, {"53400", 429}, {"53RAT", 429}};
+    for (const auto &[sqlstate, status] : expected) {
         const auto reply = said(rule_error(sqlstate, "the words"));
         EXPECT_EQ(reply.status, status) << sqlstate;
         EXPECT_EQ(reply.body, R"({"detail":{"error":"the words"}})") << sqlstate;
     }
 }
 
-TEST(Translation, OfTrouble) {
+TEST(Translation, OfTrouble)
+{
     const std::vector<std::pair<std::string, int>> expected{
         {"57014", 504}, {"08006", 503}, {"08001", 503}, {"57P01", 503}, {"57P03", 503}, {"53300", 503}, {"55P03", 503},
         {"40001", 503}, {"40P01", 503}, {"08007", 503}, {"53100", 503}, {"58030", 503}, {"25006", 503}, {"3F000", 503},
         {"42883", 503}, {"XX000", 500}, {"", 500},      {"23514", 500}, {"26000", 500}};
-    for (const auto& [sqlstate, status] : expected)
-        for (const auto& error : {internal_error(sqlstate), rule_error(sqlstate, "secret internals")}) {
+    for (const auto &[sqlstate, status] : expected)
+        for (const auto &error : {internal_error(sqlstate), rule_error(sqlstate, "secret internals")}) {
             const auto reply = said(error);
             EXPECT_EQ(reply.status, status) << sqlstate;
             EXPECT_EQ(header(reply, "Retry-After").empty(), status != 503) << sqlstate;
@@ -113,10 +124,11 @@ TEST(Translation, OfTrouble) {
     EXPECT_EQ(said(internal_error("XX000")).body, R"({"detail":{"error":"Internal Server Error"}})");
 }
 
-TEST(Translation, OfWhatMayHaveBeenDone) {
+TEST(Translation, OfWhatMayHaveBeenDone)
+{
     constexpr Route usage_route{"POST", "/x", "f", Kind::call, Envelope::error};
     const auto error = internal_error("08007");
-    for (const auto& route : {body_route, patch_route, error_route, usage_route}) {
+    for (const auto &route : {body_route, patch_route, error_route, usage_route}) {
         const auto reply = said(error, route);
         EXPECT_NE(reply.body.find("may or may not have been done"), std::string::npos);
         EXPECT_EQ(reply.body.find("same Idempotency-Key") == std::string::npos, names_call(route));
@@ -124,11 +136,12 @@ TEST(Translation, OfWhatMayHaveBeenDone) {
     EXPECT_EQ(said(error, query_route).body, R"({"detail":{"error":"The database is unavailable"}})");
 }
 
-TEST(Translation, NeverShowsPostgresOwnWords) {
+TEST(Translation, NeverShowsPostgresOwnWords)
+{
     const std::vector<std::pair<std::string, int>> expected{
         {"42501", 503}, {"28000", 500}, {"P0002", 500}, {"55000", 500}, {"23505", 409}, {"23503", 400},
         {"22023", 422}, {"22004", 422}, {"22003", 422}, {"22P02", 422}, {"22P05", 422}};
-    for (const auto& [sqlstate, status] : expected) {
+    for (const auto &[sqlstate, status] : expected) {
         const auto reply = said(internal_error(sqlstate));
         EXPECT_EQ(reply.status, status) << sqlstate;
         EXPECT_EQ(reply.body.find("secret"), std::string::npos) << sqlstate;
@@ -138,7 +151,8 @@ TEST(Translation, NeverShowsPostgresOwnWords) {
     }
 }
 
-TEST(Translation, OfKeysIsAlwaysInTheErrorEnvelope) {
+TEST(Translation, OfKeysIsAlwaysInTheErrorEnvelope)
+{
     const auto refused = said(rule_error("28000", "Authentication Error, no"));
     EXPECT_EQ(refused.status, 401);
     EXPECT_EQ(refused.body,
@@ -149,23 +163,25 @@ TEST(Translation, OfKeysIsAlwaysInTheErrorEnvelope) {
     EXPECT_EQ(json::parse(expired.body)["error"]["code"], "400");
 }
 
-TEST(Translation, OfRoutesWithTheErrorEnvelope) {
+TEST(Translation, OfRoutesWithTheErrorEnvelope)
+{
     const std::vector<std::pair<std::string, std::string>> expected{
-        {"42501", "auth_error"}, {"P0002", "not_found_error"}, {"23505", "bad_request_error"},
-        {"23503", "bad_request_error"}, {"53400", "budget_exceeded"}, {"53RAT", "rate_limit_exceeded"},
-        {"28000", "auth_error"}, {"28MOD", "key_model_access_denied"}, {"XX000", "internal_server_error"}};
-    for (const auto& [sqlstate, type] : expected)
+        {"42501", "auth_error"},        {"P0002", "not_found_error"},         {"23505", "bad_request_error"},
+        {"23503", "bad_request_error"}, {"53400", "budget_exceeded"},         {"53RAT", "rate_limit_exceeded"},
+        {"28000", "auth_error"},        {"28MOD", "key_model_access_denied"}, {"XX000", "internal_server_error"}};
+    for (const auto &[sqlstate, type] : expected)
         EXPECT_EQ(json::parse(said(rule_error(sqlstate, "m"), error_route).body)["error"]["type"], type);
     EXPECT_EQ(header(said(internal_error("57P01"), error_route), "Retry-After"), "1");
     EXPECT_TRUE(json::parse(said(rule_error("22023", "\"a\" is bad"), error_route).body)["detail"].is_array());
 }
 
-TEST(Translation, FindsTheFieldAndItsValue) {
-    const auto entry = [](const DatabaseError& error, const Route& route, std::string_view body) {
+TEST(Translation, FindsTheFieldAndItsValue)
+{
+    const auto entry = [](const DatabaseError &error, const Route &route, std::string_view body) {
         return json::parse(said(error, route, body).body)["detail"][0];
     };
-    const auto nested = entry(rule_error("22023", "\"member.1.role\" must be good"), body_route,
-                              R"({"member":[{},{"role":"bad"}]})");
+    const auto nested =
+        entry(rule_error("22023", "\"member.1.role\" must be good"), body_route, R"({"member":[{},{"role":"bad"}]})");
     EXPECT_EQ(nested, json::parse(R"({"type":"value_error","loc":["body","member",1,"role"],
                                       "msg":"\"member.1.role\" must be good","input":"bad"})"));
     EXPECT_EQ(entry(rule_error("22004", "\"a\" is required"), body_route, R"({"a":5})"),
@@ -179,21 +195,24 @@ TEST(Translation, FindsTheFieldAndItsValue) {
     EXPECT_EQ(query["detail"][0]["input"], "0");
 }
 
-TEST(Refusals, AreToldFromResults) {
+TEST(Refusals, AreToldFromResults)
+{
     EXPECT_TRUE(is_refusal(R"({"error":{"sqlstate":"53400"}})"));
-    for (const auto* result : {R"({"reservation_id":"error"})", "{}", "null", ""})
+    for (const auto *result : {R"({"reservation_id":"error"})", "{}", "null", ""})
         EXPECT_FALSE(is_refusal(result)) << result;
 }
 
-TEST(Refusals, SayWhatIsHeld) {
+TEST(Refusals, SayWhatIsHeld)
+{
     EXPECT_EQ(held_by(R"({"error":{"held":"organization:a \"b\"","sqlstate":"55P03","message":"m","limit":null}})"),
               "organization:a \"b\"");
     EXPECT_EQ(said(read_refusal(R"({"error":{"held":"user:u","sqlstate":"55P03","message":"m"}})").error).status, 503);
-    for (const auto* result : {R"({"error":{"sqlstate":"53400","held":"x"}})", R"({"held":"x"})", "null", ""})
+    for (const auto *result : {R"({"error":{"sqlstate":"53400","held":"x"}})", R"({"held":"x"})", "null", ""})
         EXPECT_EQ(held_by(result), std::nullopt) << result;
 }
 
-TEST(Refusals, SayWhichLimitToTheLastDigit) {
+TEST(Refusals, SayWhichLimitToTheLastDigit)
+{
     const auto refusal = read_refusal(
         R"({"error":{"sqlstate":"53400","message":"Budget has been \"exceeded\"!","param":"max_budget",)"
         R"("retry_after":17,"limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
@@ -206,13 +225,15 @@ TEST(Refusals, SayWhichLimitToTheLastDigit) {
     EXPECT_EQ(header(reply, "Retry-After"), "17");
 }
 
-TEST(Refusals, AreJsonWhateverTheLimitIs) {
+TEST(Refusals, AreJsonWhateverTheLimitIs)
+{
     const auto refusal = read_refusal(R"({"error":{"sqlstate":"53400","message":"m","limit":"max_budget"}})");
     EXPECT_EQ(translate(refusal, error_route, request_with("{}")).body,
               R"({"error":{"message":"m","type":"budget_exceeded","param":"None","code":"429","limit":"max_budget"}})");
 }
 
-TEST(Refusals, NeedNotBeOfALimit) {
+TEST(Refusals, NeedNotBeOfALimit)
+{
     const auto said = [](std::string_view error) {
         const auto element = R"({"error":)" + std::string{error} + "}";
         return translate(read_refusal(element), error_route, request_with(R"({"cost":-1})"));
@@ -230,19 +251,21 @@ TEST(Refusals, NeedNotBeOfALimit) {
     EXPECT_EQ(header(said(R"({"sqlstate":"40001","message":"m"})"), "Retry-After"), "1");
 }
 
-TEST(Refusals, ThatCannotBeReadAreNotTheClientsFault) {
+TEST(Refusals, ThatCannotBeReadAreNotTheClientsFault)
+{
     EXPECT_THROW(read_refusal(R"({"error":{"limit":1e400}})"), std::runtime_error);
     EXPECT_THROW(read_refusal(R"({"error":)"), std::runtime_error);
 }
 
-TEST(FieldErrors, EchoNeitherSecretsNorWhatIsLong) {
-    const auto input = [](const nlohmann::ordered_json& location, std::string_view body) {
+TEST(FieldErrors, EchoNeitherSecretsNorWhatIsLong)
+{
+    const auto input = [](const nlohmann::ordered_json &location, std::string_view body) {
         const auto reply = refuse_fields({{"string_type", location, "m"}}, request_with(body));
         return json::parse(reply.body)["detail"][0]["input"];
     };
     EXPECT_EQ(input({"body", "a"}, R"({"a":{"b":[1]}})"), json::parse(R"({"b":[1]})"));
     EXPECT_EQ(input({"body", "a", 1}, R"({"a":["x",7]})"), 7);
-    for (const auto* name : {"key", "api_key", "password"}) {
+    for (const auto *name : {"key", "api_key", "password"}) {
         const auto field = "\"" + std::string{name} + "\":";
         EXPECT_TRUE(input({"body", name}, "{" + field + "5}").is_null());
         EXPECT_TRUE(input({"body", name, 0}, "{" + field + "[5]}").is_null());
@@ -256,7 +279,8 @@ TEST(FieldErrors, EchoNeitherSecretsNorWhatIsLong) {
     EXPECT_TRUE(input(nlohmann::ordered_json::array({"body"}), R"(["sk-1"])").is_null());
 }
 
-TEST(FieldErrors, OfBrokenJsonNeverWalkTheBody) {
+TEST(FieldErrors, OfBrokenJsonNeverWalkTheBody)
+{
     const std::string body(1 << 20, '[');
     const auto reply = refuse_fields({{"json_invalid", {"body", 7}, "JSON decode error"}}, request_with(body));
     EXPECT_EQ(reply.status, 422);
@@ -264,13 +288,15 @@ TEST(FieldErrors, OfBrokenJsonNeverWalkTheBody) {
               R"({"detail":[{"type":"json_invalid","loc":["body",7],"msg":"JSON decode error","input":{}}]})");
 }
 
-TEST(FieldErrors, AreNotListedWithoutEnd) {
+TEST(FieldErrors, AreNotListedWithoutEnd)
+{
     const std::vector<FieldError> errors(200'000, {"string_type", {"body", "a"}, "m"});
     const auto reply = refuse_fields(errors, request_with(R"({"a":1})"));
     EXPECT_EQ(json::parse(reply.body)["detail"].size(), max_field_errors);
 }
 
-TEST(Paths, ThatAreWrong) {
+TEST(Paths, ThatAreWrong)
+{
     EXPECT_EQ(refuse_path("").status, 404);
     EXPECT_EQ(refuse_path("").body, R"({"detail":"Not Found"})");
     EXPECT_EQ(refuse_path("GET, HEAD").status, 405);

@@ -7,7 +7,8 @@
 
 using namespace pg_org;
 
-TEST(Routes, AreFoundByMethodAndPath) {
+TEST(Routes, AreFoundByMethodAndPath)
+{
     EXPECT_EQ(find_route("POST", "/organization/new").route->function, "org_new");
     EXPECT_EQ(find_route("GET", "/organization/info").route->function, "org_info");
     EXPECT_EQ(find_route("POST", "/organization/info").route->function, "org_info_many");
@@ -17,19 +18,21 @@ TEST(Routes, AreFoundByMethodAndPath) {
     EXPECT_EQ(find_route("GET", "/events").route->kind, Kind::events);
 }
 
-TEST(Routes, ThatChangeNothingSaySo) {
+TEST(Routes, ThatChangeNothingSaySo)
+{
     EXPECT_TRUE(may_be_stale(*find_route("POST", "/organization/info").route));
     EXPECT_TRUE(may_be_stale(*find_route("GET", "/team/info").route));
     EXPECT_FALSE(may_be_stale(*find_route("GET", "/usage/limits").route));
     EXPECT_FALSE(may_be_stale(*find_route("GET", "/events").route));
-    for (const Route& route : routes) {
+    for (const Route &route : routes) {
         const bool reads = route.method == "GET" || route.path.ends_with("/info");
         EXPECT_TRUE(route.kind == Kind::own || changes_data(route) != reads) << route.path;
         EXPECT_FALSE(changes_data(route) && may_be_stale(route)) << route.path;
     }
 }
 
-TEST(Routes, TakeAParameterFromThePath) {
+TEST(Routes, TakeAParameterFromThePath)
+{
     const auto match = find_route("PATCH", "/v2/organization/a%2Fb");
     ASSERT_NE(match.route, nullptr);
     EXPECT_EQ(match.route->function, "org_patch");
@@ -37,18 +40,20 @@ TEST(Routes, TakeAParameterFromThePath) {
     EXPECT_EQ(match.parameter_value, "a/b");
 }
 
-TEST(Routes, UnknownPathsHaveNoMethods) {
-    for (const auto* path : {"", "//", "/nope", "/organization", "/organization/", "/organization/new/",
-                             "/organization/new/x", "/organization//new", "organization/new", "/ORGANIZATION/NEW",
-                             "/v2/organization/", "/v2/organization/a/b", "/v2/organization", "*",
-                             "/organization/new\n"}) {
+TEST(Routes, UnknownPathsHaveNoMethods)
+{
+    for (const auto *path :
+         {"", "//", "/nope", "/organization", "/organization/", "/organization/new/", "/organization/new/x",
+          "/organization//new", "organization/new", "/ORGANIZATION/NEW", "/v2/organization/", "/v2/organization/a/b",
+          "/v2/organization", "*", "/organization/new\n"}) {
         const auto match = find_route("POST", path);
         EXPECT_EQ(match.route, nullptr) << path;
         EXPECT_EQ(match.allowed, "") << path;
     }
 }
 
-TEST(Routes, KnownPathsSayTheirMethods) {
+TEST(Routes, KnownPathsSayTheirMethods)
+{
     EXPECT_EQ(find_route("PUT", "/organization/new").allowed, "POST");
     EXPECT_EQ(find_route("HEAD", "/organization/new").allowed, "POST");
     EXPECT_EQ(find_route("DELETE", "/organization/info").allowed, "GET, HEAD, POST");
@@ -56,8 +61,9 @@ TEST(Routes, KnownPathsSayTheirMethods) {
     EXPECT_EQ(find_route("GET", "/v2/organization/x").allowed, "PATCH");
 }
 
-TEST(Routes, AreDistinct) {
+TEST(Routes, AreDistinct)
+{
     std::set<std::pair<std::string_view, std::string_view>> seen;
-    for (const Route& route : routes)
+    for (const Route &route : routes)
         EXPECT_TRUE(seen.emplace(route.method, route.path).second) << route.path;
 }

@@ -10,7 +10,8 @@ namespace {
 constexpr Owner a = 1, b = 2, c = 3;
 
 // How many an owner gets, one after the other.
-std::size_t taken_by(Owner owner, Shares& shares, bool others_want) {
+std::size_t taken_by(Owner owner, Shares &shares, bool others_want)
+{
     std::size_t taken = 0;
     for (; shares.may_take(owner, others_want); ++taken)
         shares.take(owner);
@@ -22,12 +23,13 @@ struct Waiting {
 };
 
 // Whose turn it is, one after the other, until nobody may.
-std::vector<Owner> order(Shares& shares, std::vector<Waiting> waiting) {
-    std::deque<Waiting*> queue;
-    for (auto& one : waiting)
+std::vector<Owner> order(Shares &shares, std::vector<Waiting> waiting)
+{
+    std::deque<Waiting *> queue;
+    for (auto &one : waiting)
         queue.push_back(&one);
     std::vector<Owner> owners;
-    while (Waiting* next = next_in(queue, shares)) {
+    while (Waiting *next = next_in(queue, shares)) {
         shares.take(next->owner);
         owners.push_back(next->owner);
         std::erase(queue, next);
@@ -35,18 +37,20 @@ std::vector<Owner> order(Shares& shares, std::vector<Waiting> waiting) {
     return owners;
 }
 
-}  // namespace
+} // namespace
 
-TEST(Shares, AreHalfWhileOthersWantSome) {
-    for (const auto& [total, half] : {std::pair{1, 1}, {2, 1}, {3, 1}, {4, 2}, {9, 4}, {100, 50}}) {
+TEST(Shares, AreHalfWhileOthersWantSome)
+{
+    for (const auto &[total, half] : {std::pair{1, 1}, {2, 1}, {3, 1}, {4, 2}, {9, 4}, {100, 50}}) {
         Shares shares(total);
         EXPECT_EQ(taken_by(a, shares, true), half) << total;
         EXPECT_EQ(taken_by(b, shares, true), std::min(half, total - half)) << total;
     }
 }
 
-TEST(Shares, LeaveAReserveToOthersOfOneWhoIsAlone) {
-    for (const auto& [total, most] : {std::pair{1, 1}, {2, 1}, {3, 2}, {4, 3}, {8, 6}, {100, 75}}) {
+TEST(Shares, LeaveAReserveToOthersOfOneWhoIsAlone)
+{
+    for (const auto &[total, most] : {std::pair{1, 1}, {2, 1}, {3, 2}, {4, 3}, {8, 6}, {100, 75}}) {
         Shares shares(total);
         EXPECT_EQ(taken_by(a, shares, false), most) << total;
         EXPECT_EQ(taken_by(b, shares, true), std::min(total - most, std::max(1, total / 2))) << total;
@@ -55,7 +59,8 @@ TEST(Shares, LeaveAReserveToOthersOfOneWhoIsAlone) {
     EXPECT_EQ(taken_by(a, unreserved, false), 8u);
 }
 
-TEST(Shares, AreCountedInAmounts) {
+TEST(Shares, AreCountedInAmounts)
+{
     Shares shares{100};
     EXPECT_TRUE(shares.may_take(a, true, 50));
     EXPECT_FALSE(shares.may_take(a, true, 51));
@@ -69,7 +74,8 @@ TEST(Shares, AreCountedInAmounts) {
     EXPECT_FALSE(shares.may_take(c, true, 11));
 }
 
-TEST(Shares, ComeBack) {
+TEST(Shares, ComeBack)
+{
     Shares shares{4};
     shares.take(a, 3);
     EXPECT_FALSE(shares.others_hold(a));
@@ -88,7 +94,8 @@ TEST(Shares, ComeBack) {
     EXPECT_EQ(taken_by(c, shares, true), 2u);
 }
 
-TEST(Shares, MayBeTakenBeyondAll) {
+TEST(Shares, MayBeTakenBeyondAll)
+{
     Shares shares{4};
     shares.take(a, 9);
     EXPECT_FALSE(shares.may_take(b, false));
@@ -97,13 +104,15 @@ TEST(Shares, MayBeTakenBeyondAll) {
     EXPECT_TRUE(shares.may_take(b, true));
 }
 
-TEST(NextIn, IsTheFirstOfThoseThatMay) {
+TEST(NextIn, IsTheFirstOfThoseThatMay)
+{
     Shares shares{8};
     EXPECT_EQ(order(shares, {}), (std::vector<Owner>{}));
     EXPECT_EQ(order(shares, {{a}, {b}, {a}, {c}}), (std::vector<Owner>{a, b, a, c}));
 }
 
-TEST(NextIn, PassesOverWhoHasHalf) {
+TEST(NextIn, PassesOverWhoHasHalf)
+{
     Shares shares{4};
     EXPECT_EQ(order(shares, {{a}, {a}, {a}, {a}, {b}, {c}, {c}}), (std::vector<Owner>{a, a, b, c}));
     shares.give_back(b);
@@ -112,7 +121,8 @@ TEST(NextIn, PassesOverWhoHasHalf) {
     EXPECT_EQ(order(shares, {{a}, {a}, {c}}), (std::vector<Owner>{a}));
 }
 
-TEST(NextIn, LetsOneWhoWaitsAloneHaveMoreThanHalf) {
+TEST(NextIn, LetsOneWhoWaitsAloneHaveMoreThanHalf)
+{
     Shares shares{8};
     EXPECT_EQ(order(shares, std::vector<Waiting>(8, {a})).size(), 6u);
     EXPECT_EQ(order(shares, {{a}, {b}, {a}, {b}, {b}}), (std::vector<Owner>{b, b}));
