@@ -1,0 +1,134 @@
+// The errors of the rules, as standard SQLSTATEs.
+
+#include "fail.hpp"
+
+#include "json.hpp"
+
+namespace pg_org {
+
+namespace {
+
+// No schema can have such a name, so that none of PostgreSQL's own errors looks like a rule's.
+constexpr const char *mark = "pg_org";
+
+[[noreturn]] void raise(int sqlstate, const char *message)
+{
+    pg_org::raise(Refusal{sqlstate, nullptr, message});
+}
+
+pg_attribute_printf(1, 0) const char *format_message(const char *format, va_list arguments)
+{
+    StringInfoData message;
+    initStringInfo(&message);
+    for (;;) {
+        va_list again;
+        va_copy(again, arguments);
+        const int needed = appendStringInfoVA(&message, format, again);
+        va_end(again);
+        if (needed == 0)
+            return message.data;
+        enlargeStringInfo(&message, needed);
+    }
+}
+
+} // namespace
+
+#define RAISE_FORMATTED(sqlstate)                                                                                      \
+    va_list arguments;                                                                                                 \
+    va_start(arguments, format);                                                                                       \
+    const char *message = format_message(format, arguments);                                                           \
+    va_end(arguments);                                                                                                 \
+    raise(sqlstate, message)
+
+void invalid(const char *name, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *rule = format_message(format, arguments);
+    va_end(arguments);
+    raise(invalid_value(name, rule));
+}
+
+void cannot_be_cleared(Text field)
+{
+    invalid("clear", "must name fields that can be cleared, not %.*s", FMT_ARG(field));
+}
+
+void missing(const char *name) { raise(missing_value(name)); }
+
+void expired(Time since) { raise(expired_key(since)); }
+
+Refusal refusal(int sqlstate, const char *argument, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = format_message(format, arguments);
+    va_end(arguments);
+    return {sqlstate, argument, message};
+}
+
+Refusal invalid_value(const char *name, const char *rule)
+{
+    return refusal(ERRCODE_INVALID_PARAMETER_VALUE, name, "\"%s\" %s", name, rule);
+}
+
+Refusal missing_value(const char *name)
+{
+    return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" is required", name);
+}
+
+Refusal expired_key(Time since)
+{
+    return refusal(errcode_expired_key, nullptr, "Authentication Error - Expired Key. Key Expiry time %s",
+                   iso_8601(since));
+}
+
+Refusal unknown_key()
+{
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "key",
+                   "Authentication Error, Invalid proxy server token passed.");
+}
+
+Refusal held_by_others(const char *kind, Text id)
+{
+    Refusal refused = refusal(ERRCODE_LOCK_NOT_AVAILABLE, nullptr, "Somebody else is changing %s %.*s. Try again", kind,
+                              FMT_ARG(id));
+    refused.held = psprintf("%s:%.*s", kind, FMT_ARG(id));
+    return refused;
+}
+
+void raise(const Refusal &refusal)
+{
+    ereport(ERROR, errcode(refusal.sqlstate), errmsg_internal("%s", refusal.message),
+            err_generic_string(PG_DIAG_SCHEMA_NAME, mark),
+            refusal.argument != nullptr ? err_generic_string(PG_DIAG_COLUMN_NAME, refusal.argument) : 0,
+            refusal.detail != nullptr ? errdetail_internal("%s", refusal.detail) : 0,
+            refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0);
+    pg_unreachable();
+}
+
+void busy() { raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "Changed by somebody else just now. Try again"); }
+
+void not_as_made(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = format_message(format, arguments);
+    va_end(arguments);
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg_internal("%s", message),
+            errhint("The tables of schema org, or the functions, are not as org_setup() and the extension make them."));
+    pg_unreachable();
+}
+
+void null_found() { not_as_made("A value is null that is never null"); }
+
+void stale() { raise(errcode_stale, "Changed since: if_match is not its current ETag. Read it again first"); }
+
+void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }
+void forbidden(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INSUFFICIENT_PRIVILEGE); }
+void not_found(const char *format, ...) { RAISE_FORMATTED(ERRCODE_NO_DATA_FOUND); }
+void exists_already(const char *format, ...) { RAISE_FORMATTED(ERRCODE_UNIQUE_VIOLATION); }
+void no_such_reference(const char *format, ...) { RAISE_FORMATTED(ERRCODE_FOREIGN_KEY_VIOLATION); }
+void refused(const char *format, ...) { RAISE_FORMATTED(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE); }
+
+} // namespace pg_org

@@ -1,0 +1,443 @@
+// Budgets: checking, making, changing, copying, cleaning up; and showing them.
+
+#include "budget.hpp"
+
+#include "base/duration.hpp"
+#include "etag.hpp"
+#include "base/fail.hpp"
+#include "ownership.hpp"
+#include "models.hpp"
+#include "base/number.hpp"
+#include "organization.hpp"
+#include "base/paging.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+constinit Statement lock_statement{
+    "SELECT budget_id FROM org.budget WHERE budget_id = ANY ($1) ORDER BY budget_id FOR UPDATE"};
+
+constinit Statement read_statement{
+    "SELECT max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit, model_max_budget, budget_duration,"
+    "       budget_reset_at,"
+    "       (SELECT count(*) FROM org.organization WHERE budget_id = $1)"
+    "       + (SELECT count(*) FROM org.membership WHERE budget_id = $1)"
+    "       + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)"
+    "  FROM org.budget WHERE budget_id = $1"};
+
+constinit Statement insert_statement{
+    "INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,"
+    "                        model_max_budget, budget_duration, budget_reset_at, auto_created, created_by, updated_by)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $10) ON CONFLICT DO NOTHING RETURNING budget_id"};
+
+constinit Statement update_statement{
+    "UPDATE org.budget SET max_budget = $2, soft_budget = $3, max_parallel_requests = $4, tpm_limit = $5,"
+    "       rpm_limit = $6, model_max_budget = $7, budget_duration = $8, budget_reset_at = $9,"
+    "       updated_at = now(), updated_by = $10"
+    " WHERE budget_id = $1"};
+
+constinit Statement delete_statement{
+    "DELETE FROM org.budget b"
+    " WHERE b.budget_id = ANY ($1) AND (b.auto_created OR $2)"
+    "   AND NOT EXISTS (SELECT FROM org.organization WHERE budget_id = b.budget_id)"
+    "   AND NOT EXISTS (SELECT FROM org.membership WHERE budget_id = b.budget_id)"
+    "   AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id)"};
+
+constinit Statement show_statement{
+    "SELECT " BUDGET_COLUMNS
+    "  FROM unnest($1) WITH ORDINALITY AS asked (budget_id, place) JOIN org.budget b USING (budget_id)"
+    " ORDER BY asked.place"};
+
+constinit Statement find_organizations{
+    "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
+
+// Those inside which it limits somebody: calls that it limits wait for them.
+constinit Statement find_concerned_organizations{
+    "SELECT organization_id FROM org.organization WHERE budget_id = $1 UNION "
+    "SELECT organization_id FROM org.membership WHERE budget_id = $1 UNION "
+    "SELECT organization_id FROM org.team_member WHERE budget_id = $1 ORDER BY organization_id"};
+
+// So that the entity tag of an organization tells of a change of its budget.
+constinit Statement touch_organizations{
+    "UPDATE org.organization SET updated_at = now(), updated_by = $2 WHERE organization_id = ANY ($1)"};
+
+constinit Statement find_page_start{"SELECT created_at FROM org.budget WHERE budget_id = $1"};
+
+constinit Statement list_budgets{
+    "SELECT " BUDGET_COLUMNS " FROM org.budget b"
+    " WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2) ORDER BY b.created_at, b.budget_id LIMIT $3",
+    Planned::each_time};
+
+constinit Statement name_owners{
+    "(SELECT 'Organization=' || organization_id FROM org.organization WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
+    " UNION ALL (SELECT 'Member=' || organization_id || '/' || user_id FROM org.membership"
+    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
+    " UNION ALL (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id FROM org.team_member"
+    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"};
+
+// What a change makes of budgets of models. What it merges is checked here, where it is whole.
+Maybe<Json> changed_model_budgets(const Maybe<ObjectChange> &change, Maybe<Json> before)
+{
+    if (!change)
+        return {};
+    const Json after = change->applied_to(before);
+    return change->merge ? model_budgets(after, "model_max_budget") : after;
+}
+
+// The fields of a budget.
+struct Budget {
+    Maybe<Number> max_budget, soft_budget;
+    Maybe<int64> max_parallel_requests, tpm_limit, rpm_limit;
+    Maybe<Json> model_max_budget;
+    Maybe<Text> budget_duration;
+    Maybe<Time> budget_reset_at;
+
+    void apply(const BudgetChange &change)
+    {
+        max_budget = change.max_budget.value_or(max_budget);
+        soft_budget = change.soft_budget.value_or(soft_budget);
+        max_parallel_requests = change.max_parallel_requests.value_or(max_parallel_requests);
+        tpm_limit = change.tpm_limit.value_or(tpm_limit);
+        rpm_limit = change.rpm_limit.value_or(rpm_limit);
+        if (change.model_max_budget)
+            model_max_budget = changed_model_budgets(*change.model_max_budget, model_max_budget);
+        // The same duration again leaves the period as it is: saving a form must not put off the reset.
+        if (change.budget_duration && (*change.budget_duration != budget_duration || !budget_reset_at)) {
+            budget_duration = *change.budget_duration;
+            budget_reset_at = first_reset("budget_duration", budget_duration);
+        }
+    }
+
+    template <typename... More>
+    Rows write(Session &session, Statement &statement, Text budget_id, const More &...more) const
+    {
+        return session.run(statement, budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
+                           model_max_budget, budget_duration, budget_reset_at, session.caller.user_id, more...);
+    }
+};
+
+enum class Made { by_request, along_with_owner };
+
+Text insert_budget(Session &session, Text budget_id, const Budget &budget, Made made)
+{
+    if (budget.write(session, insert_statement, budget_id, made == Made::along_with_owner).empty())
+        exists_already("Budget already exists for budget_id=%.*s", FMT_ARG(budget_id));
+    return budget_id;
+}
+
+struct Owned {
+    Budget budget;
+    int64 owners;
+};
+
+Owned read_budget(Session &session, Text budget_id)
+{
+    const Row row = session.run(read_statement, budget_id)[0];
+    return {{row.get<Number>(0), row.get<Number>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
+             row.get<Json>(5), row.get<Text>(6), row.get<Time>(7)},
+            *row.get<int64>(8)};
+}
+
+constexpr int64 max_money = 1'000'000'000'000'000;
+constexpr size_t max_model_budgets = 200;
+
+template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
+
+Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
+{
+    first_reset(name, value);
+    return value;
+}
+
+} // namespace
+
+namespace pg_org {
+
+Maybe<Number> money(Maybe<Number> value, const char *name)
+{
+    if (const char *wrong = value ? wrong_amount(*value, max_money) : nullptr)
+        invalid(name, "%s", wrong);
+    return value;
+}
+
+Maybe<int64> limit(Maybe<int64> value, const char *name)
+{
+    if (value && *value < 0)
+        invalid(name, "must be zero or more");
+    return value;
+}
+
+// Models are not made part of the name: with all that they may contain it would be no path.
+Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
+{
+    if (!object(value, name))
+        return {};
+    const auto entries = members(*value);
+    if (entries.size() > max_model_budgets)
+        invalid(name, "must be at most %zu entries", max_model_budgets);
+    for (const auto &[model, entry] : entries) {
+        if (model.empty() || model.size() > max_name_bytes)
+            invalid(name, "must name models by 1 to %zu bytes", max_name_bytes);
+        const auto [amount, duration] = read_model_budget(entry);
+        const auto most = amount.number();
+        if (!most || *most < zero() || *most > number(max_money))
+            invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
+                    FMT_ARG(model), max_money);
+        if (wrong_amount(*most, max_money) != nullptr)
+            invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model), max_decimals);
+        const auto text = duration.text();
+        if (!duration.is_null() && !(text && parse_duration(*text)))
+            invalid(name,
+                    "must give %.*s a time_period of a positive whole number and one of s, m, h, d, w, mo, as in 30d",
+                    FMT_ARG(model));
+    }
+    return value;
+}
+
+ModelBudgetEntry read_model_budget(const Value &entry)
+{
+    const auto either = [&](const char *name, const char *other) {
+        const Value value = entry.member(name);
+        return value.is_null() ? entry.member(other) : value;
+    };
+    return {entry.is_object() ? either("budget_limit", "max_budget") : entry, either("time_period", "budget_duration")};
+}
+
+BudgetChange next_budget_fields(Session &session)
+{
+    const auto next_limit = [&](const char *name) { return as_change(limit(session.next<int64>(), name)); };
+    // Braces evaluate in order, which is the order of the signature.
+    BudgetChange fields{
+        .max_budget = as_change(money(session.next<Number>(), "max_budget")),
+        .soft_budget = as_change(money(session.next<Number>(), "soft_budget")),
+        .tpm_limit = next_limit("tpm_limit"),
+        .rpm_limit = next_limit("rpm_limit"),
+        .max_parallel_requests = next_limit("max_parallel_requests"),
+        .model_max_budget = {},
+        .budget_duration = {},
+    };
+    if (const auto by_model = model_budgets(session.next<Json>(), "model_max_budget"))
+        fields.model_max_budget = ObjectChange{*by_model, false};
+    fields.budget_duration = as_change(checked_duration(session.next<Text>(), "budget_duration"));
+    return fields;
+}
+
+OwnLimits next_own_limits(Session &session, LimitsOf owner)
+{
+    OwnLimits limits;
+    limits.max_budget = money(session.next<Number>(), "max_budget");
+    if (owner != LimitsOf::team)
+        limits.model_max_budget = model_budgets(session.next<Json>(), "model_max_budget");
+    limits.tpm_limit = limit(session.next<int64>(), "tpm_limit");
+    limits.rpm_limit = limit(session.next<int64>(), "rpm_limit");
+    if (owner != LimitsOf::user)
+        limits.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
+    limits.budget_duration = session.next<Text>();
+    limits.budget_reset_at = first_reset("budget_duration", limits.budget_duration);
+    return limits;
+}
+
+bool BudgetChange::set(Text field, const Value &value, bool merge)
+{
+    if (value.is_null())
+        return clear(field);
+    const char *name = value.path();
+    if (field == "max_budget")
+        max_budget = money(value.as_number(), name);
+    else if (field == "soft_budget")
+        soft_budget = money(value.as_number(), name);
+    else if (field == "tpm_limit")
+        tpm_limit = limit(value.as_integer(), name);
+    else if (field == "rpm_limit")
+        rpm_limit = limit(value.as_integer(), name);
+    else if (field == "max_parallel_requests")
+        max_parallel_requests = limit(value.as_integer(), name);
+    else if (field == "model_max_budget")
+        model_max_budget = ObjectChange{merge ? value.as_object() : *model_budgets(value.as_object(), name), merge};
+    else if (field == "budget_duration")
+        budget_duration = checked_duration(value.as_text(), name);
+    else
+        return false;
+    return true;
+}
+
+void BudgetChange::clear_all(Maybe<Texts> fields)
+{
+    const Texts named = text_list(fields, "clear").value_or(Texts{});
+    for (const Text field : named)
+        if (!clear(field))
+            cannot_be_cleared(field);
+}
+
+void BudgetChange::override_with(const BudgetChange &other)
+{
+    const auto override_field = [](auto &field, const auto &with) {
+        if (with)
+            field = with;
+    };
+    override_field(max_budget, other.max_budget);
+    override_field(soft_budget, other.soft_budget);
+    override_field(tpm_limit, other.tpm_limit);
+    override_field(rpm_limit, other.rpm_limit);
+    override_field(max_parallel_requests, other.max_parallel_requests);
+    override_field(model_max_budget, other.model_max_budget);
+    override_field(budget_duration, other.budget_duration);
+}
+
+bool BudgetChange::clear(Text field)
+{
+    if (field == "max_budget")
+        max_budget.emplace();
+    else if (field == "soft_budget")
+        soft_budget.emplace();
+    else if (field == "tpm_limit")
+        tpm_limit.emplace();
+    else if (field == "rpm_limit")
+        rpm_limit.emplace();
+    else if (field == "max_parallel_requests")
+        max_parallel_requests.emplace();
+    else if (field == "model_max_budget")
+        model_max_budget.emplace();
+    else if (field == "budget_duration")
+        budget_duration.emplace();
+    else
+        return false;
+    return true;
+}
+
+Texts lock_budgets(Session &session, Texts budget_ids) { return session.run(lock_statement, budget_ids).texts(); }
+
+Text create_budget(Session &session, const BudgetChange &fields)
+{
+    Budget budget{};
+    budget.apply(fields);
+    return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
+}
+
+Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetChange &change)
+{
+    if (change.empty())
+        return budget_id;
+    if (!budget_id)
+        return change.sets_any() ? Maybe<Text>{create_budget(session, change)} : budget_id;
+
+    auto [budget, owners] = read_budget(session, *budget_id);
+    budget.apply(change);
+    if (owners > 1)
+        return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
+    budget.write(session, update_statement, *budget_id);
+    return budget_id;
+}
+
+void delete_unowned_budgets(Session &session, Texts budget_ids) { session.run(delete_statement, budget_ids, true); }
+
+void delete_unowned_auto_created_budget(Session &session, Text budget_id)
+{
+    session.run(delete_statement, Texts{&budget_id, 1}, false);
+}
+
+} // namespace pg_org
+
+namespace {
+
+void write_budgets(Session &session, Texts budget_ids)
+{
+    for (const Row row : session.run(show_statement, budget_ids))
+        session.reply.object(row);
+}
+
+void require_budget_writer(const Caller &caller)
+{
+    if (!caller.is_proxy_admin())
+        forbidden("Only proxy admins can change budgets. Your role is = %s", role_name(caller.role));
+}
+
+void require_budget_reader(const Caller &caller)
+{
+    if (!caller.reads_everything())
+        forbidden("Only admins can see budgets. Your role is = %s", role_name(caller.role));
+}
+
+// Locks the organizations that the budget limits somebody in, and then the budget, or says it is not found. Returns
+// those that own it themselves.
+Texts lock_with_organizations(Session &session, Text budget_id)
+{
+    lock_organizations(session, session.run(find_concerned_organizations, budget_id).texts());
+    if (lock_budgets(session, {&budget_id, 1}).empty())
+        not_found("Budget not found for budget_id=%.*s", FMT_ARG(budget_id));
+    require_organizations_locked(session, session.run(find_concerned_organizations, budget_id).texts());
+    session.look_up_caller_again();
+    return session.run(find_organizations, budget_id).texts();
+}
+
+} // namespace
+
+PG_ORG_WRITE(budget_new)
+{
+    const Text budget_id = identifier_or_new(session.next<Text>(), "budget_id");
+    Budget budget{};
+    budget.apply(next_budget_fields(session));
+    require_budget_writer(session.caller);
+    insert_budget(session, budget_id, budget, Made::by_request);
+    write_budgets(session, {&budget_id, 1});
+}
+
+PG_ORG_WRITE(budget_update)
+{
+    const Text budget_id = required(session.next<Text>(), "budget_id");
+    BudgetChange change = next_budget_fields(session);
+    change.clear_all(session.next<Texts>());
+    const bool cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
+    require_budget_writer(session.caller);
+
+    const Texts organizations = lock_with_organizations(session, budget_id);
+    const auto write = [&] { write_budgets(session, {&budget_id, 1}); };
+    require_match(session, if_match, write);
+    Budget budget = read_budget(session, budget_id).budget;
+    budget.apply(change);
+    budget.write(session, update_statement, budget_id);
+    session.run(touch_organizations, organizations, session.caller.user_id);
+    for (const Text organization_id : organizations)
+        keep_within_organization(session, organization_id, cascade);
+    write();
+}
+
+PG_ORG_READ(budget_info)
+{
+    const Texts budgets = each_once(required(text_list(session.next<Texts>(), "budgets"), "budgets"));
+    require_budget_reader(session.caller);
+    session.reply.begin_array();
+    write_budgets(session, budgets);
+    session.reply.end_array();
+}
+
+PG_ORG_READ(budget_list)
+{
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+    require_budget_reader(session.caller);
+    Maybe<Time> after_created;
+    if (after)
+        after_created = page_start(session.run(find_page_start, *after), "budget_id");
+    session.reply.begin_array();
+    for (const Row row : session.run(list_budgets, after_created, after, limit))
+        session.reply.object(row);
+    session.reply.end_array();
+}
+
+PG_ORG_WRITE(budget_delete)
+{
+    const Text budget_id = required(session.next<Text>(), "id");
+    require_budget_writer(session.caller);
+    // Who wants to own it waits for this lock.
+    if (lock_budgets(session, {&budget_id, 1}).empty())
+        not_found("Budget not found for budget_id=%.*s", FMT_ARG(budget_id));
+    session.look_up_caller_again();
+    const Texts owners = session.run(name_owners, budget_id).texts();
+    if (!owners.empty())
+        exists_already("Budget=%.*s is in use by %s", FMT_ARG(budget_id), show_list(owners));
+    write_budgets(session, {&budget_id, 1});
+    delete_unowned_budgets(session, {&budget_id, 1});
+}

@@ -1,0 +1,486 @@
+// Organizations: making, changing, deleting and showing them.
+
+#include "organization.hpp"
+
+#include "budget.hpp"
+#include "etag.hpp"
+#include "base/fail.hpp"
+#include "ownership.hpp"
+#include "membership.hpp"
+#include "models.hpp"
+#include "base/paging.hpp"
+#include "quota.hpp"
+#include "team.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+#define ORGANIZATION_COLUMNS                                                                                           \
+    "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
+    "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
+constexpr int organization_columns = 15;
+
+// A query of what organizations have. One organization is asked for most often, and has a statement of its own: its
+// plan is a look-up in an index, that for a list costs more to start than all the rest.
+struct ByOrganization {
+    Statement of_one, of_many;
+
+    Rows run(Session &session, Texts ids)
+    {
+        return ids.size() == 1 ? session.run(of_one, ids[0]) : session.run(of_many, ids);
+    }
+};
+#define BY_ORGANIZATION(query, column)                                                                                 \
+    {                                                                                                                  \
+        Statement{query " WHERE " column " = $1"}, Statement{query " WHERE " column " = ANY ($1)"}                     \
+    }
+
+constinit ByOrganization show_organizations BY_ORGANIZATION(
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS ", o.quotas"
+    "  FROM org.organization o JOIN org.budget b USING (budget_id)",
+    "o.organization_id");
+
+constinit ByOrganization show_members
+    BY_ORGANIZATION("SELECT " MEMBERSHIP_COLUMNS " FROM " MEMBERSHIP_TABLES, "m.organization_id");
+
+constinit ByOrganization show_teams BY_ORGANIZATION("SELECT " TEAM_COLUMNS " FROM org.team t", "t.organization_id");
+
+constinit Statement lock_one{
+    "SELECT budget_id, metadata, model_aliases, quotas FROM org.organization WHERE organization_id = $1"
+    "   FOR NO KEY UPDATE"};
+
+constinit Statement lock_several{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE"};
+
+constinit Statement lock_more{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR NO KEY UPDATE SKIP LOCKED"};
+
+constinit Statement lock_to_delete{
+    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
+    " ORDER BY organization_id FOR UPDATE"};
+
+constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
+
+constinit Statement insert_organization{
+    "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
+    "                              model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,"
+    "                              quotas)"
+    " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9,"
+    "         $10, $10, $11, $11, coalesce($12, '{}'))"
+    " ON CONFLICT DO NOTHING RETURNING organization_id"};
+
+constinit Statement update_organization{
+    "UPDATE org.organization"
+    "   SET organization_alias = coalesce($2, organization_alias), models = coalesce($3, models),"
+    "       metadata = coalesce($4, metadata), blocked = coalesce($5, blocked), tags = coalesce($6, tags),"
+    "       model_aliases = coalesce($7, model_aliases), budget_id = coalesce($8, budget_id),"
+    "       default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END, quotas = coalesce($12, quotas),"
+    "       updated_at = now(), updated_by = $11"
+    " WHERE organization_id = $1"};
+
+constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
+
+constinit Statement set_blocked{
+    "UPDATE org.organization SET blocked = $2, updated_at = now(), updated_by = $3 WHERE organization_id = $1"};
+
+constinit Statement find_owned_budgets{
+    "SELECT budget_id FROM org.organization WHERE organization_id = ANY ($1) UNION "
+    "SELECT budget_id FROM org.membership WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL UNION "
+    "SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL"};
+
+constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
+
+constinit Statement find_page_start{
+    "SELECT created_at FROM org.organization"
+    " WHERE organization_id = $1 AND ($2 IS NULL OR organization_id = ANY ($2))"};
+
+constinit Statement list_organizations{
+    "SELECT organization_id FROM org.organization"
+    " WHERE ($1 IS NULL OR organization_id = $1)"
+    "   AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)"
+    "   AND ($3 IS NULL OR organization_id = ANY ($3))"
+    "   AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))"
+    " ORDER BY created_at, organization_id LIMIT $6",
+    Planned::each_time};
+
+// The rows of one organization among rows in the order of the organization_id that they have in a column.
+std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, int column)
+{
+    const auto id = [column](const Row &row) { return *row.get<Text>(column); };
+    const auto found = std::ranges::equal_range(rows, organization_id, {}, id);
+    return {found.begin(), found.end()};
+}
+
+// What a caller wants of an organization's fields; none keeps them.
+struct OrganizationChange {
+    Maybe<Text> organization_alias, budget_id;
+    Maybe<Texts> models, tags;
+    Maybe<ObjectChange> metadata, model_aliases, quotas;
+    Maybe<bool> blocked;
+    Change<Number> default_reserve;
+    BudgetChange budget;
+    bool cascade = false; // lowers what would exceed the organization, which otherwise refuses the change
+
+    // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
+    bool set(Text field, const Value &value)
+    {
+        if (value.is_null())
+            return clear(field);
+        if (field == "organization_alias")
+            organization_alias = bounded_text(value.as_text(), value.path());
+        else if (field == "models")
+            models = model_list(value.as_texts(), value.path());
+        else if (field == "tags")
+            tags = tag_list(value.as_texts(), value.path());
+        else if (field == "metadata")
+            metadata = ObjectChange{value.as_object(), true};
+        else if (field == "model_aliases")
+            model_aliases = ObjectChange{value.as_object(), true};
+        else if (field == "quotas")
+            quotas = ObjectChange{value.as_object(), true};
+        else if (field == "blocked")
+            blocked = value.as_bool();
+        else if (field == "default_reserve")
+            default_reserve = money(value.as_number(), value.path());
+        else
+            return budget.set(field, value, true);
+        return true;
+    }
+
+    bool clear(Text field)
+    {
+        if (field == "organization_alias" || field == "models")
+            invalid(c_string(field), "must not be null");
+        if (field == "tags")
+            tags = Texts{};
+        else if (field == "metadata")
+            metadata = ObjectChange{empty_object(), false};
+        else if (field == "model_aliases")
+            model_aliases = ObjectChange{empty_object(), false};
+        else if (field == "quotas")
+            quotas = ObjectChange{empty_object(), false};
+        else if (field == "blocked")
+            blocked = false;
+        else if (field == "default_reserve")
+            default_reserve.emplace();
+        else
+            return budget.clear(field);
+        return true;
+    }
+};
+
+// Locks the budgets that a change of organization concerns.
+void lock_budgets_of(Session &session, const Organization &organization, const OrganizationChange &change)
+{
+    const std::array both{organization.budget_id, change.budget_id.value_or(organization.budget_id)};
+    const bool moves = both[0] != both[1];
+    if (!moves && change.budget.empty())
+        return;
+    const size_t wanted = moves ? 2 : 1;
+    if (lock_budgets(session, {both.data(), wanted}).size() < wanted)
+        no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(both[1]));
+}
+
+// What is merged is checked here, where it is whole.
+Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before, Maybe<Json> (*checked)(Maybe<Json>, const char *),
+                      const char *name)
+{
+    return change ? checked(change->applied_to(before), name) : Maybe<Json>{};
+}
+
+// Changes the organization and writes it as it is then.
+void change_organization(Session &session, Text organization_id, const OrganizationChange &change,
+                         Maybe<Text> if_match)
+{
+    const Organization organization = lock_organization(session, organization_id);
+    if (change.models)
+        require_models_of_caller(session.caller, *change.models);
+    lock_budgets_of(session, organization, change);
+    const auto write = [&] { write_organizations(session, {&organization_id, 1}); };
+    require_match(session, if_match, write);
+
+    session.run(update_organization, organization_id, change.organization_alias, change.models,
+                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked,
+                change.tags,
+                new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
+                change.budget_id,
+                change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
+                session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"));
+    const Text attached = change.budget_id.value_or(organization.budget_id);
+    const Text budget_id = *change_budget(session, attached, change.budget);
+    if (budget_id != attached)
+        session.run(set_budget, organization_id, budget_id);
+    if (budget_id != organization.budget_id)
+        delete_unowned_auto_created_budget(session, organization.budget_id);
+    if (change.models || !change.budget.empty() || budget_id != organization.budget_id)
+        keep_within_organization(session, organization_id, change.cascade);
+    write();
+}
+
+Maybe<ObjectChange> replaced(Maybe<Json> value)
+{
+    return value ? Maybe<ObjectChange>{{*value, false}} : Maybe<ObjectChange>{};
+}
+
+// The caller's organizations, none if that is all.
+Maybe<Texts> visible_organizations(Session &session)
+{
+    return session.caller.reads_everything() ? Maybe<Texts>{} : organizations_of(session);
+}
+
+} // namespace
+
+namespace pg_org {
+
+Organization lock_organization(Session &session, Text organization_id)
+{
+    session.audit_as(organization_id);
+    const Rows rows = session.run(lock_one, organization_id);
+    session.look_up_caller_again();
+    if (rows.empty())
+        not_found("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
+    return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
+}
+
+Texts lock_organizations(Session &session, Texts organization_ids)
+{
+    const Texts locked = session.run(lock_several, organization_ids).texts();
+    session.look_up_caller_again();
+    return locked;
+}
+
+void require_organizations_locked(Session &session, Texts organization_ids)
+{
+    if (session.run(lock_more, organization_ids).size() < organization_ids.size())
+        busy();
+}
+
+Organization lock_organization_as_admin(Session &session, Text organization_id, const char *route)
+{
+    require_organization_admin(session, organization_id, route);
+    const Organization organization = lock_organization(session, organization_id);
+    require_organization_admin(session, organization_id, route);
+    return organization;
+}
+
+size_t write_organizations(Session &session, Texts organization_ids)
+{
+    const auto organizations =
+        show_organizations.run(session, organization_ids).sorted_by([](const Row &row) { return *row.get<Text>(0); });
+    const auto members = show_members.run(session, organization_ids).sorted_by(membership_key);
+    const auto teams = show_teams.run(session, organization_ids).sorted_by(team_key);
+    const TeamWriter team_writer{session, teams};
+    Writer &reply = session.reply;
+    size_t written = 0;
+    for (const Text id : organization_ids) {
+        CHECK_FOR_INTERRUPTS();
+        for (const Row &row : rows_of(id, organizations, 0)) {
+            reply.begin_object().columns(row, 0, organization_columns).key("members").begin_array();
+            for (const Row &member : rows_of(id, members, membership_organization_column)) {
+                CHECK_FOR_INTERRUPTS();
+                write_membership(reply, member);
+            }
+            reply.end_array().key("teams").begin_array();
+            for (const Row &team : rows_of(id, teams, team_organization_column)) {
+                CHECK_FOR_INTERRUPTS();
+                team_writer.write(team);
+            }
+            reply.end_array().key("litellm_budget_table").begin_object();
+            reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
+            // Fields that clients of LiteLLM may read; there is nothing behind them here.
+            reply.key("users").null().key("object_permission").null().key("object_permission_id").null();
+            reply.columns(row, organization_columns + budget_columns, row.description()->natts).end_object();
+            written++;
+        }
+    }
+    return written;
+}
+
+void warm_up_organizations(Session &session, Text nobody)
+{
+    const std::array ids{nobody, tail(nobody, 1)};
+    for (const size_t many : {1, 2})
+        write_organizations(session, {ids.data(), many});
+    session.run(list_organizations, Maybe<Text>{nobody}, Maybe<Text>{}, Maybe<Texts>{}, Maybe<Time>{}, Maybe<Text>{},
+                Maybe<int64>{1});
+}
+
+} // namespace pg_org
+
+PG_ORG_WRITE(org_new)
+{
+    const Text alias = required(session.next<Text>(), "organization_alias");
+    const Text organization_id = identifier_or_new(session.next<Text>(), "organization_id");
+    const auto models = model_list(session.next<Texts>(), "models");
+    if (!models)
+        invalid("models", "must be a list");
+    const auto budget_id = session.next<Text>();
+    const BudgetChange budget = next_budget_fields(session);
+    const auto metadata = object(session.next<Json>(), "metadata");
+    const auto blocked = session.next<bool>();
+    const auto tags = tag_list(session.next<Texts>(), "tags");
+    const auto aliases = model_aliases(session.next<Json>(), "model_aliases");
+    const auto default_reserve = money(session.next<Number>(), "default_reserve");
+    const auto own_quotas = quotas(session.next<Json>(), "quotas");
+
+    const Caller &caller = session.caller;
+    if (!caller.is_proxy_admin())
+        forbidden("Only admins can create orgs. Your role is = %s", role_name(caller.role));
+    session.audit_as(organization_id);
+    require_models_of_caller(caller, *models);
+    if (budget_id && !budget.empty())
+        refused("Either budget_id or budget fields (max_budget, tpm_limit, ...), not both: "
+                "budget_id=%.*s has its own",
+                FMT_ARG(*budget_id));
+    if (budget_id && session.run(share_budget, *budget_id).empty())
+        no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*budget_id));
+
+    // Its log begins with what is made along with it.
+    const Time made_at = session.made_at();
+    const Rows made = session.run(insert_organization, organization_id, alias,
+                                  budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
+                                  tags, aliases, default_reserve, caller.user_id, made_at, own_quotas);
+    if (made.empty())
+        exists_already("Organization already exists for organization_id=%.*s", FMT_ARG(organization_id));
+
+    write_organizations(session, {&organization_id, 1});
+}
+
+PG_ORG_WRITE(org_update)
+{
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    OrganizationChange change;
+    change.organization_alias = session.next<Text>();
+    change.models = model_list(session.next<Texts>(), "models");
+    change.metadata = replaced(object(session.next<Json>(), "metadata"));
+    change.budget_id = session.next<Text>();
+    change.blocked = session.next<bool>();
+    change.tags = tag_list(session.next<Texts>(), "tags");
+    change.model_aliases = replaced(model_aliases(session.next<Json>(), "model_aliases"));
+    if (const auto default_reserve = money(session.next<Number>(), "default_reserve"))
+        change.default_reserve = default_reserve;
+    const BudgetChange flat = next_budget_fields(session);
+    if (const auto nested = object_of_objects(session.next<Json>(), "litellm_budget_table"))
+        for (const auto &[field, value] : members(*nested, "litellm_budget_table"))
+            if (!value.is_null())
+                change.budget.set(field, value, false);
+    change.budget.override_with(flat);
+    change.quotas = replaced(quotas(session.next<Json>(), "quotas"));
+    const Texts cleared = text_list(session.next<Texts>(), "clear").value_or(Texts{});
+    for (const Text field : cleared)
+        if (!change.clear(field))
+            cannot_be_cleared(field);
+    change.cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
+
+    require_proxy_admin(session, organization_id, "/organization/update");
+    change_organization(session, organization_id, change, if_match);
+}
+
+PG_ORG_WRITE(org_patch)
+{
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const auto patch = object_of_objects(session.next<Json>(), "patch");
+    OrganizationChange change;
+    // LiteLLM's dashboard always sends object_permission, which has nothing behind it here.
+    for (const auto &[field, value] : members(required(patch, "patch")))
+        if (field != "object_permission" && !change.set(field, value))
+            invalid(value.path(), "is not a field that can be changed");
+    change.cascade = session.next<bool>().value_or(false);
+    const auto if_match = session.next<Text>();
+
+    require_proxy_admin(session, organization_id, "/v2/organization/{organization_id}");
+    change_organization(session, organization_id, change, if_match);
+}
+
+namespace {
+
+void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+{
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    require_proxy_admin(session, organization_id, route);
+    lock_organization(session, organization_id);
+    session.run(set_blocked, organization_id, blocked, session.caller.user_id);
+    write_organizations(session, {&organization_id, 1});
+}
+
+} // namespace
+
+PG_ORG_WRITE(org_block) { set_blocked_and_reply(session, true, "/organization/block"); }
+
+PG_ORG_WRITE(org_unblock) { set_blocked_and_reply(session, false, "/organization/unblock"); }
+
+PG_ORG_WRITE(org_delete)
+{
+    const Texts asked = required(text_list(session.next<Texts>(), "organization_ids"), "organization_ids");
+    if (!session.caller.is_proxy_admin())
+        forbidden("Only proxy admins can delete organizations");
+
+    const Texts locked = session.run(lock_to_delete, asked).texts();
+    session.look_up_caller_again();
+    if (locked.size() == 1)
+        session.audit_as(locked[0]);
+    const auto seen = allocate<bool>(locked.size());
+    const auto receipt = allocate<Text>(locked.size());
+    size_t count = 0;
+    for (const Text id : asked) {
+        const size_t at = std::ranges::lower_bound(locked, id) - locked.begin();
+        if (at == locked.size() || locked[at] != id)
+            not_found("Organization=%.*s not found", FMT_ARG(id));
+        if (!std::exchange(seen[at], true))
+            receipt[count++] = id;
+    }
+    session.reply.begin_array();
+    write_organizations(session, receipt);
+    session.reply.end_array();
+
+    const Texts budgets = lock_budgets(session, session.run(find_owned_budgets, locked).texts());
+    session.run(delete_organizations, locked);
+    delete_unowned_budgets(session, budgets);
+}
+
+PG_ORG_READ(org_list)
+{
+    const auto org_id = session.next<Text>();
+    const auto org_alias = part_of_name(session.next<Text>(), "org_alias");
+    const auto limit = page_limit(session.next<int64>());
+    const auto after = session.next<Text>();
+
+    const auto visible = visible_organizations(session);
+    Maybe<Time> after_created;
+    if (after)
+        after_created = page_start(session.run(find_page_start, *after, visible), "organization_id");
+    session.reply.begin_array();
+    write_organizations(
+        session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
+    session.reply.end_array();
+}
+
+PG_ORG_READ(org_info)
+{
+    const Text organization_id = required(session.next<Text>(), "organization_id");
+    require_reader(session, organization_id);
+    if (write_organizations(session, {&organization_id, 1}) == 0)
+        not_found("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
+}
+
+PG_ORG_READ(org_info_many)
+{
+    const Texts organizations =
+        each_once(required(text_list(session.next<Texts>(), "organizations"), "organizations"));
+    if (organizations.empty())
+        refused("Specify list of organization id's to query. Passed in=[]");
+    // One that does not exist is refused like one that is not theirs.
+    if (!session.caller.reads_everything()) {
+        const Texts own = organizations_of(session);
+        for (const Text id : organizations)
+            if (!std::ranges::binary_search(own, id))
+                require_reader(session, id);
+    }
+    session.reply.begin_array();
+    write_organizations(session, organizations);
+    session.reply.end_array();
+}

@@ -1,0 +1,54 @@
+// Warming up a connection: the statements of the calls that matter most are run about nobody, so that they find, lock
+// and write nothing. The first real call then finds tables opened and plans made.
+
+
+#include "counters.hpp"
+#include "request.hpp"
+#include "rules/key.hpp"
+#include "rules/organization.hpp"
+#include "rules/user.hpp"
+#include "spend.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+void warm_up_reading(Session &session, Text nobody)
+{
+    warm_up_callers(session, nobody);
+    warm_up_organizations(session, nobody);
+    warm_up_teams(session, nobody);
+    warm_up_users(session, nobody);
+    warm_up_keys(session, nobody);
+}
+
+void warm_up_usage(Session &session, Text nobody)
+{
+    session.plan_for_look_ups();
+    party_of_token_id(session, nobody);
+    party_of_secret(session, nobody);
+    warm_up_reading_counters(session, nobody);
+    warm_up_reading_calls(session, nobody);
+    // A standby refuses even to lock nothing.
+    if (XactReadOnly)
+        return;
+    const std::array parties{Party{nobody, {}, nobody, {}}, Party{{}, {}, {}, nobody}};
+    for (const bool wait : {false, true})
+        lock_parties(session, parties, wait);
+    warm_up_writing_calls(session, nobody);
+    warm_up_writing_counters(session);
+    warm_up_writing_spend(session);
+}
+
+} // namespace
+
+PG_ORG_FUNCTION(org_warm_up)
+{
+    Session session{fcinfo, Access::warm_up, "org_warm_up"};
+    // No identifier is as long as that.
+    const Text nobody = to_text(psprintf("%256s", "nobody"));
+    warm_up_reading(session, nobody);
+    warm_up_usage(session, nobody);
+    session.finish();
+    PG_RETURN_VOID();
+}
