@@ -127,19 +127,24 @@ SELECT relation, masked(answer) AS answer
                       ' FOR EACH ROW EXECUTE FUNCTION test.nothing()', relation)) AS answer
  WHERE answer <> 'ok' GROUP BY 1, 2 ORDER BY 1, 2;
 
--- Functions declared as of another version of the extension.
-CREATE FUNCTION test.as_others(text) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_new';
-CREATE FUNCTION test.as_others(bigint, bigint, bigint, bigint) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_new';
-CREATE FUNCTION test.as_others(bigint, text, text, text) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_new';
-CREATE FUNCTION test.as_others() RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_info';
-CREATE FUNCTION test.as_others(text, jsonb, text, text, text) RETURNS json LANGUAGE c
-    AS '$libdir/pg_org', 'org_member_add';
-SELECT attempt('as_others(''x''::text)'), attempt('as_others(1::bigint, 2, 3, 4)'),
-       attempt('as_others(1::bigint, NULL::text, NULL, NULL)'), attempt('as_others()'),
-       attempt('as_others(''altered''::text, ''{"role": "org_admin"}''::jsonb, NULL, NULL, NULL)') \gx
+-- Functions declared as of another version of the extension: arguments without names, of other types, too few.
+CREATE FUNCTION test.without_names(text, text, text, text) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_info';
+CREATE FUNCTION test.without_arguments() RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_info';
+CREATE FUNCTION test.of_another_type(organization_id bigint, api_key text) RETURNS json LANGUAGE c
+    AS '$libdir/pg_org', 'org_info';
+CREATE FUNCTION test.another_api_key(organization_id text, api_key bigint) RETURNS json LANGUAGE c
+    AS '$libdir/pg_org', 'org_info';
+CREATE FUNCTION test.jsonb_for_json(organization_id text, member jsonb, idempotency_key text, request_id text,
+                                    api_key text) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_member_add';
+CREATE FUNCTION test.another_order(api_key text, organization_id text) RETURNS json LANGUAGE c
+    AS '$libdir/pg_org', 'org_info';
+SELECT attempt('without_names(''x'', NULL, NULL, NULL)'), attempt('without_arguments()'),
+       attempt('of_another_type(1, NULL)'), attempt('another_api_key(''altered'', 1)'),
+       attempt('jsonb_for_json(''altered'', ''{"role": "org_admin"}'', NULL, NULL, NULL)') \gx
+SELECT attempt('another_order(NULL, ''nobody'')');
 
-DROP FUNCTION test.as_others(text), test.as_others(bigint, bigint, bigint, bigint), test.as_others(),
-              test.as_others(bigint, text, text, text), test.as_others(text, jsonb, text, text, text);
+DROP FUNCTION test.without_names, test.without_arguments, test.of_another_type, test.another_api_key,
+              test.jsonb_for_json, test.another_order;
 DROP FUNCTION test.answers(text), test.nothing();
 DROP TABLE test.call;
 CALL clear();

@@ -4,7 +4,6 @@
 
 #include "fail.hpp"
 #include "number.hpp"
-#include "session.hpp"
 
 namespace pg_org {
 
@@ -41,23 +40,20 @@ size_t written_length(Text text)
     constexpr size_t quotes = 2, short_escape = 2, long_escape = 6;
     size_t length = quotes;
     for (const char c : text)
-        length += with_short_escape.find(c) != Text::npos     ? short_escape
-                  : static_cast<unsigned char>(c) < ' ' ? long_escape
-                                                        : 1;
+        length += with_short_escape.find(c) != Text::npos ? short_escape
+                  : static_cast<unsigned char>(c) < ' '   ? long_escape
+                                                          : 1;
     return length;
 }
 
 size_t written_length(const JsonbValue &scalar)
 {
     switch (scalar.type) {
-    case jbvString:
-        return written_length({scalar.val.string.val, static_cast<size_t>(scalar.val.string.len)});
+    case jbvString: return written_length({scalar.val.string.val, static_cast<size_t>(scalar.val.string.len)});
     case jbvNumeric:
         return strlen(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(scalar.val.numeric))));
-    case jbvBool:
-        return scalar.val.boolean ? 4 : 5;
-    default:
-        return 4;
+    case jbvBool: return scalar.val.boolean ? 4 : 5;
+    default: return 4;
     }
 }
 
@@ -84,19 +80,6 @@ bool is_longer(Jsonb *json, size_t longest)
     return false;
 }
 
-const char *argument_name(FunctionCallInfo fcinfo, int position)
-{
-    HeapTuple function = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
-    if (!HeapTupleIsValid(function))
-        elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
-    Oid *types = nullptr;
-    char **names = nullptr;
-    char *modes = nullptr;
-    get_func_arg_info(function, &types, &names, &modes);
-    ReleaseSysCache(function);
-    return names[position];
-}
-
 [[noreturn]] void too_long(const char *name, size_t longest)
 {
     invalid(name, "must be at most %zu KiB", longest / 1024);
@@ -117,32 +100,29 @@ Maybe<Json> bounded_object(Maybe<Json> value, const char *name, size_t longest)
 
 } // namespace
 
-void require_bounded_arguments(FunctionCallInfo fcinfo, int count)
+void require_bounded_arguments(const Arguments &arguments)
 {
-    Oid *types = nullptr;
-    int all = 0;
-    get_func_signature(fcinfo->flinfo->fn_oid, &types, &all);
-    for (int i = 0; i < count; i++) {
-        if (PG_ARGISNULL(i))
+    for (size_t i = 0; i < arguments.size(); i++) {
+        const auto value = arguments.datum(i);
+        if (!value)
             continue;
-        const Datum value = fcinfo->args[i].value;
-        switch (types[i]) {
+        const char *name = arguments.name(i);
+        switch (arguments.type(i)) {
         case TEXTOID:
-            if (toast_raw_datum_size(value) > max_text_bytes + VARHDRSZ)
-                too_long(argument_name(fcinfo, i), max_text_bytes);
+            if (toast_raw_datum_size(*value) > max_text_bytes + VARHDRSZ)
+                too_long(name, max_text_bytes);
             break;
         case TEXTARRAYOID: {
-            const ArrayType *list = DatumGetArrayTypeP(value);
+            const ArrayType *list = DatumGetArrayTypeP(*value);
             if (static_cast<size_t>(ArrayGetNItems(ARR_NDIM(list), ARR_DIMS(list))) > max_listed)
-                too_many(argument_name(fcinfo, i));
+                too_many(name);
             break;
         }
         case JSONBOID:
-            if (has_long_number(DatumGetJsonbP(value)))
-                invalid(argument_name(fcinfo, i), "must not have numbers of more than %zu digits", max_digits);
+            if (has_long_number(DatumGetJsonbP(*value)))
+                invalid(name, "must not have numbers of more than %zu digits", max_digits);
             break;
-        default:
-            break;
+        default: break;
         }
     }
 }

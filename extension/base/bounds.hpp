@@ -2,19 +2,21 @@
 // so everything has a bound, and whoever exceeds one is told which.
 #pragma once
 
+#include "arguments.hpp"
 #include "json.hpp"
 
 namespace pg_org {
 
-inline constexpr size_t max_text_bytes = 64 * 1024; // of a text, of a JSON object as it is written out, of a list of tags
+inline constexpr size_t max_text_bytes =
+    64 * 1024; // of a text, of a JSON object as it is written out, of a list of tags
 inline constexpr size_t max_object_of_objects_bytes = 1024 * 1024;
-inline constexpr size_t max_name_bytes = 255;          // so that every index can hold two of them
+inline constexpr size_t max_name_bytes = 255; // so that every index can hold two of them
 inline constexpr size_t max_listed = 1000;
 inline constexpr int max_decimals = 30; // of an amount of money
 
-// Refuses the first arguments of a call, whatever they mean, if one is too much: a text or a list too long, or JSON
+// Refuses arguments of a call, whatever they mean, if one is too much: a text or a list too long, or JSON
 // with a number too long.
-void require_bounded_arguments(FunctionCallInfo fcinfo, int count);
+void require_bounded_arguments(const Arguments &arguments);
 
 // What an amount of money must be and is not; null: it is all right.
 const char *wrong_amount(Number value, int64 most);

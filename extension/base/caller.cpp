@@ -20,16 +20,15 @@ constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_vie
 constinit Statement find_key{KEY_AND_USER("k.expires") " WHERE k.key_hash = $1"};
 
 // A secret that was replaced works until its time of grace is over.
-constinit Statement find_replaced_key{KEY_AND_USER("least(k.expires, k.previous_expires)")
-                                      " WHERE k.previous_key_hash = $1"};
+constinit Statement find_replaced_key{
+    KEY_AND_USER("least(k.expires, k.previous_expires)") " WHERE k.previous_key_hash = $1"};
 
 constinit Statement find_blocked_owners{
     "SELECT o.blocked, t.blocked"
     "  FROM org.organization o LEFT JOIN org.team t ON t.organization_id = o.organization_id AND t.team_id = $2"
     " WHERE o.organization_id = $1"};
 
-constinit Statement find_membership{
-    "SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
+constinit Statement find_membership{"SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
 
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.membership"

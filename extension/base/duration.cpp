@@ -18,9 +18,9 @@ struct Unit {
 constexpr int64 days_of_century = 36525;
 constexpr int64 months_of_century = 100 * MONTHS_PER_YEAR;
 constexpr std::array units{
-    Unit{"s", USECS_PER_SEC, days_of_century * SECS_PER_DAY, {}},
-    Unit{"m", USECS_PER_MINUTE, days_of_century * MINS_PER_HOUR * HOURS_PER_DAY, {}},
-    Unit{"h", USECS_PER_HOUR, days_of_century * HOURS_PER_DAY, {}},
+    Unit{"s", USECS_PER_SEC, days_of_century *SECS_PER_DAY, {}},
+    Unit{"m", USECS_PER_MINUTE, days_of_century *MINS_PER_HOUR *HOURS_PER_DAY, {}},
+    Unit{"h", USECS_PER_HOUR, days_of_century *HOURS_PER_DAY, {}},
     Unit{"d", USECS_PER_DAY, days_of_century, "day"},
     Unit{"w", 7 * USECS_PER_DAY, days_of_century / 7, "week"},
     Unit{"mo", 0, months_of_century, "month"},
@@ -92,10 +92,10 @@ Time first_at(Datum zone, Datum local)
 
 Window calendar_window(Time time, const Duration &duration)
 {
-    const Datum zone = PointerGetDatum(
-        cstring_to_text_with_len(duration.zone.data(), static_cast<int>(duration.zone.size())));
-    const Datum unit = PointerGetDatum(
-        cstring_to_text_with_len(duration.calendar.data(), static_cast<int>(duration.calendar.size())));
+    const Datum zone =
+        PointerGetDatum(cstring_to_text_with_len(duration.zone.data(), static_cast<int>(duration.zone.size())));
+    const Datum unit =
+        PointerGetDatum(cstring_to_text_with_len(duration.calendar.data(), static_cast<int>(duration.calendar.size())));
     const Datum local = DirectFunctionCall2(timestamptz_zone, zone, TimestampTzGetDatum(time.value));
     const Datum start = DirectFunctionCall2(timestamp_trunc, unit, local);
     const bool month = duration.microseconds == 0;
@@ -126,7 +126,7 @@ Maybe<Duration> parse_duration(Text text)
     return duration && !is_too_long(*duration) ? duration : Maybe<Duration>{};
 }
 
-Maybe<Time> from_now(const char *name, Maybe<Text> text)
+Maybe<Time> from_now(Maybe<Text> text, const char *name)
 {
     if (!text)
         return {};
@@ -136,7 +136,7 @@ Maybe<Time> from_now(const char *name, Maybe<Text> text)
     return plus({GetCurrentTransactionStartTimestamp()}, duration);
 }
 
-Maybe<Time> first_reset(const char *name, Maybe<Text> text)
+Maybe<Time> first_reset(Maybe<Text> text, const char *name)
 {
     if (!text)
         return {};

@@ -18,9 +18,9 @@ Maybe<Duration> parse_duration(Text text);
 
 // The point in time that lies the duration after now (the transaction's start), none for none, or an error naming the
 // field.
-Maybe<Time> from_now(const char *name, Maybe<Text> duration);
+Maybe<Time> from_now(Maybe<Text> duration, const char *name);
 // Likewise when the first period of a budget ends that begins now.
-Maybe<Time> first_reset(const char *name, Maybe<Text> duration);
+Maybe<Time> first_reset(Maybe<Text> duration, const char *name);
 
 // A period of time, from start until before end; without end it never ends.
 struct Window {

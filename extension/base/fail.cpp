@@ -11,10 +11,7 @@ namespace {
 // No schema can have such a name, so that none of PostgreSQL's own errors looks like a rule's.
 constexpr const char *mark = "pg_org";
 
-[[noreturn]] void raise(int sqlstate, const char *message)
-{
-    pg_org::raise(Refusal{sqlstate, nullptr, message});
-}
+[[noreturn]] void raise(int sqlstate, const char *message) { pg_org::raise(Refusal{sqlstate, nullptr, message}); }
 
 pg_attribute_printf(1, 0) const char *format_message(const char *format, va_list arguments)
 {
@@ -91,8 +88,8 @@ Refusal unknown_key()
 
 Refusal held_by_others(const char *kind, Text id)
 {
-    Refusal refused = refusal(ERRCODE_LOCK_NOT_AVAILABLE, nullptr, "Somebody else is changing %s %.*s. Try again", kind,
-                              FMT_ARG(id));
+    Refusal refused =
+        refusal(ERRCODE_LOCK_NOT_AVAILABLE, nullptr, "Somebody else is changing %s %.*s. Try again", kind, FMT_ARG(id));
     refused.held = psprintf("%s:%.*s", kind, FMT_ARG(id));
     return refused;
 }

@@ -38,21 +38,21 @@ Text concatenate(Text a, Text b) { return to_text(psprintf("%.*s%.*s", FMT_ARG(a
 
 Text Session::request_hash() const
 {
-    Oid *types = nullptr;
-    int count = 0;
-    get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+    constexpr std::array<Text, 3> others{"idempotency_key", "request_id", "api_key"};
     Writer request{makeStringInfo()};
     request.begin_array().value(to_text(function_));
-    // All but idempotency_key, request_id and api_key.
-    for (int i = 0; i < count - 3; i++) {
-        if (PG_ARGISNULL(i)) {
+    for (size_t i = 0; i < arguments_.size(); i++) {
+        if (std::ranges::find(others, arguments_.name(i)) != others.end())
+            continue;
+        const auto value = arguments_.datum(i);
+        if (!value) {
             request.null();
             continue;
         }
         Oid output = InvalidOid;
         bool is_varlena = false;
-        getTypeOutputInfo(types[i], &output, &is_varlena);
-        request.value(to_text(OidOutputFunctionCall(output, fcinfo->args[i].value)));
+        getTypeOutputInfo(arguments_.type(i), &output, &is_varlena);
+        request.value(to_text(OidOutputFunctionCall(output, *value)));
     }
     request.end_array();
     return digest(to_text(request.buffer()->data));
@@ -131,8 +131,7 @@ void Session::remember_reply()
         const size_t at = static_cast<size_t>(*secret_at), end = at + derived_secret().size();
         stored = concatenate({text.data(), at}, {text.data() + end, text.size() - end});
     }
-    run(insert_reply, idempotency_caller_, *idempotency_key_, request_hash(), stored, secret_at, salt_,
-        secret_hash);
+    run(insert_reply, idempotency_caller_, *idempotency_key_, request_hash(), stored, secret_at, salt_, secret_hash);
 }
 
 } // namespace pg_org

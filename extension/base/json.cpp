@@ -4,7 +4,7 @@
 
 #include "fail.hpp"
 #include "number.hpp"
-#include "session.hpp"
+#include "statement.hpp"
 
 namespace pg_org {
 
@@ -84,8 +84,8 @@ Writer &Writer::null()
 Writer &Writer::value(Text text)
 {
     comma();
-    const bool plain = std::ranges::none_of(
-        text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; });
+    const bool plain =
+        std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '"' || c == '\\'; });
     if (!plain) {
         escape_json(buffer_, c_string(text));
         return *this;
@@ -126,21 +126,11 @@ Writer &Writer::boolean_value(bool boolean)
 void Writer::column(Oid type, Datum datum)
 {
     switch (type) {
-    case TEXTOID:
-        value(to_text(datum));
-        break;
-    case INT8OID:
-        value(DatumGetInt64(datum));
-        break;
-    case BOOLOID:
-        value(DatumGetBool(datum));
-        break;
-    case NUMERICOID:
-        value(Number{datum});
-        break;
-    case TIMESTAMPTZOID:
-        value(Time{DatumGetTimestampTz(datum)});
-        break;
+    case TEXTOID: value(to_text(datum)); break;
+    case INT8OID: value(DatumGetInt64(datum)); break;
+    case BOOLOID: value(DatumGetBool(datum)); break;
+    case NUMERICOID: value(Number{datum}); break;
+    case TIMESTAMPTZOID: value(Time{DatumGetTimestampTz(datum)}); break;
     case JSONBOID: {
         comma();
         Jsonb *json = DatumGetJsonbP(datum);
@@ -159,8 +149,7 @@ void Writer::column(Oid type, Datum datum)
             value(text);
         end_array();
         break;
-    default:
-        not_as_made("A column of a result is of type %s, which has no JSON form", format_type_be(type));
+    default: not_as_made("A column of a result is of type %s, which has no JSON form", format_type_be(type));
     }
 }
 
@@ -179,10 +168,7 @@ Writer &Writer::columns(const Row &row, int first, int last)
     return *this;
 }
 
-Writer &Writer::object(const Row &row)
-{
-    return begin_object().columns(row, 0, row.columns()).end_object();
-}
+Writer &Writer::object(const Row &row) { return begin_object().columns(row, 0, row.columns()).end_object(); }
 
 // Reading -------------------------------------------------------------------
 
@@ -268,15 +254,9 @@ Value to_value(Json json, const char *name)
 
 bool Value::is_object() const { return is_container(value_, JB_FOBJECT); }
 
-Maybe<Text> Value::text() const
-{
-    return value_.type == jbvString ? Maybe<Text>{string_of(value_)} : Maybe<Text>{};
-}
+Maybe<Text> Value::text() const { return value_.type == jbvString ? Maybe<Text>{string_of(value_)} : Maybe<Text>{}; }
 
-Maybe<bool> Value::boolean() const
-{
-    return value_.type == jbvBool ? Maybe<bool>{value_.val.boolean} : Maybe<bool>{};
-}
+Maybe<bool> Value::boolean() const { return value_.type == jbvBool ? Maybe<bool>{value_.val.boolean} : Maybe<bool>{}; }
 
 Maybe<Number> Value::number() const
 {

@@ -7,10 +7,10 @@
 namespace pg_org {
 
 // The size of a page, from 1 to 1000; none is all.
-inline Maybe<int64> page_limit(Maybe<int64> limit)
+inline Maybe<int64> page_limit(Maybe<int64> limit, const char *name)
 {
     if (limit && (*limit < 1 || *limit > 1000))
-        invalid("limit", "must be from 1 to 1000");
+        invalid(name, "must be from 1 to 1000");
     return limit;
 }
 

@@ -13,10 +13,7 @@ PGDLLEXPORT void _PG_init();
 using namespace pg_org;
 
 // Run when the server loads the module.
-void _PG_init()
-{
-    define_clock_setting();
-}
+void _PG_init() { define_clock_setting(); }
 
 namespace {
 
@@ -139,20 +136,20 @@ PG_ORG_FUNCTION(org_grant_access)
         missing("role");
     SPI_connect();
     one_at_a_time("org_grant_access");
-    const Row grants = single_row(
-        psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
-                 "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
-                 "              string_agg(p.oid::regprocedure::text, ', '), r),"
-                 "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
-                 "           FILTER (WHERE NOT has_schema_privilege(r, n.oid, 'USAGE'))"
-                 "  FROM (SELECT %s::name) AS given (r)"
-                 "  JOIN pg_extension e ON e.extname = 'pg_org'"
-                 "  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid"
-                 "  JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
-                 "  JOIN pg_namespace n ON n.oid = p.pronamespace"
-                 " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
-                 " GROUP BY r",
-                 quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
+    const Row grants =
+        single_row(psprintf("SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))::int::bigint,"
+                            "       format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
+                            "              string_agg(p.oid::regprocedure::text, ', '), r),"
+                            "       string_agg(DISTINCT format('GRANT USAGE ON SCHEMA %%I TO %%I', n.nspname, r), '; ')"
+                            "           FILTER (WHERE NOT has_schema_privilege(r, n.oid, 'USAGE'))"
+                            "  FROM (SELECT %s::name) AS given (r)"
+                            "  JOIN pg_extension e ON e.extname = 'pg_org'"
+                            "  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid"
+                            "  JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
+                            "  JOIN pg_namespace n ON n.oid = p.pronamespace"
+                            " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
+                            " GROUP BY r",
+                            quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
     // GRANT by somebody with nothing to give may only warn; the caller must know.
     if (grants.get<int64>(0) != 1)
         raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,

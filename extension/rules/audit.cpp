@@ -29,9 +29,9 @@ constinit Statement purge{"DELETE FROM org.audit_log WHERE occurred_at < $1"};
 
 PG_ORG_READ(org_audit)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
     const bool reads_everything = session.caller.reads_everything();
     if (!reads_everything)
         require_organization_admin(session, organization_id, "/organization/audit");
@@ -46,7 +46,7 @@ PG_ORG_READ(org_audit)
 
 PG_ORG_WRITE(org_audit_purge)
 {
-    const Time before = required(session.next<Time>(), "before");
+    const Time before = session.required<Time>("before");
     if (session.caller.key_id)
         forbidden("Only the owner of the tables can purge the audit log, without an api_key");
     const Rows purged = session.run(purge, before);

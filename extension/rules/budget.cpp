@@ -105,7 +105,7 @@ struct Budget {
         // The same duration again leaves the period as it is: saving a form must not put off the reset.
         if (change.budget_duration && (*change.budget_duration != budget_duration || !budget_reset_at)) {
             budget_duration = *change.budget_duration;
-            budget_reset_at = first_reset("budget_duration", budget_duration);
+            budget_reset_at = first_reset(budget_duration, "budget_duration");
         }
     }
 
@@ -146,7 +146,7 @@ template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Chang
 
 Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
 {
-    first_reset(name, value);
+    first_reset(value, name);
     return value;
 }
 
@@ -204,37 +204,34 @@ ModelBudgetEntry read_model_budget(const Value &entry)
     return {entry.is_object() ? either("budget_limit", "max_budget") : entry, either("time_period", "budget_duration")};
 }
 
-BudgetChange next_budget_fields(Session &session)
+BudgetChange read_budget_fields(Session &session)
 {
-    const auto next_limit = [&](const char *name) { return as_change(limit(session.next<int64>(), name)); };
-    // Braces evaluate in order, which is the order of the signature.
     BudgetChange fields{
-        .max_budget = as_change(money(session.next<Number>(), "max_budget")),
-        .soft_budget = as_change(money(session.next<Number>(), "soft_budget")),
-        .tpm_limit = next_limit("tpm_limit"),
-        .rpm_limit = next_limit("rpm_limit"),
-        .max_parallel_requests = next_limit("max_parallel_requests"),
+        .max_budget = as_change(session.argument("max_budget", money)),
+        .soft_budget = as_change(session.argument("soft_budget", money)),
+        .tpm_limit = as_change(session.argument("tpm_limit", limit)),
+        .rpm_limit = as_change(session.argument("rpm_limit", limit)),
+        .max_parallel_requests = as_change(session.argument("max_parallel_requests", limit)),
         .model_max_budget = {},
-        .budget_duration = {},
+        .budget_duration = as_change(session.argument("budget_duration", checked_duration)),
     };
-    if (const auto by_model = model_budgets(session.next<Json>(), "model_max_budget"))
+    if (const auto by_model = session.argument("model_max_budget", model_budgets))
         fields.model_max_budget = ObjectChange{*by_model, false};
-    fields.budget_duration = as_change(checked_duration(session.next<Text>(), "budget_duration"));
     return fields;
 }
 
-OwnLimits next_own_limits(Session &session, LimitsOf owner)
+OwnLimits read_own_limits(Session &session, LimitsOf owner)
 {
     OwnLimits limits;
-    limits.max_budget = money(session.next<Number>(), "max_budget");
+    limits.max_budget = session.argument("max_budget", money);
     if (owner != LimitsOf::team)
-        limits.model_max_budget = model_budgets(session.next<Json>(), "model_max_budget");
-    limits.tpm_limit = limit(session.next<int64>(), "tpm_limit");
-    limits.rpm_limit = limit(session.next<int64>(), "rpm_limit");
+        limits.model_max_budget = session.argument("model_max_budget", model_budgets);
+    limits.tpm_limit = session.argument("tpm_limit", limit);
+    limits.rpm_limit = session.argument("rpm_limit", limit);
     if (owner != LimitsOf::user)
-        limits.max_parallel_requests = limit(session.next<int64>(), "max_parallel_requests");
-    limits.budget_duration = session.next<Text>();
-    limits.budget_reset_at = first_reset("budget_duration", limits.budget_duration);
+        limits.max_parallel_requests = session.argument("max_parallel_requests", limit);
+    limits.budget_duration = session.argument<Text>("budget_duration");
+    limits.budget_reset_at = first_reset(limits.budget_duration, "budget_duration");
     return limits;
 }
 
@@ -375,9 +372,9 @@ Texts lock_with_organizations(Session &session, Text budget_id)
 
 PG_ORG_WRITE(budget_new)
 {
-    const Text budget_id = identifier_or_new(session.next<Text>(), "budget_id");
+    const Text budget_id = session.argument("budget_id", identifier_or_new);
     Budget budget{};
-    budget.apply(next_budget_fields(session));
+    budget.apply(read_budget_fields(session));
     require_budget_writer(session.caller);
     insert_budget(session, budget_id, budget, Made::by_request);
     write_budgets(session, {&budget_id, 1});
@@ -385,11 +382,11 @@ PG_ORG_WRITE(budget_new)
 
 PG_ORG_WRITE(budget_update)
 {
-    const Text budget_id = required(session.next<Text>(), "budget_id");
-    BudgetChange change = next_budget_fields(session);
-    change.clear_all(session.next<Texts>());
-    const bool cascade = session.next<bool>().value_or(false);
-    const auto if_match = session.next<Text>();
+    const Text budget_id = session.required<Text>("budget_id");
+    BudgetChange change = read_budget_fields(session);
+    change.clear_all(session.argument<Texts>("clear"));
+    const bool cascade = session.argument<bool>("cascade").value_or(false);
+    const auto if_match = session.argument<Text>("if_match");
     require_budget_writer(session.caller);
 
     const Texts organizations = lock_with_organizations(session, budget_id);
@@ -406,7 +403,7 @@ PG_ORG_WRITE(budget_update)
 
 PG_ORG_READ(budget_info)
 {
-    const Texts budgets = each_once(required(text_list(session.next<Texts>(), "budgets"), "budgets"));
+    const Texts budgets = each_once(session.required("budgets", text_list));
     require_budget_reader(session.caller);
     session.reply.begin_array();
     write_budgets(session, budgets);
@@ -415,8 +412,8 @@ PG_ORG_READ(budget_info)
 
 PG_ORG_READ(budget_list)
 {
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
     require_budget_reader(session.caller);
     Maybe<Time> after_created;
     if (after)
@@ -429,7 +426,7 @@ PG_ORG_READ(budget_list)
 
 PG_ORG_WRITE(budget_delete)
 {
-    const Text budget_id = required(session.next<Text>(), "id");
+    const Text budget_id = session.required<Text>("id");
     require_budget_writer(session.caller);
     // Who wants to own it waits for this lock.
     if (lock_budgets(session, {&budget_id, 1}).empty())

@@ -66,7 +66,7 @@ ModelBudgetEntry read_model_budget(const Value &entry);
 
 // max_budget, soft_budget, tpm_limit, rpm_limit, max_parallel_requests, model_max_budget, budget_duration: the next
 // seven arguments of a call.
-BudgetChange next_budget_fields(Session &session);
+BudgetChange read_budget_fields(Session &session);
 
 // The limits that teams, users and keys have in rows of their own; none of them set means no change of any.
 struct OwnLimits {
@@ -84,7 +84,7 @@ struct OwnLimits {
 // max_budget, model_max_budget, tpm_limit, rpm_limit, max_parallel_requests, budget_duration: the next arguments of a
 // call. Users have no limit of parallel requests, teams none by model.
 enum class LimitsOf { team, user, key };
-OwnLimits next_own_limits(Session &session, LimitsOf owner);
+OwnLimits read_own_limits(Session &session, LimitsOf owner);
 
 // Locks budgets, in the fixed order. Returns those that exist.
 Texts lock_budgets(Session &session, Texts budget_ids);

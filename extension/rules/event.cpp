@@ -140,9 +140,9 @@ void pg_org::emit_event(Session &session, Text organization_id, Text kind, Text 
 
 PG_ORG_CALL(org_events)
 {
-    const int64 after = session.next<int64>().value_or(0);
-    const int64 limit = page_limit(session.next<int64>()).value_or(default_page);
-    const auto organization_id = session.next<Text>();
+    const int64 after = session.argument<int64>("after").value_or(0);
+    const int64 limit = session.argument("limit", page_limit).value_or(default_page);
+    const auto organization_id = session.argument<Text>("organization_id");
     const auto organizations = heard_organizations(session, organization_id);
     publish(session);
     const bool of_all_times = session.caller.reads_everything() || hears_everything(session);
@@ -151,8 +151,8 @@ PG_ORG_CALL(org_events)
 
 PG_ORG_CALL(event_claim)
 {
-    const int64 limit = page_limit(session.next<int64>()).value_or(default_page);
-    const int64 lease_seconds = session.next<int64>().value_or(default_lease_seconds);
+    const int64 limit = session.argument("limit", page_limit).value_or(default_page);
+    const int64 lease_seconds = session.argument<int64>("lease_seconds").value_or(default_lease_seconds);
     if (lease_seconds < 1 || lease_seconds > longest_lease_seconds)
         invalid("lease_seconds", "must be from 1 to %d", static_cast<int>(longest_lease_seconds));
     require_deliverer(session);
@@ -162,7 +162,7 @@ PG_ORG_CALL(event_claim)
 
 PG_ORG_CALL(event_acknowledge)
 {
-    const int64 event_id = required(session.next<int64>(), "event_id");
+    const int64 event_id = session.required<int64>("event_id");
     require_deliverer(session);
     const Rows acknowledged = session.run(acknowledge_event, event_id);
     if (acknowledged.empty())
@@ -172,7 +172,7 @@ PG_ORG_CALL(event_acknowledge)
 
 PG_ORG_WRITE(org_event_purge)
 {
-    const Time before = required(session.next<Time>(), "before");
+    const Time before = session.required<Time>("before");
     if (session.caller.key_id)
         forbidden("Only the owner of the tables can purge events, without an api_key");
     const Rows purged = session.run(purge, before);

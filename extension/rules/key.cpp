@@ -275,7 +275,7 @@ void write_key_with_secret(Session &session, const CreatedKey &key)
 
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
-    const Text key = required(session.next<Text>(), "key");
+    const Text key = session.required<Text>("key");
     const NamedKey named = lock_key_to_change(session, key, Besides::nobody, route);
     session.run(set_blocked, named.key_id, blocked, session.caller.user_id);
     write_key(session, named.key_id);
@@ -340,20 +340,20 @@ void warm_up_keys(Session &session, Text nobody)
 PG_ORG_WRITE(key_generate)
 {
     NewKey key;
-    key.user_id = session.next<Text>();
-    key.organization_id = session.next<Text>();
-    key.team_id = session.next<Text>();
-    key.models = model_list(session.next<Texts>(), "models");
-    key.expires = from_now("duration", session.next<Text>());
-    key.key_alias = session.next<Text>();
+    key.user_id = session.argument<Text>("user_id");
+    key.organization_id = session.argument<Text>("organization_id");
+    key.team_id = session.argument<Text>("team_id");
+    key.models = session.argument("models", model_list);
+    key.expires = session.argument("duration", from_now);
+    key.key_alias = session.argument<Text>("key_alias");
     if (key.key_alias)
         identifier(key.key_alias, "key_alias");
-    key.metadata = object(session.next<Json>(), "metadata");
-    key.permissions = object(session.next<Json>(), "permissions");
-    key.secret = session.next<Text>();
+    key.metadata = session.argument("metadata", object);
+    key.permissions = session.argument("permissions", object);
+    key.secret = session.argument<Text>("key");
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
-    key.limits = next_own_limits(session, LimitsOf::key);
+    key.limits = read_own_limits(session, LimitsOf::key);
 
     require_giver_of(session.caller, key.permissions);
     place(session, key);
@@ -363,18 +363,18 @@ PG_ORG_WRITE(key_generate)
 
 PG_ORG_WRITE(key_update)
 {
-    const Text key = required(session.next<Text>(), "key");
-    const auto key_alias = session.next<Text>();
+    const Text key = session.required<Text>("key");
+    const auto key_alias = session.argument<Text>("key_alias");
     if (key_alias)
         identifier(key_alias, "key_alias");
-    const auto models = model_list(session.next<Texts>(), "models");
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const auto permissions = object(session.next<Json>(), "permissions");
-    const auto expires = from_now("duration", session.next<Text>());
-    const OwnLimits limits = next_own_limits(session, LimitsOf::key);
+    const auto models = session.argument("models", model_list);
+    const auto metadata = session.argument("metadata", object);
+    const auto permissions = session.argument("permissions", object);
+    const auto expires = session.argument("duration", from_now);
+    const OwnLimits limits = read_own_limits(session, LimitsOf::key);
     static constexpr std::array<Text, 7> clearable{"key_alias", "duration", "max_budget", "tpm_limit",
                                                    "rpm_limit", "max_parallel_requests", "budget_duration"};
-    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
+    const Texts clear = fields_to_clear(session.argument<Texts>("clear"), clearable);
     // Who holds a key may name it; what limits them is for those who gave it.
     const bool only_names = !models && !permissions && !expires && !limits.any() &&
                             std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
@@ -394,7 +394,7 @@ PG_ORG_WRITE(key_update)
 
 PG_ORG_READ(key_info)
 {
-    const auto asked = session.next<Text>();
+    const auto asked = session.argument<Text>("key");
     const Text key = required(asked ? asked : session.caller.key_id, "key");
     const Rows found = session.run(find_visible_key, visible_through(session), session.caller.user_id,
                                    session.caller.organization_id, digest(key), key);
@@ -409,12 +409,12 @@ PG_ORG_READ(key_info)
 
 PG_ORG_READ(key_list)
 {
-    const auto organization_id = session.next<Text>();
-    const auto team_id = session.next<Text>();
-    const auto user_id = session.next<Text>();
-    const auto key_alias = session.next<Text>();
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const auto organization_id = session.argument<Text>("organization_id");
+    const auto team_id = session.argument<Text>("team_id");
+    const auto user_id = session.argument<Text>("user_id");
+    const auto key_alias = session.argument<Text>("key_alias");
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
 
     const Caller &caller = session.caller;
     const auto through = visible_through(session);
@@ -431,8 +431,8 @@ PG_ORG_READ(key_list)
 
 PG_ORG_WRITE(key_delete)
 {
-    const Texts keys = each_once(text_list(session.next<Texts>(), "keys").value_or(Texts{}));
-    const Texts aliases = each_once(text_list(session.next<Texts>(), "key_aliases").value_or(Texts{}));
+    const Texts keys = each_once(session.argument("keys", text_list).value_or(Texts{}));
+    const Texts aliases = each_once(session.argument("key_aliases", text_list).value_or(Texts{}));
     const Texts of_aliases = keys_of_aliases(session, aliases);
 
     const auto named = allocate<NamedKey>(keys.size() + of_aliases.size());
@@ -463,9 +463,9 @@ PG_ORG_WRITE(key_delete)
 
 PG_ORG_WRITE(key_regenerate)
 {
-    const Text key = required(session.next<Text>(), "key");
-    const auto grace_until = from_now("grace_period", session.next<Text>());
-    const auto expires = from_now("duration", session.next<Text>());
+    const Text key = session.required<Text>("key");
+    const auto grace_until = session.argument("grace_period", from_now);
+    const auto expires = session.argument("duration", from_now);
     // When a key expires is not for who holds it, as in key_update.
     const NamedKey named =
         lock_key_to_change(session, key, expires ? Besides::nobody : Besides::its_user, "/key/regenerate");

@@ -228,10 +228,10 @@ void write_memberships(Session &session, Text organization_id, Texts user_ids)
         write_membership(session.reply, row);
 }
 
-BudgetChange next_member_budget(Session &session)
+BudgetChange read_member_budget(Session &session)
 {
     BudgetChange budget;
-    if (const auto amount = money(session.next<Number>(), "max_budget_in_organization"))
+    if (const auto amount = session.argument("max_budget_in_organization", money))
         budget.max_budget = amount;
     return budget;
 }
@@ -274,9 +274,9 @@ Text find_member(Session &session, Text organization_id, Maybe<Text> user_id, Ma
 
 PG_ORG_WRITE(org_member_add)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto members = read_members(to_value(required(session.next_json(), "member"), "member"));
-    const BudgetChange budget = next_member_budget(session);
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto members = read_members(required(session.json("member"), "member"));
+    const BudgetChange budget = read_member_budget(session);
 
     lock_organization_as_admin(session, organization_id, "/organization/member_add");
     lock_users_to_be(session, members);
@@ -301,16 +301,16 @@ PG_ORG_WRITE(org_member_add)
 
 PG_ORG_WRITE(org_member_update)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto user_id = not_empty(session.next<Text>());
-    const auto user_email = not_empty(session.next<Text>());
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto user_id = session.argument("user_id", not_empty);
+    const auto user_email = session.argument("user_email", not_empty);
     require_id_or_email("user_id", user_id, user_email);
-    const auto role = session.next<Text>();
+    const auto role = session.argument<Text>("role");
     if (role)
         checked_role(*role, "role");
-    BudgetChange budget = next_member_budget(session);
+    BudgetChange budget = read_member_budget(session);
     static constexpr std::array<Text, 1> clearable{"max_budget_in_organization"};
-    if (!fields_to_clear(session.next<Texts>(), clearable).empty())
+    if (!fields_to_clear(session.argument<Texts>("clear"), clearable).empty())
         budget.max_budget.emplace();
 
     lock_organization_as_admin(session, organization_id, "/organization/member_update");
@@ -328,9 +328,9 @@ PG_ORG_WRITE(org_member_update)
 
 PG_ORG_WRITE(org_member_delete)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto user_id = not_empty(session.next<Text>());
-    const auto user_email = not_empty(session.next<Text>());
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto user_id = session.argument("user_id", not_empty);
+    const auto user_email = session.argument("user_email", not_empty);
     require_id_or_email("user_id", user_id, user_email);
 
     if (is_themself(session, user_id, user_email)) {

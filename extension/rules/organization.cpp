@@ -312,19 +312,19 @@ void warm_up_organizations(Session &session, Text nobody)
 
 PG_ORG_WRITE(org_new)
 {
-    const Text alias = required(session.next<Text>(), "organization_alias");
-    const Text organization_id = identifier_or_new(session.next<Text>(), "organization_id");
-    const auto models = model_list(session.next<Texts>(), "models");
+    const Text alias = session.required<Text>("organization_alias");
+    const Text organization_id = session.argument("organization_id", identifier_or_new);
+    const auto models = session.argument("models", model_list);
     if (!models)
         invalid("models", "must be a list");
-    const auto budget_id = session.next<Text>();
-    const BudgetChange budget = next_budget_fields(session);
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const auto blocked = session.next<bool>();
-    const auto tags = tag_list(session.next<Texts>(), "tags");
-    const auto aliases = model_aliases(session.next<Json>(), "model_aliases");
-    const auto default_reserve = money(session.next<Number>(), "default_reserve");
-    const auto own_quotas = quotas(session.next<Json>(), "quotas");
+    const auto budget_id = session.argument<Text>("budget_id");
+    const BudgetChange budget = read_budget_fields(session);
+    const auto metadata = session.argument("metadata", object);
+    const auto blocked = session.argument<bool>("blocked");
+    const auto tags = session.argument("tags", tag_list);
+    const auto aliases = session.argument("model_aliases", model_aliases);
+    const auto default_reserve = session.argument("default_reserve", money);
+    const auto own_quotas = session.argument("quotas", quotas);
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -351,30 +351,30 @@ PG_ORG_WRITE(org_new)
 
 PG_ORG_WRITE(org_update)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const Text organization_id = session.required<Text>("organization_id");
     OrganizationChange change;
-    change.organization_alias = session.next<Text>();
-    change.models = model_list(session.next<Texts>(), "models");
-    change.metadata = replaced(object(session.next<Json>(), "metadata"));
-    change.budget_id = session.next<Text>();
-    change.blocked = session.next<bool>();
-    change.tags = tag_list(session.next<Texts>(), "tags");
-    change.model_aliases = replaced(model_aliases(session.next<Json>(), "model_aliases"));
-    if (const auto default_reserve = money(session.next<Number>(), "default_reserve"))
+    change.organization_alias = session.argument<Text>("organization_alias");
+    change.models = session.argument("models", model_list);
+    change.metadata = replaced(session.argument("metadata", object));
+    change.budget_id = session.argument<Text>("budget_id");
+    change.blocked = session.argument<bool>("blocked");
+    change.tags = session.argument("tags", tag_list);
+    change.model_aliases = replaced(session.argument("model_aliases", model_aliases));
+    if (const auto default_reserve = session.argument("default_reserve", money))
         change.default_reserve = default_reserve;
-    const BudgetChange flat = next_budget_fields(session);
-    if (const auto nested = object_of_objects(session.next<Json>(), "litellm_budget_table"))
+    const BudgetChange flat = read_budget_fields(session);
+    if (const auto nested = session.argument("litellm_budget_table", object_of_objects))
         for (const auto &[field, value] : members(*nested, "litellm_budget_table"))
             if (!value.is_null())
                 change.budget.set(field, value, false);
     change.budget.override_with(flat);
-    change.quotas = replaced(quotas(session.next<Json>(), "quotas"));
-    const Texts cleared = text_list(session.next<Texts>(), "clear").value_or(Texts{});
+    change.quotas = replaced(session.argument("quotas", quotas));
+    const Texts cleared = session.argument("clear", text_list).value_or(Texts{});
     for (const Text field : cleared)
         if (!change.clear(field))
             cannot_be_cleared(field);
-    change.cascade = session.next<bool>().value_or(false);
-    const auto if_match = session.next<Text>();
+    change.cascade = session.argument<bool>("cascade").value_or(false);
+    const auto if_match = session.argument<Text>("if_match");
 
     require_proxy_admin(session, organization_id, "/organization/update");
     change_organization(session, organization_id, change, if_match);
@@ -382,15 +382,15 @@ PG_ORG_WRITE(org_update)
 
 PG_ORG_WRITE(org_patch)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto patch = object_of_objects(session.next<Json>(), "patch");
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto patch = session.argument("patch", object_of_objects);
     OrganizationChange change;
     // LiteLLM's dashboard always sends object_permission, which has nothing behind it here.
     for (const auto &[field, value] : members(required(patch, "patch")))
         if (field != "object_permission" && !change.set(field, value))
             invalid(value.path(), "is not a field that can be changed");
-    change.cascade = session.next<bool>().value_or(false);
-    const auto if_match = session.next<Text>();
+    change.cascade = session.argument<bool>("cascade").value_or(false);
+    const auto if_match = session.argument<Text>("if_match");
 
     require_proxy_admin(session, organization_id, "/v2/organization/{organization_id}");
     change_organization(session, organization_id, change, if_match);
@@ -400,7 +400,7 @@ namespace {
 
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const Text organization_id = session.required<Text>("organization_id");
     require_proxy_admin(session, organization_id, route);
     lock_organization(session, organization_id);
     session.run(set_blocked, organization_id, blocked, session.caller.user_id);
@@ -415,7 +415,7 @@ PG_ORG_WRITE(org_unblock) { set_blocked_and_reply(session, false, "/organization
 
 PG_ORG_WRITE(org_delete)
 {
-    const Texts asked = required(text_list(session.next<Texts>(), "organization_ids"), "organization_ids");
+    const Texts asked = session.required("organization_ids", text_list);
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can delete organizations");
 
@@ -444,10 +444,10 @@ PG_ORG_WRITE(org_delete)
 
 PG_ORG_READ(org_list)
 {
-    const auto org_id = session.next<Text>();
-    const auto org_alias = part_of_name(session.next<Text>(), "org_alias");
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const auto org_id = session.argument<Text>("org_id");
+    const auto org_alias = session.argument("org_alias", part_of_name);
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
 
     const auto visible = visible_organizations(session);
     Maybe<Time> after_created;
@@ -461,7 +461,7 @@ PG_ORG_READ(org_list)
 
 PG_ORG_READ(org_info)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
+    const Text organization_id = session.required<Text>("organization_id");
     require_reader(session, organization_id);
     if (write_organizations(session, {&organization_id, 1}) == 0)
         not_found("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
@@ -470,7 +470,7 @@ PG_ORG_READ(org_info)
 PG_ORG_READ(org_info_many)
 {
     const Texts organizations =
-        each_once(required(text_list(session.next<Texts>(), "organizations"), "organizations"));
+        each_once(session.required("organizations", text_list));
     if (organizations.empty())
         refused("Specify list of organization id's to query. Passed in=[]");
     // One that does not exist is refused like one that is not theirs.

@@ -229,10 +229,10 @@ Texts put_members(Session &session, const TeamName &team, std::span<const NewTea
     return each_once(user_ids);
 }
 
-BudgetChange next_member_budget(Session &session)
+BudgetChange read_member_budget(Session &session)
 {
     BudgetChange budget;
-    if (const auto amount = money(session.next<Number>(), "max_budget_in_team"))
+    if (const auto amount = session.argument("max_budget_in_team", money))
         budget.max_budget = amount;
     return budget;
 }
@@ -266,8 +266,8 @@ void delete_teams(Session &session, std::span<TeamName> teams)
 
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), route);
+    const Text team_id = session.required<Text>("team_id");
+    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), route);
     session.run(set_blocked, team.organization_id, team.team_id, blocked, session.caller.user_id);
     write_team(session, team);
 }
@@ -391,15 +391,15 @@ void lock_team(Session &session, const TeamName &team)
 
 PG_ORG_WRITE(team_new)
 {
-    const Text organization_id = required(session.next<Text>(), "organization_id");
-    const auto team_alias = session.next<Text>();
-    const TeamName team{organization_id, identifier_or_new(session.next<Text>(), "team_id")};
-    const auto models = model_list(session.next<Texts>(), "models");
-    const auto given = session.next_json();
-    const auto members = given ? read_list(to_value(*given, "members_with_roles")) : std::span<const NewTeamMember>{};
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const OwnLimits limits = next_own_limits(session, LimitsOf::team);
-    const auto blocked = session.next<bool>();
+    const Text organization_id = session.required<Text>("organization_id");
+    const auto team_alias = session.argument<Text>("team_alias");
+    const TeamName team{organization_id, session.argument("team_id", identifier_or_new)};
+    const auto models = session.argument("models", model_list);
+    const auto given = session.json("members_with_roles");
+    const auto members = given ? read_list(*given) : std::span<const NewTeamMember>{};
+    const auto metadata = session.argument("metadata", object);
+    const OwnLimits limits = read_own_limits(session, LimitsOf::team);
+    const auto blocked = session.argument<bool>("blocked");
 
     lock_organization_as_admin(session, organization_id, "/team/new");
     require_room_for_team(session, organization_id);
@@ -416,18 +416,18 @@ PG_ORG_WRITE(team_new)
 
 PG_ORG_WRITE(team_update)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const auto organization_id = session.next<Text>();
-    const auto team_alias = session.next<Text>();
-    const auto models = model_list(session.next<Texts>(), "models");
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const OwnLimits limits = next_own_limits(session, LimitsOf::team);
-    const auto blocked = session.next<bool>();
+    const Text team_id = session.required<Text>("team_id");
+    const auto organization_id = session.argument<Text>("organization_id");
+    const auto team_alias = session.argument<Text>("team_alias");
+    const auto models = session.argument("models", model_list);
+    const auto metadata = session.argument("metadata", object);
+    const OwnLimits limits = read_own_limits(session, LimitsOf::team);
+    const auto blocked = session.argument<bool>("blocked");
     static constexpr std::array<Text, 6> clearable{"team_alias", "max_budget",            "tpm_limit",
                                                    "rpm_limit",  "max_parallel_requests", "budget_duration"};
-    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
-    const bool cascade = session.next<bool>().value_or(false);
-    const auto if_match = session.next<Text>();
+    const Texts clear = fields_to_clear(session.argument<Texts>("clear"), clearable);
+    const bool cascade = session.argument<bool>("cascade").value_or(false);
+    const auto if_match = session.argument<Text>("if_match");
 
     const TeamName team = lock_team_to_change(session, team_id, organization_id, "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team); });
@@ -442,8 +442,8 @@ PG_ORG_WRITE(team_update)
 
 PG_ORG_READ(team_info)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const auto team = find_team(session, team_id, session.next<Text>());
+    const Text team_id = session.required<Text>("team_id");
+    const auto team = find_team(session, team_id, session.argument<Text>("organization_id"));
     if (!team)
         not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
     write_team_info(session, *team);
@@ -451,11 +451,11 @@ PG_ORG_READ(team_info)
 
 PG_ORG_READ(team_list)
 {
-    const auto organization_id = session.next<Text>();
-    const auto user_id = session.next<Text>();
-    const auto team_alias = part_of_name(session.next<Text>(), "team_alias");
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const auto organization_id = session.argument<Text>("organization_id");
+    const auto user_id = session.argument<Text>("user_id");
+    const auto team_alias = session.argument("team_alias", part_of_name);
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
 
     const Caller &caller = session.caller;
     const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
@@ -473,8 +473,8 @@ PG_ORG_READ(team_list)
 
 PG_ORG_WRITE(team_delete)
 {
-    const Texts team_ids = each_once(required(text_list(session.next<Texts>(), "team_ids"), "team_ids"));
-    const auto organization_id = session.next<Text>();
+    const Texts team_ids = each_once(session.required("team_ids", text_list));
+    const auto organization_id = session.argument<Text>("organization_id");
     const auto teams = allocate<TeamName>(team_ids.size());
     const auto organizations = allocate<Text>(team_ids.size());
     for (size_t i = 0; i < team_ids.size(); i++) {
@@ -506,10 +506,10 @@ PG_ORG_WRITE(team_unblock) { set_blocked_and_reply(session, false, "/team/unbloc
 
 PG_ORG_WRITE(team_member_add)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const auto members = read_members(to_value(required(session.next_json(), "member"), "member"));
-    const BudgetChange budget = next_member_budget(session);
-    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_add");
+    const Text team_id = session.required<Text>("team_id");
+    const auto members = read_members(required(session.json("member"), "member"));
+    const BudgetChange budget = read_member_budget(session);
+    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_add");
     const Texts user_ids = put_members(session, team, members, budget);
 
     Writer &reply = session.reply;
@@ -525,18 +525,18 @@ PG_ORG_WRITE(team_member_add)
 
 PG_ORG_WRITE(team_member_update)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const auto user_id = not_empty(session.next<Text>());
-    const auto user_email = not_empty(session.next<Text>());
+    const Text team_id = session.required<Text>("team_id");
+    const auto user_id = session.argument("user_id", not_empty);
+    const auto user_email = session.argument("user_email", not_empty);
     require_id_or_email("user_id", user_id, user_email);
-    const auto role = session.next<Text>();
+    const auto role = session.argument<Text>("role");
     if (role)
         require_team_role(*role, "role");
-    BudgetChange budget = next_member_budget(session);
+    BudgetChange budget = read_member_budget(session);
     static constexpr std::array<Text, 1> clearable{"max_budget_in_team"};
-    if (!fields_to_clear(session.next<Texts>(), clearable).empty())
+    if (!fields_to_clear(session.argument<Texts>("clear"), clearable).empty())
         budget.max_budget.emplace();
-    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_update");
+    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_update");
 
     const NewTeamMember member{.role = role, .user_id = find_team_member(session, team, user_id, user_email)};
     const Texts user_ids = put_members(session, team, {&member, 1}, budget);
@@ -545,11 +545,11 @@ PG_ORG_WRITE(team_member_update)
 
 PG_ORG_WRITE(team_member_delete)
 {
-    const Text team_id = required(session.next<Text>(), "team_id");
-    const auto user_id = not_empty(session.next<Text>());
-    const auto user_email = not_empty(session.next<Text>());
+    const Text team_id = session.required<Text>("team_id");
+    const auto user_id = session.argument("user_id", not_empty);
+    const auto user_email = session.argument("user_email", not_empty);
     require_id_or_email("user_id", user_id, user_email);
-    const TeamName team = lock_team_to_change(session, team_id, session.next<Text>(), "/team/member_delete");
+    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_delete");
 
     const Text member = find_team_member(session, team, user_id, user_email);
     const Texts budgets = lock_budgets(session, session.run(find_member_budgets, team.organization_id, team_id,

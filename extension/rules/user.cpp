@@ -254,21 +254,21 @@ void lock_user(Session &session, Text user_id)
 
 PG_ORG_WRITE(user_new)
 {
-    const Text user_id = identifier_or_new(session.next<Text>(), "user_id");
-    const auto user_email = email_address(session.next<Text>(), "user_email");
-    const auto user_alias = session.next<Text>();
-    const Role role = checked_role(session.next<Text>());
-    const auto models = model_list(session.next<Texts>(), "models");
-    const OwnLimits limits = next_own_limits(session, LimitsOf::user);
-    const auto sso_user_id = session.next<Text>();
+    const Text user_id = session.argument("user_id", identifier_or_new);
+    const auto user_email = session.argument("user_email", email_address);
+    const auto user_alias = session.argument<Text>("user_alias");
+    const Role role = checked_role(session.argument<Text>("user_role"));
+    const auto models = session.argument("models", model_list);
+    const OwnLimits limits = read_own_limits(session, LimitsOf::user);
+    const auto sso_user_id = session.argument<Text>("sso_user_id");
     if (sso_user_id)
         identifier(sso_user_id, "sso_user_id");
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const bool with_key = session.next<bool>().value_or(true);
+    const auto metadata = session.argument("metadata", object);
+    const bool with_key = session.argument<bool>("auto_create_key").value_or(true);
     NewKey key{.secret = {}, .user_id = user_id};
-    key.key_alias = session.next<Text>();
-    key.expires = from_now("duration", session.next<Text>());
-    const auto quotas = quotas_of_user(session.next<Json>(), "quotas");
+    key.key_alias = session.argument<Text>("key_alias");
+    key.expires = session.argument("duration", from_now);
+    const auto quotas = session.argument("quotas", quotas_of_user);
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -318,19 +318,19 @@ Texts lock_besides_a_proxy_admin(Session &session, Texts user_ids)
 
 PG_ORG_WRITE(user_update)
 {
-    const Text user_id = required(session.next<Text>(), "user_id");
-    const auto user_email = email_address(session.next<Text>(), "user_email");
-    const auto user_alias = session.next<Text>();
-    const auto user_role = session.next<Text>();
+    const Text user_id = session.required<Text>("user_id");
+    const auto user_email = session.argument("user_email", email_address);
+    const auto user_alias = session.argument<Text>("user_alias");
+    const auto user_role = session.argument<Text>("user_role");
     if (user_role)
         checked_role(user_role);
-    const auto models = model_list(session.next<Texts>(), "models");
-    const OwnLimits limits = next_own_limits(session, LimitsOf::user);
-    const auto metadata = object(session.next<Json>(), "metadata");
-    const auto quotas = quotas_of_user(session.next<Json>(), "quotas");
+    const auto models = session.argument("models", model_list);
+    const OwnLimits limits = read_own_limits(session, LimitsOf::user);
+    const auto metadata = session.argument("metadata", object);
+    const auto quotas = session.argument("quotas", quotas_of_user);
     static constexpr std::array<Text, 7> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
                                                    "rpm_limit",  "budget_duration", "quotas"};
-    const Texts clear = fields_to_clear(session.next<Texts>(), clearable);
+    const Texts clear = fields_to_clear(session.argument<Texts>("clear"), clearable);
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin()) {
@@ -357,7 +357,7 @@ PG_ORG_WRITE(user_update)
 
 PG_ORG_WRITE(user_delete)
 {
-    const Texts asked = each_once(required(text_list(session.next<Texts>(), "user_ids"), "user_ids"));
+    const Texts asked = each_once(session.required("user_ids", text_list));
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can delete users. Your role is = %s", role_name(session.caller.role));
 
@@ -378,15 +378,15 @@ PG_ORG_WRITE(user_delete)
 
 PG_ORG_READ(user_list)
 {
-    const auto role = session.next<Text>();
+    const auto role = session.argument<Text>("role");
     if (role)
         checked_role(role, "role");
-    const auto user_email = part_of_name(session.next<Text>(), "user_email");
-    const auto user_id = session.next<Text>();
-    const auto organization_id = session.next<Text>();
-    const auto team_id = session.next<Text>();
-    const auto limit = page_limit(session.next<int64>());
-    const auto after = session.next<Text>();
+    const auto user_email = session.argument("user_email", part_of_name);
+    const auto user_id = session.argument<Text>("user_id");
+    const auto organization_id = session.argument<Text>("organization_id");
+    const auto team_id = session.argument<Text>("team_id");
+    const auto limit = session.argument("limit", page_limit);
+    const auto after = session.argument<Text>("after");
 
     const Caller &caller = session.caller;
     const auto through = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
@@ -402,7 +402,7 @@ PG_ORG_READ(user_list)
 
 PG_ORG_READ(user_info)
 {
-    const auto asked = session.next<Text>();
+    const auto asked = session.argument<Text>("user_id");
     const Text user_id = required(asked ? asked : session.caller.user_id, "user_id");
     const auto organizations = seen_through(session, user_id);
     const Rows users = session.run(show_user, user_id, organizations);

@@ -221,9 +221,9 @@ bool is_date(Text text)
     return year >= 1 && month >= 1 && month <= MONTHS_PER_YEAR && day >= 1 && day <= day_tab[isleap(year)][month - 1];
 }
 
-Maybe<Text> next_date(Session &session, const char *name)
+Maybe<Text> date(Maybe<Text> text, const char *name)
 {
-    const auto date = not_empty(session.next<Text>());
+    const auto date = not_empty(text);
     if (date && !is_date(*date))
         invalid(name, "must be a date, as in 2026-11-23");
     return date;
@@ -252,14 +252,14 @@ Maybe<Texts> visible_organizations(Session &session, const Maybe<Texts> &asked)
 
 PG_ORG_READ(org_daily_activity)
 {
-    const auto listed = text_list(session.next<Texts>(), "organization_ids");
+    const auto listed = session.argument("organization_ids", text_list);
     const auto asked = listed && !listed->empty() ? listed : Maybe<Texts>{};
-    const auto start_date = next_date(session, "start_date");
-    const auto end_date = next_date(session, "end_date");
-    const auto model = not_empty(session.next<Text>());
-    const auto key = not_empty(session.next<Text>());
-    const int64 page = session.next<int64>().value_or(1);
-    const int64 page_size = session.next<int64>().value_or(50);
+    const auto start_date = session.argument("start_date", date);
+    const auto end_date = session.argument("end_date", date);
+    const auto model = session.argument("model", not_empty);
+    const auto key = session.argument("key", not_empty);
+    const int64 page = session.argument<int64>("page").value_or(1);
+    const int64 page_size = session.argument<int64>("page_size").value_or(50);
     if (page < 1)
         invalid("page", "must be 1 or more");
     if (page_size < 1 || page_size > 1000)

@@ -116,9 +116,9 @@ Maybe<Party> party_of_token_id(Session &session, Text token_id)
     return party_in(session.run(find_by_id, token_id));
 }
 
-std::span<const Value> next_requests(Session &session)
+std::span<const Value> read_elements(Session &session)
 {
-    const auto requests = to_value(required(session.next_json(), "requests"), "requests").elements();
+    const auto requests = required(session.json("requests"), "requests").elements();
     if (requests.size() > max_requests)
         invalid("requests", "must be at most %zu", max_requests);
     return requests;

@@ -19,42 +19,61 @@ Maybe<Party> party_of_secret(Session &session, Text key);
 // The same by the identifier that may be shown, for who needs no secret or has seen it.
 Maybe<Party> party_of_token_id(Session &session, Text token_id);
 
-// The argument `requests`: an array.
-std::span<const Value> next_requests(Session &session);
 // The argument `wait`: whether to wait for what others have locked; else requests that need it are refused.
-inline bool next_wait(Session &session) { return session.next<bool>().value_or(true); }
+inline bool read_wait(Session &session) { return session.argument<bool>("wait").value_or(true); }
 
-// One of many requests.
+// How a type is read from JSON, and what else is wrong.
+template <typename T> struct Field;
+template <> struct Field<Text> {
+    static constexpr auto get = &Value::text;
+    static constexpr const char *rule = "must be a string";
+};
+template <> struct Field<bool> {
+    static constexpr auto get = &Value::boolean;
+    static constexpr const char *rule = "must be true or false";
+};
+template <> struct Field<Number> {
+    static constexpr auto get = &Value::number;
+    static constexpr const char *rule = "must be a number";
+};
+template <> struct Field<int64> {
+    static constexpr auto get = &Value::integer;
+    static constexpr const char *rule = "must be a whole number of at most 64 bits";
+};
+template <> struct Field<Texts> {
+    static constexpr auto get = &Value::texts;
+    static constexpr const char *rule = "must be a list of strings";
+};
+
+// One of many requests: its fields are read as the arguments of a call are, but what is wrong is noted, not raised.
 class Element {
 public:
     explicit Element(const Value &value);
 
     const Maybe<Refusal> &wrong() const { return wrong_; }
-    Maybe<Text> text(const char *name) { return field(name, &Value::text, "must be a string"); }
-    Maybe<bool> boolean(const char *name) { return field(name, &Value::boolean, "must be true or false"); }
-    Maybe<Number> number(const char *name) { return field(name, &Value::number, "must be a number"); }
-    Maybe<int64> integer(const char *name)
+    template <typename T> Maybe<T> argument(const char *name)
     {
-        return field(name, &Value::integer, "must be a whole number of at most 64 bits");
+        const Value member = value_.member(name);
+        if (member.is_null())
+            return {};
+        const auto read = (member.*Field<T>::get)();
+        if (!read)
+            refuse(invalid_value(name, Field<T>::rule));
+        return read;
     }
-    Maybe<Texts> texts(const char *name) { return field(name, &Value::texts, "must be a list of strings"); }
 
 private:
     Value value_;
     Maybe<Refusal> wrong_;
 
     void refuse(const Refusal &refusal);
-    template <typename T> Maybe<T> field(const char *name, Maybe<T> (Value::*get)() const, const char *rule)
-    {
-        const Value member = value_.member(name);
-        if (member.is_null())
-            return {};
-        const auto read = (member.*get)();
-        if (!read)
-            refuse(invalid_value(name, rule));
-        return read;
-    }
 };
+
+// Reads a field of a request that comes alone (the source is a Session) or among many (an Element).
+template <typename Source, typename T> void read(Source &source, const char *name, Maybe<T> &field)
+{
+    field = source.template argument<T>(name);
+}
 
 // Checks of one argument after the other; the first that is wrong counts.
 class Check {
@@ -84,6 +103,34 @@ private:
 
 void raise_if_any(const Maybe<Refusal> &refusal);
 
+// The request that the arguments of a call are; raises an error if it is wrong.
+template <typename Request> Request read_one(Session &session)
+{
+    Request request;
+    request.read(session);
+    request.check();
+    raise_if_any(request.wrong);
+    return request;
+}
+
+// The elements of the argument `requests`, an array.
+std::span<const Value> read_elements(Session &session);
+
+// The requests that they are; each says what is wrong with it.
+template <typename Request> std::span<Request> read_many(Session &session)
+{
+    const auto elements = read_elements(session);
+    const auto requests = allocate<Request>(elements.size());
+    for (size_t i = 0; i < elements.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
+        Element element{elements[i]};
+        requests[i].read(element);
+        requests[i].wrong = element.wrong();
+        requests[i].check();
+    }
+    return requests;
+}
+
 // A request about a call that is new, with a key of somebody's.
 struct NewCall {
     Maybe<Text> key, token_id; // one of them
@@ -93,6 +140,14 @@ struct NewCall {
     Maybe<Refusal> wrong;
     Party party; // once it is found
 
+    template <typename Source> void read(Source &source)
+    {
+        pg_org::read(source, "key", key);
+        pg_org::read(source, "token_id", token_id);
+        pg_org::read(source, "model", model);
+        pg_org::read(source, "request_id", request_id);
+        pg_org::read(source, "tags", tags);
+    }
     // Checks what needs no database.
     void check();
     CallName name() const { return {party.organization_id, *request_id}; }

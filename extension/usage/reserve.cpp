@@ -15,6 +15,13 @@ struct Reserve : NewCall {
     Maybe<Number> max_cost;
     Maybe<int64> max_tokens, ttl_seconds;
 
+    template <typename Source> void read(Source &source)
+    {
+        NewCall::read(source);
+        pg_org::read(source, "max_cost", max_cost);
+        pg_org::read(source, "max_tokens", max_tokens);
+        pg_org::read(source, "ttl_seconds", ttl_seconds);
+    }
     void check()
     {
         NewCall::check();
@@ -298,17 +305,7 @@ void write_grant(Writer &reply, const Answer &answer)
 PG_ORG_CALL(usage_reserve)
 {
     require_gateway(session, "/usage/reserve");
-    Reserve request;
-    request.key = session.next<Text>();
-    request.model = session.next<Text>();
-    request.max_cost = session.next<Number>();
-    request.max_tokens = session.next<int64>();
-    request.request_id = session.next<Text>();
-    request.ttl_seconds = session.next<int64>();
-    request.tags = session.next<Texts>();
-    request.token_id = session.next<Text>();
-    request.check();
-    raise_if_any(request.wrong);
+    auto request = read_one<Reserve>(session);
     const Answer answer = reserve(session, {&request, 1}, true)[0];
     raise_if_any(answer.refusal);
     write_grant(session.reply, answer);
@@ -317,24 +314,8 @@ PG_ORG_CALL(usage_reserve)
 PG_ORG_CALL(usage_reserve_many)
 {
     require_gateway(session, "/usage/reserve");
-    const auto values = next_requests(session);
-    const bool wait = next_wait(session);
-    const auto requests = allocate<Reserve>(values.size());
-    for (size_t i = 0; i < values.size(); i++) {
-        CHECK_FOR_INTERRUPTS();
-        Element element{values[i]};
-        Reserve &request = requests[i];
-        request.key = element.text("key");
-        request.model = element.text("model");
-        request.max_cost = element.number("max_cost");
-        request.max_tokens = element.integer("max_tokens");
-        request.request_id = element.text("request_id");
-        request.ttl_seconds = element.integer("ttl_seconds");
-        request.tags = element.texts("tags");
-        request.token_id = element.text("token_id");
-        request.wrong = element.wrong();
-        request.check();
-    }
+    const auto requests = read_many<Reserve>(session);
+    const bool wait = read_wait(session);
     session.reply.begin_array();
     for (const Answer &answer : reserve(session, requests, wait)) {
         CHECK_FOR_INTERRUPTS();
@@ -349,7 +330,7 @@ PG_ORG_CALL(usage_reserve_many)
 PG_ORG_READ(usage_limits)
 {
     session.plan_for_look_ups();
-    const auto asked = session.next<Text>();
+    const auto asked = session.argument<Text>("key");
     const Text key = required(asked ? asked : session.caller.key_id, "key");
     const Caller &caller = session.caller;
     const auto confined = confinement(caller);

@@ -16,6 +16,15 @@ struct Outcome {
     Maybe<int64> prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens;
     Maybe<bool> failed;
 
+    template <typename Source> void read(Source &source)
+    {
+        pg_org::read(source, "cost", cost);
+        pg_org::read(source, "prompt_tokens", prompt_tokens);
+        pg_org::read(source, "completion_tokens", completion_tokens);
+        pg_org::read(source, "cache_read_input_tokens", cache_read_input_tokens);
+        pg_org::read(source, "cache_creation_input_tokens", cache_creation_input_tokens);
+        pg_org::read(source, "failed", failed);
+    }
     Check &check(Check &&check) const
     {
         return check.given("cost", cost.has_value())
@@ -47,6 +56,11 @@ struct Named {
 
     CallName name() const { return *found; }
 
+    template <typename Source> void read(Source &source)
+    {
+        pg_org::read(source, "request_id", request_id);
+        pg_org::read(source, "reservation_id", reservation_id);
+    }
     void check()
     {
         wrong = Check{wrong}
@@ -59,9 +73,30 @@ struct Named {
 struct Settle : Named {
     Outcome outcome;
 
+    template <typename Source> void read(Source &source)
+    {
+        Named::read(source);
+        outcome.read(source);
+    }
     void check()
     {
         Named::check();
+        wrong = outcome.check(Check{wrong}).wrong();
+    }
+};
+
+// A call that was not reserved.
+struct Record : NewCall {
+    Outcome outcome;
+
+    template <typename Source> void read(Source &source)
+    {
+        NewCall::read(source);
+        outcome.read(source);
+    }
+    void check()
+    {
+        NewCall::check();
         wrong = outcome.check(Check{wrong}).wrong();
     }
 };
@@ -175,30 +210,12 @@ void write_settled(Writer &reply, const Call &call)
     reply.key("state").value(Text{"settled"}).key("settled_at").value(call.closed_at).end_object();
 }
 
-template <typename Fields> Outcome next_outcome(Fields read)
-{
-    return {.cost = {},
-            .prompt_tokens = read("prompt_tokens"),
-            .completion_tokens = read("completion_tokens"),
-            .cache_read_input_tokens = read("cache_read_input_tokens"),
-            .cache_creation_input_tokens = read("cache_creation_input_tokens"),
-            .failed = {}};
-}
-
 } // namespace
 
 PG_ORG_CALL(usage_settle)
 {
     require_gateway(session, "/usage/settle");
-    Settle request;
-    const auto cost = session.next<Number>();
-    request.request_id = session.next<Text>();
-    request.reservation_id = session.next<Text>();
-    request.outcome = next_outcome([&](const char *) { return session.next<int64>(); });
-    request.outcome.cost = cost;
-    request.outcome.failed = session.next<bool>();
-    request.check();
-    raise_if_any(request.wrong);
+    auto request = read_one<Settle>(session);
     const Calls calls = settle(session, {&request, 1}, true);
     raise_if_any(request.wrong);
     write_settled(session.reply, *calls[0]);
@@ -207,21 +224,8 @@ PG_ORG_CALL(usage_settle)
 PG_ORG_CALL(usage_settle_many)
 {
     require_gateway(session, "/usage/settle");
-    const auto values = next_requests(session);
-    const bool wait = next_wait(session);
-    const auto requests = allocate<Settle>(values.size());
-    for (size_t i = 0; i < values.size(); i++) {
-        CHECK_FOR_INTERRUPTS();
-        Element element{values[i]};
-        Settle &request = requests[i];
-        request.request_id = element.text("request_id");
-        request.reservation_id = element.text("reservation_id");
-        request.outcome = next_outcome([&](const char *name) { return element.integer(name); });
-        request.outcome.cost = element.number("cost");
-        request.outcome.failed = element.boolean("failed");
-        request.wrong = element.wrong();
-        request.check();
-    }
+    const auto requests = read_many<Settle>(session);
+    const bool wait = read_wait(session);
     const Calls calls = settle(session, requests, wait);
     session.reply.begin_array();
     for (size_t i = 0; i < requests.size(); i++) {
@@ -237,9 +241,7 @@ PG_ORG_CALL(usage_settle_many)
 PG_ORG_CALL(usage_cancel)
 {
     require_gateway(session, "/usage/cancel");
-    Named request{session.next<Text>(), session.next<Text>(), {}, {}, {}};
-    request.check();
-    raise_if_any(request.wrong);
+    auto request = read_one<Named>(session);
     const auto parties = find_named(session, pointers_to<Named>(std::span{&request, 1}));
     raise_if_any(request.wrong);
     const Locked owners = lock_parties(session, parties);
@@ -265,18 +267,7 @@ PG_ORG_CALL(usage_cancel)
 PG_ORG_CALL(usage_record)
 {
     require_gateway(session, "/usage/record");
-    NewCall request;
-    request.key = session.next<Text>();
-    request.model = session.next<Text>();
-    const auto cost = session.next<Number>();
-    request.request_id = session.next<Text>();
-    Outcome outcome = next_outcome([&](const char *) { return session.next<int64>(); });
-    outcome.cost = cost;
-    outcome.failed = session.next<bool>();
-    request.tags = session.next<Texts>();
-    request.token_id = session.next<Text>();
-    request.check();
-    raise_if_any(outcome.check(Check{request.wrong}).wrong());
+    auto request = read_one<Record>(session);
     const auto parties = find_parties(session, pointers_to<NewCall>(std::span{&request, 1}));
     raise_if_any(request.wrong);
     const Locked owners = lock_parties(session, parties);
@@ -290,7 +281,7 @@ PG_ORG_CALL(usage_record)
     const Text model = standing.model_named(*request.model);
     Call *call = found.empty() ? request.call(model, counters.now()) : found[0].call;
     if (found.empty()) {
-        outcome.settle(*call, counters.now());
+        request.outcome.settle(*call, counters.now());
         counters.move(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
         counters.write();

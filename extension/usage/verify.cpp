@@ -316,7 +316,7 @@ std::span<const Difference> differences_of(Session &session, const Concerned &co
 
 PG_ORG_READ(usage_verify)
 {
-    const auto organization_id = not_empty(session.next<Text>());
+    const auto organization_id = session.argument("organization_id", not_empty);
     if (!session.caller.reads_everything())
         forbidden("Only proxy admins and viewers can verify usage. Your role is = %s", role_name(session.caller.role));
     write_differences(session, differences(session, organization_id));
@@ -324,7 +324,7 @@ PG_ORG_READ(usage_verify)
 
 PG_ORG_WRITE(usage_repair)
 {
-    const auto organization_id = not_empty(session.next<Text>());
+    const auto organization_id = session.argument("organization_id", not_empty);
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can repair usage. Your role is = %s", role_name(session.caller.role));
     // Counters and ledger are of one moment without a lock. Only whose counters differ has to wait, while those are

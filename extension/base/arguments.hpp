@@ -1,0 +1,70 @@
+// The arguments of a call, by name, and what many of them must be.
+#pragma once
+
+#include "json.hpp"
+#include "statement.hpp"
+
+namespace pg_org {
+
+class Arguments {
+public:
+    Arguments(FunctionCallInfo fcinfo, const char *function);
+
+    // The argument of that name, which must be declared as of T's type: a library of another version than the extension
+    // has other arguments.
+    template <typename T> Maybe<T> get(const char *name) const
+    {
+        const int position = find(name, Sql<T>::type);
+        return PG_ARGISNULL(position) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[position].value)};
+    }
+    // The same of type json, not jsonb.
+    Maybe<Value> json(const char *name) const;
+
+    // By position, from 0.
+    size_t size() const { return types_.size(); }
+    const char *name(size_t position) const { return names_[position]; }
+    Oid type(size_t position) const { return types_[position]; }
+    Maybe<Datum> datum(size_t position) const
+    {
+        const NullableDatum &argument = fcinfo->args[position];
+        return argument.isnull ? Maybe<Datum>{} : Maybe<Datum>{argument.value};
+    }
+
+private:
+    int find(const char *name, Oid type) const;
+
+    FunctionCallInfo fcinfo; // named as the PG_ARG macros want it
+    const char *function_;
+    // As the function is declared.
+    std::span<const Oid> types_;
+    std::span<const char *const> names_;
+};
+
+// What is required, or an error naming the argument.
+template <typename T> T required(Maybe<T> value, const char *name);
+// What is not empty: an empty string in a form means that nothing was chosen.
+inline Maybe<Text> not_empty(Maybe<Text> text) { return text && !text->empty() ? text : Maybe<Text>{}; }
+// Likewise of a JSON string or null.
+inline Maybe<Text> optional_text(const Value &value)
+{
+    return value.is_null() ? Maybe<Text>{} : not_empty(value.as_text());
+}
+// An identifier people choose: required, not empty, at most 255 bytes.
+Text identifier(Maybe<Text> value, const char *name);
+// The same, but may be left out: then a new UUID.
+Text identifier_or_new(Maybe<Text> value, const char *name);
+// In an UPDATE: the column becomes what the parameter says, stays for null, or is cleared if the list names it.
+#define CHANGED(column, parameter, clear)                                                                              \
+    column " = CASE WHEN '" column "' = ANY (" clear ") THEN NULL ELSE coalesce(" parameter ", " column ") END"
+// Likewise budget_duration with budget_reset_at; the same duration again leaves the period as it is.
+#define CHANGED_DURATION(duration, reset_at, clear)                                                                    \
+    CHANGED("budget_duration", duration, clear)                                                                        \
+    ", budget_reset_at = CASE WHEN 'budget_duration' = ANY (" clear ") THEN NULL"                                      \
+    " WHEN " duration " <> coalesce(budget_duration, '') THEN " reset_at " ELSE budget_reset_at END"
+// The fields that an argument `clear` names, all of them among those that can be cleared.
+Texts fields_to_clear(Maybe<Texts> clear, Texts clearable);
+
+// A list of strings without nulls.
+Maybe<Texts> text_list(Maybe<Texts> value, const char *name);
+
+} // namespace pg_org
