@@ -7,9 +7,9 @@
 
 #include "arguments.hpp"
 #include "caller.hpp"
-#include "json.hpp"
 #include "owner.hpp"
 #include "statement.hpp"
+#include "writer.hpp"
 
 namespace pg_org {
 
