@@ -39,7 +39,7 @@ std::span<const Member> members_in(JsonbContainer *object, const char *path)
     return all;
 }
 
-// Whether the text is a number as JSON or PostgreSQL write it, NaN and infinities left aside.
+// Whether the text is a finite number as JSON or PostgreSQL write it.
 bool is_number(Text text)
 {
     constexpr size_t longest = 1000;
@@ -108,7 +108,7 @@ Maybe<int64> Value::integer() const
     const auto value = number();
     if (!value)
         return {};
-    // Not by its digits, which may be many.
+    // Comparing numbers avoids writing out digits, of which there may be many.
     const bool is_whole = DatumGetInt32(DirectFunctionCall1(numeric_min_scale, value->datum)) == 0;
     if (!is_whole || *value < pg_org::number(PG_INT64_MIN) || *value > pg_org::number(PG_INT64_MAX))
         return {};
@@ -209,7 +209,7 @@ void push_key(JsonbParseState **state, Text key)
     pushJsonbValue(state, WJB_KEY, &name);
 }
 
-// Puts the patch's value where the target's stood, if any.
+// Pushes the patch's value, merged into the target's if both are objects.
 void push_merged(JsonbParseState **state, const JsonbValue *target, JsonbValue patch)
 {
     if (is_container(patch, JB_FOBJECT))

@@ -47,7 +47,7 @@ struct Member {
 };
 std::span<const Member> members(Json object, const char *path = nullptr);
 
-// How many they are.
+// How many members an object has.
 inline size_t size(Json object) { return JsonContainerSize(&object.get()->root); }
 
 bool is_object(Json json);

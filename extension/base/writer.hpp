@@ -8,12 +8,12 @@ namespace pg_org {
 // In UTC, as in 2026-11-23T10:18:07.402113Z.
 const char *iso_8601(Time time);
 
-// Appends JSON to a buffer.  Commas are put where they belong by looking at what stands before.
+// Appends JSON to a buffer. It puts commas by looking at the character before.
 class Writer {
 public:
     explicit Writer(StringInfo buffer) : buffer_(buffer) {}
     StringInfo buffer() const { return buffer_; }
-    // Takes back all that was written since the buffer had this length.
+    // Removes everything written since the buffer had this length.
     void take_back(int length)
     {
         buffer_->len = length;
@@ -26,7 +26,7 @@ public:
     Writer &end_array() { return close(']'); }
     // A member's name; its value follows.  Must need no escaping.
     Writer &key(const char *name);
-    // The same, whatever is in it.
+    // The same for any text.
     Writer &name(Text name);
     Writer &null();
     Writer &value(Text text);
