@@ -1,4 +1,4 @@
--- The SQL reference is what the catalog says; `make docs` writes it again.
+-- docs/sql.md matches the catalog; `make docs` regenerates it.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
