@@ -1,2 +1,2 @@
--- The SQL reference is what the catalog says, and its examples work; `make docs` writes it again.
+-- docs/sql.md matches the catalog, and its examples work; `make docs` regenerates it.
 \! "$PG_ABS_SRCDIR/tools/reference" check

@@ -2,7 +2,7 @@
 
 #include "fail.hpp"
 
-#include "json.hpp"
+#include "writer.hpp"
 
 namespace pg_org {
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from certificates import Certificate
-from ground import ADMIN_KEY, CHECKOUT, DATABASE, Server, gateways
+from harness import ADMIN_KEY, CHECKOUT, DATABASE, Server, gateways
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import select
 import socket
 import time
 
-from ground import ADMIN_KEY, PATIENCE, Reply
+from harness import ADMIN_KEY, PATIENCE, Reply
 
 LIVENESS = b"GET /health/liveliness HTTP/1.1\r\nHost: gateway\r\n\r\n"
 ALIVE = b"I'm alive!"

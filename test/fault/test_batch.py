@@ -5,7 +5,7 @@ import contextlib
 import psycopg2
 import pytest
 
-from ground import Answers, assert_refused, at_once, until
+from harness import Answers, assert_refused, at_once, until
 
 LOCK_TIMEOUT = 4  # seconds, in which a slow machine starts the clients of a test
 

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from ground import assert_refused, pg_config, until
+from harness import assert_refused, pg_config, until
 
 
 def block(gateway):

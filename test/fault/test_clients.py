@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ground import Answers, assert_refused, metrics, until
+from harness import Answers, assert_refused, metrics, until
 from raw import AT_ONCE, LIVENESS, answer, connections, memory, next_answer, post
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from ground import Answers, Line, assert_in_doubt, assert_refused, until
+from harness import Answers, Line, assert_in_doubt, assert_refused, until
 
 COUNT = "SELECT count(*) FROM org.organization WHERE organization_alias = %s"
 

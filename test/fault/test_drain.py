@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, Answers, Gateway, free_port, locked, until
+from harness import ADMIN_KEY, PATIENCE, Answers, Gateway, free_port, locked, until
 
 
 def update(gateway, organization_id):

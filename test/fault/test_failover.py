@@ -1,6 +1,6 @@
 """The primary is gone, and its standby is promoted."""
 
-from ground import RESUMED, assert_refused, until
+from harness import RESUMED, assert_refused, until
 
 
 def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):

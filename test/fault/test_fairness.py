@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, Answers, locked, slow_writes, until
+from harness import ADMIN_KEY, PATIENCE, Answers, locked, slow_writes, until
 from raw import (
     AT_ONCE, LIVENESS, answer, connect, connect_and_use, connections, is_answered, next_answer, post, read_reply,
     request,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from certificates import Certificate
-from ground import ADMIN_KEY, Answers, gateways
+from harness import ADMIN_KEY, Answers, gateways
 from raw import (
     AT_ONCE, LIVENESS, all_replies, answer, assert_hung_up_on, connect, connect_and_use, is_answered, read_reply,
     request,

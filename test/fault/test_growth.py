@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, assert_refused
+from harness import ADMIN_KEY, assert_refused
 from raw import (
     AT_ONCE, all_replies, assert_hung_up_on, connect, connect_and_use, connections, is_answered, memory, post, request,
 )  # fmt: skip

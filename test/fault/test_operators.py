@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ground import ADMIN_KEY, PATIENCE, admin_url, fetch, gateway_binary, metrics, until
+from harness import ADMIN_KEY, PATIENCE, admin_url, fetch, gateway_binary, metrics, until
 
 REQUEST_FIELDS = [
     "time", "level", "message", "request_id", "method", "route", "status", "duration_ms", "db_ms", "wait_ms",

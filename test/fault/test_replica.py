@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ground import DATABASE, Answers, assert_refused, until
+from harness import DATABASE, Answers, assert_refused, until
 
 LAG = 2.0  # seconds
 FRESH = '"standby in use"'

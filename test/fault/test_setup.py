@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 
-from ground import CHECKOUT, until
+from harness import CHECKOUT, until
 
 
 def test_a_role_that_is_being_created_is_waited_for(server):

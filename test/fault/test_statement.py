@@ -8,7 +8,7 @@ import subprocess
 import psycopg2
 import pytest
 
-from ground import Answers, assert_refused, on_new_organizations, slow_writes, until
+from harness import Answers, assert_refused, on_new_organizations, slow_writes, until
 
 
 def test_statement_over_its_deadline(server, gateway):

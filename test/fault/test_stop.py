@@ -10,7 +10,7 @@ import time
 import psycopg2
 import pytest
 
-from ground import PATIENCE, RESUMED, Answers, Line, at_once, assert_in_doubt, assert_refused, slow_writes, until
+from harness import PATIENCE, RESUMED, Answers, Line, at_once, assert_in_doubt, assert_refused, slow_writes, until
 
 
 def assert_resumes(gateway, name):

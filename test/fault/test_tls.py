@@ -11,7 +11,7 @@ import time
 import pytest
 
 from certificates import Certificate, trusting, unwary
-from ground import PATIENCE, gateway_binary, until
+from harness import PATIENCE, gateway_binary, until
 from raw import AT_ONCE, LIVENESS, connect, connect_in_clear, request
 
 

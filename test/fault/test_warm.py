@@ -2,7 +2,7 @@
 
 import re
 
-from ground import at_once
+from harness import at_once
 
 
 def calls_of_functions(server):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ground import ADMIN_KEY, until
+from harness import ADMIN_KEY, until
 
 TIMEOUT = 10  # seconds that a post may take
 PATH = "/hook-of-secret-path?token=secret-query"

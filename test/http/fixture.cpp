@@ -1,4 +1,4 @@
-// How the ground is laid: the database and its roles as a deployment would have them, the gateway as a process
+// Set up as a deployment would: the database and its roles, the gateway as a process
 // of its own, and both taken away at the end.  A gateway or backend that died on the way is a failure.
 
 #include "fixture.hpp"

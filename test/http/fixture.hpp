@@ -1,4 +1,4 @@
-// The ground the HTTP tests stand on: a database of their own with pg_org in it, a gateway in front of it,
+// What the HTTP tests share: a database of their own with pg_org in it, a gateway in front of it,
 // and short ways to ask the one over HTTP and to look into the other.
 #pragma once
 

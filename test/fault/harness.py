@@ -1,4 +1,4 @@
-"""What the tests stand on: servers of PostgreSQL, gateways, clients, and a line between them that can be cut."""
+"""The harness of the fault tests: servers of PostgreSQL, gateways, clients, and a line between them that can be cut."""
 
 import contextlib
 import http.client
