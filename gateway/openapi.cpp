@@ -253,11 +253,9 @@ ordered_json refusal_body(const std::string &status, const ordered_json &refusal
     return body;
 }
 
-// Whether a route can have a status that comes with a body, with a change, or with an argument of that name.
+// Whether a route can have a status that comes with a change, or with an argument of that name.
 bool comes_with(const std::string &cause, const Route &route, const Function &function)
 {
-    if (cause == "body")
-        return !reads_query(route);
     return cause == "change" ? route.method != "GET" : has_argument(function, cause);
 }
 

@@ -107,8 +107,6 @@ test("has an example of every refusal that is one of that status", () => {
       assert.equal(errors(example, ...schemaOfReply(operation, status)), null, `${operation.path}: ${status}`);
       assert.equal(example.error?.code ?? status, status, operation.path);
     }
-  const { example } = operationOf("usage_reserve").operation.responses["429"].content["application/json"];
-  assert.equal(example.error.type, "budget_exceeded");
 });
 
 test("shows how a request without a key is refused", async () => {
@@ -126,6 +124,14 @@ test("has its three error bodies", async () => {
   for (const [name, { text }] of Object.entries(shapes)) {
     assert.deepEqual(Object.keys(document.components.schemas).filter((name) => fits(name, text)), [name], text);
   }
+});
+
+test("describes the limit that a call exceeds", async () => {
+  await send({ ...requestOf("key_generate"), body: '{"key": "sk-of-little-money", "max_budget": 1}' });
+  const { status, text } = await send({ ...requestOf("usage_reserve"),
+                                        body: '{"key": "sk-of-little-money", "model": "gpt-4o", "max_cost": 2}' });
+  assert.equal(status, 429, text);
+  assert.equal(errors(JSON.parse(text), ...schemaOfReply(operationOf("usage_reserve"), "429")), null);
 });
 
 test("is not sent again to those who have it", async () => {
