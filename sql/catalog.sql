@@ -51,9 +51,15 @@ SELECT name, array_agg(DISTINCT type::regtype) AS types
   FROM extension_function, unnest(proargnames, proargtypes::oid[]) AS argument (name, type)
  WHERE proname <> 'org_grant_access' GROUP BY name HAVING count(DISTINCT type) > 1;
 
--- A function's comment has a line of summary and a line of details.
+-- A comment is a summary, a blank line and more about it, in lines that fit a terminal; its last sentence says who may
+-- call the function.
 SELECT proname, obj_description(oid, 'pg_proc') FROM extension_function
- WHERE coalesce(obj_description(oid, 'pg_proc'), '') !~ '^[A-Z][^\n]{5,60}\.\n[^\n]{20,}\.$';
+ WHERE coalesce(obj_description(oid, 'pg_proc'), '') !~ '^[A-Z][^\n]{5,60}\.\n\n(.+\n)?Callers: [^.]+\.$'
+    OR obj_description(oid, 'pg_proc') ~ '[^\n]{101}';
+-- What it lists are arguments.
+SELECT proname, listed[1] AS argument
+  FROM extension_function, regexp_matches(obj_description(oid, 'pg_proc'), '^- (\w+): ', 'gn') AS listed
+ WHERE listed[1] <> ALL (proargnames);
 SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS extension_commented
   FROM pg_extension WHERE extname = 'pg_org';
 

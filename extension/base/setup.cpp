@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 8> migrations{
+constexpr std::array<const char *, 9> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -34,6 +34,8 @@ constexpr std::array<const char *, 8> migrations{
 #include "migrations/7_statements.inc"
     ,
 #include "migrations/8_quotas.inc"
+    ,
+#include "migrations/9_comments.inc"
 };
 
 void run(const char *sql)
