@@ -63,7 +63,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_reserve('sk-ann', NULL)$$),
     ($$usage_reserve('sk-ann', '')$$),
     ($$usage_reserve('sk-ann', 'm', -0.01)$$),
-    ($$usage_reserve('sk-ann', 'm', 1000000000000.01)$$),
+    ($$usage_reserve('sk-ann', 'm', 1000000000000000.01)$$),
     ($$usage_reserve('sk-ann', 'm', 'NaN')$$),
     ($$usage_reserve('sk-ann', 'm', max_tokens => -1)$$),
     ($$usage_reserve('sk-ann', 'm', max_tokens => 1000000000001)$$),
@@ -75,7 +75,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_settle(1)$$),
     ($$usage_settle(1, '')$$),
     ($$usage_settle(-1, 'held')$$),
-    ($$usage_settle(1000000000000.01, 'held')$$),
+    ($$usage_settle(1000000000000000.01, 'held')$$),
     ($$usage_settle('Infinity', 'held')$$),
     ($$usage_settle(1, 'held', prompt_tokens => -1)$$),
     ($$usage_settle(1, 'held', completion_tokens => -1)$$),
@@ -105,16 +105,19 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_limits()$$)) AS t (call);
 SELECT attempt(format('usage_reserve(''sk-ann'', %L)', repeat('x', 256))) AS model,
        attempt(format('usage_reserve(''sk-ann'', ''m'', request_id => %L)', repeat('x', 256))) AS request_id;
+-- Unknown keys and missing keys are explained.
+SELECT explained.* FROM explained($$usage_reserve('sk-nobody', 'm')$$);
+SELECT explained.* FROM explained($$usage_limits(api_key => '')$$);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 -- The largest and the smallest values are allowed.
 SELECT call, trial(call) FROM (VALUES
-    ($$usage_reserve('sk-ann', repeat('x', 255), 1e12, 1000000000000, repeat('x', 255), 86400, '{}')$$),
+    ($$usage_reserve('sk-ann', repeat('x', 255), 1e15, 1000000000000, repeat('x', 255), 86400, '{}')$$),
     ($$usage_reserve('sk-ann', 'm', 0, 0, ttl_seconds => 1)$$),
     ($$usage_reserve('sk-ann', 'm', NULL, NULL, NULL, NULL, NULL)$$),
-    ($$usage_settle(1e12, 'held', NULL, 1000000000000, 1000000000000, 1000000000000, 1000000000000, true)$$),
+    ($$usage_settle(1e15, 'held', NULL, 1000000000000, 1000000000000, 1000000000000, 1000000000000, true)$$),
     ($$usage_settle(0, 'held')$$),
     ($$usage_settle(1e-20, reservation_id => '4.acme.held')$$),
-    ($$usage_record('sk-ann', repeat('x', 255), 1e12, repeat('x', 255))$$)) AS t (call);
+    ($$usage_record('sk-ann', repeat('x', 255), 1e15, repeat('x', 255))$$)) AS t (call);
 -- A reservation expires after ttl_seconds, by default ten minutes. Generated request_ids all have the same length.
 SELECT usage_reserve('sk-ann', 'm', ttl_seconds => ttl) ->> 'expires_at' AS expires_at
   FROM unnest('{NULL,1,86400}'::bigint[]) AS ttl;

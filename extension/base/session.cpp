@@ -31,7 +31,7 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
         idempotency_key_ = argument<Text>("idempotency_key");
     }
     if (!api_key_ && !is_warm_up && !has_privs_of_role(GetUserId(), owner))
-        unauthenticated("Authentication Error, No api key passed in.");
+        key_required();
 
     acting_ = act_as(owner);
     SPI_connect();
