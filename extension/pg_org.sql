@@ -10,19 +10,37 @@ CREATE FUNCTION org_setup()
 RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_setup IS
 'Make or migrate the tables.
-Makes schema org and its tables, owned by whoever calls it first, and the proxy_admin user default_user_id. Call it again after each upgrade of the extension: it applies what is missing and changes nothing otherwise. A superuser is refused as the owner, here and by every function: they run their SQL as the owner of schema org. So is a schema org that somebody else made.';
+
+Creates schema org with its tables, owned by the role that calls it first, and the proxy admin
+default_user_id. Call it again after each upgrade of the extension: it applies the migrations that
+are missing and changes nothing else. Every function runs its SQL as the owner of schema org.
+Therefore a superuser is refused as the owner, and so is a schema org that another role created.
+
+Callers: a role with EXECUTE on org_setup and CREATE on the database; later only the owner of schema
+org.';
 
 CREATE FUNCTION org_grant_access(role name)
 RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_grant_access IS
 'Let a role call the functions.
-Grants EXECUTE on every function of the extension but org_setup and org_grant_access, and nothing on the tables: such a role can do just what the api_key it passes may. For the owner of the extension or a superuser.';
+
+Grants EXECUTE on every function of the extension except org_setup and org_grant_access, and nothing
+on the tables. Its rights then depend on the api_key that it passes.
+
+- role: the database role, such as that of the gateway
+
+Callers: the owner of the extension and superusers.';
 
 CREATE FUNCTION org_warm_up()
 RETURNS void LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_warm_up IS
 'Make a database connection ready for calls.
-The first call of a function in a connection takes many times longer than the next, because tables are opened and statements planned. This does it beforehand for the calls that matter most: it changes nothing and shows nothing, so that it needs no api_key. For pools, after they have connected.';
+
+In a new connection the first call of a function takes many times longer than the next ones, because
+tables are opened and statements are planned. Connection pools call org_warm_up after they connect,
+so that this is done before the first request. It changes nothing and returns nothing.
+
+Callers: everybody who may call the functions, without an api_key.';
 
 -- Organizations -------------------------------------------------------------
 
@@ -50,7 +68,17 @@ CREATE FUNCTION org_new(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_new IS
 'Create an organization.
-Makes its budget from the budget fields, or attaches the budget named by budget_id (then no budget field may be given). An empty list of models means all. default_reserve (US dollars) is held for a call whose highest cost is not known. quotas is an object of how many it may have: max_teams (10,000 unless it says otherwise), max_members and max_keys (100,000 each), max_team_keys (keys in one team, 10,000). Returns the organization. For proxy admins.';
+
+The budget fields make a budget for it. With budget_id it uses an existing budget instead, and
+budget fields are refused.
+
+- organization_id: its identifier; null makes one
+- budget_id: an existing budget to use
+- quotas: how many it may have, an object: max_teams (10,000 by default), max_members (100,000),
+  max_keys (100,000) and max_team_keys (keys in one team, 10,000)
+
+Returns the organization.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_update(
     organization_id text,
@@ -80,7 +108,20 @@ CREATE FUNCTION org_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_update IS
 'Change an organization.
-An argument that is null leaves its field unchanged; clear lists fields to reset. quotas, an object as in org_new, replaces all quotas; a lower quota deletes nothing. Budget fields, flat or inside litellm_budget_table (flat wins), change the budget; if others share it, this organization gets a copy of its own. Limits below what its teams and keys hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the organization. For proxy admins.';
+
+An argument that is null leaves its field unchanged. Budget fields change the organization''s budget;
+if others share that budget, the organization gets a copy of its own. Limits and models that its
+teams or keys exceed are refused, and the error names them.
+
+- budget_id: an existing budget to use from now on
+- litellm_budget_table: budget fields as one object; a budget field of its own takes precedence
+- quotas: an object as in org_new that replaces all quotas; a lower quota deletes nothing
+- clear: names of the fields to reset
+- cascade: true lowers the limits of its teams and keys too, instead of refusing
+- if_match: an entity tag; the change is refused unless it is the current one
+
+Returns the organization.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_patch(
     organization_id text,
@@ -93,7 +134,17 @@ CREATE FUNCTION org_patch(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_patch IS
 'Change an organization by merge patch.
-The patch (RFC 7396) is an object of organization_alias, models, metadata, blocked, tags, model_aliases, default_reserve, quotas and budget fields; a null clears, objects merge, an unrecognized field is refused. cascade and if_match as in org_update. Returns the organization. For proxy admins.';
+
+The patch follows RFC 7396: null resets a field, objects are merged. It may have organization_alias,
+models, metadata, blocked, tags, model_aliases, default_reserve, quotas and the budget fields. Any
+other field is refused.
+
+- patch: an object with the fields to change
+- cascade: as in org_update
+- if_match: an entity tag; the change is refused unless it is the current one
+
+Returns the organization.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_delete(
     organization_ids text[],
@@ -103,7 +154,14 @@ CREATE FUNCTION org_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_delete IS
 'Delete organizations with all they own.
-All of organization_ids or, if one does not exist, none. Their teams, memberships, keys and the budgets that nobody else uses go with them; users stay. Returns the organizations as they stood just before. For proxy admins.';
+
+Deletes cascade to their teams, memberships, keys and the budgets that nobody else uses. Users stay.
+If one of the organizations does not exist, none is deleted.
+
+- organization_ids: the organizations to delete
+
+Returns the organizations as they were before.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_list(
     org_id text DEFAULT NULL,
@@ -114,7 +172,16 @@ CREATE FUNCTION org_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_list IS
 'List organizations.
-Those the caller belongs to, or all for proxy admins and viewers, oldest first. Filter by org_id (exact) and org_alias (part of the name, case ignored). For pages give limit (1 to 1000) and, from the second on, after: the last organization_id of the page before.';
+
+The oldest come first.
+
+- org_id: only the organization with this identifier
+- org_alias: only organizations whose alias contains this text, in upper or lower case
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last organization_id of the previous page; null begins with the first page
+
+Returns an array of organizations.
+Callers: proxy admins and viewers for all organizations, others for those they are members of.';
 
 CREATE FUNCTION org_info(
     organization_id text,
@@ -122,7 +189,11 @@ CREATE FUNCTION org_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_info IS
 'Show an organization.
-With its members, teams and budget. For its members, proxy admins and viewers.';
+
+Includes its members, teams and budget.
+
+Returns the organization.
+Callers: its members, proxy admins and viewers.';
 
 CREATE FUNCTION org_info_many(
     organizations text[],
@@ -130,7 +201,14 @@ CREATE FUNCTION org_info_many(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_info_many IS
 'Show several organizations.
-In the order of organizations, each once. For members of all of them: one that does not exist is refused like one that is not theirs. For proxy admins and viewers what does not exist is left out.';
+
+For proxy admins and viewers, organizations that do not exist are left out. For everybody else they
+are refused like organizations of others.
+
+- organizations: their identifiers
+
+Returns an array of organizations, in the order asked for, each once.
+Callers: members of all of them, proxy admins and viewers.';
 
 CREATE FUNCTION org_block(
     organization_id text,
@@ -140,7 +218,11 @@ CREATE FUNCTION org_block(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_block IS
 'Block an organization.
-From the next request on its keys are refused, but for those of proxy admins. Returns the organization. For proxy admins.';
+
+From the next request on its keys are refused, except those of proxy admins.
+
+Returns the organization.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_unblock(
     organization_id text,
@@ -150,7 +232,11 @@ CREATE FUNCTION org_unblock(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_unblock IS
 'Unblock an organization.
-From the next request on its keys are accepted again. Returns the organization. For proxy admins.';
+
+From the next request on its keys are accepted again.
+
+Returns the organization.
+Callers: proxy admins.';
 
 CREATE FUNCTION org_daily_activity(
     organization_ids text[] DEFAULT NULL,
@@ -164,7 +250,20 @@ CREATE FUNCTION org_daily_activity(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_daily_activity IS
 'Report what organizations spent day by day.
-From start_date to end_date (2026-11-23, days in UTC), newest first, in all and by model, provider, key and organization; only of organization_ids, of a model, of a key (itself or its token_id). A page has up to page_size (1 to 1000) days with any activity, and metadata its totals. For proxy admins and viewers, and the admins of the organizations, who get their own if none is named, since they were made.';
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and organization.
+
+- organization_ids: only these organizations; null means all that the caller may see
+- start_date: the first day, in UTC, such as 2026-11-01 (required)
+- end_date: the last day, in UTC, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- page: the number of the page, from 1
+- page_size: how many days with activity a page has, 1 to 1000
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; the admins of the organizations, for the time since they were
+created.';
 
 CREATE FUNCTION org_audit(
     organization_id text,
@@ -174,7 +273,18 @@ CREATE FUNCTION org_audit(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_audit IS
 'List the changes of an organization.
-Of all it owns, by whom and how, newest first, with what was changed: before and after have the fields of a row that differ, or all of it if it was made or deleted. An empty organization_id asks for what belongs to none. For its admins it begins when the organization was made, whatever one of that identifier did before. For pages give limit (1 to 1000) and, from the second on, after: the last audit_id of the page before. For the organization''s admins, proxy admins and viewers.';
+
+Includes the changes of everything it owns: who changed what, when and how. before and after have
+the fields that differ, or all fields of a new or deleted row. The newest come first. Admins of an
+organization see no entries from before it was created, when another organization may have had its
+identifier.
+
+- organization_id: the organization; an empty text means changes outside of organizations
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last audit_id of the previous page; null begins with the first page
+
+Returns an array of entries.
+Callers: the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION org_audit_purge(
     before timestamptz,
@@ -184,13 +294,24 @@ CREATE FUNCTION org_audit_purge(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_audit_purge IS
 'Delete old entries of the audit log.
-All that are older than before. Only for the owner of the tables, without an api_key.';
+
+- before: entries from before this time are deleted
+
+Returns an object with the number of entries that were deleted.
+Callers: the owner of the tables, without an api_key.';
 
 CREATE FUNCTION org_etag(reply json)
 RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_etag IS
-'Tell the entity tag of a reply.
-The ETag of an organization, team or budget as another function returned it, for if_match.';
+'Compute the entity tag of a reply.
+
+An entity tag changes whenever the thing changes. Pass it as if_match, and a change is refused if
+somebody else has changed the thing since.
+
+- reply: an organization, team or budget as another function returned it
+
+Returns the entity tag.
+Callers: everybody who may call the functions, without an api_key.';
 
 -- Events --------------------------------------------------------------------
 
@@ -201,8 +322,17 @@ CREATE FUNCTION org_events(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_events IS
-'Read what happened.
-Gives the events with a greater event_id than after, in the order of event_id, up to limit of them (1 to 1000, 100 by default). Reading on from the last event_id never misses an event. All for proxy admins, viewers and keys with the permission events, those of their organizations since they were made for organizations'' admins; of one organization with organization_id.';
+'Read events.
+
+Events come in the order of event_id. Reading on from the last event_id never misses an event.
+
+- after: only events with a greater event_id; null begins with the first event
+- limit: at most this many events, 1 to 1000; null means 100
+- organization_id: only events of this organization
+
+Returns an array of events.
+Callers: proxy admins, viewers and keys with the permission events for all organizations;
+organizations'' admins for theirs, for the time since they were created.';
 
 CREATE FUNCTION event_claim(
     "limit" bigint DEFAULT NULL,
@@ -211,7 +341,17 @@ CREATE FUNCTION event_claim(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION event_claim IS
 'Claim events for delivery.
-Of each organization the oldest that was not delivered, limit in all (1 to 1000, else 100), unless somebody else claimed it within their lease_seconds (1 to 3600, else 60). Organizations take turns: first the one whose last was longest ago. One that is not acknowledged can be claimed again after that, and with every attempt later, up to an hour. For proxy admins and keys with the permission events.';
+
+Gives the oldest undelivered event of each organization, unless another caller holds a lease on it.
+Organizations take turns: the one whose last claim is the longest ago comes first. An event that is
+not acknowledged can be claimed again after its lease; the wait grows with each attempt, up to an
+hour.
+
+- limit: at most this many events, 1 to 1000; null means 100
+- lease_seconds: how long nobody else can claim them, 1 to 3600; null means 60
+
+Returns an array of events.
+Callers: proxy admins and keys with the permission events.';
 
 CREATE FUNCTION event_acknowledge(
     event_id bigint,
@@ -219,7 +359,13 @@ CREATE FUNCTION event_acknowledge(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION event_acknowledge IS
 'Acknowledge the delivery of an event.
-It is not claimed again; the next of its organization can be. Returns when it was delivered. For proxy admins and keys with the permission events.';
+
+It is not claimed again, and the next event of its organization can be claimed.
+
+- event_id: the event that was delivered
+
+Returns an object with the time of delivery.
+Callers: proxy admins and keys with the permission events.';
 
 CREATE FUNCTION org_event_purge(
     before timestamptz,
@@ -229,7 +375,13 @@ CREATE FUNCTION org_event_purge(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_event_purge IS
 'Delete old events.
-All that are older than before, whether delivered or not. Only for the owner of the tables, without an api_key.';
+
+Deletes delivered and undelivered events alike.
+
+- before: events from before this time are deleted
+
+Returns an object with the number of events that were deleted.
+Callers: the owner of the tables, without an api_key.';
 
 -- Members -------------------------------------------------------------------
 
@@ -243,7 +395,17 @@ CREATE FUNCTION org_member_add(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_add IS
 'Add members to an organization.
-member is an object with role and user_id or user_email, or an array of such objects. If it has both, they must belong to one user. Who is not known yet becomes a user; who is a member already gets the new role, who is named twice the last one. At most 1,000 at once. With max_budget_in_organization each of them has a budget of their own. All or none. For proxy admins and the organization''s admins.';
+
+Unknown people become users; existing members get the new role. If somebody is named twice, the last
+role counts. Either all are added or none.
+
+- member: an object with role and user_id or user_email, or an array of up to 1,000 such objects; a
+  user_id and a user_email together must belong to the same user
+- max_budget_in_organization: the most that each of them may spend in the organization, in US
+  dollars; gives each a budget of their own
+
+Returns the memberships and users that were added or changed.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_update(
     organization_id text,
@@ -258,7 +420,18 @@ CREATE FUNCTION org_member_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_update IS
 'Change a member''s role or budget.
-Name the member by user_id or user_email. role is org_admin, internal_user or internal_user_viewer. A budget that others share is copied before it is changed; clear takes {max_budget_in_organization}. Returns the membership. For proxy admins and the organization''s admins.';
+
+An argument that is null leaves its field unchanged. If others share the member''s budget, the member
+gets a copy of their own.
+
+- user_id: the member; user_id or user_email is required
+- user_email: the member''s e-mail address
+- role: the new role: org_admin, internal_user or internal_user_viewer
+- max_budget_in_organization: the most that the member may spend in the organization, in US dollars
+- clear: names of the fields to reset; only max_budget_in_organization can be
+
+Returns the membership.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION org_member_delete(
     organization_id text,
@@ -270,7 +443,16 @@ CREATE FUNCTION org_member_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_member_delete IS
 'Remove a member from an organization.
-And from its teams, with the keys they hold there and the budget that nobody else uses; the user stays. Name the member by user_id or user_email. Returns the membership as it stood, with token_ids_to_rotate: those keys of nobody in particular that they made there, and whose secrets they may have kept. For proxy admins, the organization''s admins and the member; the last org_admin does not remove themself.';
+
+The delete cascades to their memberships in its teams, to their keys there and to the budget that
+nobody else uses. The user stays. The last org_admin cannot remove themself.
+
+- user_id: the member; user_id or user_email is required
+- user_email: the member''s e-mail address
+
+Returns the membership as it was before. Its token_ids_to_rotate are keys without a user that the
+member made there and whose secrets they may have kept.
+Callers: proxy admins, the organization''s admins and the member.';
 
 -- Users ---------------------------------------------------------------------
 
@@ -297,7 +479,18 @@ CREATE FUNCTION user_new(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_new IS
 'Create a user.
-And, unless auto_create_key is false, a key of theirs, shown this once; key_alias and duration are that key''s. quotas is an object of how many keys outside organizations the user may have: max_keys (10,000 unless it says otherwise). No two users have one user_email. Returns the user. For proxy admins.';
+
+Also makes a key for the user and shows it this once, unless auto_create_key is false.
+
+- user_id: the user''s identifier; null makes one
+- auto_create_key: whether to make a key for the user
+- key_alias: the alias of that key
+- duration: how long that key works, such as 30d; null means without end
+- quotas: how many the user may have, an object: max_keys (keys outside organizations, 10,000 by
+  default)
+
+Returns the user.
+Callers: proxy admins.';
 
 CREATE FUNCTION user_update(
     user_id text,
@@ -319,7 +512,14 @@ CREATE FUNCTION user_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_update IS
 'Change a user.
-An argument that is null leaves its field unchanged; clear lists fields to reset. The last proxy_admin stays one. Returns the user. No two users have one user_email. For proxy admins; users themselves change user_alias.';
+
+An argument that is null leaves its field unchanged. The last proxy admin must stay one.
+
+- quotas: an object as in user_new that replaces all quotas
+- clear: names of the fields to reset
+
+Returns the user.
+Callers: proxy admins; the user, for user_alias.';
 
 CREATE FUNCTION user_info(
     user_id text DEFAULT NULL,
@@ -327,7 +527,14 @@ CREATE FUNCTION user_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_info IS
 'Show a user.
-With their keys and teams; without user_id the caller. For the user, proxy admins and viewers, and for admins of an organization the user is in, who see no more than who it is, and what the user has and has spent in that organization.';
+
+Includes their keys and teams. Organizations'' admins see the user''s name and e-mail address, and the
+teams, keys and spend in their organizations.
+
+- user_id: the user; null means the caller
+
+Returns the user.
+Callers: the user, proxy admins and viewers; admins of the user''s organizations.';
 
 CREATE FUNCTION user_list(
     role text DEFAULT NULL,
@@ -341,7 +548,21 @@ CREATE FUNCTION user_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_list IS
 'List users.
-All for proxy admins and viewers, those of their organizations for organizations'' admins, themselves for others, oldest first; organizations'' admins see who others are and what they have and have spent there, no more. Filter by role on the platform, user_email (part of it, case ignored), user_id, organization_id and team_id. For pages give limit (1 to 1000) and, from the second on, after: the last user_id of the page before.';
+
+The oldest come first. Organizations'' admins see the users'' names and e-mail addresses, and the
+teams and spend in their organizations.
+
+- role: only users with this role on the platform
+- user_email: only users whose e-mail address contains this text, in upper or lower case
+- user_id: only this user
+- organization_id: only members of this organization
+- team_id: only members of this team
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last user_id of the previous page; null begins with the first page
+
+Returns an array of users.
+Callers: proxy admins and viewers for all users, organizations'' admins for their members, others for
+themselves.';
 
 CREATE FUNCTION user_delete(
     user_ids text[],
@@ -351,7 +572,14 @@ CREATE FUNCTION user_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION user_delete IS
 'Delete users.
-All of user_ids or, if one does not exist, none. Their memberships, keys and the budgets that nobody else uses go with them. The last proxy_admin stays. Returns the users as they stood just before. For proxy admins.';
+
+Deletes cascade to their memberships, keys and the budgets that nobody else uses. The last proxy
+admin cannot be deleted. If one of the users does not exist, none is deleted.
+
+- user_ids: the users to delete
+
+Returns the users as they were before.
+Callers: proxy admins.';
 
 -- Teams ---------------------------------------------------------------------
 
@@ -374,7 +602,15 @@ CREATE FUNCTION team_new(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_new IS
 'Create a team in an organization.
-Its models and limits must be within the organization''s, its members (members_with_roles: an array of role, admin or user, and user_id or user_email) members of the organization. Returns the team. For proxy admins and the organization''s admins.';
+
+Its models and limits must be within those of the organization.
+
+- team_id: its identifier; null makes one
+- members_with_roles: its members, an array of objects with role (admin or user) and user_id or
+  user_email; all of them must be members of the organization
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_update(
     team_id text,
@@ -397,7 +633,16 @@ CREATE FUNCTION team_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_update IS
 'Change a team.
-An argument that is null leaves its field unchanged; clear lists fields to reset. Its models and limits must stay within the organization''s; models that its keys still list are refused, naming them, unless cascade takes them from those as well. With if_match, only if that is still its entity tag. Returns the team. For proxy admins and the organization''s admins.';
+
+An argument that is null leaves its field unchanged. Its models and limits must be within those of
+the organization. Models that its keys still list cannot be removed, and the error names the keys.
+
+- clear: names of the fields to reset
+- cascade: true removes the models from those keys too, instead of refusing
+- if_match: an entity tag; the change is refused unless it is the current one
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_info(
     team_id text,
@@ -406,7 +651,11 @@ CREATE FUNCTION team_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_info IS
 'Show a team.
-With its members and keys. For its members, its organization''s admins, proxy admins and viewers.';
+
+Includes its members and keys.
+
+Returns the team.
+Callers: its members, the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION team_list(
     organization_id text DEFAULT NULL,
@@ -418,7 +667,18 @@ CREATE FUNCTION team_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_list IS
 'List teams.
-All for proxy admins and viewers, those of their organizations for organizations'' admins, their own for others, oldest first. Filter by organization_id, user_id of a member and team_alias (part of it, case ignored). For pages give limit (1 to 1000) and, from the second on, after: the last team_id of the page before.';
+
+The oldest come first.
+
+- organization_id: only teams of this organization
+- user_id: only teams that this user is in
+- team_alias: only teams whose alias contains this text, in upper or lower case
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last team_id of the previous page; null begins with the first page
+
+Returns an array of teams.
+Callers: proxy admins and viewers for all teams, organizations'' admins for theirs, others for those
+they are in.';
 
 CREATE FUNCTION team_delete(
     team_ids text[],
@@ -429,7 +689,14 @@ CREATE FUNCTION team_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_delete IS
 'Delete teams.
-With their keys, and the members'' budgets that nobody else uses. All of team_ids or none. Returns the teams as they stood just before. For proxy admins and the organization''s admins.';
+
+Deletes cascade to their keys and to the members'' budgets that nobody else uses. If one of the teams
+does not exist, none is deleted.
+
+- team_ids: the teams to delete
+
+Returns the teams as they were before.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_block(
     team_id text,
@@ -440,7 +707,11 @@ CREATE FUNCTION team_block(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_block IS
 'Block a team.
-From the next request on its keys are refused, but for those of proxy admins. Returns the team. For proxy admins and the organization''s admins.';
+
+From the next request on its keys are refused, except those of proxy admins.
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_unblock(
     team_id text,
@@ -451,7 +722,11 @@ CREATE FUNCTION team_unblock(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_unblock IS
 'Unblock a team.
-From the next request on its keys are accepted again. Returns the team. For proxy admins and the organization''s admins.';
+
+From the next request on its keys are accepted again.
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_member_add(
     team_id text,
@@ -464,7 +739,16 @@ CREATE FUNCTION team_member_add(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_member_add IS
 'Add members to a team.
-The member is an object of role (admin or user) and user_id or user_email, or an array of such, each a member of the organization; who is in the team already gets the new role. With max_budget_in_team each of them has a budget of their own. All or none. Returns the team with updated_users and updated_team_memberships. For proxy admins and the organization''s admins.';
+
+They must be members of the organization; existing members of the team get the new role. Either all
+are added or none.
+
+- member: an object with role (admin or user) and user_id or user_email, or an array of such objects
+- max_budget_in_team: the most that each of them may spend in the team, in US dollars; gives each a
+  budget of their own
+
+Returns the team with updated_users and updated_team_memberships.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_member_update(
     team_id text,
@@ -480,7 +764,17 @@ CREATE FUNCTION team_member_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_member_update IS
 'Change a team member''s role or budget.
-Name the member by user_id or user_email; clear takes {max_budget_in_team}. Returns the member''s place in the team. For proxy admins and the organization''s admins.';
+
+An argument that is null leaves its field unchanged.
+
+- user_id: the member; user_id or user_email is required
+- user_email: the member''s e-mail address
+- role: the new role: admin or user
+- max_budget_in_team: the most that the member may spend in the team, in US dollars
+- clear: names of the fields to reset; only max_budget_in_team can be
+
+Returns the membership in the team.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION team_member_delete(
     team_id text,
@@ -493,7 +787,14 @@ CREATE FUNCTION team_member_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_member_delete IS
 'Remove a member from a team.
-With the keys they hold there and the budget that nobody else uses. Name the member by user_id or user_email. Returns the team. For proxy admins and the organization''s admins.';
+
+The delete cascades to the keys they hold there and to the budget that nobody else uses.
+
+- user_id: the member; user_id or user_email is required
+- user_email: the member''s e-mail address
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
 
 -- Keys ----------------------------------------------------------------------
 
@@ -519,7 +820,18 @@ CREATE FUNCTION key_generate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_generate IS
 'Make a key.
-Returns it this once: only its digest is kept. It expires after duration, if given. Its models must be among those of its team and organization. A proxy admin makes keys for anybody and may choose the secret (key); an organization''s admin makes keys inside the organization; a member makes keys of their own within a team they belong to. Only a proxy admin gives a key permissions: an object with what it may do besides, such as {"usage": true}.';
+
+Shows the secret this once, because only its digest is kept. The models of a key must be among those
+of its team and organization.
+
+- duration: how long it works, such as 30d; null means without end
+- permissions: additional rights, an object such as {"usage": true}; only proxy admins give
+  permissions
+- key: the secret, chosen by a proxy admin; null makes one
+
+Returns the key.
+Callers: proxy admins for everybody, organizations'' admins inside the organization, members for
+themselves in their teams.';
 
 CREATE FUNCTION key_update(
     key text,
@@ -541,7 +853,18 @@ CREATE FUNCTION key_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_update IS
 'Change a key.
-Name it in key by itself or its token_id. What is null stays as it is; clear names fields to set back to nothing, duration among them: then it never expires. Its models must stay among those of its team and organization. Returns what is known of the key. For proxy admins, who alone give permissions, and the admins of its organization; its user changes key_alias and metadata.';
+
+An argument that is null leaves its field unchanged. Its models must be among those of its team and
+organization.
+
+- key: the key itself or its token_id
+- duration: how long it works from now on, such as 30d
+- permissions: additional rights, an object such as {"usage": true}; only proxy admins give
+  permissions
+- clear: names of the fields to reset; without its duration a key never expires
+
+Returns the key, without its secret.
+Callers: proxy admins and the organization''s admins; its user, for key_alias and metadata.';
 
 CREATE FUNCTION key_info(
     key text DEFAULT NULL,
@@ -549,7 +872,11 @@ CREATE FUNCTION key_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_info IS
 'Show a key.
-Name it by itself or its token_id; without key the caller''s own. For its user, the admins of its organization, proxy admins and viewers.';
+
+- key: the key itself or its token_id; null means the caller''s own
+
+Returns the key, without its secret.
+Callers: its user, the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION key_list(
     organization_id text DEFAULT NULL,
@@ -562,7 +889,19 @@ CREATE FUNCTION key_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_list IS
 'List keys.
-All for proxy admins and viewers, those of their organizations for organizations'' admins, their own for others, oldest first; never the secrets. Filter by organization_id, team_id, user_id and key_alias. For pages give limit (1 to 1000) and, from the second on, after: the last token_id of the page before.';
+
+The oldest come first.
+
+- organization_id: only keys of this organization
+- team_id: only keys of this team
+- user_id: only keys of this user
+- key_alias: only keys with this alias
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last token_id of the previous page; null begins with the first page
+
+Returns an array of keys, without their secrets.
+Callers: proxy admins and viewers for all keys, organizations'' admins for theirs, others for their
+own.';
 
 CREATE FUNCTION key_delete(
     keys text[] DEFAULT NULL,
@@ -573,7 +912,14 @@ CREATE FUNCTION key_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_delete IS
 'Delete keys.
-Named in keys by themselves or token_id, or in key_aliases by alias, which must mean one of the keys that the caller may delete; all of them or none. From the next request on they are refused. Returns what was known of them. For proxy admins, the admins of their organization and their users.';
+
+From the next request on they are refused. If one of them does not exist, none is deleted.
+
+- keys: the keys themselves or their token_ids; keys or key_aliases is required
+- key_aliases: aliases of keys; each must belong to exactly one key that the caller may delete
+
+Returns the keys as they were before, without their secrets.
+Callers: proxy admins, the organization''s admins and their users.';
 
 CREATE FUNCTION key_regenerate(
     key text,
@@ -585,7 +931,17 @@ CREATE FUNCTION key_regenerate(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
-Name it in key by itself or its token_id. Returns the new one this once; all else about the key stays. The old secret works for grace_period more, if given, for calls of models and to read, but changes nothing; one grace_period at a time. With duration the key expires anew, which is for those who may set that in key_update. For proxy admins, its user and, if it has no permissions, the admins of its organization.';
+
+Shows the new secret this once. Everything else about the key stays.
+
+- key: the key itself or its token_id
+- grace_period: how long the old secret still works, such as 1h, for calls of models and for reading
+  only; null means not at all
+- duration: how long the key works from now on, such as 30d; only for callers who may set it by
+  key_update
+
+Returns the key.
+Callers: proxy admins, its user and, if it has no permissions, the organization''s admins.';
 
 CREATE FUNCTION key_block(
     key text,
@@ -595,7 +951,13 @@ CREATE FUNCTION key_block(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_block IS
 'Block a key.
-Name it in key by itself or its token_id. From the next request on it is refused. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+From the next request on it is refused.
+
+- key: the key itself or its token_id
+
+Returns the key, without its secret.
+Callers: proxy admins and the organization''s admins.';
 
 CREATE FUNCTION key_unblock(
     key text,
@@ -605,7 +967,13 @@ CREATE FUNCTION key_unblock(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_unblock IS
 'Unblock a key.
-Name it in key by itself or its token_id. From the next request on it is accepted again. Returns what is known of the key. For proxy admins and the admins of its organization.';
+
+From the next request on it is accepted again.
+
+- key: the key itself or its token_id
+
+Returns the key, without its secret.
+Callers: proxy admins and the organization''s admins.';
 
 -- Budgets -------------------------------------------------------------------
 
@@ -624,7 +992,13 @@ CREATE FUNCTION budget_new(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_new IS
 'Create a budget.
-To be attached to organizations by its budget_id. Returns the budget. For proxy admins.';
+
+Organizations use it by its budget_id.
+
+- budget_id: its identifier; null makes one
+
+Returns the budget.
+Callers: proxy admins.';
 
 CREATE FUNCTION budget_update(
     budget_id text,
@@ -644,7 +1018,16 @@ CREATE FUNCTION budget_update(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_update IS
 'Change a budget.
-For all its owners. An argument that is null leaves its field unchanged; clear lists fields to reset. Limits below what the teams of an organization hold are refused, naming them, unless cascade lowers those as well. With if_match, only if that is still its entity tag. Returns the budget. For proxy admins.';
+
+Changes it for everybody who uses it. An argument that is null leaves its field unchanged. Limits
+that the teams of an organization exceed are refused, and the error names them.
+
+- clear: names of the fields to reset
+- cascade: true lowers the limits of those teams too, instead of refusing
+- if_match: an entity tag; the change is refused unless it is the current one
+
+Returns the budget.
+Callers: proxy admins.';
 
 CREATE FUNCTION budget_info(
     budgets text[],
@@ -652,7 +1035,13 @@ CREATE FUNCTION budget_info(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_info IS
 'Show budgets.
-In the order of budgets, each once; what does not exist is left out. For proxy admins and viewers.';
+
+Budgets that do not exist are left out.
+
+- budgets: their identifiers
+
+Returns an array of budgets, in the order asked for, each once.
+Callers: proxy admins and viewers.';
 
 CREATE FUNCTION budget_list(
     "limit" bigint DEFAULT NULL,
@@ -661,7 +1050,14 @@ CREATE FUNCTION budget_list(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_list IS
 'List budgets.
-All of them, oldest first. For pages give limit (1 to 1000) and, from the second on, after: the last budget_id of the page before. For proxy admins and viewers.';
+
+The oldest come first.
+
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last budget_id of the previous page; null begins with the first page
+
+Returns an array of budgets.
+Callers: proxy admins and viewers.';
 
 CREATE FUNCTION budget_delete(
     id text,
@@ -671,7 +1067,13 @@ CREATE FUNCTION budget_delete(
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION budget_delete IS
 'Delete a budget.
-Named in id by its budget_id. Refused, naming them, while somebody uses it. Returns the budget as it stood. For proxy admins.';
+
+A budget that is in use is refused, and the error names its owners.
+
+- id: its budget_id
+
+Returns the budget as it was before.
+Callers: proxy admins.';
 
 -- Usage ---------------------------------------------------------------------
 
@@ -687,8 +1089,23 @@ CREATE FUNCTION usage_reserve(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve IS
-'Ask whether a call to a model may be made.
-With key, the secret that came with the call; or with token_id, if you have checked the secret yourself. Every limit of the key, its user, team, membership and organization is checked, and max_cost (US dollars) and max_tokens are held against each until the call is settled, cancelled, or ttl_seconds (1 to 86400) are over. The same request_id again gets the same answer; without one it is made. Returns the model with aliases resolved and what is left of each limit. For proxy admins and keys with the permission usage.';
+'Reserve a call to a model.
+
+Checks every limit of the key and of its user, team, membership and organization. If the call is
+allowed, max_cost and max_tokens are held against each limit until the call is settled or cancelled
+or the reservation expires. The function is idempotent: the same request_id gets the same answer.
+
+- key: the secret that came with the call; key or token_id is required
+- model: the model to call; aliases are resolved (required)
+- max_cost: the most that the call can cost, in US dollars; null holds the default_reserve of the
+  organization
+- request_id: identifier of the call; null makes one
+- ttl_seconds: when the reservation expires, in seconds, 1 to 86400
+- token_id: the key, if you have checked its secret yourself
+
+Returns the reservation, with the model that aliases stand for and the remaining amount of each
+limit.
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_reserve_many(
     requests json,
@@ -696,8 +1113,17 @@ CREATE FUNCTION usage_reserve_many(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve_many IS
-'Ask for many calls at once.
-An array of objects with the arguments of usage_reserve, decided one after the other in one transaction. Returns an array with what usage_reserve would return for each, or an object with error: its sqlstate, message and more; one refusal touches none of the others. With wait false nothing is waited for: what depends on something that somebody else has locked is refused with sqlstate 55P03, and held names that. For proxy admins and keys with the permission usage.';
+'Reserve many calls to models.
+
+Decides one call after the other, in one transaction. A refused call does not affect the others.
+
+- requests: an array of objects with the arguments of usage_reserve
+- wait: false refuses calls that would wait for the lock of another transaction: with sqlstate
+  55P03, and with the name of what is locked in held
+
+Returns an array: for each call the reply of usage_reserve, or an object with error (its sqlstate,
+message and more).
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_settle(
     cost numeric,
@@ -711,8 +1137,16 @@ CREATE FUNCTION usage_settle(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_settle IS
-'Tell what a reserved call has cost.
-Named by request_id or reservation_id. The hold ends and the cost (US dollars) is spent: in full, even if it is more than was held or the hold had expired, and once: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+'Settle a reserved call.
+
+The reservation ends, and the cost is spent in full, even if it is more than was held or the
+reservation has expired. The function is idempotent: settling again returns the first reply.
+
+- request_id: identifier of the call; request_id or reservation_id is required
+- reservation_id: identifier of the reservation, as usage_reserve returned it
+
+Returns the settled call.
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_settle_many(
     requests json,
@@ -720,8 +1154,17 @@ CREATE FUNCTION usage_settle_many(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_settle_many IS
-'Settle many calls at once.
-An array of objects with the arguments of usage_settle. Returns an array with what usage_settle would return for each, or an object with error: its sqlstate and message; one refusal touches none of the others. With wait false nothing is waited for: what depends on something that somebody else has locked is refused with sqlstate 55P03, and held names that. For proxy admins and keys with the permission usage.';
+'Settle many reserved calls.
+
+Settles one call after the other, in one transaction. A refused call does not affect the others.
+
+- requests: an array of objects with the arguments of usage_settle
+- wait: false refuses calls that would wait for the lock of another transaction: with sqlstate
+  55P03, and with the name of what is locked in held
+
+Returns an array: for each call the reply of usage_settle, or an object with error (its sqlstate and
+message).
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_cancel(
     request_id text DEFAULT NULL,
@@ -729,8 +1172,16 @@ CREATE FUNCTION usage_cancel(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_cancel IS
-'Take back a reservation.
-For a call that was not made, named by request_id or reservation_id: nothing is held or counted for it any more. One that was settled is refused. For proxy admins and keys with the permission usage.';
+'Cancel a reserved call.
+
+For calls that were not made: nothing is held or counted for them any more. A settled call is
+refused.
+
+- request_id: identifier of the call; request_id or reservation_id is required
+- reservation_id: identifier of the reservation, as usage_reserve returned it
+
+Returns the identifiers of the call and its state.
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_record(
     key text DEFAULT NULL,
@@ -747,16 +1198,35 @@ CREATE FUNCTION usage_record(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_record IS
-'Record what a call has cost that was never reserved.
-With key, the secret that came with the call; or with token_id, if you have checked the secret yourself. No limit is asked, for it was spent. Once for each request_id: the same again returns what the first did. For proxy admins and keys with the permission usage.';
+'Record a call that was never reserved.
+
+No limit is checked, because the cost is spent already. The function is idempotent: the same
+request_id gets the first reply.
+
+- key: the secret that came with the call; key or token_id is required
+- model: the model that was called; aliases are resolved (required)
+- cost: the cost of the call, in US dollars (required)
+- request_id: identifier of the call; null makes one
+- token_id: the key, if you have checked its secret yourself
+
+Returns the recorded call.
+Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_limits(
     key text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_limits IS
-'Show what is left of every limit of a key.
-At every level: what was spent in the current period, what is held, what remains and when it resets. Without key, of the caller''s own. For the key itself, its organization''s admins, proxy admins and viewers, and keys with the permission usage.';
+'Show the limits of a key and their remaining amounts.
+
+Lists the limits of the key and of its user, team, membership and organization, each with the
+amounts spent in the current period, held and remaining, and with the end of the period.
+
+- key: the key itself or its token_id; null means the caller''s own
+
+Returns an object with the limits.
+Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the
+permission usage.';
 
 CREATE FUNCTION usage_verify(
     organization_id text DEFAULT NULL,
@@ -764,7 +1234,13 @@ CREATE FUNCTION usage_verify(
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_verify IS
 'Compare every counter with its ledger.
-Returns those that differ, with what they are and what they should be: none, unless the tables were changed by hand. Of all organizations or of one. For proxy admins and viewers.';
+
+A counter differs only if the tables were changed by hand.
+
+- organization_id: only this organization; null means all
+
+Returns an array of the counters that differ, with the actual and the expected values.
+Callers: proxy admins and viewers.';
 
 CREATE FUNCTION usage_repair(
     organization_id text DEFAULT NULL,
@@ -773,8 +1249,15 @@ CREATE FUNCTION usage_repair(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_repair IS
-'Set every counter to what its ledger says.
-Of all organizations or of one. Returns those that differed; only calls of whose they are wait meanwhile. At most 100 organizations, and 100 users and 100 keys that count outside of any, are mended at once: repeat until the list is empty. For proxy admins.';
+'Set every counter to the sum of its ledger.
+
+Repairs up to 100 organizations, and 100 users and 100 keys that count outside of organizations.
+Call it until the array is empty. Only calls of their owners wait meanwhile.
+
+- organization_id: only this organization; null means all
+
+Returns an array of the counters that differed.
+Callers: proxy admins.';
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION

@@ -8,8 +8,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <regex>
+#include <map>
 #include <set>
+#include <utility>
 
 namespace pg_org {
 
@@ -29,10 +30,10 @@ const ordered_json &known()
 }
 
 // The first one that fits a function and its field applies.
-const ordered_json *example_of(const NamedFunction &function, const std::string &field, bool in_request = false)
+const ordered_json *example_of(std::string_view function, const std::string &field, bool in_request = false)
 {
     for (const auto &group : known()["examples"])
-        if (function.first.starts_with(group["functions"].get<std::string>()) && group["fields"].contains(field))
+        if (function.starts_with(group["functions"].get<std::string>()) && group["fields"].contains(field))
             return in_request && !group["in_requests"] ? nullptr : &group["fields"][field];
     return nullptr;
 }
@@ -81,51 +82,89 @@ ordered_json default_of(const Argument &argument)
     return json.is_discarded() ? ordered_json{} : json;
 }
 
-// The sentences about a function that name an argument.
-std::string sentences_about(const Argument &argument, std::string_view text)
+// A function's comment: a summary, more about it, and a list of arguments ("- name: text").
+struct Comment {
+    std::string summary;
+    std::string text; // without the list
+    std::map<std::string, std::string> arguments;
+};
+
+Comment read_comment(std::string_view text)
 {
-    const std::regex name{"\\b" + argument.name + "\\b"};
-    std::string found;
+    Comment comment;
+    comment.summary = take_until(text, '\n');
+    take_until(text, '\n');      // empty
+    std::string *item = nullptr; // of the list, which may go on in the next line
     while (!text.empty()) {
-        const auto end = std::min(text.find(". "), text.size() - 1) + 1;
-        const auto sentence = text.substr(0, end);
-        if (std::regex_search(sentence.begin(), sentence.end(), name) && !sentence.starts_with("Returns "))
-            (found += found.empty() ? "" : " ") += sentence;
-        text.remove_prefix(std::min(end + 1, text.size()));
+        auto line = take_until(text, '\n');
+        if (line.starts_with("- ")) {
+            line.remove_prefix(2);
+            const auto name = take_until(line, ':');
+            item = &comment.arguments[std::string{name}];
+            *item = line.substr(std::min<std::size_t>(line.size(), 1));
+        } else if (line.starts_with("  ") && item) {
+            *item += line.substr(1);
+        } else {
+            item = nullptr;
+            if (!line.empty() || !(comment.text.empty() || comment.text.ends_with("\n\n")))
+                (comment.text += line) += '\n';
+        }
     }
-    return found;
+    return comment;
 }
 
-void describe(ordered_json &field, const NamedFunction &function, const Argument &argument)
+constexpr std::string_view required_mark = " (required)";
+
+// What the list in a function's comment says of an argument.
+std::string listed(const Function &function, const Argument &argument)
 {
-    std::string_view description = function.second.comment;
-    take_until(description, '\n');
-    auto text = argument.comment.empty() ? sentences_about(argument, description) : argument.comment;
-    if (!text.empty())
+    return read_comment(function.comment).arguments[argument.name];
+}
+
+// Some arguments have a default, so that others may come first, and are refused when null.
+bool is_required(const Function &function, const Argument &argument)
+{
+    return argument.required || listed(function, argument).ends_with(required_mark);
+}
+
+std::string description_of(const Function &function, const Argument &argument)
+{
+    auto text = listed(function, argument);
+    if (text.empty())
+        return argument.comment;
+    if (text.ends_with(required_mark))
+        text.resize(text.size() - required_mark.size());
+    text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+    return text + '.';
+}
+
+void describe(ordered_json &field, const Function &function, const Argument &argument)
+{
+    if (auto text = description_of(function, argument); !text.empty())
         field["description"] = std::move(text);
 }
 
-void show_example(ordered_json &schema, const NamedFunction &function, const Argument &argument)
+void show_example(ordered_json &schema, std::string_view function, const std::string &field)
 {
-    if (const auto *example = example_of(function, argument.name))
+    if (const auto *example = example_of(function, field))
         schema["examples"] = ordered_json::array({*example});
 }
 
 ordered_json parameter(std::string_view name, std::string_view place, const NamedFunction &function,
                        const Argument &argument)
 {
-    const bool required = argument.required || place == "path";
+    const bool required = place == "path" || is_required(function.second, argument);
     ordered_json parameter{{"name", name}, {"in", place}, {"required", required}};
     auto schema = schema_of(argument.type); // a parameter that is left out is null
     if (const auto value = default_of(argument); !value.is_null())
         schema["default"] = value;
-    describe(parameter, function, argument);
+    describe(parameter, function.second, argument);
     if (argument.type == Type::text_array)
         parameter.update({{"style", "form"}, {"explode", false}});
-    if (const auto *example = example_of(function, argument.name, !required))
+    if (!required) // viewers fill in the example of a parameter, but none of its schema: it may be a filter
+        show_example(schema, function.first, argument.name);
+    else if (const auto *example = example_of(function.first, argument.name))
         parameter["example"] = *example;
-    else
-        show_example(schema, function, argument);
     parameter["schema"] = std::move(schema);
     return parameter;
 }
@@ -164,8 +203,8 @@ ordered_json property(const NamedFunction &function, const Argument &argument, b
             type = ordered_json::array({type, "null"});
         schema["default"] = default_of(argument);
     }
-    describe(schema, function, argument);
-    show_example(schema, function, argument);
+    describe(schema, function.second, argument);
+    show_example(schema, function.first, argument.name);
     return schema;
 }
 
@@ -179,11 +218,11 @@ ordered_json body(const Route &route, const Functions &functions)
     for (const Argument &argument : function.second.arguments) {
         if (is_patch ? argument.comment.empty() || argument.name.ends_with("_id") : !is_field(route, argument))
             continue;
-        const bool is_required = argument.required && !is_patch;
-        schema["properties"][argument.name] = property(function, argument, is_required);
-        if (is_required)
+        const bool must_be_there = !is_patch && is_required(function.second, argument);
+        schema["properties"][argument.name] = property(function, argument, must_be_there);
+        if (must_be_there)
             required.push_back(argument.name);
-        if (const auto *example = example_of(function, argument.name, !is_required))
+        if (const auto *example = example_of(function.first, argument.name, !must_be_there))
             request[argument.name] = *example;
     }
     if (!required.empty())
@@ -193,11 +232,25 @@ ordered_json body(const Route &route, const Functions &functions)
     return {{"required", true}, {"content", {{"application/json", {{"schema", schema}, {"example", request}}}}}};
 }
 
-ordered_json reply(const ordered_json &description, const ordered_json &schema)
+ordered_json reply(const ordered_json &description, const ordered_json &content)
 {
     return {{"description", description},
             {"headers", {{"x-request-id", reference("headers", "RequestId")}}},
-            {"content", {{"application/json", {{"schema", schema}}}}}};
+            {"content", {{"application/json", content}}}};
+}
+
+ordered_json refusal_body(const std::string &status, const ordered_json &refusal, Envelope envelope)
+{
+    const bool has_type = envelope == Envelope::error;
+    ordered_json body{{"schema", refusal.value("schema", reference("schemas", has_type ? "Error" : "ErrorDetail"))}};
+    if (refusal.contains("example"))
+        body["example"] = refusal["example"];
+    else if (const auto &message = refusal["message"]; has_type)
+        body["example"] = {
+            {"error", {{"message", message}, {"type", refusal["type"]}, {"param", "None"}, {"code", status}}}};
+    else
+        body["example"] = {{"detail", {{"error", message}}}};
+    return body;
 }
 
 // Whether a route can have a status that comes with a body, with a change, or with an argument of that name.
@@ -211,18 +264,17 @@ bool comes_with(const std::string &cause, const Route &route, const Function &fu
 ordered_json replies(const Route &route, const Function &function)
 {
     ordered_json replies;
-    auto &success = replies["200"] = reply("Done", ordered_json::object());
+    auto &success = replies["200"] = reply("Done", {{"schema", known()["replies"][std::string{route.function}]}});
     if (is_tagged(route))
         success["headers"]["ETag"] = reference("headers", "ETag");
     if (!route.cursor.empty())
         success["headers"]["Link"] = reference("headers", "Link");
     if (route.kind == Kind::events)
         success["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
-    const auto envelope = reference("schemas", route.envelope == Envelope::error ? "Error" : "ErrorDetail");
     for (const auto &[status, refusal] : known()["refusals"].items()) {
         if (refusal.contains("comes_with") && !comes_with(refusal["comes_with"], route, function))
             continue;
-        replies[status] = reply(refusal["description"], refusal.value("schema", envelope));
+        replies[status] = reply(refusal["description"], refusal_body(status, refusal, route.envelope));
         if (refusal.contains("headers"))
             replies[status]["headers"].update(refusal["headers"]);
     }
@@ -232,10 +284,9 @@ ordered_json replies(const Route &route, const Function &function)
 ordered_json operation(const Route &route, const Functions &functions)
 {
     const auto &function = *functions.find(route.function);
-    std::string_view description = function.second.comment;
-    auto summary = take_until(description, '\n');
+    auto [summary, description, arguments] = read_comment(function.second.comment);
     if (summary.ends_with('.'))
-        summary.remove_suffix(1);
+        summary.pop_back();
     auto path = route.path.substr(route.path.starts_with("/v2/") ? 4 : 1);
     ordered_json operation{{"tags", ordered_json::array({take_until(path, '/')})},
                            {"summary", summary},
@@ -246,6 +297,44 @@ ordered_json operation(const Route &route, const Functions &functions)
         operation["requestBody"] = body(route, functions);
     operation["responses"] = replies(route, function.second);
     return operation;
+}
+
+// The argument that sets a field of a thing, if there is one.
+const Argument *setter_of(const std::string &field, const ordered_json &thing, const Functions &functions)
+{
+    const auto like = functions.find(thing.value("like", std::string{}));
+    if (like == functions.end())
+        return nullptr;
+    const auto &arguments = like->second.arguments;
+    const auto found = std::find_if(arguments.begin(), arguments.end(),
+                                    [&](const Argument &argument) { return argument.name == field; });
+    return found == arguments.end() ? nullptr : &*found;
+}
+
+ordered_json properties_of(const ordered_json &thing, const Functions &functions)
+{
+    auto properties = thing["properties"];
+    for (auto &[name, schema] : properties.items()) {
+        const Argument *setter = setter_of(name, thing, functions);
+        if (setter)
+            show_example(schema, thing["like"].get<std::string>(), name);
+        if (!schema.contains("description"))
+            schema["description"] =
+                setter && !setter->comment.empty() ? setter->comment : known()["descriptions"].value(name, "");
+    }
+    if (thing.contains("with"))
+        properties.update(properties_of(known()["things"][thing["with"].get<std::string>()], functions));
+    return properties;
+}
+
+ordered_json component(const ordered_json &thing, const Functions &functions)
+{
+    ordered_json schema{{"type", "object"}, {"description", thing["description"]}};
+    schema["properties"] = properties_of(thing, functions);
+    schema["required"] = ordered_json::array();
+    for (const auto &[name, property] : schema["properties"].items())
+        schema["required"].push_back(name);
+    return schema;
 }
 
 } // namespace
@@ -264,6 +353,8 @@ std::string write_document(const Functions &functions)
         if (!ids.insert(route.function).second)
             added["operationId"] = std::string{route.function} + '_' + method;
     }
+    for (const auto &[name, thing] : known()["things"].items())
+        document["components"]["schemas"][name] = component(thing, functions);
     return document.dump();
 }
 

@@ -1,4 +1,4 @@
--- Activity: what organizations spent day by day: org_daily_activity.
+-- Activity: org_daily_activity reports what organizations spend day by day.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -35,12 +35,12 @@ SELECT spent('acme', '2026-03-01', 'team', 'k-ci', 'openai/gpt-4o', 0.1, 10, 5, 
        spent('gone', '2026-03-03', 'team', 'k-ci-gone', 'openai/gpt-4o', 7),
        spent('', '2026-03-02', '', 'k-of-none', 'openai/gpt-4o', 100) \g /dev/null
 
--- The reply, whole: of a day on which one organization used one key for one model.
+-- This is the whole reply for a day on which one organization used one key for one model.
 SELECT reply(org_daily_activity('{acme}', '2026-03-02', '2026-03-02')) \g (format=unaligned tuples_only=on)
--- Nothing.
+-- A range without usage gives no days.
 SELECT reply(org_daily_activity('{acme}', '2026-04-01', '2026-04-30')) \g (format=unaligned tuples_only=on)
 
--- Days, newest first, with what was spent on what.
+-- Lists the days, newest first, each with its spend by model, provider, key and organization.
 CREATE FUNCTION test.spend(buckets json) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(format('%s=%s', key, value -> 'metrics' -> 'spend'), ' ' ORDER BY place)
       FROM json_each(buckets) WITH ORDINALITY AS b (key, value, place)
@@ -53,18 +53,18 @@ LANGUAGE sql AS $$
            spend(day -> 'breakdown' -> 'entities')
       FROM json_array_elements(reply -> 'results') WITH ORDINALITY AS d (day, place) ORDER BY place
 $$;
--- Of all organizations, also of one that was deleted, but not of keys that belong to none.
+-- Without a filter all organizations count, also a deleted one; keys outside organizations do not.
 SELECT * FROM days(org_daily_activity(start_date => '2026-03-01', end_date => '2026-03-31'));
--- Between two days, both of them included.
+-- The range includes both its first and its last day.
 SELECT date FROM days(org_daily_activity(start_date => '2026-03-02', end_date => '2026-03-03'));
 SELECT date FROM days(org_daily_activity(start_date => '0001-01-01', end_date => '9999-12-31'));
-SELECT date FROM days(org_daily_activity(start_date => '2026-03-03', end_date => '2026-03-02'));
--- Of some organizations.
+-- A list of organizations restricts the report to them.
 SELECT ids, (SELECT string_agg(date || ' ' || entities, ', ')
                FROM days(org_daily_activity(ids, '2026-03-01', '2026-03-31'))) AS days
-  FROM (VALUES ('{acme}'::text[]), ('{acme,beta}'), ('{beta,acme,acme}'), ('{gone}'), ('{nowhere}'), ('{ACME}'),
-               ('{"acme,beta"}'), ('{}'), ('{""}')) AS lists (ids);
--- Of a model, as it is called; of a key, itself or its token_id, also when it is gone.
+  FROM (VALUES ('{acme}'::text[]), ('{acme,beta}'), ('{beta,acme,acme}'), ('{gone}'), ('{}')) AS lists (ids);
+SELECT ids, attempt(format('org_daily_activity(%L, %L, %L)', ids, '2026-03-01', '2026-03-31'))
+  FROM (VALUES ('{nowhere}'), ('{acme,nowhere}'), ('{ACME}'), ('{"acme,beta"}'), ('{""}')) AS lists (ids);
+-- A model filters by the name that was called; a key filters by its secret or token_id, also after it is deleted.
 SELECT model, (SELECT string_agg(date || ' ' || spend, ', ')
                  FROM days(org_daily_activity(NULL, '2026-03-01', '2026-03-31', model))) AS days
   FROM unnest('{openai/gpt-4o, gpt-4o, claude-3, openai, /x, ""}'::text[]) AS model;
@@ -73,7 +73,7 @@ SELECT key, (SELECT string_agg(date || ' ' || keys, ', ')
   FROM unnest(ARRAY['k-plain', 'sk-plain', 'k-gone', 'sk-unknown', encode(sha256('sk-plain'), 'hex'), '']) AS key;
 SELECT * FROM days(org_daily_activity('{acme}', '2026-03-01', '2026-03-31', 'claude-3', 'k-plain'));
 
--- What a day is broken down into adds up to it, and the days of a page to its totals.
+-- The parts of a day add up to the day, and the days of a page add up to the page's totals.
 CREATE FUNCTION test.adds_up(parts json, metrics json) RETURNS boolean LANGUAGE sql AS $$
     SELECT bool_and(whole::numeric = (SELECT sum((part -> 'metrics' ->> metric)::numeric)
                                         FROM json_each(parts) AS p (name, part)))
@@ -92,7 +92,7 @@ SELECT page, metric
        IS DISTINCT FROM (SELECT sum((day -> 'metrics' ->> metric)::numeric)
                            FROM json_array_elements(reply -> 'results') AS day);
 
--- Pages: of whole days, each day on one.
+-- A page has whole days, and each day is on one page.
 SELECT page_size, asked, (SELECT string_agg(date, ' ') FROM days(reply)) AS days,
        reply -> 'metadata' -> 'page' AS page, reply -> 'metadata' -> 'total_pages' AS total_pages,
        reply -> 'metadata' -> 'has_more' AS has_more, reply -> 'metadata' -> 'total_spend' AS spend
@@ -100,7 +100,7 @@ SELECT page_size, asked, (SELECT string_agg(date, ' ') FROM days(reply)) AS days
                (NULL, NULL)) AS t (page_size, asked),
        org_daily_activity(NULL, '2026-03-01', '2026-03-31', page => asked, page_size => page_size) AS reply;
 
--- Calls count on the day on which they were settled, at once.
+-- Calls count immediately, on the day on which they are settled.
 SET pg_org.now = '2026-06-30 23:59:59.999999+00';
 SELECT usage_record('sk-ci', 'openai/gpt-4o', 0.5, 'first', 30, 4, 2, 1),
        usage_record('sk-ci', 'openai/gpt-4o', 0.25, 'second', failed => true),
@@ -112,19 +112,20 @@ RESET pg_org.now;
 SELECT day -> 'date' AS date, day -> 'metrics' AS metrics
   FROM json_array_elements(org_daily_activity('{acme}', '2026-06-01', '2026-07-31', key => 'sk-ci') -> 'results') AS day;
 
--- What is not allowed.
+-- These arguments are refused.
 SELECT call, attempt(format('org_daily_activity(%s)', call)) FROM (VALUES
     ($$$$),
     ($$start_date => '2026-03-01'$$),
     ($$end_date => '2026-03-01'$$),
     ($$start_date => '', end_date => ''$$),
+    ($$start_date => '2026-03-03', end_date => '2026-03-02'$$),
     ($$'{NULL}', '2026-03-01', '2026-03-31'$$),
     ($$'{acme}', '2026-03-01', '2026-03-31', page => 0$$),
     ($$'{acme}', '2026-03-01', '2026-03-31', page => -1$$),
     ($$'{acme}', '2026-03-01', '2026-03-31', page_size => 0$$),
     ($$'{acme}', '2026-03-01', '2026-03-31', page_size => 1001$$)) AS t (call);
-SELECT date, attempt(format('org_daily_activity(start_date => %L, end_date => %L)', date, '2026-03-31')) AS start_date,
-       attempt(format('org_daily_activity(start_date => %L, end_date => %L)', '2026-03-31', date)) AS end_date
+SELECT date, attempt(format('org_daily_activity(start_date => %L, end_date => %L)', date, '9999-12-31')) AS start_date,
+       attempt(format('org_daily_activity(start_date => %L, end_date => %L)', '0001-01-01', date)) AS end_date
   FROM unnest('{2026-02-28, 2026-02-29, 2024-02-29, 1900-02-29, 2000-02-29, 2026-00-01, 2026-13-01, 2026-01-00,
                 2026-04-31, 2026-12-31, 0000-01-01, 2026-3-1, 20260301, 2026/03/01, 2026-03-01T00:00:00Z, " 2026-03-01",
                 2026-03-011, today, infinity, -026-01-01, 2026-+3-01, ٢٠٢٦-٠٣-٠١}'::text[]) AS date;
@@ -132,7 +133,7 @@ SET datestyle = 'German, DMY';
 SELECT string_agg(date, ' ') AS days FROM days(org_daily_activity('{acme}', '2026-03-01', '2026-03-04'));
 RESET datestyle;
 
--- Who sees it: proxy admins and viewers all, admins of organizations theirs.
+-- Proxy admins and viewers see everything; an organization's admins see their organizations.
 CREATE FUNCTION test.seen(organization_ids text[]) RETURNS TABLE (key text, seen text) LANGUAGE sql AS $$
     SELECT key, CASE attempt(call) WHEN 'ok' THEN
                 (SELECT string_agg(date || ' ' || entities, ', ')
@@ -146,14 +147,14 @@ SELECT * FROM seen(NULL);
 SELECT * FROM seen('{acme}');
 SELECT * FROM seen('{acme,beta}');
 SELECT * FROM seen('{nowhere}');
--- Who gets an identifier that was used before does not get to see what was spent then.
+-- An organization with a reused identifier does not see what its predecessor spent.
 UPDATE org.organization SET created_at = '2026-03-02T12:00Z' WHERE organization_id = 'acme';
 DELETE FROM org.api_key WHERE key_id = 'k-plain';
 SELECT spent('acme', '2026-03-02', '', 'k-gone', 'old', 50), spent('acme', '2026-03-02', 'team', 'k-ci', 'new', 60)
        \g /dev/null
 SELECT * FROM seen('{acme}');
 
--- Names of deleted keys and organizations are gone, what they spent is not; numbers too large are told.
+-- Names of deleted keys and organizations are gone, but their spend stays; a total out of range is an error.
 SELECT key, day -> 'breakdown' -> 'api_keys' -> key -> 'metadata' AS key_metadata,
        day -> 'breakdown' -> 'entities' -> 'gone' -> 'metadata' AS metadata
   FROM json_array_elements(org_daily_activity('{gone}', '2026-03-03', '2026-03-03') -> 'results') AS day,

@@ -1,11 +1,11 @@
--- Tables that their owner has altered: what the rules can't read any more is an
--- error of the call, and the session lives on.
+-- Tables that their owner has altered: a call that can't read them any more fails
+-- with an error, and the session goes on.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 SET statement_timeout = '60s';
 
--- Somebody to call for, with something in every table.
+-- Every table gets a row, so that each call below finds something.
 SELECT org_new('Altered', 'altered', max_budget => 100, model_max_budget => '{"m": 50}') ->> 'organization_id' AS made;
 SELECT user_new('altered-user', max_budget => 10, auto_create_key => false) ->> 'user_id' AS made;
 SELECT org_member_add('altered', '{"role": "org_admin", "user_id": "altered-user"}', 5) ->> 'organization_id' AS made;
@@ -46,7 +46,7 @@ INSERT INTO test.call (call) VALUES
     ($$org_member_delete('altered', 'altered-user')$$), ($$team_delete('{altered-team}')$$),
     ($$user_delete('{altered-user}')$$), ($$key_delete('{sk-altered}')$$), ($$org_delete('{altered}')$$),
     ($$org_warm_up()$$), ($$org_setup()$$);
--- How each call is answered after a change of the tables; all of it is undone.
+-- Gives each call's answer after a change of the tables, and undoes all of it.
 CREATE FUNCTION test.answers(change text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     call     text;
@@ -70,7 +70,7 @@ BEGIN
     END;
 END $$;
 
--- Each of them works as long as nothing is altered; also without triggers, which would say no before the rules do.
+-- Each call works while nothing is altered, also without the triggers and constraints that would refuse it first.
 SELECT DISTINCT answers('SELECT') AS answer;
 BEGIN;
 \set ECHO none
@@ -86,7 +86,7 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', conrelid::regclass, c
 \set ECHO all
 SELECT DISTINCT answers('SELECT') AS answer;
 
--- A column of another type, without its constraint, or gone; rows twice.
+-- Columns get another type, lose a constraint or are dropped; rows are duplicated, suppressed by a rule or deleted.
 SELECT place, answer
   FROM (VALUES
     (1, 'ALTER TABLE org.api_key ALTER key_alias TYPE bigint USING 1'),
@@ -114,12 +114,12 @@ SELECT place, answer
     (21, 'DELETE FROM org.event_counter'))
        AS change (place, command), answers(command) AS answer
  WHERE answer ~ '^(55000|XX)' GROUP BY place, answer ORDER BY place, answer;
--- The same session goes on.
+-- The same session still works.
 SELECT DISTINCT answers('SELECT') AS answer;
 ROLLBACK;
 SELECT DISTINCT answers('SELECT') AS answer;
 
--- Triggers that take rows away which a call has just made.
+-- These triggers suppress the rows that a call inserts, updates or deletes.
 CREATE FUNCTION test.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 SELECT relation, masked(answer) AS answer
   FROM (VALUES ('api_key'), ('organization'), ('team'), ('"user"'), ('usage_account'), ('budget')) AS changed (relation),
@@ -127,7 +127,7 @@ SELECT relation, masked(answer) AS answer
                       ' FOR EACH ROW EXECUTE FUNCTION test.nothing()', relation)) AS answer
  WHERE answer <> 'ok' GROUP BY 1, 2 ORDER BY 1, 2;
 
--- Functions declared as of another version of the extension: arguments without names, of other types, too few.
+-- Functions declared for another version of the extension have unnamed, differently typed or too few arguments.
 CREATE FUNCTION test.without_names(text, text, text, text) RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_info';
 CREATE FUNCTION test.without_arguments() RETURNS json LANGUAGE c AS '$libdir/pg_org', 'org_info';
 CREATE FUNCTION test.of_another_type(organization_id bigint, api_key text) RETURNS json LANGUAGE c

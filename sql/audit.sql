@@ -1,4 +1,4 @@
--- The audit log: every change, by whom, in the same transaction, and nobody rewrites it.
+-- The audit log records every change and who made it in the same transaction, and nobody can rewrite it.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -7,7 +7,7 @@ SELECT org_new('A', 'A', max_budget => 5, request_id => 'req-1') \g /dev/null
 SELECT user_new('ada', 'ada@example.com', auto_create_key => false) \g /dev/null
 SELECT org_member_add('A', '{"role":"org_admin","user_id":"ada"}') \g /dev/null
 SELECT key_generate(user_id => 'ada', key_alias => 'ada''s', key => 'sk-ada') ->> 'token_id' AS ada_key \gset
--- What the log has of an organization, oldest first.
+-- Lists the entries of an organization, oldest first.
 CREATE FUNCTION test.log(organization_id text, api_key text DEFAULT NULL)
 RETURNS TABLE (actor text, key boolean, action text, kind text, id text, request_id text, before text, after text)
 LANGUAGE sql AS $$
@@ -20,7 +20,7 @@ LANGUAGE sql AS $$
 $$;
 \set ECHO all
 
--- Each function, by the user of the key or as the tables' owner.
+-- Each entry names the user of the calling key, or default_user_id for the tables' owner.
 SELECT team_new('A', 'Red', 'red', request_id => 'req-2', api_key => 'sk-ada') \g /dev/null
 SELECT team_update('red', team_alias => 'Rot', api_key => 'sk-ada') \g /dev/null
 SELECT key_generate(team_id => 'red', api_key => 'sk-ada') ->> 'key' AS red_key \gset
@@ -28,11 +28,11 @@ SELECT key_regenerate(:'red_key', api_key => 'sk-ada') ->> 'key' AS red_key \gse
 SELECT org_update('A', organization_alias => 'B') \g /dev/null
 SELECT * FROM test.log('A', 'sk-ada');
 
--- The whole entry once, and no secret in any of them.
+-- This is one whole entry; no entry contains a secret.
 SELECT test.reply(json_array_elements(org_audit('A', "limit" => 1)));
 SELECT count(*) FROM org.audit_log WHERE before::text || after::text ~ '[0-9a-f]{64}';
 
--- Of a change what differs, of what is made or deleted all.
+-- An update logs the fields that changed; a creation or deletion logs the whole row.
 SELECT key_update(:'red_key', max_budget => 3, metadata => '{"a": 1}', api_key => 'sk-ada'),
        key_update(:'red_key', max_budget => 4, models => '{}', clear => '{}', api_key => 'sk-ada'),
        key_block(:'red_key', api_key => 'sk-ada') \g /dev/null
@@ -42,7 +42,7 @@ SELECT action, (SELECT string_agg(name, ' ' ORDER BY name) FROM jsonb_object_key
        (SELECT string_agg(name, ' ' ORDER BY name) FROM jsonb_object_keys(after) AS name) AS after
   FROM org.audit_log WHERE action = 'key_regenerate' OR kind = 'membership' ORDER BY occurred_at;
 
--- Saving the same again and spending are no changes; what was refused or rolled back leaves nothing.
+-- Saving the same values and spending are no changes; a refused or rolled-back change leaves no entry.
 SELECT count(*) AS entries FROM org.audit_log \gset
 SELECT org_update('A', organization_alias => 'B') \g /dev/null
 UPDATE org.organization SET spend = spend + 1, model_spend = '{"m": 1}';
@@ -52,7 +52,7 @@ SELECT org_block('A') \g /dev/null
 ROLLBACK;
 SELECT count(*) - :entries AS more FROM org.audit_log;
 
--- Plain SQL is audited as well, as the database role; so is what a cascade takes along.
+-- Plain SQL is logged too, under the database role, and so are cascaded deletes.
 CREATE ROLE biller;
 GRANT USAGE ON SCHEMA org TO biller;
 GRANT SELECT, UPDATE ON org.organization TO biller;
@@ -64,7 +64,7 @@ SELECT * FROM test.log('A') OFFSET 12;
 TRUNCATE org.team_member;
 SELECT action, kind, organization_id FROM org.audit_log ORDER BY occurred_at DESC LIMIT 1;
 
--- Who reads it: the organization's admins, proxy admins and viewers; for what belongs to none only the latter.
+-- An organization's admins read its log; only proxy admins and viewers read entries of no organization.
 SELECT org_new('C', 'C'), org_member_add('C', '{"role":"internal_user","user_id":"ada"}') \g /dev/null
 SELECT test.attempt('org_audit(''C'', api_key => ''sk-ada'')');
 SELECT test.attempt('org_audit(''A'', api_key => ''sk-ada'')');
@@ -72,7 +72,7 @@ SELECT test.attempt('org_audit('''', api_key => ''sk-ada'')');
 SELECT test.attempt('org_audit(NULL)');
 SELECT DISTINCT entry ->> 'kind' AS of_no_organization FROM json_array_elements(org_audit('')) AS entry ORDER BY 1;
 
--- Pages, newest first.
+-- Pages come newest first.
 SELECT json_array_length(org_audit('A')) AS entries \gset
 SELECT org_audit('A', "limit" => 4) -> 3 ->> 'audit_id' AS last \gset
 SELECT json_array_length(org_audit('A', "limit" => 4)) AS page, json_array_length(org_audit('A', after => :'last')) = :entries - 4 AS rest;
@@ -82,7 +82,7 @@ SELECT bool_and(newer >= older) AS newest_first
 SELECT test.attempt('org_audit(''A'', "limit" => 0)');
 SELECT test.attempt('org_audit(''A'', after => ''nothing'')');
 
--- It only grows; the owner alone takes old entries away.
+-- The log only grows; only the owner can purge old entries.
 SELECT test.attempt('UPDATE org.audit_log SET actor = NULL');
 SELECT test.attempt('DELETE FROM org.audit_log');
 SELECT test.attempt('TRUNCATE org.audit_log');

@@ -1,9 +1,9 @@
--- Deleting what has much inside: all of it is audited, told of and taken off the books, in a few statements.
+-- Large deletes: each row is logged, emits its event and loses its usage account, in a few statements.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 \set ECHO none
--- An organization with 300 teams, 20 members, 600 keys and an account for every other one of them.
+-- Makes an organization with 300 teams, 20 members, 600 keys, and accounts for half of the keys and all other owners.
 CREATE PROCEDURE test.fill(name text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM org_new(name, name);
@@ -27,7 +27,7 @@ BEGIN
             SELECT organization_id, '', '', '' FROM org.organization) AS owner (organization_id, t, u, k)
      WHERE organization_id IN (name, '') AND u || name || '-' LIKE '%' || name || '-%';
 END $$;
--- What the log and the events have of an organization since the last look, and what accounts there are.
+-- Counts the log entries and events of an organization since the last test.forget(), and its usage accounts.
 CREATE FUNCTION test.written(name text)
 RETURNS TABLE (written text, action text, actor text, kind text, entries bigint, things bigint) LANGUAGE sql AS $$
     SELECT 'audit', action, actor, kind, count(*), count(DISTINCT id) FROM org.audit_log
@@ -46,7 +46,7 @@ CREATE PROCEDURE test.forget() LANGUAGE sql AS $$
 $$;
 \set ECHO all
 
--- What is made by one statement is written of row by row.
+-- Rows that one statement makes are logged one by one.
 CALL test.fill('big');
 CALL test.fill('other');
 SELECT * FROM test.written('big');
@@ -55,7 +55,7 @@ SELECT count(*) FILTER (WHERE before IS NOT NULL) AS with_before,
        count(*) FILTER (WHERE after ->> 'key_id' = id) AS of_its_row, count(DISTINCT audit_id) AS ids
   FROM org.audit_log WHERE organization_id = 'big' AND kind = 'api_key';
 
--- org_delete() takes all of it along.
+-- org_delete() cascades to all of it.
 CALL test.forget();
 SELECT json_array_length(org_delete('{big}') -> 0 -> 'teams') AS teams;
 SELECT * FROM test.written('big');
@@ -64,10 +64,10 @@ SELECT count(*) FILTER (WHERE before IS NULL) AS without_before,
        count(*) FILTER (WHERE before ->> 'key_id' = id) AS of_its_row, count(DISTINCT audit_id) AS ids,
        bool_or(before ? 'key_hash') AS secret
   FROM org.audit_log WHERE organization_id = 'big' AND kind = 'api_key';
--- Of others nothing.
+-- Nothing of another organization is touched.
 SELECT * FROM test.written('other');
 
--- So does plain SQL, as the database role.
+-- Plain SQL cascades and logs as well, under the database role.
 CALL test.forget();
 SELECT json_array_length(org_audit('other')) AS entries;
 DELETE FROM org.team WHERE organization_id = 'other' AND team_id <= 'other-t2';
@@ -77,7 +77,7 @@ DELETE FROM org.team WHERE organization_id = 'nobody';
 DELETE FROM org.api_key WHERE organization_id = 'nobody';
 SELECT (SELECT count(*) FROM org.audit_log) + (SELECT count(*) FROM org.event) AS of_nothing;
 
--- Teams that are deleted together, each once, whoever names it twice, and all or none.
+-- Teams are deleted together: all or none, and each once, even if it is named twice.
 SELECT test.attempt('team_delete(''{other-t20, nobody}'')');
 SELECT team ->> 'team_id' AS deleted
   FROM json_array_elements(team_delete('{other-t30, other-t20, other-t30}')) WITH ORDINALITY AS t (team, place)
@@ -85,12 +85,12 @@ SELECT team ->> 'team_id' AS deleted
 SELECT * FROM test.written('other');
 SELECT id FROM org.audit_log WHERE kind IN ('team', 'api_key') ORDER BY kind, id;
 
--- Users, with what they have anywhere.
+-- Users are deleted with their memberships and keys in every organization.
 CALL test.forget();
 SELECT json_array_length(user_delete('{other-u1, other-u2, other-u3}')) AS deleted;
 SELECT * FROM test.written('other');
 
--- Put twice, a row is made once and changed once.
+-- Adding u9 with the same role logs nothing, the new role is one update, and u0 is created once.
 CALL test.forget();
 SELECT org_member_add('other', '{"role":"internal_user","user_id":"other-u9"}'),
        org_member_add('other', '[{"role":"org_admin","user_id":"other-u9"},
@@ -99,8 +99,8 @@ SELECT action, kind, id, before ->> 'user_role' AS before, after ->> 'user_role'
   FROM org.audit_log ORDER BY occurred_at, id;
 SELECT kind, data FROM org.event;
 
--- No trigger is called for each row that a statement makes or deletes: only for those it updates, for nothing else can
--- name columns.
+-- No trigger runs for each row that a statement inserts or deletes. Only UPDATE has row triggers, because a trigger
+-- with transition tables can't name columns.
 SELECT tgrelid::regclass, tgname FROM pg_trigger
  WHERE tgfoid IN ('org.audit'::regproc, 'org.emit'::regproc, 'org.close_account'::regproc)
    AND pg_get_triggerdef(oid) ~ '(INSERT|DELETE).* FOR EACH ROW';

@@ -1,5 +1,5 @@
--- Bounds: how much of anything a request may bring. That every argument has one is shown in hostile.sql; here is
--- where each begins, and what has one of its own.
+-- Bounds on the size of requests. hostile.sql shows that every argument has a bound; this script shows where each
+-- bound lies, and which arguments have a bound of their own.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -9,7 +9,7 @@ SELECT org_new('Beta', 'beta') \g /dev/null
 SELECT user_new('ann', auto_create_key => false), key_generate('ann', key => 'sk-ann') \g /dev/null
 SELECT org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}') \g /dev/null
 SELECT key_generate(organization_id => 'acme', key => 'sk-acme') \g /dev/null
--- An object that is so long when it is written out.
+-- Makes an object whose text has the given length.
 CREATE FUNCTION test.object(length integer) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('x', repeat('x', length - 9))
 $$;
@@ -24,7 +24,7 @@ SELECT attempt($$org_update('acme', repeat('x', 65537))$$),
        attempt($$org_update('acme', metadata => test.object(65537))$$),
        attempt($$org_patch('acme', jsonb_build_object('organization_alias', repeat('x', 65537)))$$),
        attempt($$org_patch('acme', jsonb_build_object('metadata', test.object(65537)))$$);
--- Counted as it is written out: with its escapes, spaces and digits.
+-- The size of an object is the length of its text, with escapes, spaces and digits.
 SELECT length(value::text) AS length, attempt(format('team_new(%L, metadata => %L)', 'acme', value))
   FROM unnest(ARRAY[jsonb_build_object('x', repeat('"', 32763) || 'x'), jsonb_build_object('x', repeat('"', 32764)),
                     jsonb_build_object('x', repeat(E'\x01', 10921) || 'x'),
@@ -35,7 +35,7 @@ SELECT length(value::text) AS length, attempt(format('team_new(%L, metadata => %
                     jsonb_build_object('x', array_fill(1e99, '{642}')),
                     jsonb_build_object('x', array_fill(1e99, '{643}'))])
        AS value;
--- Not by piling up either.
+-- A merge patch can't exceed the bound either.
 SELECT attempt($$org_patch('acme', jsonb_build_object('metadata', jsonb_build_object('y', repeat('y', 10))))$$)
        AS merged,
        length(org_info('acme') ->> 'metadata') AS length;
@@ -51,7 +51,7 @@ SELECT attempt(call) AS of_all
                     $$org_update('acme', model_aliases => '{"a": 1e-16383}')$$,
                     $$key_generate(permissions => '{"usage": 1e-16383}')$$,
                     $$budget_new(model_max_budget => '{"m": 1e-16383}')$$]) AS call;
--- Money: 30 digits after the point, whatever way it comes.
+-- Money has at most 30 digits after the decimal point, in every argument and JSON field.
 SELECT attempt(format(call, '1e-30')) AS thirty, attempt(format(call, '1e-31')) AS more
   FROM unnest(ARRAY['org_new(''x'', max_budget => %s)', 'org_update(''acme'', default_reserve => %s)',
                     'org_patch(''acme'', ''{"soft_budget": %s}'')', 'org_patch(''acme'', ''{"soft_budget": "%s"}'')',
@@ -79,7 +79,7 @@ SELECT attempt(format(call, names(1000, 255))) AS most, attempt(format(call, nam
                     'org_patch(''beta'', jsonb_build_object(''models'', %L::text[]))']) AS call;
 SELECT org_update('beta', models => '{}'), key_update('sk-acme', models => '{}'),
        user_update('ann', models => '{}') \g /dev/null
--- Other names of them.
+-- Model aliases have the same bounds.
 SELECT attempt(format('org_update(%L, model_aliases => %L)', 'beta', aliases)) AS replaced,
        attempt(format('org_patch(%L, jsonb_build_object(%L, %L::jsonb))', 'beta', 'model_aliases', aliases)) AS merged
   FROM (SELECT jsonb_object_agg(name, 'm') FROM unnest(names(1000)) AS name UNION ALL
@@ -87,7 +87,7 @@ SELECT attempt(format('org_update(%L, model_aliases => %L)', 'beta', aliases)) A
         SELECT jsonb_build_object(repeat('x', 255), repeat('x', 255)) UNION ALL
         SELECT jsonb_build_object(repeat('x', 256), 'm') UNION ALL
         SELECT jsonb_build_object('m', repeat('x', 256))) AS given (aliases);
--- Budgets of models: 200 entries, merged ones counted together.
+-- Model budgets have at most 200 entries, counted after merging.
 SELECT attempt(format(call, most)) AS most, attempt(format(call, most || '{"more": 1}')) AS more
   FROM (SELECT jsonb_object_agg(name, 1) FROM unnest(names(200)) AS name) AS given (most),
        unnest(ARRAY['org_new(''x'', model_max_budget => %L)', 'user_update(''ann'', model_max_budget => %L)',
@@ -112,12 +112,12 @@ SELECT answer -> 'error' ->> 'message' AS of_many
            json_build_object('key', 'sk-acme', 'model', 'm', 'max_cost', 0, 'tags', ARRAY[repeat('x', 65537)]))))
            AS answer;
 
--- Lists of what is named ------------------------------------------------------
+-- Lists -----------------------------------------------------------------------
 SELECT attempt(format('%s, %L)', call, (SELECT json_agg(json_build_object('role', role, 'user_id', 'u' || i))
                                           FROM generate_series(1, 1001) AS i))) AS many
   FROM (VALUES ('org_member_add(''acme''', 'internal_user'), ('team_member_add(''team''', 'user'),
                ('team_new(''acme'', NULL, NULL, NULL', 'user')) AS t (call, role);
--- Who is named again is answered once.
+-- An item that is named twice is answered once.
 SELECT team_new('acme', team_id => 'team', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
 SELECT json_array_length(reply -> 'updated_users') AS users,
        json_array_length(reply -> 'updated_organization_memberships')
@@ -133,12 +133,12 @@ SELECT string_agg(budget ->> 'budget_id', ' ') AS budgets
 SELECT string_agg(organization ->> 'organization_id', ' ') AS organizations
   FROM json_array_elements(org_info_many('{beta, acme, beta, beta, acme}')) AS organization;
 
--- What is looked for in names.
+-- A search text has at most 255 bytes.
 SELECT attempt(format('%s => repeat(''x'', 255))', call)) AS most, attempt(format('%s => repeat(''x'', 256))', call))
        AS more
   FROM unnest('{org_list(org_alias, team_list(team_alias, user_list(user_email}'::text[]) AS call;
 
--- Refusals tell of a long list that it is one ---------------------------------
+-- Refusals abbreviate long lists ----------------------------------------------
 SELECT key_generate(user_id => 'default_user_id', models => names(12), key => 'sk-twelve') \g /dev/null
 SELECT attempt($$key_generate(models => '{other}', api_key => 'sk-twelve')$$);
 SELECT org_update('beta', models => names(1000)), key_generate(organization_id => 'beta', key => 'sk-beta') \g /dev/null
@@ -148,14 +148,14 @@ SELECT team_new('beta', team_id => name, models => '{m12}') FROM unnest(names(12
 SELECT attempt($$org_update('beta', models => '{m1}')$$);
 
 -- Matching --------------------------------------------------------------------
--- Whether a list of one pattern allows a model.
+-- Tells whether a list of one pattern allows a model.
 CREATE FUNCTION test.allows(pattern text, model text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE org.api_key SET models = ARRAY[pattern] WHERE key_hash = encode(sha256('sk-matched'), 'hex');
     RETURN attempt(format('usage_reserve(%L, %L, 0, 0)', 'sk-matched', model)) = 'ok';
 END $$;
 SELECT key_generate(key => 'sk-matched') \g /dev/null
--- Every pattern of up to four characters against every model of up to four: as a regular expression decides.
+-- Every pattern and every model of up to four characters match as a regular expression does.
 CREATE TEMPORARY TABLE word AS
     WITH RECURSIVE word (text) AS (
         VALUES ('') UNION ALL SELECT text || c FROM word, unnest('{a,b,*}'::text[]) AS c WHERE length(text) < 4)
@@ -163,7 +163,7 @@ CREATE TEMPORARY TABLE word AS
 SELECT count(*) > 3000 AS many, count(*) FILTER (WHERE allowed) > 1000 AS allowed,
        count(*) FILTER (WHERE allowed <> (model ~ ('^' || replace(pattern, '*', '.*') || '$'))) AS different
   FROM word AS p (pattern), word AS m (model), allows(pattern, model) AS allowed WHERE model !~ '\*';
--- Parts that begin again inside themselves.
+-- The parts of these patterns overlap themselves.
 SELECT left(pattern, 15) AS pattern, left(model, 15) AS model, allows(pattern, model)
   FROM (VALUES ('*aabaaab*', 'aabaabaaab'), ('*aabaaab*', 'aabaabaab'), ('x*abab*abac*y', 'xababababacy'),
                ('x*abab*abac*y', 'xabababacy'), ('*' || repeat('a', 126) || 'b*', repeat('a', 254) || 'b'),

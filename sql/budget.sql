@@ -1,10 +1,10 @@
--- Budgets: made with their owners, attached, changed, copied before a change when
--- shared, gone with their last owner; budget_info.
+-- Budgets: they are made with an owner, attached, changed, copied before a change if
+-- shared, and deleted with their last owner; budget_info.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 
--- Who has which budget, with those that nobody made by hand called by their owner.
+-- Lists the budgets with their owners; generated identifiers are masked.
 CREATE VIEW test.owned AS
     SELECT 'organization ' || organization_id AS owner, budget_id FROM org.organization
     UNION ALL SELECT 'member ' || organization_id || ' ' || user_id, budget_id FROM org.membership
@@ -49,10 +49,10 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_new('C', budget_id => 'nowhere', max_budget => 1)$$),
     ($$org_new('A', 'a', budget_id => 'gold')$$),
     ($$org_new('A', 'a', max_budget => 5)$$)) AS t (call);
--- Nothing was left by those.
+-- The refused calls left nothing behind.
 SELECT count(*) AS organizations, (SELECT count(*) FROM org.budget) AS budgets FROM org.organization;
 
--- What is allowed -------------------------------------------------------------
+-- Allowed values --------------------------------------------------------------
 CALL clear();
 SELECT org_new('Acme', 'acme') ->> 'organization_id' AS made;
 SELECT field, value, attempt(format('org_new(%L, %I => %L)', 'x', field, value)) AS org_new,
@@ -68,7 +68,7 @@ SELECT field, value, attempt(format('org_new(%L, %I => %L)', 'x', field, value))
   FROM unnest('{tpm_limit, rpm_limit, max_parallel_requests}'::text[]) AS field,
        unnest('{0, -1, 9223372036854775807, -9223372036854775808}'::text[]) WITH ORDINALITY AS tried (value, place)
  ORDER BY field, place;
--- Budgets of models: an amount, or an object that has one.
+-- A model's budget is an amount or an object with an amount.
 SELECT budgets, attempt(format('org_new(%L, model_max_budget => %L)', 'x', budgets)) AS org_new,
        attempt(format('org_update(%L, litellm_budget_table => %L)', 'acme',
                       jsonb_build_object('model_max_budget', budgets::jsonb))) AS nested
@@ -85,7 +85,7 @@ SELECT budgets, attempt(format('org_new(%L, model_max_budget => %L)', 'x', budge
  ORDER BY place;
 SELECT bytes, attempt(format('org_new(%L, model_max_budget => %L)', 'x', format('{"%s": 1}', repeat('m', bytes))))
   FROM unnest('{255, 256}'::integer[]) AS bytes;
--- So for whoever has some, however they are changed; what is merged counts whole.
+-- Organizations, users, keys and budgets have the same checks in every call; a merge patch is checked after merging.
 SELECT user_new('model-budgets', auto_create_key => false), key_generate(key => 'sk-model-budgets') \g /dev/null
 SELECT org_update('acme', model_max_budget => '{"m": 1}') \g /dev/null
 SELECT call, attempt(call) FROM (VALUES
@@ -104,7 +104,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_update('sk-model-budgets', model_max_budget => '{"m": "much"}')$$),
     ($$key_update('sk-model-budgets', model_max_budget => '{"m": 1}')$$)) AS t (call);
 SELECT org_info('acme') -> 'litellm_budget_table' -> 'model_max_budget' AS merged;
--- Inside litellm_budget_table a wrong type is told by the whole path.
+-- An error inside litellm_budget_table names the whole path.
 SELECT budget, attempt(format('org_update(%L, litellm_budget_table => %L)', 'acme', budget)) FROM (VALUES
     ('{"max_budget": "ten"}'),
     ('{"max_budget": []}'),
@@ -115,7 +115,7 @@ SELECT budget, attempt(format('org_update(%L, litellm_budget_table => %L)', 'acm
     ('{"budget_duration": "30days"}')) AS t (budget);
 
 -- Money -----------------------------------------------------------------------
--- Nothing is lost or rounded, and there is always a decimal point.
+-- Amounts are never rounded, and always have a decimal point.
 SELECT amount, org_update('acme', max_budget => amount) -> 'litellm_budget_table' -> 'max_budget' AS flat,
        org_update('acme', litellm_budget_table => format('{"max_budget": %s}', amount)::jsonb)
        -> 'litellm_budget_table' -> 'max_budget' AS nested,
@@ -123,7 +123,7 @@ SELECT amount, org_update('acme', max_budget => amount) -> 'litellm_budget_table
        -> 'max_budget' AS patched
   FROM unnest('{0.1234567890123456789, 100, 100.00, 0, 0.00, 0.1, 1e3, 1e-10, 999999999999999.999999999999999999,
                 1000000000000000, 12.30, 0.30000000000000004}'::numeric[]) AS amount;
--- Numbers as text, as some clients send them.
+-- Some clients send numbers as text.
 SELECT org_update('acme', litellm_budget_table =>
                   '{"max_budget": "10", "tpm_limit": "20", "rpm_limit": "3e1", "soft_budget": "+.5"}')
        -> 'litellm_budget_table' AS budget \gset
@@ -154,15 +154,15 @@ CALL clear();
 SELECT org_new('Acme', 'acme', max_budget => 1, budget_duration => '30d') ->> 'budget_id' AS budget_id \gset
 UPDATE org.budget SET budget_reset_at = '2026-12-31Z', updated_by = 'somebody', created_by = 'somebody',
        updated_at = '2026-01-01Z';
--- What does not touch the budget leaves it as it is.
+-- A change of other fields leaves the budget alone.
 SELECT org_update('acme', organization_alias => 'Acme!', litellm_budget_table => '{}', clear => '{metadata}')
        ->> 'budget_id' = :'budget_id' AS same_budget;
 SELECT created_by, updated_by, updated_at = '2026-01-01Z' AS untouched FROM org.budget;
--- What does changes the same row.
+-- A change of a budget field changes the same row.
 SELECT org_update('acme', tpm_limit => 2) ->> 'budget_id' = :'budget_id' AS same_budget;
 SELECT created_by, updated_by, updated_at = '2026-01-01Z' AS untouched FROM org.budget;
 SELECT * FROM budgets();
--- Flat fields win over those inside litellm_budget_table, where nulls and other fields are as if absent.
+-- Flat fields take precedence over litellm_budget_table, whose null and unknown fields are ignored.
 SELECT org_update('acme', max_budget => 3,
                   litellm_budget_table => '{"max_budget": 4, "soft_budget": 5, "rpm_limit": "6",
        "tpm_limit": null, "budget_id": "other", "created_by": "me", "spend": -1, "anything": []}')
@@ -171,7 +171,7 @@ SELECT * FROM budgets();
 SELECT org_update('acme', model_max_budget => '{"m": 1}') \g /dev/null
 SELECT org_update('acme', model_max_budget => '{"n": 2}', max_parallel_requests => 7) \g /dev/null
 SELECT * FROM budgets();
--- The same duration leaves the period alone, another begins a new one, none ends it.
+-- The same duration keeps the period, another one begins a new period, and clearing it ends the period.
 SELECT org_update('acme', budget_duration => '30d', max_budget => 4) -> 'litellm_budget_table'
        -> 'budget_reset_at' AS same;
 SELECT org_patch('acme', '{"budget_duration": "30d"}') -> 'litellm_budget_table' -> 'budget_reset_at' AS same;
@@ -181,24 +181,24 @@ SELECT org_update('acme', clear => '{budget_duration, soft_budget, tpm_limit, rp
                                      model_max_budget}') \g /dev/null
 SELECT * FROM budgets();
 
--- Copied before a change when shared ------------------------------------------
+-- Copied before a change if shared --------------------------------------------
 CALL clear();
 INSERT INTO org.budget (budget_id, max_budget, soft_budget, tpm_limit, rpm_limit, max_parallel_requests,
                         model_max_budget, budget_duration, budget_reset_at)
 VALUES ('gold', 100, 90, 80, 70, 60, '{"m": 50}', '30d', '2026-12-31Z');
 SELECT org_new('A', 'a', budget_id => 'gold'), org_new('B', 'b', budget_id => 'gold'),
        org_new('C', 'c', budget_id => 'gold') \g /dev/null
--- Nothing to change, nothing to copy.
+-- A change of other fields copies nothing.
 SELECT org_update('a', organization_alias => 'A') ->> 'budget_id' AS budget_id;
--- Only a gets another limit, and keeps what the copy has from the original.
+-- Only a gets the new limit; its copy keeps the other fields of the original.
 SELECT org_update('a', max_budget => 1) -> 'litellm_budget_table' -> 'budget_reset_at' AS budget_reset_at;
 SELECT org_patch('b', '{"model_max_budget": {"n": 2}, "max_budget": null}') ->> 'budget_id' = 'gold' AS same_budget;
 SELECT * FROM budgets();
--- c has it alone now.
+-- c is the last owner of the original, so its change makes no copy.
 SELECT org_update('c', clear => '{max_budget}') ->> 'budget_id' AS budget_id;
 SELECT * FROM budgets();
 
--- Shared with a member, and by members.
+-- Organizations and members can share a budget.
 CALL clear();
 INSERT INTO org.budget (budget_id, max_budget, tpm_limit) VALUES ('gold', 100, 10);
 SELECT org_new('A', 'a', budget_id => 'gold') \g /dev/null
@@ -217,18 +217,18 @@ SELECT * FROM budgets();
 SELECT org_update('a', max_budget => 3) ->> 'budget_id' = 'gold' AS same_budget;
 SELECT * FROM budgets();
 
--- Left for another budget -----------------------------------------------------
+-- Exchanged for another budget ------------------------------------------------
 CALL clear();
 INSERT INTO org.budget (budget_id, max_budget) VALUES ('gold', 100), ('silver', 50);
 SELECT org_new('A', 'a', max_budget => 1), org_new('B', 'b', budget_id => 'gold') \g /dev/null
--- The one that was made with a goes, since nobody has it.
+-- The budget that was made with a is deleted, because it has no owner any more.
 SELECT org_update('a', budget_id => 'gold') -> 'litellm_budget_table' -> 'max_budget' AS max_budget;
 SELECT * FROM budgets();
--- One made by hand stays, though nobody has it.
+-- A budget that was made by hand stays, even without an owner.
 SELECT org_update('b', budget_id => 'silver') ->> 'budget_id' AS budget_id;
 SELECT org_update('a', budget_id => 'silver') ->> 'budget_id' AS budget_id;
 SELECT * FROM budgets();
--- One made with an owner stays as long as another has it.
+-- A budget that was made with an owner stays while another owner has it.
 SELECT org_new('C', 'c', max_budget => 3) ->> 'budget_id' AS budget_of_c \gset
 SELECT org_update('a', budget_id => :'budget_of_c') ->> 'budget_id' = :'budget_of_c' AS attached;
 SELECT org_update('c', budget_id => 'silver') ->> 'budget_id' AS budget_id;
@@ -236,11 +236,11 @@ SELECT * FROM budgets();
 SELECT org_update('a', budget_id => :'budget_of_c') ->> 'budget_id' = :'budget_of_c' AS same_again;
 SELECT org_update('a', budget_id => 'silver') ->> 'budget_id' AS budget_id;
 SELECT * FROM budgets();
--- Another budget and its fields at once: they change the one that is taken, by copy if others have it.
+-- With budget_id and budget fields in one call, the fields change the new budget, or a copy if it is shared.
 SELECT org_update('a', budget_id => 'gold', max_budget => 99) ->> 'budget_id' AS budget_id;
 SELECT org_update('b', budget_id => 'gold', max_budget => 98) ->> 'budget_id' = 'gold' AS same_budget;
 SELECT * FROM budgets();
--- A copy that is left goes, too.
+-- A copy is deleted too when it loses its owner.
 SELECT org_update('b', budget_id => 'gold') ->> 'budget_id' AS budget_id;
 SELECT * FROM budgets();
 SELECT fingerprint() AS contents \gset before_
@@ -251,7 +251,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_update('nowhere', budget_id => 'gold')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
--- Gone with their last owner --------------------------------------------------
+-- Deleted with their last owner -----------------------------------------------
 CALL clear();
 INSERT INTO org.budget (budget_id, max_budget) VALUES ('gold', 100), ('silver', 50), ('bronze', 25), ('lead', 1);
 SELECT org_new('A', 'a', budget_id => 'gold'), org_new('B', 'b', budget_id => 'gold'),
@@ -271,7 +271,7 @@ SELECT json_array_length(org_delete('{a, c}')) AS deleted;
 SELECT * FROM budgets();
 SELECT json_array_length(org_delete('{b}')) AS deleted;
 SELECT * FROM budgets();
--- Two at once share one.
+-- Two organizations that are deleted together share a budget.
 SELECT org_new('A', 'a', budget_id => 'lead'), org_new('B', 'b', budget_id => 'lead') \g /dev/null
 SELECT json_array_length(org_delete('{b, a}')) AS deleted;
 SELECT * FROM budgets();

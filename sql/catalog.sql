@@ -1,5 +1,5 @@
--- What the catalogs must say of the extension and of the tables: nothing here
--- names a function or table one by one, so new ones are held to the same.
+-- Catalog checks of the extension and its tables. They cover all functions and tables,
+-- so that new ones follow the same rules.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -21,43 +21,49 @@ CREATE TEMPORARY VIEW org_constraint AS
       FROM org_table c JOIN pg_constraint k ON k.conrelid = c.oid;
 
 -- Functions -------------------------------------------------------------------
--- The vocabulary: what is required, what is optional.
+-- These are all functions, with their required and optional arguments.
 SELECT proname, provolatile AS volatility, prorettype::regtype AS returns,
        concat_ws(' ', VARIADIC proargnames[1:pronargs - pronargdefaults]) AS required,
        concat_ws(' ', VARIADIC proargnames[pronargs - pronargdefaults + 1:]) AS optional
   FROM extension_function ORDER BY proname;
 
--- No two of one name, neither in the extension nor beside it.
+-- Function names are unique, in the extension and outside it.
 SELECT p.proname, count(*) FROM pg_proc p
  WHERE p.proname IN (SELECT proname FROM extension_function) GROUP BY 1 HAVING count(*) > 1;
 
--- Not the kind of language, rights or search path that lets others in.
+-- All functions are in C, none is SECURITY DEFINER, each pins its search path, and PUBLIC can't execute any.
 SELECT proname FROM extension_function
  WHERE prosecdef OR prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')
     OR proconfig <> '{"search_path=pg_catalog, pg_temp"}' OR proconfig IS NULL;
 SELECT proname FROM extension_function WHERE has_function_privilege('public', oid, 'EXECUTE');
 
--- Null arguments are told apart by the functions themselves.
+-- No function is strict, because functions handle null arguments themselves.
 SELECT proname FROM extension_function WHERE proisstrict;
 
--- api_key comes last, and every argument has a name.
+-- api_key is the last argument, and every argument has a name.
 SELECT proname FROM extension_function
  WHERE proname NOT IN ('org_setup', 'org_grant_access', 'org_warm_up')
    AND (proargnames[pronargs] IS DISTINCT FROM 'api_key' OR pg_get_function_arg_default(oid, pronargs) <> 'NULL::text');
 SELECT proname FROM extension_function WHERE '' = ANY (proargnames) OR cardinality(proargnames) <> pronargs;
 
--- Names of arguments have one type everywhere.
+-- An argument's name has the same type in all functions.
 SELECT name, array_agg(DISTINCT type::regtype) AS types
   FROM extension_function, unnest(proargnames, proargtypes::oid[]) AS argument (name, type)
  WHERE proname <> 'org_grant_access' GROUP BY name HAVING count(DISTINCT type) > 1;
 
--- A comment is a summary, a full stop, a new line and more about it.
+-- A comment is a summary, a blank line and more about it, in lines that fit a terminal; its last sentence says who may
+-- call the function.
 SELECT proname, obj_description(oid, 'pg_proc') FROM extension_function
- WHERE coalesce(obj_description(oid, 'pg_proc'), '') !~ '^[A-Z][^\n]{5,60}\.\n[^\n]{20,}\.$';
+ WHERE coalesce(obj_description(oid, 'pg_proc'), '') !~ '^[A-Z][^\n]{5,60}\.\n\n(.+\n)?Callers: [^.]+\.$'
+    OR obj_description(oid, 'pg_proc') ~ '[^\n]{101}';
+-- What it lists are arguments.
+SELECT proname, listed[1] AS argument
+  FROM extension_function, regexp_matches(obj_description(oid, 'pg_proc'), '^- (\w+): ', 'gn') AS listed
+ WHERE listed[1] <> ALL (proargnames);
 SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS extension_commented
   FROM pg_extension WHERE extname = 'pg_org';
 
--- Nothing but functions.
+-- The extension contains functions only.
 SELECT classid::regclass FROM pg_depend
  WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
    AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org') AND classid <> 'pg_proc'::regclass;
@@ -65,33 +71,33 @@ SELECT classid::regclass FROM pg_depend
 -- Tables ----------------------------------------------------------------------
 SELECT relname FROM org_table ORDER BY relname;
 
--- All of it is commented.
+-- The schema, all tables and all columns have comments.
 SELECT obj_description('org'::regnamespace, 'pg_namespace') IS NOT NULL AS schema_commented;
 SELECT relname FROM org_table WHERE obj_description(oid, 'pg_class') IS NULL;
 SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) IS NULL;
 
--- Tables, their indexes and TOAST tables, and nothing else: no sequences, views, functions or triggers of ours.
+-- The schema has tables and indexes, no other relations or generated columns, and only these functions and triggers.
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
 SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
 SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
 SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
  ORDER BY relname, tgname;
 
--- Reached by nobody but their owner.
+-- Only the owner has privileges on the schema and the tables.
 SELECT relname, grantee::regrole FROM org_table, aclexplode(relacl) WHERE grantee <> relowner;
 SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'org' AND grantee <> nspowner;
 
--- Each has a primary key.
+-- Every table has a primary key.
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
 
--- What an organization owns has organization_id first in every key, and in every key that points to such a table.
+-- Tables of an organization have organization_id first in every key, and in every foreign key to such a table.
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')
    AND columns[1] <> 'organization_id' ORDER BY relname;
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype = 'f' AND columns[1] <> 'organization_id'
    AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass);
--- The others are the global look-ups.
+-- The other tables are global look-ups.
 SELECT relname FROM org_constraint WHERE contype = 'p' AND columns[1] <> 'organization_id' ORDER BY relname;
 
 -- Every foreign key has an index that begins with its columns.
@@ -100,8 +106,8 @@ SELECT relname, conname, columns FROM org_constraint k
            SELECT FROM pg_index i
             WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
               AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(k.conkey)] @> k.conkey);
--- What columns name is there: those that end in _id point somewhere, unless they name the row itself. Not so in what
--- outlives those it is about: the audit log, events, and calls with their sums.
+-- A column that ends in _id references a row, unless it names its own row. The audit log, events and usage are
+-- exceptions, because they outlive the rows that they name.
 SELECT relname, string_agg(attname, ' ' ORDER BY attnum) AS columns FROM org_column c
  WHERE attname ~ '^(organization|user|team|budget)_id$'
    AND NOT EXISTS (SELECT FROM org_constraint k
@@ -109,13 +115,13 @@ SELECT relname, string_agg(attname, ' ' ORDER BY attnum) AS columns FROM org_col
                       AND (k.contype = 'f' OR k.contype = 'p' AND k.columns[cardinality(k.columns)] = c.attname))
  GROUP BY relname ORDER BY relname;
 
--- Who made it and changed it when: in all but what the rules themselves keep of requests, calls and changes.
+-- All tables record who created and changed a row and when, except those that record requests, calls and changes.
 SELECT c.relname, string_agg(wanted, ' ' ORDER BY wanted) AS not_there
   FROM org_table c, unnest('{created_at, created_by, updated_at, updated_by}'::text[]) AS wanted
  WHERE c.relname <> 'migration' AND NOT EXISTS (SELECT FROM org_column a WHERE a.attrelid = c.oid AND attname = wanted)
  GROUP BY c.relname ORDER BY c.relname;
 
--- Money is exact, times have a zone, identifiers compare alike everywhere.
+-- Money is exact, times have a time zone, and identifiers compare by byte.
 SELECT relname, attname, atttypid::regtype FROM org_column
  WHERE atttypid IN ('real'::regtype, 'double precision'::regtype, 'money'::regtype, 'timestamp'::regtype,
                     'json'::regtype, 'varchar'::regtype, 'char'::regtype);
@@ -125,8 +131,8 @@ SELECT relname, attname FROM org_column WHERE attname ~ '_at$|^expires$' AND att
 SELECT relname, attname FROM org_column
  WHERE attname ~ '_id$' AND atttypid <> 'bigint'::regtype AND attcollation <> '"C"'::regcollation;
 
--- What must never be false ----------------------------------------------------
--- Each of these writes to the tables directly, as only their owner can.
+-- Constraints -----------------------------------------------------------------
+-- Each statement writes to the tables directly, as only their owner can.
 BEGIN;
 INSERT INTO org.budget (budget_id) VALUES ('catalog-budget');
 INSERT INTO org.organization (organization_id, organization_alias, budget_id)
@@ -146,7 +152,7 @@ INSERT INTO org.usage_account
 VALUES ('catalog', '', '', '', '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 0, 'infinity', 0);
 INSERT INTO org.usage_daily VALUES ('catalog', '2026-01-01', '', 'catalog-key', 'm', 0, 0, 0, 0, 0, 0, 0);
 
--- Numbers are zero or more and finite.
+-- Numbers are finite and not negative.
 SELECT relname, attname, value,
        left(attempt(format('UPDATE org.%I SET %I = %L', relname, attname, value)), 5) AS answer
   FROM org_column, unnest('{-1, NaN, Infinity, 0}'::text[]) WITH ORDINALITY AS tried (value, place)
@@ -154,11 +160,11 @@ SELECT relname, attname, value,
 SELECT relname, attname,
        left(attempt(format('UPDATE org.%I SET %I = -1', relname, attname)), 5) AS answer
   FROM org_column WHERE atttypid = 'bigint'::regtype ORDER BY relname, attname;
--- JSON is an object.
+-- JSON values are objects.
 SELECT relname, attname,
        left(attempt(format('UPDATE org.%I SET %I = %L', relname, attname, '[]')), 5) AS answer
   FROM org_column WHERE atttypid = 'jsonb'::regtype ORDER BY relname, attname;
--- Identifiers are not empty, roles are among those there are, digests look like some, all of it points somewhere.
+-- Identifiers are not empty, roles and digests are valid, and references point to existing rows.
 SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
     ($$INSERT INTO org.budget (budget_id) VALUES ('')$$),
     ($$INSERT INTO org.organization (organization_id, organization_alias, budget_id)

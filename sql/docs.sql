@@ -1,8 +1,2 @@
--- The SQL reference is what the catalog says; `make docs` writes it again.
-\getenv checkout PG_ABS_SRCDIR
-\set helpers :checkout /test/helpers.sql
-\i :helpers
-\set ECHO none
-\set ECHO all
-\setenv PGDATABASE :DBNAME
-\! psql -qAtX -f "$PG_ABS_SRCDIR/docs/reference.sql" | diff - "$PG_ABS_SRCDIR/docs/sql.md" && echo 'docs/sql.md is current'
+-- The SQL reference is what the catalog says, and its examples work; `make docs` writes it again.
+\! "$PG_ABS_SRCDIR/tools/reference" check

@@ -1,10 +1,10 @@
--- Durations: when the periods of a budget end, counted from one end to the next or by the calendar of some place.
+-- Durations: when the periods of a budget end, counted from a reset or by the calendar of a time zone.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 SELECT key_generate(key => 'sk-key', max_budget => 5) \g /dev/null
 
--- When the period ends that a point in time is in.
+-- Gives the end of the period that contains a point in time.
 CREATE FUNCTION test.period_end(duration text, at timestamptz, anchor timestamptz DEFAULT NULL) RETURNS timestamptz
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -13,7 +13,7 @@ BEGIN
     RETURN (usage_limits('sk-key') -> 'limits' -> 0 ->> 'resets_at')::timestamptz;
 END $$;
 
--- From one end to the next ----------------------------------------------------
+-- Counted from a reset --------------------------------------------------------
 SET timezone = 'UTC';
 SELECT duration, at, period_end(duration, at, '2026-01-31 12:00')
   FROM (VALUES (1, '{1d, 1w, 1mo, 2mo}'::text[], '{2025-12-31 12:00, 2026-01-31 11:59:59.999999, 2026-01-31 12:00,
@@ -23,15 +23,15 @@ SELECT duration, at, period_end(duration, at, '2026-01-31 12:00')
        AS t (place, durations, times), unnest(durations) AS duration, unnest(times) AS at
  ORDER BY place, duration, at;
 
--- By the calendar -------------------------------------------------------------
--- Of a day, a week from Monday on, or a month; nothing else.
+-- Counted by the calendar -----------------------------------------------------
+-- A calendar period is a day, a week from Monday or a month, and nothing else.
 SELECT duration, attempt(format('budget_new(budget_duration => %L)', duration)) AS budget,
        attempt(format('key_generate(max_budget => 1, budget_duration => %L)', duration)) AS key,
        left(attempt(format('key_generate(duration => %L)', duration)), 5) AS expiry
   FROM unnest('{1d@UTC, 1w@Europe/Berlin, 1mo@America/Argentina/Buenos_Aires, 1d@europe/berlin, 1d@, 1d@Nowhere,
                 1d@Europe, 1d@../etc/passwd, 2d@UTC, 3mo@UTC, 24h@UTC, 60m@UTC, 1s@UTC, 0d@UTC, @UTC, d@UTC, "1d @UTC",
                 "1d@ UTC", 1d@UTC@UTC}'::text[]) AS duration;
--- The first period ends with the one that it begins in, whenever that was.
+-- The first period ends with the current calendar period.
 SELECT (budget ->> 'budget_reset_at')::timestamptz = date_trunc('month', now()) + interval '1 month' AS its_end
   FROM budget_new(budget_duration => '1mo@UTC') AS budget;
 
@@ -44,7 +44,7 @@ SELECT zone, at, period_end('1d@' || zone, at) AS day, period_end('1w@' || zone,
                ('Pacific/Apia', '2011-12-30 09:59'), ('Pacific/Apia', '2011-12-30 10:00')) AS t (zone, moment),
        CAST(moment AS timestamptz) AS at;
 
--- Where clocks are changed a day has other than 24 hours.
+-- A day on which the clocks change does not have 24 hours.
 SELECT zone, upper - lower AS length, lower, upper
   FROM (VALUES ('Europe/Berlin', '2024-03-31 12:00'), ('Europe/Berlin', '2024-10-27 12:00'),
                ('Australia/Lord_Howe', '2024-04-07 00:00'), ('Africa/Cairo', '2023-04-28 12:00'),
@@ -52,7 +52,7 @@ SELECT zone, upper - lower AS length, lower, upper
                ('Atlantic/Azores', '2023-10-29 12:00')) AS t (zone, noon),
        period_end('1d@' || zone, noon::timestamptz - interval '1 day') AS lower,
        period_end('1d@' || zone, noon::timestamptz) AS upper;
--- Whatever they do, each moment is in one period, up to its end.
+-- Each moment is in exactly one period, however the clocks change.
 SELECT zone, changed, unit, at, ends
   FROM (VALUES ('Europe/Berlin', '2024-03-31 01:00'), ('Europe/Berlin', '2024-10-27 01:00'),
                ('Australia/Lord_Howe', '2024-04-06 15:00'), ('Africa/Cairo', '2023-04-27 22:00'),
@@ -68,7 +68,7 @@ SELECT zone, changed, unit, at, ends
  WHERE ends <= at OR period_end(unit || '@' || zone, ends - interval '1 us') <> ends
        OR period_end(unit || '@' || zone, ends) <= ends;
 
--- An hour that comes twice after midnight is twice in the new day.
+-- When the clocks go back to midnight, the repeated hour is in the new day both times.
 UPDATE org.api_key SET created_at = '2023-01-01', budget_duration = '1d@America/Havana', budget_reset_at = NULL;
 SET pg_org.now = '2023-11-05 03:59:59+00';
 SELECT usage_record('sk-key', 'm', 5) ->> 'settled_at' AS the_day_before;

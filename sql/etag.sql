@@ -1,4 +1,4 @@
--- Entity tags: a change made with if_match happens only to what the caller last saw.
+-- Entity tags: a change with if_match succeeds only if the object is as the caller last saw it.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -15,7 +15,7 @@ SELECT test.attempt(format('org_update(''A'', organization_alias => ''C'', if_ma
 SELECT test.attempt(format('org_patch(''A'', ''{"tags":["x"]}'', if_match => %L)', :'tag'));
 SELECT org_info('A') ->> 'organization_alias' AS unchanged;
 
--- Any of several, without quotes, or whatever there is.
+-- if_match takes a list of tags, a tag without quotes, or * for any state.
 SELECT org_etag(org_info('A')) AS tag \gset
 SELECT org_update('A', organization_alias => 'D', if_match => '"0", ' || :'tag') ->> 'organization_alias' AS alias;
 SELECT org_update('A', organization_alias => 'E', if_match => trim('"' FROM org_etag(org_info('A')))) ->> 'organization_alias' AS alias;
@@ -23,7 +23,7 @@ SELECT org_update('A', organization_alias => 'F', if_match => '*') ->> 'organiza
 SELECT test.attempt('org_update(''A'', organization_alias => ''G'', if_match => '''')');
 SELECT test.attempt('org_update(''A'', organization_alias => ''G'', if_match => ''W/"0"'')');
 
--- Spending does not change it; a change of the budget does, from either side, and so does a block.
+-- Spending does not change the tag; a change of the budget and a block do.
 SELECT org_etag(org_info('A')) AS tag \gset
 UPDATE org.organization SET spend = 1;
 SELECT org_etag(org_info('A')) = :'tag' AS same;
@@ -33,7 +33,7 @@ SELECT org_etag(org_info('A')) AS tag \gset
 SELECT org_block('A') \g /dev/null
 SELECT org_etag(org_info('A')) = :'tag' AS same;
 
--- Teams and budgets have them too.
+-- Teams and budgets have entity tags as well.
 SELECT org_etag(team_info('red')) AS tag \gset
 SELECT team_update('red', team_alias => 'Rot', if_match => :'tag') AS reply \gset
 SELECT org_etag(:'reply') = org_etag(team_info('red')) AS tag_of_the_reply_is_current;

@@ -1,11 +1,11 @@
--- Events: what is told, to whom, in which order, and how it is delivered.
+-- Events: which changes emit them, who reads them, in which order, and how they are delivered.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 \set ECHO none
 DELETE FROM org.event;
 UPDATE org.event_counter SET last_event_id = 0;
--- What a reply has of events, in its order.
+-- Lists the events of a reply in their order.
 CREATE FUNCTION test.events(reply json)
 RETURNS TABLE (event_id bigint, organization_id text, kind text, data text) LANGUAGE sql AS $$
     SELECT (event ->> 'event_id')::bigint, event ->> 'organization_id', event ->> 'kind', test.masked(event ->> 'data')
@@ -13,7 +13,7 @@ RETURNS TABLE (event_id bigint, organization_id text, kind text, data text) LANG
 $$;
 \set ECHO all
 
--- What is told ----------------------------------------------------------------
+-- Emitted events --------------------------------------------------------------
 SELECT org_new('Acme', 'A') \g /dev/null
 SELECT user_new(id, auto_create_key => false) FROM unnest('{ada,ann,vera}'::text[]) AS id \g /dev/null
 SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"}]') \g /dev/null
@@ -25,7 +25,7 @@ SELECT key_delete('{sk-ada}'), org_member_delete('A', 'ann') \g /dev/null
 SELECT * FROM test.events(org_events());
 SELECT test.reply(org_events("limit" => 1));
 
--- Nothing of other changes, of what stays as it was, and of what is refused or rolled back.
+-- Other changes, updates with the same values, refused calls and rolled-back calls emit nothing.
 SELECT max(event_id) AS last FROM org.event \gset
 SELECT org_update('A', organization_alias => 'A', max_budget => 5) \g /dev/null
 SELECT org_member_add('A', '{"role":"internal_user","user_id":"ada"}') \g /dev/null
@@ -37,7 +37,7 @@ SELECT org_block('A') \g /dev/null
 ROLLBACK;
 SELECT * FROM test.events(org_events(:last));
 
--- Plain SQL tells as well, whoever runs it; a delete tells of all it takes along.
+-- Plain SQL emits events too, whichever role runs it; a delete emits events for everything it cascades to.
 CREATE ROLE regress_pg_org_blocker;
 GRANT USAGE ON SCHEMA org TO regress_pg_org_blocker;
 GRANT SELECT, UPDATE ON org.organization TO regress_pg_org_blocker;
@@ -47,34 +47,34 @@ RESET ROLE;
 SELECT org_delete('{A}') \g /dev/null
 SELECT * FROM test.events(org_events(:last));
 
--- Secrets are nowhere.
+-- No event contains a secret.
 SELECT count(*) FROM org.event WHERE event::text ~ '[0-9a-f]{64}|sk-';
 
 -- Reading ---------------------------------------------------------------------
--- In pages, each from the last of the one before.
+-- A page begins after the last event of the previous page.
 SELECT array_agg(event_id) FROM test.events(org_events("limit" => 3));
 SELECT array_agg(event_id) FROM test.events(org_events(after => 3, "limit" => 3));
 SELECT array_agg(event_id) FROM test.events(org_events(after => NULL, "limit" => NULL));
 SELECT org_events(after => 1000), org_events(organization_id => 'nowhere');
 SELECT array_agg(event_id) FROM test.events(org_events(organization_id => ''));
 SELECT test.attempt('org_events("limit" => 0)'), test.attempt('org_events("limit" => 1001)');
--- Without limit a hundred.
+-- The default limit is 100.
 INSERT INTO org.event (organization_id, kind, data) SELECT 'many', 'test', '{}' FROM generate_series(1, 150);
 SELECT json_array_length(org_events()) AS events;
 
--- In the order in which they happened, whatever order they were written in, each organization's own.
+-- Events are numbered in the order in which they happened, not in which they were written.
 SELECT last_event_id AS last FROM org.event_counter \gset
 INSERT INTO org.event (organization_id, occurred_at, kind, data)
 VALUES ('A', '2001-01-01 00:00:03Z', 'third', '{}'), ('B', '2001-01-01 00:00:01Z', 'first', '{}'),
        ('A', '2001-01-01 00:00:02Z', 'second', '{}');
 SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
 
--- Who only looks writes nothing.
+-- A read without new events writes nothing.
 SELECT xmin AS counter_version FROM org.event_counter \gset
 SELECT org_events(1000), event_claim(1) \g /dev/null
 SELECT xmin = :'counter_version' AS untouched FROM org.event_counter;
 
--- Numbers are never given again, also when all events are gone.
+-- Event numbers are never reused, even after all events are purged.
 SELECT org_event_purge('2001-01-01 00:00:02Z');
 SELECT (org_event_purge(clock_timestamp()) ->> 'deleted')::bigint > 150 AS purged;
 SELECT org_events();
@@ -82,7 +82,7 @@ SELECT org_new('Acme', 'A'), org_new('Beta', 'B') \g /dev/null
 SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
 SELECT test.attempt('org_event_purge(NULL)');
 
--- Who reads -------------------------------------------------------------------
+-- Readers ---------------------------------------------------------------------
 SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"}]') \g /dev/null
 SELECT user_update('vera', user_role => 'proxy_admin_viewer') \g /dev/null
 SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_generate(user_id => 'vera', key => 'sk-vera'),
@@ -110,8 +110,8 @@ SELECT key, test.heard(format('org_events(api_key => %L)', key)) AS of_all,
 SELECT test.attempt('org_event_purge(now(), api_key => ''sk-admin'')');
 SELECT test.attempt('event_acknowledge(1, api_key => ''sk-vera'')');
 
--- Delivering ------------------------------------------------------------------
--- The oldest of each organization, once; the next when that was delivered.
+-- Delivery --------------------------------------------------------------------
+-- A claim takes the oldest event of each organization once; the next one follows after its acknowledgement.
 DELETE FROM org.event;
 UPDATE org.event_counter SET last_event_id = 0;
 INSERT INTO org.event (organization_id, occurred_at, kind, data)
@@ -123,12 +123,12 @@ SELECT event_claim();
 SELECT test.reply(event_acknowledge(1));
 SELECT delivered_at FROM org.event WHERE event_id = 1 \gset
 SELECT event_id, kind FROM test.events(event_claim());
--- Acknowledged again it is answered as before.
+-- A repeated acknowledgement gets the same answer.
 SELECT event_acknowledge(1) ->> 'event_id' AS event_id;
 SELECT delivered_at = :'delivered_at' AS as_before FROM org.event WHERE event_id = 1;
 SELECT test.attempt('event_acknowledge(1000)'), test.attempt('event_acknowledge(NULL)');
 
--- What is not acknowledged can be claimed again when its lease is over, and ever later, up to an hour.
+-- An event without acknowledgement can be claimed again after its lease; the wait grows up to an hour.
 SELECT test.attempt('event_claim(lease_seconds => 0)'), test.attempt('event_claim(lease_seconds => 3601)');
 CREATE FUNCTION test.claim_again(attempt bigint, OUT attempts int, OUT seconds numeric) LANGUAGE plpgsql AS $$
 BEGIN
@@ -140,8 +140,8 @@ END $$;
 SELECT again.* FROM generate_series(1, 14) AS attempt, test.claim_again(attempt) AS again;
 SELECT event_claim();
 
--- Organizations take turns: the many events of one keep nobody waiting for more than one delivery, and neither does a
--- receiver that acknowledges nothing.
+-- Organizations take turns: neither an organization with many events nor a receiver that acknowledges nothing delays
+-- the others by more than one delivery.
 DELETE FROM org.event;
 UPDATE org.event_counter SET last_event_id = 0;
 INSERT INTO org.event (organization_id, occurred_at, kind, data)
@@ -158,11 +158,11 @@ BEGIN
     RETURN claimed ->> 'kind';
 END $$;
 SELECT string_agg(test.take_turn(), ' ') AS turns FROM generate_series(1, 8);
--- Tried again when its lease is over, it waits for its turn.
+-- An event that is claimed again after its lease waits for its organization's turn.
 UPDATE org.event SET next_attempt_at = clock_timestamp() WHERE organization_id = 'deaf';
 INSERT INTO org.event (organization_id, kind, data) VALUES ('few', 'few4', '{}'), ('late', 'late1', '{}');
 SELECT string_agg(test.take_turn(), ' ') AS turns FROM generate_series(1, 6);
--- Claimed together, they are in the order of their turns, too.
+-- Events that are claimed together are in the order of turns as well.
 UPDATE org.event SET next_attempt_at = clock_timestamp() WHERE organization_id = 'deaf';
 INSERT INTO org.event (organization_id, kind, data) VALUES ('few', 'few5', '{}'), ('late', 'late2', '{}');
 SELECT string_agg(kind, ' ' ORDER BY place) AS claimed

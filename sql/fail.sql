@@ -1,9 +1,9 @@
--- Errors: those of rules have a mark, by which they are told from PostgreSQL's own.
+-- Errors of rules have a mark that distinguishes them from PostgreSQL's own errors.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 
--- What the error of a command says besides its words.
+-- Gives the SQLSTATE, schema, column and message of a command's error.
 CREATE FUNCTION test.failure(command text, OUT code text, OUT schema text, OUT argument text, OUT message text)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -14,18 +14,18 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT org_new('Acme', 'acme', max_budget => 1), key_generate(organization_id => 'acme', key => 'sk-acme') \g /dev/null
 
--- Of rules, one for each way to say no.
+-- These are errors of rules, one of each kind.
 SELECT failure.* FROM unnest(ARRAY[
     $$SELECT org_new('Beta', max_budget => -1)$$, $$SELECT org_new(NULL)$$, $$SELECT org_info('acme', api_key => 'sk-nobody')$$,
     $$SELECT org_new('Beta', api_key => 'sk-acme')$$, $$SELECT org_info('nowhere')$$, $$SELECT org_new('Acme', 'acme')$$,
     $$SELECT org_new('Beta', budget_id => 'none')$$, $$SELECT org_patch('acme', '{}', if_match => '"0"')$$,
     $$SELECT usage_reserve('sk-acme', 'm', 2)$$, $$SELECT usage_settle(1, 'never')$$]) WITH ORDINALITY AS t (command, place),
     failure(command) ORDER BY place;
--- Of PostgreSQL, whose schemas can't have that name.
+-- These are PostgreSQL's own errors; no schema can have the name that marks a rule's error.
 SELECT failure.* FROM unnest(ARRAY[
     $$INSERT INTO org.organization (organization_id) VALUES (NULL)$$, $$SELECT 1 / 0$$, $$CREATE SCHEMA pg_org$$])
     WITH ORDINALITY AS t (command, place), failure(command) ORDER BY place;
--- A trigger's words are a rule's if it says so.
+-- A trigger can mark its error as a rule's error.
 CREATE FUNCTION test.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.organization_alias = 'Said' THEN

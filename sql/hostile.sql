@@ -1,5 +1,5 @@
--- Bad input, whatever function gets it: a clear error and no change; and input
--- that only looks bad, kept and shown as it came.
+-- Invalid input to any function gives a clear error and changes nothing. Input that
+-- only looks invalid is stored and returned unchanged.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -34,28 +34,28 @@ CREATE VIEW test.argument AS
            unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY AS argument (name, type, place)
      WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
        AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org') AND proname <> 'org_grant_access';
--- Its answer to one value, the required arguments beside it being all right.
+-- Gives a function's answer to one value, with valid values for the other required arguments.
 CREATE FUNCTION test.answer(a test.argument, value text) RETURNS text LANGUAGE sql AS $$
     SELECT masked(attempt(format('%I(%s)', a.function,
                                  concat_ws(', ', nullif(a.others, ''), format('%I => %L', a.name, value)))))
 $$;
 
--- Numbers that are none, or too much.
+-- These values are not a number, infinite, negative or too large.
 SELECT function, name, value, answer(a, value)
   FROM argument a, unnest('{NaN, Infinity, -Infinity, -0.01, 1e30}'::text[]) AS value
  WHERE type = 'numeric' ORDER BY function, place, value COLLATE "C";
 SELECT function, name, answer(a, '-1') FROM argument a WHERE type = 'bigint' ORDER BY function, place;
--- JSON that is no object.
+-- This JSON has the wrong type.
 SELECT function, name, value, answer(a, value)
   FROM argument a, unnest('{"[]", "1", "\"{}\"", "true", "null"}'::text[]) AS value
  WHERE type = 'jsonb' ORDER BY function, place, value COLLATE "C";
 SELECT function, name, value, answer(a, value)
   FROM argument a, unnest('{"1", "\"[]\"", "true", "null", "[1]", "[[]]", "{\"role\": {}}"}'::text[]) AS value
  WHERE type = 'json' ORDER BY function, place, value COLLATE "C";
--- Lists with nulls, lists of lists.
+-- These lists contain nulls or lists.
 SELECT function, name, answer(a, '{x, NULL}') AS with_null, left(answer(a, '{{x, y}, {z, w}}'), 5) AS two_dimensional
   FROM argument a WHERE type = 'text[]' ORDER BY function, place;
--- Texts that want out of their quotes, empty, long: nothing but the answers that a rule gives.
+-- Empty, long and quote-breaking texts get only the answers of rules.
 SELECT function, name, left(value, 30) AS value, left(answer, 100) AS answer
   FROM argument a, unnest(ARRAY['', ' ', '''; DROP SCHEMA org CASCADE; --', '"', '\', '%s%n', '$1', E'\n', E'\x01',
                                 '{}', '{NULL}',
@@ -63,7 +63,7 @@ SELECT function, name, left(value, 30) AS value, left(answer, 100) AS answer
        CAST(answer(a, value) AS text) AS answer
  WHERE type = 'text' AND left(answer, 5) NOT IN ('ok', '22023', 'P0002', '23503', '55000', '28000')
  ORDER BY function, place, value COLLATE "C";
--- Too much of anything: every text, list, object and number has a bound, and these are beyond it.
+-- Every text, list, object and number has a bound, and these values exceed it.
 SELECT function, name, left(answer, 100) AS other_answer
   FROM argument a, CAST(answer(a, repeat('x', 65537)) AS text) AS answer
  WHERE type = 'text' AND name <> 'api_key' AND function !~ '_purge$'
@@ -78,7 +78,7 @@ SELECT function, name, value, answer(a, value)
  WHERE type = 'jsonb' ORDER BY function, place, value COLLATE "C";
 SELECT function, name, answer(a, format('{"m": "%s"}', repeat('x', 65536))) FROM argument a
  WHERE type = 'jsonb' ORDER BY function, place;
--- What those have made is all right, too.
+-- The objects that these calls made are valid and can be changed and deleted.
 SELECT json_array_length(org_delete(ARRAY(SELECT organization_id FROM org.organization
                                            WHERE organization_id <> 'acme'))) > 9 AS made_many;
 DELETE FROM org.api_key;
@@ -87,7 +87,7 @@ DELETE FROM org."user" WHERE user_id NOT IN ('ann', 'default_user_id');
 SELECT org_update('acme', organization_alias => 'Acme') ->> 'organization_alias' AS alias;
 SELECT unowned_budgets();
 
--- Kept and shown as it came ---------------------------------------------------
+-- Stored and returned unchanged -----------------------------------------------
 CALL clear();
 SELECT count(org_new(value, value, models => ARRAY[value], tags => ARRAY[value, value],
                      metadata => jsonb_build_object(value, value),
@@ -105,11 +105,11 @@ SELECT count(*) AS organizations, bool_and(o ->> 'organization_id' = o ->> 'orga
 SELECT count(*) AS found FROM org.organization, org_info(organization_id) AS o
  WHERE o ->> 'organization_id' = organization_id;
 SELECT json_array_length(org_delete(ARRAY(SELECT organization_id FROM org.organization))) AS deleted;
--- Messages hold it as it came, too.
+-- Messages repeat a value unchanged as well.
 SELECT attempt('org_info(' || quote_literal(value) || ')')
   FROM unnest(ARRAY['''; --', '"', '%s %n', '\', '😀']) AS value;
 
--- Large: as much as there may be ----------------------------------------------
+-- Largest allowed values ------------------------------------------------------
 SELECT org_new(repeat('a', 65536), 'acme', metadata => jsonb_build_object('x', repeat('"', 32763)),
                models => ARRAY(SELECT rpad('model-' || i, 255, 'x') FROM generate_series(1, 1000) AS i))
        IS NOT NULL AS made;
@@ -124,11 +124,11 @@ SELECT json_array_length(org_info('acme') -> 'members') AS members;
 SELECT attempt($$org_delete(ARRAY(SELECT 'nobody-' || i FROM generate_series(1, 1000) AS i))$$);
 SELECT json_array_length(org_info_many(array_fill('acme'::text, '{1000}'))) AS the_same_is_answered_once;
 SELECT attempt('org_list(api_key => repeat(''sk-'', 1000000))');
--- Numbers of a hundred digits are kept, if not for budgets.
+-- Numbers of a hundred digits are allowed in metadata, but not in budgets.
 SELECT org_patch('acme', '{"metadata": {"x": 1e99}}') -> 'metadata' ->> 'x' = 1e99::text AS kept;
 SELECT attempt($$org_patch('acme', '{"max_budget": 1e99}')$$), attempt($$org_patch('acme', '{"tpm_limit": 1e99}')$$),
        attempt($$org_patch('acme', '{"max_budget": 1e-99}')$$), attempt($$org_patch('acme', '{"tpm_limit": 1e-99}')$$);
--- Numbers that are text, too long for any number.
+-- These texts are numbers that are too long.
 SELECT left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "%s"}', repeat('9', 200000)))), 5)
        AS digits,
        left(attempt(format('org_patch(%L, %L)', 'acme', format('{"tpm_limit": "1%s"}', repeat('0', 200000)))), 5)
@@ -136,7 +136,7 @@ SELECT left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "
        left(attempt(format('org_patch(%L, %L)', 'acme', format('{"max_budget": "0.%s"}', repeat('1', 200000)))), 5)
        AS decimals;
 
--- Deep ------------------------------------------------------------------------
+-- Deep nesting ----------------------------------------------------------------
 CALL clear();
 CREATE FUNCTION test.nested(depth integer) RETURNS text LANGUAGE sql AS $$
     SELECT repeat('{"a":', depth) || '1' || repeat('}', depth)
@@ -152,7 +152,7 @@ SELECT left(attempt(format('org_new(%L, metadata => %L)', 'x', nested(20000))), 
 SELECT attempt(format('org_member_add(%L, %L)', 'acme', nested(1000))) AS member,
        attempt(format('org_member_add(%L, %L)', 'acme', repeat('[', 1000) || repeat(']', 1000))) AS members;
 
--- Escapes that stand for no character -----------------------------------------
+-- Invalid escapes -------------------------------------------------------------
 SELECT escape, left(attempt(format('org_new(%L, metadata => %L)', 'x', format('{"a": "%s"}', escape))), 5) AS metadata,
        left(attempt(format('org_patch(%L, %L)', 'acme', format('{"organization_alias": "%s"}', escape))), 5) AS patch,
        left(attempt(format('org_member_add(%L, %L)', 'acme',
@@ -162,7 +162,7 @@ SELECT escape, left(attempt(format('org_new(%L, metadata => %L)', 'x', format('{
   FROM unnest('{\\u0000, a\\u0000b, \\ud800, \\udc00, \\udc00\\ud800, \\u12, \\x}'::text[]) AS escape;
 SELECT org_patch('acme', '{"organization_alias": "\ud83d\ude00 \u00e9"}') ->> 'organization_alias' AS alias;
 
--- Settings of the session don't change what a rule means ----------------------
+-- Session settings don't change the rules -------------------------------------
 CALL clear();
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
@@ -195,19 +195,19 @@ RESET ALL;
 SET search_path = public, test;
 SELECT unowned_budgets();
 
--- Prepared, as the gateway calls, until the server takes its generic plan.
+-- A prepared statement, as the gateway uses, works with its generic plan as well.
 PREPARE info (text) AS SELECT org_info(organization_id => $1) ->> 'organization_alias' AS alias;
 SELECT org_new('Acme', 'acme') IS NOT NULL AS made;
 EXECUTE info('acme'); EXECUTE info('acme'); EXECUTE info('acme');
 EXECUTE info('acme'); EXECUTE info('acme'); EXECUTE info('acme');
 EXECUTE info('nowhere');
 EXECUTE info(NULL);
--- Showing needs no right to write.
+-- Reading works in a read-only transaction.
 BEGIN READ ONLY;
 EXECUTE info('acme');
 SELECT attempt($$org_new('x')$$);
 ROLLBACK;
--- Within one transaction, a failure takes back its own call and nothing else.
+-- In a transaction, a failed call undoes only itself.
 BEGIN;
 SELECT org_update('acme', max_budget => 5) -> 'litellm_budget_table' -> 'max_budget' AS max_budget;
 SELECT attempt($$org_member_add('acme', '[{"role": "org_admin", "user_id": "eve"}, {}]')$$);

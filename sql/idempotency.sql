@@ -1,4 +1,4 @@
--- Idempotency keys: the same request again within a day gets the first reply, and nothing happens twice.
+-- Idempotency keys: a request that is repeated within a day is executed once and gets the first reply.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -12,7 +12,7 @@ SELECT org_new('acme', idempotency_key => 'k1', api_key => 'sk-admin')::text AS 
 SELECT org_new('acme', idempotency_key => 'k1', api_key => 'sk-admin')::text = :'first' AS same;
 SELECT count(*) FROM org.organization;
 
--- Another request with the same key is refused; other callers have their own keys, and so has the database role.
+-- Another request with the same key is refused; each caller and the database role have keys of their own.
 SELECT test.attempt('org_new(''other'', idempotency_key => ''k1'', api_key => ''sk-admin'')');
 SELECT test.attempt('user_new(''acme'', idempotency_key => ''k1'', api_key => ''sk-admin'')');
 SELECT test.attempt('org_new(''other'', idempotency_key => ''k1'', api_key => ''sk-other'')');
@@ -22,15 +22,15 @@ SELECT count(*) FROM org.organization;
 -- The request id is not part of the request.
 SELECT org_new('acme', idempotency_key => 'k1', request_id => 'r', api_key => 'sk-admin')::text = :'first' AS same;
 
--- What failed may be tried again.
+-- A failed request can be repeated.
 SELECT test.attempt('budget_new(''b'', max_budget => -1, idempotency_key => ''k2'', api_key => ''sk-admin'')');
 SELECT budget_new('b', max_budget => 1, idempotency_key => 'k2', api_key => 'sk-admin') ->> 'max_budget' AS max_budget;
 
--- A caller who may no longer call is refused, repeated or not.
+-- A blocked caller is refused, even if the request is a repetition.
 SELECT key_block('sk-other') \g /dev/null
 SELECT test.attempt('org_new(''other'', idempotency_key => ''k1'', api_key => ''sk-other'')');
 
--- A new key is given again, though only its digest is stored.
+-- A repeated request gets the same secret, although only its digest is stored.
 SELECT key_generate(user_id => 'ann', idempotency_key => 'k3', api_key => 'sk-admin')::text AS first \gset
 SELECT key_generate(user_id => 'ann', idempotency_key => 'k3', api_key => 'sk-admin')::text = :'first' AS same;
 SELECT user_info(api_key => :'first'::json ->> 'key') ->> 'user_id' AS works_for;
@@ -44,7 +44,7 @@ SELECT test.attempt('key_generate(user_id => ''ann'', idempotency_key => ''k6'')
 SELECT test.attempt('key_generate(user_id => ''ann'', key => ''sk-chosen'', idempotency_key => ''k7'', api_key => ''sk-admin'')');
 SELECT test.attempt('key_generate(user_id => ''ann'', key => ''sk-chosen'', idempotency_key => ''k7'')');
 
--- After a day it is forgotten.
+-- An idempotency key is forgotten after a day.
 UPDATE org.idempotency SET created_at = created_at - interval '24 hours' WHERE idempotency_key = 'k1';
 SELECT org_new('acme', idempotency_key => 'k1', api_key => 'sk-admin')::text = :'first' AS same;
 SELECT test.attempt('org_new(''acme'', idempotency_key => '''', api_key => ''sk-admin'')');

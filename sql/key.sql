@@ -1,5 +1,5 @@
--- Keys: key_generate, key_block, key_unblock, and what a key is good for once it
--- is blocked, expired, or what it belongs to is blocked or gone.
+-- Keys: key_generate, key_block, key_unblock and key_delete, and the answers to a key that is
+-- blocked or expired, or whose team, organization or user is blocked or deleted.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -14,7 +14,7 @@ SELECT team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}',
        team_new('beta', 'Team', 'beta team'), team_new('acme', 'Alone', 'alone') \g /dev/null
 
 -- key_generate ----------------------------------------------------------------
--- The reply, whole, with every field given, and with none: then it is nobody's in particular.
+-- These are whole replies, with every field given and with none; the second key has no owner.
 SELECT reply(key_generate('bob', 'acme', 'team', '{gpt-4o}', '30d', 'Bob''s key', '{"a": {"b": 1}}',
                           '{"usage": false}', 'sk-0123456789abcdefwxyz'))
        \g (format=unaligned tuples_only=on)
@@ -22,7 +22,7 @@ SELECT reply(key_generate()) \g (format=unaligned tuples_only=on)
 SELECT masked(key_generate(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
        = masked(key_generate()::text) AS same;
 
--- A secret is random, and kept nowhere but as its digest.
+-- A secret is random, and only its digest is stored.
 SELECT reply ->> 'key' AS secret, reply ->> 'token_id' AS token_id FROM key_generate('ann') AS reply \gset
 SELECT :'secret' ~ '^sk-[0-9a-f]{48}$' AS long_enough,
        (key_generate() ->> 'key') <> (key_generate() ->> 'key') AS different;
@@ -30,13 +30,13 @@ SELECT key_hash = encode(sha256(:'secret'), 'hex') AS its_digest,
        key_name = 'sk-...' || right(:'secret', 4) AS its_name,
        position(:'secret' IN k::text) AS secret_at, user_id, created_by
   FROM org.api_key k WHERE key_id = :'token_id';
--- The name of a short one tells nothing.
+-- The name of a short key reveals nothing of its secret.
 SELECT key_generate(key => key) ->> 'key_name' AS name
   FROM unnest('{sk-1, sk-0123456789abcdef, sk-0123456789abcdefg}'::text[]) AS key;
--- It expires after its duration.
+-- A key expires after its duration.
 SELECT (key_generate(duration => '90m') ->> 'expires')::timestamptz - now() AS expires_after;
 
--- Models are among those of the team and of the organization; none means those.
+-- A key's models must be among those of its team and its organization; an empty list means all of those.
 SELECT models, attempt(format('key_generate(organization_id => %L, models => %L)', 'acme', models)) AS in_acme,
        attempt(format('key_generate(organization_id => %L, team_id => %L, models => %L)', 'acme', 'team', models))
        AS in_team
@@ -45,7 +45,7 @@ SELECT models, attempt(format('key_generate(organization_id => %L, models => %L)
 SELECT attempt($$key_generate('bob', models => '{anything}')$$),
        attempt($$key_generate(organization_id => 'beta', models => '{anything}')$$);
 
--- What it belongs to follows from the team, where that is clear.
+-- A key gets the organization of its team.
 SELECT key_generate(team_id => 'alone') -> 'organization_id' AS organization_id;
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES
@@ -68,14 +68,14 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
 -- key_block, key_unblock ------------------------------------------------------
--- The reply, whole: what is known of the key, never the key.
+-- The reply has what is known of the key, but never its secret.
 SELECT reply(key_block('sk-0123456789abcdefwxyz')) \g (format=unaligned tuples_only=on)
 SELECT attempt($$org_list(api_key => 'sk-0123456789abcdefwxyz')$$);
 SELECT key_block('sk-0123456789abcdefwxyz') -> 'blocked' AS still_blocked;
 SELECT reply(key_unblock('sk-0123456789abcdefwxyz')) \g (format=unaligned tuples_only=on)
 SELECT attempt($$org_list(api_key => 'sk-0123456789abcdefwxyz')$$);
 SELECT key_unblock('sk-0123456789abcdefwxyz') -> 'blocked' AS still_blocked;
--- A proxy admin's, too; by the identifier that may be shown as well, and never by the digest.
+-- A proxy admin's key can be blocked too; a key is named by its secret or token_id, never by its digest.
 SELECT key_generate('boss', key => 'sk-boss') ->> 'token_id' AS token_id \gset
 SELECT key_block(:'token_id') -> 'blocked' AS blocked;
 SELECT attempt($$org_list(api_key => 'sk-boss')$$), attempt($$key_unblock('sk-boss', api_key => 'sk-boss')$$);
@@ -89,14 +89,14 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_unblock('sk-unknown')$$)) AS t (call);
 
 -- Permissions -----------------------------------------------------------------
--- A proxy admin gives them to a new key or to one there is; other changes leave them.
+-- A proxy admin gives permissions to a new or an existing key; other changes keep them.
 SELECT key_generate('ann', key => 'sk-ann'), key_generate('bob', key => 'sk-bobs') \g /dev/null
 SELECT key_generate('bob', 'acme', 'team', permissions => '{"usage": true}') ->> 'token_id' AS gateway \gset
 SELECT key_info(:'gateway') -> 'info' -> 'permissions' AS given;
 SELECT key_update(:'gateway', permissions => '{"events": true, "usage": true}') -> 'permissions' AS replaced;
 SELECT key_update(:'gateway', key_alias => 'gateway') -> 'permissions' AS kept;
 SELECT key_regenerate(:'gateway') -> 'permissions' AS kept;
--- Nobody else does, whatever is in them; nor do others than its user get to hold a key that has them.
+-- Other callers can't give permissions, and can't regenerate another user's key that has them.
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(replace(call, 'GATEWAY', :'gateway')) FROM (VALUES
     ($$key_generate(organization_id => 'acme', permissions => '{"usage": true}', api_key => 'sk-ann')$$),
@@ -109,17 +109,17 @@ SELECT call, attempt(replace(call, 'GATEWAY', :'gateway')) FROM (VALUES
     ($$key_regenerate('GATEWAY', api_key => 'sk-ann')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 SELECT key_regenerate(:'gateway', api_key => 'sk-bobs') -> 'permissions' AS kept;
--- None at all may be sent by all who may send the rest, and takes them away.
+-- Everyone who may send the other fields may send empty permissions, which revoke all.
 SELECT key_generate(organization_id => 'acme', permissions => '{}', api_key => 'sk-ann') -> 'permissions' AS none;
 SELECT key_update(:'gateway', permissions => '{}', api_key => 'sk-ann') -> 'permissions' AS none;
 SELECT key_regenerate(:'gateway', api_key => 'sk-ann') -> 'permissions' AS none;
 SELECT user_new('zoe') ->> 'token_id' AS zoes \gset
 SELECT key_info(:'zoes') -> 'info' -> 'permissions' AS none;
--- The audit log tells who gave and took them.
+-- The audit log records who gave and revoked permissions.
 SELECT actor, action, before -> 'permissions' AS before, after -> 'permissions' AS after FROM org.audit_log
  WHERE id = :'gateway' AND before -> 'permissions' IS DISTINCT FROM after -> 'permissions' ORDER BY occurred_at;
 
--- What a key is good for ------------------------------------------------------
+-- Blocked and expired keys ----------------------------------------------------
 SELECT key_generate(key => 'sk-free'), key_generate('bob', key => 'sk-bob'),
        key_generate('bob', 'acme', key => 'sk-bob-acme'),
        key_generate('bob', 'acme', 'team', key => 'sk-bob-team'),
@@ -132,50 +132,50 @@ CREATE FUNCTION test.use() RETURNS TABLE (key text, answer text) LANGUAGE sql AS
                     sk-expires}'::text[]) AS key
 $$;
 SELECT * FROM use();
--- Its team or its organization blocked: a proxy admin's is good all the same.
+-- A blocked team or organization disables its keys, except a proxy admin's key.
 UPDATE org.team SET blocked = true WHERE (organization_id, team_id) = ('acme', 'team');
 SELECT * FROM use();
 UPDATE org.team SET blocked = false;
 SELECT org_update('acme', blocked => true) -> 'blocked' AS blocked;
 SELECT * FROM use();
 SELECT org_update('acme', blocked => false, api_key => 'sk-boss-team') -> 'blocked' AS blocked;
--- Expired: told with the time, and before blocks of what it belongs to.
+-- The refusal of an expired key tells the time, and takes precedence over a block of its team or organization.
 UPDATE org.api_key SET expires = '2026-01-02T03:04:05.000006Z' WHERE expires IS NOT NULL OR user_id = 'boss';
 UPDATE org.organization SET blocked = true WHERE organization_id = 'acme';
 SELECT * FROM use();
 UPDATE org.organization SET blocked = false;
 UPDATE org.api_key SET expires = now() + interval '1 hour' WHERE expires IS NOT NULL;
 SELECT * FROM use();
--- A role is looked up with every call.
+-- The user's role is read in every call.
 SELECT attempt($$org_new('x', 'by-bob', api_key => 'sk-bob')$$);
 UPDATE org."user" SET user_role = 'proxy_admin' WHERE user_id = 'bob';
 SELECT attempt($$org_new('x', 'by-bob', api_key => 'sk-bob')$$);
 UPDATE org."user" SET user_role = 'internal_user' WHERE user_id = 'bob';
 SELECT attempt($$org_new('x', 'by-bob-again', api_key => 'sk-bob')$$);
--- A key limited to some models gives no others away.
+-- A key that is limited to some models can't give other models to a key.
 SELECT key_generate(user_id => 'default_user_id', models => '{m1,n/*}', key => 'sk-few'), key_generate(key => 'sk-target') \g /dev/null
 SELECT models, attempt(format('key_generate(models => %L, api_key => ''sk-few'')', models)) AS generate,
        attempt(format('key_update(''sk-target'', models => %L, api_key => ''sk-few'')', models)) AS update
   FROM unnest('{"{m1}","{n/x,n/*}","{m2}","{}"}'::text[]) AS models;
 
 -- key_delete by alias ---------------------------------------------------------
--- Three keys are called ci: one of ann's organization, one of eve's, one of bob's own.
+-- Three keys have the alias ci: one of ann's organization, one of eve's, and one of bob's own.
 SELECT org_member_add('beta', '{"role": "org_admin", "user_id": "eve"}'), key_generate('eve', key => 'sk-eve'),
        key_generate(organization_id => 'acme', key_alias => 'ci', key => 'sk-ci-acme'),
        key_generate(organization_id => 'beta', key_alias => 'ci', key => 'sk-ci-beta'),
        key_generate('bob', key_alias => 'ci', key => 'sk-ci-bob') \g /dev/null
 SELECT fingerprint() AS contents \gset before_
--- To a proxy admin it means three keys, to who has none of them no key: and that is no different from an alias that
--- nobody has.
+-- For a proxy admin the alias is ambiguous. A caller who may delete none of the keys gets the same answer as for an
+-- unknown alias.
 SELECT attempt($$key_delete(key_aliases => '{ci}')$$), attempt($$key_delete(key_aliases => '{nobody-has-this}')$$);
 SELECT attempt($$key_delete(key_aliases => '{ci}', api_key => 'sk-free')$$),
        attempt($$key_delete(key_aliases => '{nobody-has-this}', api_key => 'sk-free')$$),
        attempt($$key_delete('{sk-ann}', '{nobody-has-this}', api_key => 'sk-ann')$$);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
--- To eve it means two, once she has one of her own as well.
+-- For eve the alias becomes ambiguous when she has such a key of her own.
 SELECT key_generate('eve', key_alias => 'ci', key => 'sk-ci-eve') \g /dev/null
 SELECT attempt($$key_delete(key_aliases => '{ci}', api_key => 'sk-eve')$$);
--- Else it means the one of theirs; named twice, or in both ways, it is deleted once.
+-- Otherwise it names the one key that the caller may delete; a key named twice or in both ways is deleted once.
 SELECT json_array_length(key_delete('{sk-ci-eve}', api_key => 'sk-eve')) AS deleted;
 SELECT json_array_length(key_delete(key_aliases => '{ci, ci}', api_key => 'sk-eve')) AS deleted;
 SELECT json_array_length(key_delete('{sk-ci-acme, sk-ci-acme}', '{ci}', api_key => 'sk-ann')) AS deleted;
@@ -218,7 +218,7 @@ SELECT attempt(format('budget_new(%L, api_key => %L)', 'by-ann', :'taken')) AS t
        attempt(format('user_update(%L, user_email => %L, api_key => %L)', 'boss', 'ann@example.com', :'taken')) AS address;
 SELECT budget_delete('by-boss') ->> 'budget_id' AS deleted;
 
--- A user's keys go with the user.
+-- A user's keys are deleted with the user.
 DELETE FROM org."user" WHERE user_id = 'bob';
 SELECT * FROM use();
 

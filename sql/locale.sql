@@ -1,5 +1,5 @@
--- What is the same does not depend on the database's locale: in Turkish an i has
--- its dot also when it is large.
+-- Case-insensitive comparison does not depend on the database's locale: in Turkish the
+-- lower-case form of I has no dot.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \set ECHO none

@@ -1,6 +1,6 @@
--- Who may call what: every function, called by every kind of caller about an
--- organization of their own (A) and one of somebody else's (for bea, and for
--- all of B's, A is foreign).  What was allowed is undone at once.
+-- Authorization matrix: every kind of caller calls every function about organization
+-- A, which is their own, or a foreign one for bea, ben and the keys of B.
+-- A call that succeeds is undone immediately.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -79,7 +79,7 @@ INSERT INTO test.call (call) VALUES
     ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
     ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})');
 
--- yes, or the SQLSTATE of the refusal; nothing stays of either.
+-- Gives yes or the SQLSTATE of the refusal, and undoes the call.
 CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE 'SELECT ' || replace(call, '{}', format(', api_key => %L', key));
@@ -92,21 +92,21 @@ END $$;
 CREATE TABLE test.before AS SELECT test.fingerprint();
 \set ECHO queries
 
--- A refusal is 42501; what is not found (P0002) is not even admitted to exist.
+-- A refusal is 42501; P0002 does not even reveal that the object exists.
 SELECT replace(call, '{}', '') AS call, test.outcome(call, caller.key) AS outcome, caller.caller, caller.place AS column
   FROM test.call, test.caller ORDER BY call.place, caller.place
 \crosstabview call caller outcome column
 
--- Lists show what is one's own.
+-- Lists show only the caller's own objects.
 SELECT caller,
        json_array_length(org_list(api_key => key)) AS organizations, json_array_length(team_list(api_key => key)) AS teams,
        json_array_length(user_list(api_key => key)) AS users, json_array_length(key_list(api_key => key)) AS keys
   FROM test.caller ORDER BY place;
 
--- Nothing of it stays.
+-- The calls changed nothing.
 SELECT test.fingerprint() = fingerprint AS unchanged FROM test.before;
 
--- No function is left out.
+-- Every function is in the matrix.
 SELECT p.proname
   FROM pg_extension e
   JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.classid = 'pg_proc'::regclass

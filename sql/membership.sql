@@ -1,5 +1,5 @@
--- Memberships: org_member_add, org_member_update, org_member_delete.  What
--- concerns their budgets is in budget.sql, too; who may do what in roles.sql.
+-- Memberships: org_member_add, org_member_update, org_member_delete.  budget.sql also
+-- tests their budgets, and roles.sql tests permissions.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -15,16 +15,16 @@ SELECT user_new('ann', 'Ann@Example.com', auto_create_key => false), user_new('b
        user_new('twin-2', auto_create_key => false) \g /dev/null
 
 -- org_member_add --------------------------------------------------------------
--- The reply, whole.
+-- This is the whole reply.
 SELECT reply(org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}', 12.50))
        \g (format=unaligned tuples_only=on)
--- A list; nobody is a list as well.
+-- The argument can be a list, also an empty one.
 SELECT org_member_add('acme', '[]');
 SELECT json_array_length(org_member_add('acme', '[{"role": "internal_user", "user_id": "bob"}]') -> 'updated_users')
        AS users;
 SELECT * FROM members('acme');
 
--- Who: by identifier, else by e-mail address in any case; who is not there is made, as an internal_user.
+-- A user is named by identifier or by e-mail address in any case; an unknown one becomes a new internal_user.
 CREATE FUNCTION test.user_added(organization_id text, member json) RETURNS text LANGUAGE sql AS $$
     SELECT masked(concat_ws(' ', u ->> 'user_id', u ->> 'user_email', u ->> 'user_role'))
       FROM json_array_elements(org_member_add(organization_id, member) -> 'updated_users') AS u
@@ -34,11 +34,11 @@ SELECT user_added('beta', '{"role": "internal_user", "user_email": "ANN@example.
 SELECT user_added('beta', '{"role": "internal_user", "user_email": "New@Example.com"}');
 SELECT user_added('acme', '{"role": "org_admin", "user_email": "new@example.com"}');
 SELECT user_added('acme', '{"role": "internal_user", "user_id": "dan", "user_email": "Dan@example.com"}');
--- Both, and both fit: in any case, or because the user has no address; a proxy admin's call gives it to them.
+-- If both are given, both must fit; a proxy admin's call gives the address to a user who has none.
 SELECT user_added('beta', '{"role": "org_admin", "user_id": "dan", "user_email": "dan@EXAMPLE.com"}');
 SELECT user_added('beta', '{"role": "org_admin", "user_id": "bob", "user_email": "bob@example.com"}');
 SELECT user_email FROM org."user" WHERE user_id = 'bob';
--- What is empty or null is as if absent, what is not asked for is ignored.
+-- Empty and null fields count as absent; unknown fields are ignored.
 SELECT user_added('beta', '{"role": "internal_user", "user_id": "", "user_email": "ann@example.com"}');
 SELECT user_added('beta', '{"role": "internal_user", "user_id": "ann", "user_email": ""}');
 SELECT user_added('beta', '{"role": "internal_user", "user_id": null, "user_email": "ann@example.com", "x": [1]}');
@@ -47,7 +47,7 @@ SELECT * FROM members('beta');
 SELECT masked(user_id) AS user_id, user_email, user_role, created_by FROM org."user"
  ORDER BY user_email COLLATE "C", user_id;
 
--- Again: the role becomes what was sent, the budget only if one was sent; there is one row.
+-- Adding a member again sets the role, and the budget only if one is given; there is still one row.
 UPDATE org.membership SET created_at = '2026-01-01Z', updated_at = '2026-01-01Z', created_by = 'somebody',
        updated_by = 'somebody'
  WHERE (organization_id, user_id) = ('acme', 'ann');
@@ -64,7 +64,7 @@ SELECT user_role, max_budget, created_by, updated_by, created_at, updated, budge
   FROM ann;
 DROP VIEW test.ann;
 
--- Order is kept, in lists of identifiers and addresses, old and new; each has a budget of their own.
+-- The reply keeps the order of the list, for known and new users; each member has a budget of their own.
 SELECT string_agg(masked(u ->> 'user_id') || coalesce(' ' || (u ->> 'user_email'), ''), ', ' ORDER BY place) AS users
   FROM json_array_elements(org_member_add('acme', '[{"role": "internal_user", "user_id": "zoe"},
            {"role": "org_admin", "user_email": "m@example.com"}, {"role": "internal_user", "user_id": "yan"},
@@ -74,7 +74,7 @@ SELECT string_agg(masked(u ->> 'user_id') || coalesce(' ' || (u ->> 'user_email'
 SELECT * FROM members('acme');
 SELECT count(DISTINCT budget_id) AS budgets, count(budget_id) AS members_with_budget
   FROM org.membership WHERE organization_id = 'acme';
--- One user twice in a list is one row; the last role stays, and every entry of the reply tells it.
+-- A user who is named twice gets one row with the last role, which every entry of the reply shows.
 SELECT json_array_length(reply -> 'updated_users') AS users, reply -> 'updated_organization_memberships' -> 0
        -> 'user_role' AS first,
        reply -> 'updated_organization_memberships' -> 1 -> 'user_role' AS second,
@@ -84,7 +84,7 @@ SELECT json_array_length(reply -> 'updated_users') AS users, reply -> 'updated_o
 SELECT count(*) FROM org."user" WHERE lower(user_email) = 'double@example.com';
 SELECT unowned_budgets();
 
--- All or none: what is refused, and that nothing changed.
+-- A list is added whole or not at all: a refusal changes nothing.
 SELECT fingerprint() AS contents \gset before_
 SELECT member, attempt(format('org_member_add(%L, %L)', 'acme', member)) FROM (VALUES
     (NULL),
@@ -140,33 +140,33 @@ SELECT org_member_add('acme', '[{"role": "internal_user", "user_id": "ann"}, {"r
                                 {"role": "internal_user", "user_id": "twin-2"}]') \g /dev/null
 UPDATE org.membership SET created_at = '2026-01-01Z', updated_at = '2026-01-01Z', created_by = 'somebody',
        updated_by = 'somebody';
--- The reply, whole.
+-- This is the whole reply.
 SELECT reply(org_member_update('acme', 'ann', role => 'internal_user_viewer', max_budget_in_organization => 7))
        \g (format=unaligned tuples_only=on)
 SELECT organization_id, user_id, user_role, created_by, updated_by, updated_at > created_at AS updated
   FROM org.membership ORDER BY 1, 2;
--- Neither field: nothing changes.
+-- Without role and budget nothing changes.
 SELECT fingerprint() AS contents \gset before_
 SELECT org_member_update('acme', 'ann') -> 'user_role' AS user_role,
        org_member_update('acme', 'bob', NULL, NULL, NULL, NULL) -> 'budget_id' AS budget_id;
 SELECT org_member_update('acme', 'bob', clear => '{}') -> 'user_role' AS user_role,
        org_member_update('acme', 'bob', clear => '{max_budget_in_organization}') -> 'budget_id' AS nothing_to_clear;
 SELECT fingerprint() = :'before_contents' AS unchanged;
--- One of them.
+-- Each field can be changed alone.
 SELECT * FROM members('acme');
 SELECT org_member_update('acme', user_email => 'ANN@EXAMPLE.COM', role => 'org_admin') -> 'user_id' AS by_email;
 SELECT budget_id AS budget_of_ann FROM org.membership WHERE (organization_id, user_id) = ('acme', 'ann') \gset
 SELECT org_member_update('acme', 'ann', max_budget_in_organization => 0.1234567890123456789)
        ->> 'budget_id' = :'budget_of_ann' AS same_budget;
 SELECT * FROM members('acme');
--- clear; with an amount beside it, too.
+-- clear resets the budget, even if the call gives an amount as well.
 SELECT org_member_update('acme', 'ann', clear => '{max_budget_in_organization}')
        ->> 'budget_id' = :'budget_of_ann' AS same_budget;
 SELECT org_member_update('acme', 'bob', max_budget_in_organization => 5, clear => '{max_budget_in_organization}')
        -> 'budget_id' AS budget_id;
 SELECT * FROM members('acme');
 SELECT unowned_budgets();
--- By identifier first.
+-- The identifier takes precedence over the address.
 SELECT org_member_update('acme', 'ann', 'twin@example.com', 'internal_user') -> 'user_id' AS user_id;
 SELECT org_member_update('acme', '', 'ann@example.com') -> 'user_id' AS user_id;
 SELECT org_member_update('beta', user_email => 'Twin@example.com', role => 'org_admin') -> 'user_id' AS user_id;
@@ -206,23 +206,23 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_member_delete('acme', 'eve')$$),
     ($$org_member_delete('acme', user_email => 'eve@example.com')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
--- The reply, whole: the membership that was.
+-- The whole reply is the membership that was deleted.
 SELECT reply(org_member_delete('acme', 'ann')) \g (format=unaligned tuples_only=on)
 SELECT attempt($$org_member_delete('acme', 'ann')$$);
--- The user stays, without the teams and keys there; everything of others and elsewhere stays.
+-- The user stays, but loses the teams and keys of this organization; other users and organizations lose nothing.
 SELECT user_info('ann') -> 'user_info' -> 'teams' AS teams, team_info('team', 'acme') -> 'team_info'
        -> 'members' AS members;
 SELECT organization_id, user_id FROM org.membership ORDER BY 1, 2;
 SELECT key, attempt(format('org_list(api_key => %L)', key))
   FROM unnest('{sk-ann-team, sk-ann-acme, sk-ann-beta, sk-ann, sk-bob-team, sk-team}'::text[]) AS key;
 SELECT unowned_budgets();
--- By e-mail address; and back again, as new.
+-- A member can be named by address; a former member who is added again starts anew.
 SELECT org_member_delete('beta', user_email => 'TWIN@example.com') -> 'user_id' AS user_id;
 SELECT user_added('acme', '{"role": "internal_user", "user_id": "ann"}');
 SELECT * FROM members('acme');
 SELECT user_info('ann') -> 'user_info' -> 'teams' AS teams;
 
--- An identifier and an address are never somebody else's.
+-- A new identifier with another user's address is refused.
 SELECT attempt($$org_member_add('acme', '{"role": "internal_user", "user_id": "nobody-yet", "user_email": "ANN@example.com"}')$$);
 
 DROP FUNCTION test.members, test.user_added;

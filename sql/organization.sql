@@ -1,11 +1,11 @@
 -- Organizations: org_new, org_update, org_delete, org_list, org_info, org_info_many.
--- What concerns their budgets is in budget.sql, who may do what in roles.sql.
+-- budget.sql tests their budgets, and roles.sql tests permissions.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 
 -- org_new ---------------------------------------------------------------------
--- The reply, whole, with every field given.
+-- This is the whole reply with every field given.
 SELECT reply(org_new('Acme', 'acme', models => '{gpt-4o, claude-3}', max_budget => 100, soft_budget => 80.50,
                      tpm_limit => 9223372036854775807, rpm_limit => 10, max_parallel_requests => 0,
                      model_max_budget => '{"gpt-4o": {"max_budget": 5}}', budget_duration => '30d',
@@ -13,15 +13,15 @@ SELECT reply(org_new('Acme', 'acme', models => '{gpt-4o, claude-3}', max_budget 
                      model_aliases => '{"fast": "gpt-4o"}', default_reserve => 0.250))
        \g (format=unaligned tuples_only=on)
 
--- And with none but the one that is required: even that may be empty.
+-- Only the alias is required, and it may be empty.
 SELECT reply(org_new('')) \g (format=unaligned tuples_only=on)
 
--- A null is like an absent field.
+-- A null counts as an absent field.
 SELECT masked(org_new('', NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                       NULL, NULL)::text)
        = masked(org_new('')::text) AS same;
 
--- What is shown is what is kept.
+-- The stored row has the values of the reply.
 SELECT organization_alias, spend, metadata, models, blocked, tags, model_aliases, default_reserve, created_by,
        updated_by,
        created_at = updated_at AS same_time, now() - created_at < '1 min' AS new
@@ -30,14 +30,14 @@ SELECT o.budget_id = b.budget_id AS its_own, (SELECT org_info('acme')) ->> 'budg
        max_budget, soft_budget, auto_created, b.created_by
   FROM org.organization o JOIN org.budget b USING (budget_id) WHERE organization_id = 'acme';
 
--- Identifiers that are made are lower-case UUIDs of version 4.
+-- Generated identifiers are lower-case UUIDs of version 4.
 SELECT reply ->> 'organization_id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'
        AS organization_id,
        reply ->> 'budget_id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' AS budget_id,
        reply ->> 'budget_id' = reply -> 'litellm_budget_table' ->> 'budget_id' AS same_budget
   FROM org_new('Acme') AS reply;
 
--- Times are ISO 8601 in UTC with six digits, wherever the session is.
+-- Times are ISO 8601 in UTC with six digits, whatever the session's time zone.
 SET timezone = 'Asia/Kolkata';
 SELECT (reply ->> 'created_at')::timestamptz - now() < '1 min' AS is_now,
        reply ->> 'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$' AS is_utc
@@ -51,7 +51,7 @@ SELECT reply -> 'created_at' AS created_at, reply -> 'updated_at' AS updated_at 
 RESET timezone;
 RESET datestyle;
 
--- An alias need not be unique, an identifier must be.
+-- Identifiers are unique; aliases need not be.
 SELECT count(*) AS of_one_alias FROM org.organization WHERE organization_alias = 'Acme';
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES
@@ -71,7 +71,7 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT json_array_length(org_delete(ARRAY['ACME', repeat('x', 255)])) AS deleted;
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
--- Who made it is the user whose key it was.
+-- created_by is the user of the calling key.
 SELECT user_new('boss', user_role => 'proxy_admin', auto_create_key => false) ->> 'user_id' AS user_id;
 SELECT key_generate('boss', key => 'sk-boss') ->> 'key' AS key;
 SELECT reply -> 'created_by' AS created_by, reply -> 'updated_by' AS updated_by,
@@ -103,7 +103,7 @@ SELECT key, models, attempt(format('org_new(%L, models => %L, api_key => %L)', '
   FROM unnest('{sk-all, sk-star, sk-boss}'::text[]) AS key,
        unnest('{"{}", "{anything}", "{all-proxy-models}"}'::text[]) WITH ORDINALITY AS tried (models, place)
  ORDER BY key, place;
--- The same holds for what is changed, and only for that.
+-- The same holds for a change of the models, and for no other change.
 SELECT call, attempt(call) FROM (VALUES
     ($$org_update('acme', models => '{}', api_key => 'sk-some')$$),
     ($$org_update('acme', models => '{claude-3}', api_key => 'sk-some')$$),
@@ -124,7 +124,7 @@ UPDATE org.organization SET created_at = '2026-01-01Z', updated_at = '2026-01-01
 SELECT reply(org_update('acme')) \g (format=unaligned tuples_only=on)
 SELECT created_at < updated_at AS later, created_by, updated_by FROM org.organization;
 
--- One at a time; the others stay.
+-- Each field can be changed alone; the others stay.
 CREATE FUNCTION test.shown(reply json) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', reply -> 'organization_alias', reply -> 'models', reply -> 'metadata', reply -> 'blocked',
                      reply -> 'tags', reply -> 'model_aliases', reply -> 'default_reserve',
@@ -143,10 +143,10 @@ SELECT shown(org_update('acme', default_reserve => 0));
 SELECT shown(org_update('acme', organization_alias => 'Acme', models => '{m}', metadata => '{"e": 1}', blocked => true,
                         tags => '{t}',
                         model_aliases => '{"a": "m"}', default_reserve => 12345678901.123456789, max_budget => 6));
--- Nulls keep.
+-- Null arguments change nothing.
 SELECT shown(org_update('acme', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                         NULL, NULL, NULL));
--- clear sets back to nothing, whatever was given beside it.
+-- clear resets fields, even if the call gives a value as well.
 SELECT shown(org_update('acme', clear => '{}'));
 SELECT shown(org_update('acme', clear => '{metadata, blocked}'));
 SELECT shown(org_update('acme', clear => '{tags, tags, model_aliases, max_budget}', organization_alias => 'Cleared'));
@@ -186,7 +186,7 @@ SELECT key_generate('ann', 'acme', key => 'sk-acme-ann'), key_generate(organizat
        key_generate('ann', key => 'sk-ann'), key_generate(organization_id => 'beta', key => 'sk-beta') \g /dev/null
 SELECT user_info('ann') -> 'user_info' -> 'teams' AS teams;
 
--- Not one of them is gone if not all can go.
+-- If one organization can't be deleted, none is deleted.
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES
     ($$org_delete(NULL)$$),
@@ -199,24 +199,24 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT org_delete('{}') AS nothing;
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
--- The receipt: what stood just before, members and teams included, in the order asked, each once.
+-- The reply has each organization once, in the order asked, as it was before, with members and teams.
 SELECT reply(org_delete('{gamma, acme, gamma}')) \g (format=unaligned tuples_only=on)
 SELECT (SELECT array_agg(organization_id) FROM org.organization) AS organizations,
        (SELECT array_agg((organization_id, user_id)) FROM org.membership) AS memberships,
        (SELECT array_agg((organization_id, team_id)) FROM org.team) AS teams,
        (SELECT array_agg((organization_id, team_id, user_id)) FROM org.team_member) AS team_members,
        (SELECT count(*) FROM org.budget) AS budgets;
--- Users stay, and lose those teams from their lists; what is beta's stays, too.
+-- Users stay but lose the teams; beta loses nothing.
 SELECT user_id, user_info(user_id) -> 'user_info' -> 'teams' AS teams FROM org."user" ORDER BY user_id;
--- Its keys are refused.
+-- Keys of a deleted organization are refused.
 SELECT key, attempt(format('org_list(api_key => %L)', key))
   FROM unnest('{sk-acme-ann, sk-acme, sk-acme-team, sk-ann, sk-beta}'::text[]) AS key;
 SELECT attempt($$org_delete('{acme}')$$), attempt($$org_info('acme')$$);
--- The identifier is free again.
+-- The identifier can be used again.
 SELECT reply -> 'organization_alias' AS alias, reply -> 'members' AS members
   FROM org_new('Acme again', 'acme') AS reply;
 
--- Identifiers compare by byte, whatever they are made of.
+-- Identifiers compare by byte, whatever their characters.
 SELECT org_new('x', id) ->> 'organization_id' AS made
   FROM unnest('{Zebra, äpfel, apfel, 中, "a b", "a,b", "\"", "{", "%"}'::text[]) AS id;
 SELECT o ->> 'organization_id' AS deleted
@@ -235,11 +235,11 @@ CREATE FUNCTION test.ids(organizations json) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(o ->> 'organization_id', ' ' ORDER BY place)
       FROM json_array_elements(organizations) WITH ORDINALITY AS t (o, place)
 $$;
--- Oldest first; those of one age by identifier.
+-- Organizations are listed oldest first, and by identifier if they have the same age.
 SELECT ids(org_list());
--- Whole objects, each as org_info shows it.
+-- Each entry is the same as the reply of org_info.
 SELECT bool_and(o::text = org_info(o ->> 'organization_id')::text) AS same FROM json_array_elements(org_list()) AS o;
--- Filters: one organization, a part of the name in any case, both.
+-- The filters are one organization, a part of the alias in any case, or both.
 SELECT call, ids(answer) FROM (VALUES
     ('org_id labs', org_list('labs')),
     ('org_id LABS', org_list('LABS')),
@@ -255,7 +255,7 @@ SELECT call, ids(answer) FROM (VALUES
     ('both', org_list('labs', 'acme')),
     ('both, no match', org_list('labs', 'real')),
     ('nulls', org_list(NULL, NULL, NULL, NULL))) AS t (call, answer);
--- Pages.
+-- A page begins after the organization that is given as after.
 SELECT ids(org_list("limit" => 2)) AS first_page, ids(org_list("limit" => 2, after => 'labs')) AS second,
        ids(org_list("limit" => 2, after => 'ete')) AS third, ids(org_list("limit" => 2, after => 'empty')) AS fourth;
 SELECT ids(org_list("limit" => 1, after => 'acme')) AS amid_one_age, ids(org_list(after => 'real')) AS rest,
@@ -287,7 +287,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_info('ACME')$$)) AS t (call);
 
 -- org_info_many ---------------------------------------------------------------
--- In the order asked, what does not exist left out.
+-- The reply keeps the order asked and omits unknown organizations.
 SELECT reply(org_info_many('{beta}')) \g (format=unaligned tuples_only=on)
 SELECT ids(org_info_many('{beta, nowhere, acme}')), org_info_many('{nowhere}') AS none,
        (org_info_many('{acme}') -> 0)::text = org_info('acme')::text AS same_as_info;

@@ -1,5 +1,5 @@
--- The owner of the tables gains nothing by what others call: their triggers run as they are, and leave nothing behind
--- in a superuser's session.
+-- The tables' owner gains no rights when others call: triggers run as the owner, and leave nothing behind in a
+-- superuser's session.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -15,7 +15,7 @@ SET ROLE org;
 CREATE SCHEMA evil;
 GRANT USAGE ON SCHEMA evil TO PUBLIC;
 
--- A trigger that waits for the end of the transaction, when a role that was set can be reset.
+-- A deferred trigger runs at the end of the transaction, when a SET ROLE could be reset.
 CREATE FUNCTION evil.rise() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     BEGIN
@@ -38,7 +38,7 @@ SET ROLE org;
 SELECT key_generate(key => 'sk-three') ->> 'key' AS key;
 RESET ROLE;
 SELECT who, what FROM test.ran ORDER BY place;
--- Also where the superuser's transaction lets constraints wait, and where a trigger does.
+-- The same holds when the superuser's transaction or a trigger defers constraints.
 BEGIN;
 SET CONSTRAINTS ALL DEFERRED;
 SELECT key_generate(key => 'sk-four') ->> 'key' AS key;
@@ -58,7 +58,7 @@ DROP TRIGGER wait ON org.api_key;
 DROP TRIGGER rise ON org.api_key;
 RESET ROLE;
 
--- Triggers of the caller's own that wait run as the caller.
+-- Deferred triggers on the caller's own tables run as the caller.
 CREATE TABLE test.mine (a integer);
 CREATE FUNCTION test.mine() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -74,7 +74,7 @@ SELECT key_generate(key => 'sk-six') ->> 'key' AS key;
 COMMIT;
 SELECT who = session_user AS as_caller, what FROM test.ran ORDER BY place;
 
--- What would outlive the call: a cursor, a temporary table, a prepared statement, another role.
+-- These would outlive the call: a cursor, a temporary table, a prepared statement, another role.
 CREATE FUNCTION test.with_trigger(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL ROLE org;
@@ -95,7 +95,7 @@ SELECT command, with_trigger(command) AS answer FROM (VALUES
     ('ALTER ROLE org SUPERUSER'),
     ('SELECT 1')) AS t (command);
 
--- Settings.
+-- Settings that a trigger changes are restored after the call.
 SELECT with_trigger('SET search_path = evil, pg_catalog');
 SELECT current_setting('search_path') AS search_path;
 SELECT with_trigger('SET standard_conforming_strings = off');

@@ -1,4 +1,4 @@
--- Merge patches of organizations: org_patch, RFC 7396.
+-- Merge patches of organizations (RFC 7396): org_patch.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -18,10 +18,10 @@ CREATE FUNCTION test.budget(reply json) RETURNS text LANGUAGE sql AS $$
       FROM CAST(reply -> 'litellm_budget_table' AS json) AS budget
 $$;
 
--- The reply, whole.
+-- This is the whole reply.
 SELECT reply(org_patch('acme', '{}')) \g (format=unaligned tuples_only=on)
 
--- A value replaces.
+-- A value replaces the old one.
 SELECT shown(org_patch('acme', '{"organization_alias": ""}'));
 SELECT shown(org_patch('acme', '{"models": ["a", "b"]}'));
 SELECT shown(org_patch('acme', '{"models": []}'));
@@ -33,7 +33,7 @@ SELECT shown(org_patch('acme', '{"organization_alias": "Acme", "models": ["m"], 
 SELECT budget(org_patch('acme', '{"max_budget": 50.5, "soft_budget": "40.5", "tpm_limit": 30, "rpm_limit": "20",
                                   "max_parallel_requests": 1e1, "budget_duration": "1h"}'));
 
--- Objects merge, at every depth: what is null goes, what is new comes, what is no object is replaced.
+-- Objects merge at every depth: a null removes a field, a new field is added, and other values replace the old ones.
 SELECT patch, org_patch('acme', jsonb_build_object('metadata', patch::jsonb)) -> 'metadata' AS metadata FROM (VALUES
     ('{}'),
     ('{"e": 3}'),
@@ -49,10 +49,10 @@ SELECT patch, org_patch('acme', jsonb_build_object('metadata', patch::jsonb)) ->
     ('{"a\"b": "c\\d", "": null}')) AS t (patch);
 SELECT org_patch('acme', '{"model_aliases": {"slow": "gpt-3", "fast": null}}') -> 'model_aliases' AS model_aliases;
 SELECT budget(org_patch('acme', '{"model_max_budget": {"gpt-4o": {"period": null}, "gpt-3": {"max_budget": 1}}}'));
--- As the RFC has it, a null inside what is new leaves nothing.
+-- According to the RFC, a null inside a new object is dropped.
 SELECT org_patch('acme', '{"metadata": {"new": {"x": null}}}') -> 'metadata' AS metadata;
 
--- A null clears.
+-- A null clears a field.
 SELECT budget(org_patch('acme', '{"max_budget": null, "tpm_limit": null, "model_max_budget": null}'));
 SELECT budget(org_patch('acme', '{"soft_budget": null, "rpm_limit": null, "max_parallel_requests": null,
                                   "budget_duration": null}'));
@@ -61,7 +61,7 @@ SELECT shown(org_patch('acme', '{"metadata": null, "tags": null, "model_aliases"
 SELECT budget(org_patch('acme', '{"model_max_budget": {"gpt-4o": {"max_budget": 1, "period": null}},
                                   "max_budget": 0}'));
 
--- What cannot be done, and changes nothing.
+-- These patches are refused and change nothing.
 SELECT fingerprint() AS contents \gset before_
 SELECT patch, attempt(format('org_patch(%L, %L)', 'acme', patch)) FROM (VALUES
     (NULL),

@@ -1,10 +1,10 @@
--- Who may do what in the database: the gateway's role, the owner of the tables,
--- everybody else; and that no object or policy of other people changes the rules.
+-- Database privileges of the gateway's role, the tables' owner and other roles; other
+-- people's objects and policies don't change the rules.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 
--- As an installation is meant to be: an owner who is no superuser, and a role for the gateway.
+-- This is a recommended installation: the owner is no superuser, and the gateway has a role of its own.
 DROP SCHEMA org CASCADE;
 CREATE ROLE regress_pg_org_owner;
 CREATE ROLE regress_pg_org_helper IN ROLE regress_pg_org_owner;
@@ -23,7 +23,7 @@ SELECT key_generate('privileges-user', key => 'sk-user') ->> 'key' AS key;
 RESET ROLE;
 
 -- The gateway's role ----------------------------------------------------------
--- It has a right to no table and no column, and does not even get near them.
+-- It has no privilege on any table or column, and can't use the schema.
 SELECT has_schema_privilege('regress_pg_org_gateway', 'org', 'USAGE, CREATE') AS enters_schema;
 SELECT relname, privilege
   FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
@@ -45,7 +45,7 @@ SELECT command, attempt(command) FROM (VALUES
     ('org_setup()'),
     ('org_grant_access(''regress_pg_org_gateway'')')) AS t (command);
 
--- Without a key it is nobody.
+-- Without a valid key every call is refused.
 SELECT call, attempt(call) FROM (VALUES
     ($$org_list()$$),
     ($$org_list(api_key => NULL)$$),
@@ -58,7 +58,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_list(api_key => ' sk-admin')$$),
     ($$org_list(api_key => encode(sha256('sk-admin'), 'hex'))$$),
     ($$org_list(api_key => 'sk-' || encode(sha256('sk-admin'), 'hex'))$$)) AS t (call);
--- That is so for every function, before it looks at anything else.
+-- Every function refuses, before it looks at other arguments.
 SELECT DISTINCT attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', ', ')
                                                        FROM generate_series(1, p.pronargs - p.pronargdefaults))))
   FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
@@ -66,7 +66,7 @@ SELECT DISTINCT attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', '
    AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org')
    AND p.proname NOT IN ('org_setup', 'org_grant_access');
 
--- With one it may do what the key may: here everything.
+-- With a key the role may do what the key allows, which is everything here.
 SELECT call, attempt(call) FROM (VALUES
     ($$org_new('Acme', 'privileges', max_budget => 10, budget_duration => '1mo', api_key => 'sk-admin')$$),
     ($$org_update('privileges', max_budget => 11, api_key => 'sk-admin')$$),
@@ -94,31 +94,31 @@ SELECT call, attempt(call) FROM (VALUES
     ($$budget_info('{}', api_key => 'sk-admin')$$),
     ($$org_member_delete('privileges', user_email => 'new@example.com', api_key => 'sk-admin')$$),
     ($$org_delete('{privileges}', api_key => 'sk-admin')$$)) AS t (call);
--- And no more: this user is nobody's admin.
+-- This key allows less, because its user is no admin.
 SELECT attempt($$org_new('Acme', api_key => 'sk-user')$$);
 
--- The call ends as the role it began as, whether it did what it should or not.
+-- After a call the role is the same as before, whether the call succeeds or fails.
 SELECT current_user, attempt($$org_info('nowhere', api_key => 'sk-admin')$$);
 SELECT current_user, json_typeof(org_list(api_key => 'sk-admin'));
 SELECT current_user, attempt('SELECT FROM org.organization');
 RESET ROLE;
 
 -- The owner and others --------------------------------------------------------
--- The owner, their members and superusers need no key: they act as default_user_id.
+-- The owner, its members and superusers need no key: they act as default_user_id.
 SET ROLE regress_pg_org_owner;
 SELECT org_new('Owner', 'privileges-owner') ->> 'created_by' AS created_by;
 SET ROLE regress_pg_org_helper;
 SELECT org_new('Helper', 'privileges-helper') ->> 'created_by' AS created_by;
 RESET ROLE;
 SELECT org_new('Superuser', 'privileges-superuser') ->> 'created_by' AS created_by;
--- With a key they are whom the key makes them.
+-- With a key they have the rights of the key's user.
 SELECT attempt($$org_new('Acme', api_key => 'sk-user')$$);
 SET ROLE regress_pg_org_owner;
 SELECT attempt($$org_new('Acme', api_key => 'sk-user')$$);
--- A member who does not inherit the owner's rights has to take the role on.
+-- A member that does not inherit the owner's rights must use SET ROLE.
 SET ROLE regress_pg_org_noinherit;
 SELECT attempt($$org_list()$$);
--- Others may not even call.
+-- Other roles can't execute the functions.
 SET ROLE regress_pg_org_stranger;
 SELECT attempt($$org_list(api_key => 'sk-admin')$$), attempt($$org_list()$$);
 RESET ROLE;
@@ -136,8 +136,8 @@ RESET ROLE;
 DROP TRIGGER tell_role ON org.organization;
 DROP FUNCTION test.tell_role;
 
--- Nobody's objects are picked up ----------------------------------------------
--- Whoever may create things makes functions, operators and tables of the names that the rules use.
+-- Other people's objects are not used -----------------------------------------
+-- A role with CREATE makes functions, operators and tables with the names that the rules use.
 CREATE SCHEMA trap AUTHORIZATION regress_pg_org_gateway;
 GRANT CREATE ON SCHEMA public TO regress_pg_org_gateway;
 SET ROLE regress_pg_org_gateway;
@@ -157,7 +157,7 @@ CREATE TEMPORARY TABLE organization (organization_id text);
 CREATE TEMPORARY TABLE api_key (key_hash text);
 CREATE TEMPORARY TABLE pg_proc (oid oid);
 SET search_path = trap, public, pg_temp, pg_catalog;
--- The trap works.
+-- Plain SQL falls into the trap.
 \set VERBOSITY terse
 SELECT 'a'::text = 'a'::text;
 SELECT lower('A');
@@ -181,8 +181,8 @@ DROP TABLE pg_temp.organization, pg_temp.api_key, pg_temp.pg_proc;
 DROP SCHEMA trap CASCADE;
 REVOKE CREATE ON SCHEMA public FROM regress_pg_org_gateway;
 
--- Policies of people ----------------------------------------------------------
--- They hide rows from people who may read the tables, and never from the rules, not even when forced on the owner.
+-- Row security ----------------------------------------------------------------
+-- Policies hide rows from readers of the tables, but never from the rules, even when forced on the owner.
 CREATE ROLE regress_pg_org_analyst;
 GRANT USAGE ON SCHEMA org TO regress_pg_org_analyst;
 GRANT SELECT ON org.organization TO regress_pg_org_analyst;
@@ -211,7 +211,7 @@ RESET row_security;
 RESET ROLE;
 SELECT json_array_length(org_list()) AS listed;
 
--- As found --------------------------------------------------------------------
+-- Clean up --------------------------------------------------------------------
 DROP SCHEMA org CASCADE;
 DROP EXTENSION pg_org;
 DROP OWNED BY regress_pg_org_owner, regress_pg_org_noinherit, regress_pg_org_gateway;

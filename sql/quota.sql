@@ -1,4 +1,4 @@
--- Quotas: how many teams, members and keys an organization may have, and what is refused beyond.
+-- Quotas limit the teams, members and keys of an organization and the keys of a user; a further one is refused.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -20,7 +20,7 @@ SELECT user_new('ann', auto_create_key => false), key_generate('ann', key => 'sk
 SELECT org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}') \g /dev/null
 SELECT attempt($$org_update('acme', quotas => '{}', api_key => 'sk-ann')$$),
        attempt($$org_patch('acme', '{"quotas": {}}', api_key => 'sk-ann')$$);
--- The audit log tells of a change of theirs, and of nothing that only counts.
+-- The audit log records a change of quotas, but not of the counts.
 SELECT before -> 'quotas' AS before, after -> 'quotas' AS after FROM org.audit_log
  WHERE organization_id = 'acme' AND kind = 'organization' AND before -> 'quotas' <> after -> 'quotas'
  ORDER BY occurred_at;
@@ -29,7 +29,7 @@ SELECT team_new('acme', team_id => 'red') \g /dev/null
 SELECT count(*) - :before_entries AS one_more FROM org.audit_log WHERE organization_id = 'acme';
 SELECT team_delete('{red}') \g /dev/null
 
--- What they refuse ------------------------------------------------------------
+-- Refusals --------------------------------------------------------------------
 SELECT org_update('acme', quotas => '{"max_teams": 2, "max_members": 3, "max_keys": 4, "max_team_keys": 2}')
        \g /dev/null
 SELECT attempt(format('team_new(%L, team_id => %L, api_key => %L)', 'acme', team, 'sk-ann'))
@@ -43,10 +43,10 @@ SELECT attempt(format('org_member_add(%L, %L)', 'acme', members)) AS added
 SELECT attempt(format('key_generate(organization_id => %L, team_id => %L, key => %L)', 'acme', team, 'sk-' || place))
   FROM unnest('{red, red, red, blue, NULL, NULL}'::text[]) WITH ORDINALITY AS t (team, place) ORDER BY place;
 SELECT attempt($$key_generate(organization_id => 'acme', api_key => 'sk-ann')$$);
--- Others are not concerned; replacing and changing what there is goes on.
+-- Other organizations are not affected; existing keys can still be changed and regenerated.
 SELECT attempt($$team_new('beta')$$), attempt($$key_generate(organization_id => 'beta')$$),
        attempt($$key_update('sk-1', key_alias => 'one')$$), attempt($$key_regenerate('sk-1')$$);
--- What is gone makes room again.
+-- A deleted object makes room for a new one.
 SELECT team_delete('{blue}'), org_member_delete('acme', 'eve'), key_delete('{sk-2}') \g /dev/null
 SELECT attempt($$team_new('acme', team_id => 'green')$$), attempt($$team_new('acme')$$),
        attempt($$org_member_add('acme', '{"role": "internal_user", "user_id": "zoe"}')$$),
@@ -54,14 +54,14 @@ SELECT attempt($$team_new('acme', team_id => 'green')$$), attempt($$team_new('ac
 SELECT attempt($$key_generate(organization_id => 'acme', team_id => 'red')$$),
        attempt($$key_generate(organization_id => 'acme', team_id => 'red')$$),
        attempt($$key_generate(organization_id => 'acme')$$), attempt($$key_generate(organization_id => 'acme')$$);
--- A refused call counts nothing; a higher quota lets more in, a lower one leaves what there is.
+-- A refused call does not count; a higher quota allows more, and a lower one keeps what exists.
 SELECT org_patch('acme', '{"quotas": {"max_teams": 3, "max_keys": 5}}') \g /dev/null
 SELECT attempt($$team_new('acme', team_id => 'red')$$), attempt($$team_new('acme', team_id => 'blue')$$),
        attempt($$team_new('acme')$$);
 SELECT org_patch('acme', '{"quotas": {"max_teams": 0, "max_members": 0}}') \g /dev/null
 SELECT attempt($$team_new('acme')$$), attempt($$org_member_add('acme', '{"role": "org_admin", "user_id": "ann"}')$$),
        (SELECT count(*) FROM org.team WHERE organization_id = 'acme') AS teams;
--- A user's, of keys outside organizations.
+-- A user's quota limits their keys outside organizations.
 SELECT user_new('cid', auto_create_key => false, quotas => '{"max_keys": 2}') -> 'quotas' AS quotas;
 SELECT attempt(format('key_generate(%L, key => %L)', 'cid', 'sk-cid-' || n)) FROM generate_series(1, 3) AS n;
 SELECT attempt($$key_generate('cid', 'beta')$$) AS inside, attempt($$key_generate()$$) AS of_nobody,
@@ -91,7 +91,7 @@ SELECT attempt($$key_generate('ann')$$), attempt($$key_generate(team_id => 't3')
 DELETE FROM org.api_key
  WHERE key_id IN (SELECT key_id FROM org.api_key WHERE user_id = 'ann' AND key_name = 'k' LIMIT 2);
 SELECT attempt($$key_generate('ann')$$), attempt($$key_generate('ann')$$);
--- What they are at most is never less than there are, as long as they are made by functions.
+-- The *_at_most columns are never below the true counts, as long as functions make the objects.
 SELECT count(*) AS too_few
   FROM org.organization o
  WHERE members_at_most < (SELECT count(*) FROM org.membership m WHERE m.organization_id = o.organization_id)

@@ -1,5 +1,5 @@
--- Who may do what: every function with a key of every role, each yes and each no
--- with its message.
+-- Permissions: every function is called with a key of every role; each success and
+-- each refusal is shown with its message.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -24,12 +24,12 @@ SELECT team_new('acme', team_id => 'team',
 INSERT INTO org.budget (budget_id) VALUES ('gold');
 SELECT key_generate(id, key => 'sk-' || id)
   FROM unnest('{admin, viewer, boss, member, reader, stranger}'::text[]) AS id \g /dev/null
--- Keys of nobody: one of an organization, one of nothing; and one that confines an admin of acme to beta.
+-- Two keys have no user: one is of acme, one of no organization. The third confines an admin of acme to beta.
 SELECT key_generate(organization_id => 'acme', key => 'sk-of-acme'), key_generate(key => 'sk-free'),
        key_generate('boss', 'beta', key => 'sk-boss-in-beta') \g /dev/null
 SELECT fingerprint() AS contents \gset before_
 
--- What becomes of a call with a key of each role; what it does is undone.
+-- Gives the answer to a call with a key of each role, and undoes the call.
 CREATE FUNCTION test.rehearse(call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer text;
@@ -54,10 +54,10 @@ SELECT * FROM by_role($$org_update('nowhere', max_budget => 1)$$);
 SELECT * FROM by_role($$org_patch('acme', '{"max_budget": 1}')$$);
 SELECT * FROM by_role($$org_patch('nowhere', '{}')$$);
 SELECT * FROM by_role($$org_info('acme')$$);
--- One that is not theirs and one that is not there look the same.
+-- A foreign organization and a missing one give the same answer.
 SELECT * FROM by_role($$org_info('gamma')$$);
 SELECT * FROM by_role($$org_info('nowhere')$$);
--- All of several have to be theirs, and one that is not there is not.
+-- All organizations in the list must be the caller's own; a missing one is not.
 SELECT * FROM by_role($$org_info_many('{acme}')$$);
 SELECT * FROM by_role($$org_info_many('{acme, beta}')$$);
 SELECT * FROM by_role($$org_info_many('{nowhere, acme}')$$);
@@ -66,7 +66,7 @@ SELECT key, (SELECT string_agg(o ->> 'organization_id',
                                ' ') FROM json_array_elements(org_list(api_key => 'sk-' || key)) AS o) AS listed
   FROM unnest('{admin, viewer, boss, member, reader, stranger, of-acme, free, boss-in-beta}'::text[]) AS key;
 SELECT org_list(api_key => 'sk-free') AS none, org_list('acme', api_key => 'sk-stranger') AS not_theirs;
--- A page begins after one that they see.
+-- A page can only begin after an organization that the caller sees.
 SELECT * FROM by_role($$org_list(after => 'acme')$$);
 SELECT json_array_length(org_list("limit" => 1, after => 'acme', api_key => 'sk-boss')) AS next;
 
@@ -86,22 +86,22 @@ SELECT * FROM by_role($$team_info('team', 'acme')$$);
 SELECT * FROM by_role($$team_info('others')$$);
 
 -- Keys ------------------------------------------------------------------------
--- Of nothing in particular: a proxy admin's to make, nobody's own.
+-- Only a proxy admin can make a key without user, team and organization.
 SELECT * FROM by_role($$key_generate()$$);
 SELECT * FROM by_role($$key_generate(organization_id => 'acme')$$);
 SELECT * FROM by_role($$key_generate(organization_id => 'nowhere')$$);
 SELECT * FROM by_role($$key_generate('member', 'acme')$$);
 SELECT * FROM by_role($$key_generate('viewer', 'acme')$$);
 SELECT * FROM by_role($$key_generate('stranger', 'acme')$$);
--- In a team.
+-- These keys are in a team.
 SELECT * FROM by_role($$key_generate(team_id => 'team')$$);
 SELECT * FROM by_role($$key_generate('member', 'acme', 'team')$$);
 SELECT * FROM by_role($$key_generate('reader', 'acme', 'team')$$);
 SELECT * FROM by_role($$key_generate('member', team_id => 'others')$$);
 SELECT * FROM by_role($$key_generate(team_id => 'nowhere')$$);
--- With a secret of one's choice.
+-- This call chooses the secret.
 SELECT * FROM by_role($$key_generate('member', 'acme', 'team', key => 'sk-chosen')$$);
--- Whose it is, when that is left out.
+-- Without user_id, a key that a member makes in a team is their own; a key that an admin makes has no user.
 BEGIN;
 SELECT key_generate(team_id => 'team', api_key => 'sk-member') ->> 'user_id' AS of_member,
        key_generate(team_id => 'team', api_key => 'sk-boss') ->> 'user_id' AS of_boss,
@@ -109,8 +109,8 @@ SELECT key_generate(team_id => 'team', api_key => 'sk-member') ->> 'user_id' AS 
 SELECT key_generate(organization_id => 'acme', api_key => 'sk-boss') ->> 'user_id' AS of_boss,
        key_generate(organization_id => 'acme', team_id => 'team', api_key => 'sk-member') ->> 'user_id' AS of_member;
 ROLLBACK;
--- One that an organization's admin makes for somebody else has nothing of that user's role on the platform, nor has
--- one made with such a key; in the organization it acts as the user does.
+-- A key that an organization's admin makes for another user lacks that user's platform role, and so does a key made
+-- with it; inside the organization it acts as the user.
 BEGIN;
 SELECT org_member_add('acme', '{"role": "org_admin", "user_id": "admin"}') ->> 'organization_id' AS added_to;
 SELECT key_generate('viewer', 'acme', api_key => 'sk-boss') ->> 'key' AS for_viewer \gset
@@ -128,17 +128,17 @@ SELECT * FROM by_role($$key_unblock('sk-of-acme')$$);
 SELECT * FROM by_role($$key_block('sk-member')$$);
 SELECT * FROM by_role($$key_block('sk-unknown')$$);
 
--- Users, budgets --------------------------------------------------------------
+-- Users and budgets -----------------------------------------------------------
 SELECT * FROM by_role($$user_new()$$);
 SELECT * FROM by_role($$user_info('member')$$);
 SELECT * FROM by_role($$user_info('nobody')$$);
 SELECT * FROM by_role($$user_info()$$);
 SELECT * FROM by_role($$budget_info('{gold}')$$);
 
--- Nothing of all that left a trace.
+-- The calls changed nothing.
 SELECT fingerprint() = :'before_contents' AS unchanged;
 
--- What others have elsewhere is not shown to an organization's admin.
+-- An organization's admin does not see what a member has in other organizations.
 SELECT team_new('gamma', team_id => 'in-gamma'),
        org_member_add('gamma', '{"role": "internal_user", "user_id": "stranger"}') \g /dev/null
 SELECT team_new('gamma', team_id => 'of-stranger', members_with_roles => '[{"role": "user", "user_id": "stranger"}]')
@@ -149,7 +149,7 @@ SELECT user_info('stranger', 'sk-boss') -> 'user_info' -> 'teams' AS teams_to_bo
 SELECT org_member_add('acme', '{"role": "internal_user", "user_id": "stranger"}', api_key => 'sk-admin')
        -> 'updated_users' -> 0 -> 'teams' AS teams_to_admin;
 
--- A change of role counts with the next call.
+-- A change of role takes effect in the next call.
 SELECT rehearse($$team_new('acme', api_key => 'sk-member')$$);
 SELECT org_member_update('acme', 'member', role => 'org_admin', api_key => 'sk-boss') -> 'user_role' AS role_of_member;
 SELECT rehearse($$team_new('acme', api_key => 'sk-member')$$);

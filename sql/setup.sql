@@ -1,5 +1,5 @@
--- Setting up: org_setup() and org_grant_access(), who may call them, and what
--- the functions say and do before, after and without the extension.
+-- Setup: org_setup() and org_grant_access(), who may call them, and how the functions
+-- behave before setup, after it and without the extension.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -7,7 +7,7 @@
 -- Before org_setup() ----------------------------------------------------------
 DROP SCHEMA org CASCADE;
 
--- Every function says so, also to those who have a key or none.
+-- Every function says so, with a key or without.
 SELECT p.proname AS function,
        attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', ', ')
                                               FROM generate_series(1, p.pronargs - p.pronargdefaults)))) AS answer
@@ -18,18 +18,18 @@ SELECT p.proname AS function,
  ORDER BY p.proname;
 SELECT attempt($$org_new('acme', api_key => 'sk-anything')$$);
 
--- A schema of that name without the tables is no set-up either, and org_setup() uses it if it is the caller's.
+-- An empty schema of that name is no setup; org_setup() uses it if the caller owns it.
 CREATE SCHEMA org;
 SELECT attempt($$org_list()$$);
 
 -- org_setup() -----------------------------------------------------------------
--- Nothing is made that a superuser would own.
+-- org_setup() makes nothing that a superuser would own.
 SELECT attempt('org_setup()');
 DROP SCHEMA org;
 SELECT attempt('org_setup()'), to_regnamespace('org') IS NULL AS nothing_made;
 CREATE SCHEMA org AUTHORIZATION org;
 SELECT attempt('org_setup()');
--- Nor where others have put something.
+-- It is refused if others have objects in the schema.
 CREATE TABLE org.migration (version integer);
 CREATE FUNCTION org.audit() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 SET ROLE org;
@@ -47,7 +47,7 @@ SELECT count(*) AS tables, bool_and(relowner = current_user::regrole) AS all_our
 SELECT version FROM org.migration ORDER BY version;
 SELECT user_id, user_role, created_by FROM org."user";
 
--- Called again, also by a superuser, it changes nothing.
+-- A repeated call changes nothing, even by a superuser.
 SELECT fingerprint() AS contents,
        (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text))
           FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'org'::regnamespace) AS columns
@@ -60,7 +60,7 @@ SELECT fingerprint() = :'before_contents' AS same_contents,
           FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'org'::regnamespace)
        = :'before_columns' AS same_columns;
 
--- In a transaction it is undone with it; plans that the session keeps survive.
+-- A setup can be rolled back; the session's cached plans survive.
 SELECT org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
 SET ROLE org;
 BEGIN;
@@ -90,7 +90,7 @@ SELECT org_info('setup-acme') ->> 'organization_alias' AS alias;
 SELECT org_setup();
 SELECT fingerprint() = :'before_contents' AS same_contents;
 
--- Columns, indexes, defaults and policies that people add do no harm.
+-- Columns, indexes, defaults and policies that users add do no harm.
 ALTER TABLE org.organization ADD COLUMN country text DEFAULT 'NL', ENABLE ROW LEVEL SECURITY;
 CREATE INDEX ON org.organization (country);
 SELECT org_new('Beta', 'setup-beta') -> 'country' AS country;
@@ -99,14 +99,14 @@ SELECT org_setup();
 SELECT json_array_length(org_delete('{setup-acme, setup-beta}')) AS deleted;
 ALTER TABLE org.organization DROP COLUMN country, DISABLE ROW LEVEL SECURITY;
 
--- Who may set up --------------------------------------------------------------
+-- Privileges for setup --------------------------------------------------------
 DROP SCHEMA org CASCADE;
 CREATE ROLE regress_pg_org_owner;
 CREATE ROLE regress_pg_org_helper;
 CREATE ROLE regress_pg_org_other;
 GRANT regress_pg_org_owner TO regress_pg_org_helper;
 
--- Not everybody.
+-- The caller needs EXECUTE on org_setup() and CREATE on the database.
 SET ROLE regress_pg_org_owner;
 SELECT attempt('org_setup()'), to_regnamespace('org') IS NULL AS nothing_made;
 RESET ROLE;
@@ -116,7 +116,7 @@ SELECT replace(attempt('org_setup()'), current_database(), '<database>') AS atte
        to_regnamespace('org') IS NULL AS nothing_made;
 RESET ROLE;
 
--- Whoever does owns all of it, and need be no superuser.
+-- The caller owns all objects, and need not be a superuser.
 GRANT CREATE ON DATABASE :"DBNAME" TO regress_pg_org_owner;
 SET ROLE regress_pg_org_owner;
 SELECT org_setup();
@@ -127,7 +127,7 @@ SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'org';
 SELECT count(*) FILTER (WHERE relowner <> 'regress_pg_org_owner'::regrole) AS not_theirs
   FROM pg_class WHERE relnamespace = 'org'::regnamespace;
 
--- Again: the owner, their members and superusers may, others may not.
+-- The owner, its members and superusers may repeat the call; others may not.
 SELECT org_setup();
 SET ROLE regress_pg_org_owner;
 SELECT org_setup();
@@ -137,7 +137,7 @@ SET ROLE regress_pg_org_other;
 SELECT attempt('org_setup()');
 RESET ROLE;
 
--- An owner who becomes a superuser is refused, by every function.
+-- If the owner becomes a superuser, every function refuses.
 ALTER ROLE regress_pg_org_owner SUPERUSER;
 SELECT attempt('org_setup()');
 SELECT DISTINCT attempt(format('%I(%s)', p.proname, (SELECT string_agg('NULL', ', ')
@@ -152,7 +152,7 @@ RESET ROLE;
 ALTER ROLE regress_pg_org_owner NOSUPERUSER;
 SELECT attempt('org_list()');
 
--- Whoever made the schema beforehand, even with a table like ours, gets no keys by what a superuser does later.
+-- A role that made the schema beforehand, even with a similar table, gets no keys when a superuser runs setup later.
 DROP SCHEMA org CASCADE;
 CREATE SCHEMA org AUTHORIZATION regress_pg_org_other;
 SET ROLE regress_pg_org_owner;
@@ -166,7 +166,7 @@ RESET ROLE;
 \setenv PGDATABASE :DBNAME
 \! psql -Xqf "$PG_ABS_SRCDIR/tools/setup.sql" 2>&1 | sed -n 's/^psql:[^ ]* *//; /ERROR\|HINT/p'
 DROP SCHEMA org CASCADE;
--- Who was let set up may have made the schema themselves.
+-- A role that may call org_setup() may have made the schema itself.
 GRANT EXECUTE ON FUNCTION org_setup() TO regress_pg_org_other;
 CREATE SCHEMA org AUTHORIZATION regress_pg_org_other;
 \! psql -Xqf "$PG_ABS_SRCDIR/tools/setup.sql"
@@ -191,7 +191,7 @@ SELECT has_function_privilege('regress_pg_org ''"; role', p.oid, 'EXECUTE') AS g
  GROUP BY 1 ORDER BY 1;
 SELECT has_schema_privilege('regress_pg_org ''"; role', 'org', 'USAGE') AS may_enter_org;
 
--- Only who owns the functions hands them out.
+-- Only the owner of the functions can grant access to them.
 SET ROLE "regress_pg_org '""; role";
 SELECT attempt($$org_grant_access('regress_pg_org_other')$$);
 RESET ROLE;
@@ -213,7 +213,7 @@ SELECT rules.org_new('Acme', 'setup-acme') ->> 'organization_id' AS made;
 SELECT json_array_length(rules.org_delete('{setup-acme}')) AS deleted;
 ALTER EXTENSION pg_org SET SCHEMA public;
 
--- As found --------------------------------------------------------------------
+-- Clean up --------------------------------------------------------------------
 DROP SCHEMA org CASCADE;
 DROP SCHEMA rules CASCADE;
 DROP EXTENSION pg_org;

@@ -10,32 +10,32 @@ SELECT org_member_add('acme', '[{"role": "org_admin", "user_id": "ann"}, {"role"
        \g /dev/null
 
 -- team_new --------------------------------------------------------------------
--- The reply, whole, with every field given.
+-- This is the whole reply with every field given.
 SELECT reply(team_new('acme', 'Team', 'team', '{gpt-4o, openai/gpt-4o}', '[{"role": "user", "user_id": "bob"},
                       {"role": "admin", "user_email": "ANN@example.com"}]', '{"color": "red"}', 100, 5, 6, 7, '30d',
                       true))
        \g (format=unaligned tuples_only=on)
--- And with none but the one that is required; a null is like an absent field.
+-- Only the organization is required; a null counts as an absent field.
 SELECT reply(team_new('acme')) \g (format=unaligned tuples_only=on)
 SELECT masked(team_new('acme', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
        = masked(team_new('acme')::text) AS same;
 SELECT created_by, updated_by, created_at + interval '30 days' - budget_reset_at < '1 min' AS resets_after_duration
   FROM org.team WHERE team_id = 'team';
 
--- An identifier is one team's on the whole platform.
+-- A team's identifier is unique on the whole platform.
 SELECT team_new('beta', 'Other', 'other') -> 'organization_id' AS organization_id;
--- A list of nobody; one member twice is one row with the last role.
+-- The list of members may be empty; a member who is named twice gets one row with the last role.
 SELECT team_new('acme', team_id => 'nobody', members_with_roles => '[]') -> 'members' AS members;
 SELECT reply -> 'members' AS members, reply -> 'admins' AS admins
   FROM team_new('acme', team_id => 'twice',
                 members_with_roles => '[{"role": "user", "user_id": "bob"}, {"role": "admin", "user_id": "bob"}]')
                 AS reply;
--- An empty identifier is as if absent.
+-- An empty user_id counts as absent.
 SELECT team_new('acme', team_id => 'by email',
                 members_with_roles => '[{"role": "user", "user_id": "", "user_email": "ann@example.com"}]')
                 -> 'members' AS members;
 
--- Models are among the organization's: by name, by wildcard; none means those.
+-- A team's models must be among the organization's, by name or wildcard; an empty list means all of those.
 SELECT models, attempt(format('team_new(%L, models => %L)', 'acme', models)) AS in_acme,
        attempt(format('team_new(%L, models => %L)', 'beta', models)) AS in_beta
   FROM unnest('{"{}", "{gpt-4o}", "{openai/o1, openai/*}", "{claude-3}", "{gpt-4o, claude-3}",
@@ -80,7 +80,7 @@ SELECT members, attempt(format('team_new(%L, members_with_roles => %L)', 'acme',
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
 -- team_info -------------------------------------------------------------------
--- Whole: the team, its keys, its members with their budgets in it.
+-- The whole reply has the team, its keys, and its members with their budgets.
 SELECT key_generate('bob', 'acme', 'team', '{gpt-4o}', '1d', 'Bob''s', '{"a": 1}', '{}',
                     'sk-abcdefghijklmnop0000')
        \g /dev/null
@@ -90,7 +90,7 @@ WHERE (organization_id, team_id, user_id) = ('acme', 'team', 'bob');
 SELECT reply(team_info('team', 'acme')) \g (format=unaligned tuples_only=on)
 SELECT team_info('nobody') -> 'keys' AS keys, team_info('nobody') -> 'team_memberships' AS team_memberships;
 SELECT team_info('nobody', NULL) -> 'team_id' AS team_id;
--- With an organization, that one's only.
+-- With an organization, only a team of that organization is found.
 SELECT call, attempt(call) FROM (VALUES
     ($$team_info(NULL)$$),
     ($$team_info('team', 'beta')$$),
@@ -98,7 +98,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$team_info('nobody', 'beta')$$),
     ($$team_info('nowhere')$$),
     ($$team_info('')$$)) AS t (call);
--- The members' order is theirs, the same in all three lists.
+-- A team is found in its own organization.
 SELECT team_info('other', 'beta') -> 'team_info' -> 'team_alias' AS alias;
 
 -- team_update, team_block -----------------------------------------------------

@@ -1,4 +1,4 @@
--- Usage: who may reserve, settle, cancel and record; what refuses a call; what each of them counts.
+-- Usage: who may reserve, settle, cancel and record calls, what refuses a call, and how calls count.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -7,7 +7,7 @@
 SET pg_org.now = '2030-06-12 10:20:30Z';
 
 -- A call from beginning to end --------------------------------------------------
--- The replies, whole.
+-- These are the whole replies.
 CALL set_limit('organization', 'max_budget', '10');
 CALL set_limit('organization', 'budget_duration', '30d');
 UPDATE org.budget SET budget_reset_at = '2030-06-20Z' WHERE budget_id = 'of-acme';
@@ -31,14 +31,14 @@ SELECT replace(usage_settle_many('[{"cost": 0.75, "request_id": "call-4"},
                                    {"cost": 1, "request_id": "nowhere"}]')::text, ',"', E',\n"');
 \pset tuples_only off
 \pset format aligned
--- Tags are kept as they come; names of reservations are told apart whatever is in them.
+-- Tags are stored unchanged; a reservation_id is unambiguous, whatever characters its parts contain.
 SELECT usage_reserve('sk-ann', 'o3', 0, request_id => 'a.b', tags => ARRAY['a,b', '{}', '"q"', 'NULL', '\', ''])
        ->> 'reservation_id' AS reservation_id;
 SELECT tags FROM org.reservation;
 SELECT usage_cancel(reservation_id => '4.acme.a.b') ->> 'request_id' AS request_id;
 SELECT tags FROM org.usage WHERE request_id = 'a.b';
 DELETE FROM org.usage WHERE request_id = 'a.b';
--- In the tables.
+-- These are the rows in the tables.
 TABLE org.reservation;
 \x on
 SELECT * FROM org.usage ORDER BY request_id;
@@ -63,7 +63,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_reserve('sk-ann', NULL)$$),
     ($$usage_reserve('sk-ann', '')$$),
     ($$usage_reserve('sk-ann', 'm', -0.01)$$),
-    ($$usage_reserve('sk-ann', 'm', 1000000000000.01)$$),
+    ($$usage_reserve('sk-ann', 'm', 1000000000000000.01)$$),
     ($$usage_reserve('sk-ann', 'm', 'NaN')$$),
     ($$usage_reserve('sk-ann', 'm', max_tokens => -1)$$),
     ($$usage_reserve('sk-ann', 'm', max_tokens => 1000000000001)$$),
@@ -75,7 +75,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_settle(1)$$),
     ($$usage_settle(1, '')$$),
     ($$usage_settle(-1, 'held')$$),
-    ($$usage_settle(1000000000000.01, 'held')$$),
+    ($$usage_settle(1000000000000000.01, 'held')$$),
     ($$usage_settle('Infinity', 'held')$$),
     ($$usage_settle(1, 'held', prompt_tokens => -1)$$),
     ($$usage_settle(1, 'held', completion_tokens => -1)$$),
@@ -105,24 +105,27 @@ SELECT call, attempt(call) FROM (VALUES
     ($$usage_limits()$$)) AS t (call);
 SELECT attempt(format('usage_reserve(''sk-ann'', %L)', repeat('x', 256))) AS model,
        attempt(format('usage_reserve(''sk-ann'', ''m'', request_id => %L)', repeat('x', 256))) AS request_id;
+-- Unknown keys and missing keys are explained.
+SELECT explained.* FROM explained($$usage_reserve('sk-nobody', 'm')$$);
+SELECT explained.* FROM explained($$usage_limits(api_key => '')$$);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
--- The largest and the smallest are all right.
+-- The largest and the smallest values are allowed.
 SELECT call, trial(call) FROM (VALUES
-    ($$usage_reserve('sk-ann', repeat('x', 255), 1e12, 1000000000000, repeat('x', 255), 86400, '{}')$$),
+    ($$usage_reserve('sk-ann', repeat('x', 255), 1e15, 1000000000000, repeat('x', 255), 86400, '{}')$$),
     ($$usage_reserve('sk-ann', 'm', 0, 0, ttl_seconds => 1)$$),
     ($$usage_reserve('sk-ann', 'm', NULL, NULL, NULL, NULL, NULL)$$),
-    ($$usage_settle(1e12, 'held', NULL, 1000000000000, 1000000000000, 1000000000000, 1000000000000, true)$$),
+    ($$usage_settle(1e15, 'held', NULL, 1000000000000, 1000000000000, 1000000000000, 1000000000000, true)$$),
     ($$usage_settle(0, 'held')$$),
     ($$usage_settle(1e-20, reservation_id => '4.acme.held')$$),
-    ($$usage_record('sk-ann', repeat('x', 255), 1e12, repeat('x', 255))$$)) AS t (call);
--- Expires when ttl_seconds are over, without them in ten minutes; without request_id one is made, as long as the others.
+    ($$usage_record('sk-ann', repeat('x', 255), 1e15, repeat('x', 255))$$)) AS t (call);
+-- A reservation expires after ttl_seconds, by default ten minutes. Generated request_ids all have the same length.
 SELECT usage_reserve('sk-ann', 'm', ttl_seconds => ttl) ->> 'expires_at' AS expires_at
   FROM unnest('{NULL,1,86400}'::bigint[]) AS ttl;
 SELECT count(DISTINCT request_id) AS made, count(DISTINCT length(request_id)) AS lengths FROM org.reservation
  WHERE request_id <> 'held';
 
--- Who may ---------------------------------------------------------------------
--- Owners of the tables and proxy admins, and keys with the permission, which must be true itself.
+-- Permissions -----------------------------------------------------------------
+-- The tables' owner, proxy admins and keys with the permission usage may call; its value must be the JSON value true.
 CALL begin_again();
 SELECT org_new('Beta', 'beta'), user_new('zoe', user_role => 'proxy_admin', auto_create_key => false) \g /dev/null
 SELECT key_generate(organization_id => 'acme', key => 'sk-acme'), key_generate(organization_id => 'beta', key => 'sk-beta'),
@@ -143,7 +146,7 @@ SELECT caller, left(trial(format('usage_reserve(''sk-acme'', ''m'', api_key => %
  ORDER BY place;
 SELECT trial($$usage_reserve('sk-ann', 'm', api_key => 'sk-ann')$$);
 SELECT trial($$usage_reserve_many('[]', api_key => 'sk-ann')$$), trial($$usage_settle_many('[]', api_key => 'sk-ann')$$);
--- Confined to an organization, all else is to them as if it were not there.
+-- For a key of an organization, everything outside seems not to exist.
 SELECT caller, key, left(trial(format('usage_reserve(%L, ''m'', api_key => %L)', key, caller)), 5) AS reserve,
        left(trial(format('usage_record(%L, ''m'', 1, api_key => %L)', key, caller)), 5) AS record,
        left(trial(format('usage_settle(1, %L, api_key => %L)', 'of ' || key, caller)), 5) AS settle,
@@ -159,7 +162,7 @@ SELECT caller, place, answer
        answers(usage_reserve_many('[{"key": "sk-beta", "model": "m", "request_id": "of sk-beta"},
                                     {"key": "sk-acme", "model": "m", "request_id": "of sk-acme"},
                                     {"key": "sk-nobody", "model": "m", "request_id": "new"}]', api_key => caller));
--- Limits are shown to the key itself, too, and to its organization's admins, and to those who see everything.
+-- Limits are also shown to the key itself, to its organization's admins and to proxy admin viewers.
 SELECT org_member_add('acme', '{"role": "org_admin", "user_id": "bob"}'), user_new('vic', user_role => 'proxy_admin_viewer',
        auto_create_key => false), key_generate('bob', key => 'sk-bob'), key_generate('vic', key => 'sk-vic') \g /dev/null
 SELECT caller, left(trial(format('usage_limits(api_key => %L)', caller)), 5) AS own,
@@ -183,20 +186,20 @@ CREATE FUNCTION test.keys() RETURNS TABLE (key text, answer text) LANGUAGE sql A
 $$;
 UPDATE org.api_key SET expires = '2030-06-12 10:20:30.000001Z' WHERE key_id = 'acme';
 SELECT * FROM keys();
--- Named by secret, and by nothing else.
+-- A key is named by its secret and nothing else.
 SELECT key, trial(format('usage_reserve(%L, ''m'')', key))
   FROM unnest(ARRAY['ann', 'sk-unknown', 'sk-', '', 'Bearer sk-ann', 'ANN', encode(sha256('sk-ann'), 'hex'),
                     (SELECT key_name FROM org.api_key WHERE key_id = 'ann')]) WITH ORDINALITY AS t (key, place) ORDER BY place;
--- The secret that was replaced is good until its grace is over.
+-- A replaced secret works until its grace period ends.
 UPDATE org.api_key SET previous_key_hash = encode(sha256('sk-before'), 'hex'), previous_expires = '2030-06-12 10:20:31Z'
  WHERE key_id = 'ann';
 SELECT trial($$usage_reserve('sk-before', 'm')$$);
 UPDATE org.api_key SET previous_expires = '2030-06-12 10:20:30Z' WHERE key_id = 'ann';
 SELECT trial($$usage_reserve('sk-before', 'm')$$);
--- Expired from that moment on.
+-- A key is expired from the given moment on.
 UPDATE org.api_key SET expires = '2030-06-12 10:20:30Z' WHERE key_id = 'acme';
 SELECT * FROM keys();
--- Blocked: the key, before it is told that it has expired; its team; its organization.
+-- The key, its team or its organization is blocked; the block of a key takes precedence over its expiry.
 UPDATE org.api_key SET blocked = true WHERE key_id IN ('acme', 'lone');
 SELECT * FROM keys();
 UPDATE org.api_key SET blocked = false;
@@ -206,14 +209,14 @@ SELECT org_block('acme') ->> 'blocked' AS blocked;
 SELECT * FROM keys();
 SELECT team_unblock('red') ->> 'blocked' AS blocked;
 SELECT * FROM keys();
--- What was reserved is settled all the same, and what was spent is recorded; both are told no more than that.
+-- After a block or an expiry, reservations can be settled, calls can be recorded, and limits are shown.
 SELECT org_unblock('acme') ->> 'blocked' AS blocked;
 SELECT usage_reserve('sk-ann', 'm', request_id => 'before') \g /dev/null
 SELECT org_block('acme'), key_block('sk-ann') \g /dev/null
 UPDATE org.api_key SET expires = '2030-06-12Z' WHERE key_id = 'ann';
 SELECT usage_settle(1, 'before') ->> 'state' AS settled, usage_record('sk-ann', 'm', 2, 'after') ->> 'state' AS recorded;
 SELECT trial($$usage_limits('sk-ann')$$);
--- Also when the key is gone, and all that it was of: nobody's spend, but on record.
+-- After the key or its organization is deleted, reservations can be settled; they count for the owners that remain.
 SELECT org_unblock('acme'), key_unblock('sk-ann') \g /dev/null
 UPDATE org.api_key SET expires = NULL;
 SELECT usage_reserve('sk-ann', 'm', 4, request_id => 'of a key deleted'),
@@ -231,7 +234,7 @@ DROP FUNCTION test.keys;
 
 -- Models ----------------------------------------------------------------------
 CALL begin_again();
--- Asked: each name. Lists: of one level, the others having none.
+-- Each name is asked with a list at one level, while the other levels have none.
 CREATE FUNCTION test.models(list text[]) RETURNS TABLE (level text, answers text) LANGUAGE plpgsql AS $$
 BEGIN
     FOR level IN SELECT unnest('{api_key,team,organization,user}'::text[]) LOOP
@@ -253,11 +256,11 @@ SELECT list, level, answers
                (11, '{gpt-4,no-default-models}'), (12, '{"gpt-*"}')) AS t (place, list), models(list::text[]) AS m
  ORDER BY t.place, array_position('{api_key,team,organization,user}', level);
 DROP FUNCTION test.models;
--- An alias stands for one name, not for that name's; what it stands for is what is called and counted.
+-- An alias stands for one name and is not resolved again; the resolved name is called and counted.
 SELECT usage_reserve('sk-ann', model, request_id => model) ->> 'model' AS model
   FROM unnest('{fast,slow,openai/gpt-4o,gpt-4}'::text[]) AS model;
 SELECT usage_record('sk-ann', 'fast', 1) ->> 'model' AS model;
--- Every level must allow it; the first that does not says so.
+-- Every level must allow the model; the error names the first one that does not.
 UPDATE org.api_key SET models = '{a}';
 UPDATE org.team SET models = '{a,b}';
 UPDATE org.organization SET models = '{a,b,c}';
@@ -271,15 +274,15 @@ UPDATE org.team SET models = '{}';
 SELECT trial($$usage_reserve('sk-ann', 'c')$$), trial($$usage_reserve('sk-ann', 'd')$$);
 UPDATE org.organization SET models = '{}';
 SELECT trial($$usage_reserve('sk-ann', 'd')$$), trial($$usage_reserve('sk-ann', 'e')$$);
--- What was spent is recorded, whatever the model.
+-- A call can be recorded for any model.
 SELECT usage_record('sk-ann', 'e', 1) ->> 'model' AS model;
 
 -- Unpriced calls --------------------------------------------------------------
 CALL begin_again();
--- Where no budget applies, nothing is held for them.
+-- If no budget applies, nothing is held for an unpriced call.
 SELECT usage_reserve('sk-ann', 'm', request_id => 'free') \g /dev/null
 SELECT max_cost, max_tokens FROM org.reservation;
--- Where one does, of whoever, the price must be known, or the organization say what to hold.
+-- If a budget of any owner applies, the call needs a price, or the organization a default_reserve.
 CREATE FUNCTION test.unpriced(owner text, name text, value text, call text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer text;
@@ -303,14 +306,14 @@ SELECT usage_reserve('sk-ann', 'm', request_id => 'unpriced') \g /dev/null
 SELECT request_id, max_cost FROM org.reservation ORDER BY 1;
 SELECT trial($$usage_reserve('sk-ann', 'm')$$) AS again, trial($$usage_reserve('sk-ann', 'm', 4)$$) AS priced;
 SELECT * FROM limits(usage_limits('sk-ann'));
--- Whatever is held for them, the same again is the same.
+-- A repeated request is the same, even if default_reserve has changed.
 SELECT org_patch('acme', '{"default_reserve": 1}') ->> 'default_reserve' AS default_reserve;
 SELECT usage_reserve('sk-ann', 'm', request_id => 'unpriced') ->> 'request_id' AS again,
        usage_reserve('sk-ann', 'm', 6, request_id => 'unpriced') ->> 'request_id' AS priced_as_held;
 SELECT trial($$usage_reserve('sk-ann', 'm', 1, request_id => 'unpriced')$$) AS priced;
 
 -- Each limit ------------------------------------------------------------------
--- One call is over, one under way: what is asked now is granted up to the edge, and refused beyond it.
+-- After a settled call and an open one, a call is granted up to the limit and refused beyond it.
 CREATE FUNCTION test.edge(owner text, name text)
 RETURNS TABLE ("limit" text, up_to text, beyond text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -327,7 +330,7 @@ BEGIN
     over = CASE name WHEN 'max_budget' THEN $t$usage_reserve('sk-ann', 'm', 2.51, 25)$t$
                      WHEN 'model_max_budget' THEN $t$usage_reserve('sk-ann', 'a/m', 2.51, 25)$t$
                      WHEN 'tpm_limit' THEN $t$usage_reserve('sk-ann', 'm', 2.5, 26)$t$ END;
-    IF over IS NULL THEN -- counted by one
+    IF over IS NULL THEN -- The limit counts calls.
         CALL set_limit(owner, name, ("limit"::integer - 1)::text);
         over = $t$usage_reserve('sk-ann', 'm', 2.5, 25)$t$;
     END IF;
@@ -342,8 +345,8 @@ SELECT owner, name, message, detail, hint FROM kind, edge(owner, name) ORDER BY 
 DROP FUNCTION test.edge;
 
 -- Several limits --------------------------------------------------------------
--- The first that refuses is named: budgets before rates, of the outermost owner first.  Here everything is refused, and
--- whatever is named is lifted, one after the other.
+-- The error names the first limit that refuses: budgets before rates, and outer owners first.  Here all limits refuse,
+-- and each limit is lifted after it is named.
 CALL begin_again();
 SELECT usage_reserve('sk-ann', 'm', 1, 1) \g /dev/null
 CALL set_all_limits('0', '{"m": 0, "p/m": 0}');
@@ -364,7 +367,7 @@ BEGIN
 END $$;
 SELECT * FROM lift();
 DROP FUNCTION test.lift;
--- What comes before limits: arguments, the key, the request that is known, the model, the price.
+-- Before the limits come the arguments, the key, a known request, the model and the price.
 CALL set_limit('key', 'max_budget', '0');
 CALL set_limit('key', 'tpm_limit', '0');
 UPDATE org.api_key SET models = '{n}', blocked = true;
@@ -380,7 +383,7 @@ SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1)$$);
 SELECT trial($$usage_reserve('sk-ann', 'n', 0, 1)$$);
 SELECT trial($$usage_reserve('sk-ann', 'n', 0, 0)$$);
 
--- When there will be room -----------------------------------------------------
+-- Retry times -----------------------------------------------------------------
 CALL begin_again();
 CALL set_limit('key', 'max_budget', '10');
 CALL set_limit('key', 'budget_duration', '1d');
@@ -391,12 +394,12 @@ SELECT asked, explained.* FROM unnest('{3,4,7,7.01,10,10.01}'::numeric[]) AS ask
 SELECT asked, answer -> 0 -> 'error' ->> 'retry_after' AS retry_after, answer -> 0 -> 'error' -> 'limit' ->> 'frees_at' AS frees_at
   FROM unnest('{4,7.01,10.01}'::numeric[]) AS asked,
        usage_reserve_many(json_build_array(json_build_object('key', 'sk-ann', 'model', 'm', 'max_cost', asked))) AS answer;
--- Without an end of the period there will be none.
+-- Without an end of the period there is no retry time.
 CALL set_limit('key', 'budget_duration', NULL);
 UPDATE org.api_key SET budget_reset_at = NULL;
 SELECT asked, explained.* FROM unnest('{7,7.01}'::numeric[]) AS asked,
        explained(format('usage_reserve(''sk-ann'', ''m'', %s, 1)', asked));
--- Tokens and requests come back with the next minute.
+-- Tokens and requests are available again in the next minute.
 CALL set_limit('key', 'max_budget', NULL);
 CALL set_limit('key', 'tpm_limit', '100');
 SELECT usage_record('sk-ann', 'm', 0, prompt_tokens => 30, completion_tokens => 40) \g /dev/null
@@ -417,10 +420,10 @@ SELECT * FROM answers(usage_reserve_many('[{"key": "sk-ann", "model": "m", "max_
                                            {"key": "sk-ann", "model": "m", "max_cost": 1.01}, {}]'));
 SELECT * FROM answers(usage_settle_many('[{"cost": 2}, {"cost": 1, "request_id": "nowhere"}]'));
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
--- There is still room for the rest.
+-- The rest of the budget is still available.
 SELECT trial($$usage_reserve('sk-ann', 'm', 1)$$);
 
--- The same again --------------------------------------------------------------
+-- Repeated requests -----------------------------------------------------------
 CALL begin_again();
 CALL set_limit('team', 'max_budget', '10');
 CALL set_limit('team', 'tpm_limit', '100');
@@ -439,18 +442,18 @@ SELECT call, trial(call) FROM (VALUES
 SELECT fingerprint() = :'before_contents' AS nothing_changed;
 SELECT key_generate('ann', 'acme', key => 'sk-acme') \g /dev/null
 SELECT trial($$usage_reserve('sk-acme', 'm', 6, 60, 'again')$$) AS for_another_key;
--- In another organization, and in none, it is another request.
+-- In another organization, and outside organizations, it is a different request.
 SELECT org_new('Beta', 'beta'), key_generate(organization_id => 'beta', key => 'sk-beta'),
        key_generate(key => 'sk-lone') \g /dev/null
 SELECT usage_reserve(key, 'm', 6, 60, 'again') ->> 'reservation_id' AS reservation_id
   FROM unnest('{sk-beta,sk-lone}'::text[]) AS key;
--- Which must be told apart then, by all but those who see one of them only.
+-- Then the request_id is ambiguous, except for a caller who sees only one of the requests.
 SELECT key_generate(organization_id => 'beta', key => 'sk-gate-beta', permissions => '{"usage": true}') \g /dev/null
 SELECT trial($$usage_settle(1, 'again')$$) AS settle, trial($$usage_cancel('again')$$) AS cancel;
 SELECT usage_cancel('again', api_key => 'sk-gate-beta') ->> 'reservation_id' AS cancelled;
 SELECT usage_cancel(reservation_id => '0..again') ->> 'reservation_id' AS cancelled;
 DELETE FROM org.usage;
--- Settled: the first counts, whatever is said later.
+-- The first settlement counts; later ones get its reply.
 SELECT usage_settle(5, 'again', prompt_tokens => 7) AS first \gset
 SELECT fingerprint() AS contents \gset before_
 SELECT usage_settle(5, 'again', prompt_tokens => 7)::text = :'first' AS same, usage_settle(1, 'again')::text = :'first' AS other,
@@ -458,7 +461,7 @@ SELECT usage_settle(5, 'again', prompt_tokens => 7)::text = :'first' AS same, us
        usage_settle_many('[{"cost": 1, "request_id": "again"}, {"cost": 2, "reservation_id": "4.acme.again"}]')::text
        = '[' || :'first' || ',' || :'first' || ']' AS many;
 SELECT trial($$usage_cancel('again')$$) AS cancel, trial($$usage_reserve('sk-ann', 'm', 6, 60, 'again')$$) AS reserve;
--- Recorded it is as settled.
+-- Recording a settled request gets the same reply.
 SELECT usage_record('sk-ann', 'm', 100, 'again')::text = :'first' AS same;
 SELECT fingerprint() = :'before_contents' AS nothing_changed;
 SELECT usage_record('sk-ann', 'm', 2, 'recorded', 3, tags => '{a}') AS first \gset
@@ -469,7 +472,7 @@ SELECT usage_record('sk-ann', 'm', 2, 'recorded', 3, tags => '{a}')::text = :'fi
 SELECT trial($$usage_record('sk-ann', 'n', 2, 'recorded')$$) AS another_model,
        trial($$usage_record('sk-acme', 'm', 2, 'recorded')$$) AS another_key, trial($$usage_cancel('recorded')$$) AS cancel;
 SELECT fingerprint() = :'before_contents' AS nothing_changed;
--- Cancelled it stays, until it is settled after all.
+-- A cancelled request stays cancelled until it is settled after all.
 SELECT usage_reserve('sk-acme', 'm', 6, request_id => 'cancelled') \g /dev/null
 SELECT usage_cancel('cancelled') AS first \gset
 SELECT fingerprint() AS contents \gset before_
@@ -484,11 +487,11 @@ SELECT state, cost FROM org.usage WHERE request_id = 'cancelled';
 SELECT spend FROM org.organization WHERE organization_id = 'acme';
 SELECT usage_verify();
 
--- What is counted -------------------------------------------------------------
--- Every limit, at every turn.
+-- Counting --------------------------------------------------------------------
+-- Every step of a call counts for every limit.
 CALL begin_again();
 CALL set_all_limits('1000', '{"m": 1000}');
--- As all owners have the same, once is enough.
+-- All owners have the same limits, so they are shown once.
 CREATE FUNCTION test.counted() RETURNS TABLE (owners bigint, "limit" text, spent text, held text, remaining text, verified json)
 LANGUAGE sql AS $$
     SELECT count(*), "limit", spent, held, remaining, usage_verify()
@@ -499,14 +502,14 @@ SELECT * FROM counted();
 SELECT usage_reserve('sk-ann', 'm', 10, 100, 'a'), usage_reserve('sk-ann', 'p/m', 20, 200, 'b'),
        usage_reserve('sk-ann', 'n', 30, 300, 'c') \g /dev/null
 SELECT * FROM counted();
--- Below what was held, above it, and taken back.
+-- Calls are settled below and above the held amount, and cancelled.
 SELECT usage_settle(1, 'a', prompt_tokens => 5, completion_tokens => 6, cache_read_input_tokens => 1000) \g /dev/null
 SELECT * FROM counted();
 SELECT usage_settle(200, 'b', prompt_tokens => 250) \g /dev/null
 SELECT * FROM counted();
 SELECT usage_cancel('c') \g /dev/null
 SELECT * FROM counted();
--- Settled late: after it was taken back, and after it expired.
+-- Calls are settled late: after they were cancelled, and after they expired.
 SELECT usage_settle(2, 'c', completion_tokens => 7) \g /dev/null
 SELECT * FROM counted();
 SELECT usage_reserve('sk-ann', 'm', 40, 400, 'd', 5), usage_reserve('sk-ann', 'm', 50, 100, 'e', 5) \g /dev/null
@@ -522,17 +525,17 @@ SELECT usage_cancel('e') ->> 'state' AS state;
 SELECT * FROM counted();
 SELECT usage_settle(5, 'e', prompt_tokens => 9) ->> 'state' AS state;
 SELECT * FROM counted();
--- Taken back too late it is found to have expired.
+-- A call that is cancelled after its expiry has the state expired.
 SELECT usage_reserve('sk-ann', 'm', 1, 0, 'g', 1) \g /dev/null
 SET pg_org.now = '2030-06-12 10:20:36Z';
 SELECT usage_cancel('g') ->> 'state' AS state, usage_cancel('g') ->> 'state' AS again;
--- Recorded: no limit is asked.
+-- Recording checks no limit.
 SELECT usage_record('sk-ann', 'm', 10000, 'h', 10000) \g /dev/null
 SELECT * FROM counted();
 SELECT trial($$usage_reserve('sk-ann', 'm', 0, 0)$$);
 DROP FUNCTION test.counted;
 
--- Spend, whoever has limits or not: of each owner, by model, by day.
+-- Spend is summed by owner, by model and by day, with limits or without.
 CALL begin_again();
 SELECT org_new('Beta', 'beta'), org_member_add('beta', '{"role": "internal_user", "user_id": "ann"}'),
        org_member_add('acme', '{"role": "internal_user", "user_id": "bob"}') \g /dev/null
@@ -558,13 +561,13 @@ SELECT organization_id AS org, day, team_id AS team, key_id AS key, model, spend
        completion_tokens AS completion, cache_read_input_tokens AS read, cache_creation_input_tokens AS written,
        successful_requests AS ok, failed_requests AS failed
   FROM org.usage_daily ORDER BY org, day, team, key, model;
--- Exact, whatever the digits.
+-- Sums are exact, whatever the digits.
 SELECT usage_record('sk-acme', 'm', 0.1), usage_record('sk-acme', 'm', 0.2), usage_record('sk-acme', 'm', 1e-15) \g /dev/null
 SELECT spend FROM org.api_key WHERE key_id = 'acme';
 SELECT spend, model_spend FROM org.organization WHERE organization_id = 'acme';
 SELECT usage_verify();
 
--- Who comes later under a used name begins with nothing, and late settling is not theirs.
+-- A later owner of the same name begins at zero, and late settlements of earlier calls don't count for it.
 SET pg_org.now = '2030-06-13 12:00:00Z';
 CALL begin_again();
 CALL set_limit('organization', 'max_budget', '10');
@@ -588,11 +591,11 @@ SELECT spend AS of_acme, (SELECT spend FROM org.membership) AS of_member,
   FROM org.organization;
 SELECT usage_verify();
 
--- Many ------------------------------------------------------------------------
+-- Lists of calls --------------------------------------------------------------
 SET pg_org.now = '2030-06-14 12:00:00Z';
 CALL begin_again();
 CALL set_limit('key', 'max_budget', '10');
--- Decided in their order, each as if the others were made before it.
+-- Calls are decided in order, each as if the previous ones were already made.
 SELECT * FROM answers(usage_reserve_many('[
     {"key": "sk-ann", "model": "m", "max_cost": 4, "request_id": "1"},
     {"key": "sk-ann", "model": "m", "max_cost": 7, "request_id": "2"},
@@ -600,7 +603,7 @@ SELECT * FROM answers(usage_reserve_many('[
     {"key": "sk-ann", "model": "m", "max_cost": 0.01, "request_id": "4"},
     {"key": "sk-ann", "model": "m", "max_cost": 0, "request_id": "5"}]'));
 SELECT "limit", value, held, remaining FROM limits(usage_limits('sk-ann'));
--- Bad ones among them are refused alone: of a wrong type, wrong, too little, too much.
+-- Invalid calls in a list are refused alone.
 CALL set_limit('key', 'max_budget', '1000');
 SELECT * FROM answers(usage_reserve_many('[
     1, null, "sk-ann", [], {}, {"key": "sk-ann"}, {"model": "m"}, {"key": 1, "model": "m"}, {"key": "sk-ann", "model": {}},
@@ -620,7 +623,7 @@ SELECT * FROM answers(usage_reserve_many('[
      "request_id": "good"},
     {"key": "sk-ann", "model": "m", "max_cost": 10000, "request_id": "bad"}]'));
 SELECT request_id, max_cost, max_tokens FROM org.reservation ORDER BY request_id;
--- The same twice is one call; another of that name is refused, unless the first was.
+-- The same call twice counts once; another call of that request_id is refused, unless the first was refused.
 SELECT * FROM answers(usage_reserve_many('[
     {"key": "sk-ann", "model": "m", "max_cost": 2, "request_id": "twice"},
     {"key": "sk-ann", "model": "m", "max_cost": 2, "request_id": "twice"},
@@ -637,7 +640,7 @@ SELECT * FROM answers(usage_settle_many('[
     {"cost": 4, "request_id": "3", "failed": true, "prompt_tokens": null}, {"cost": 1, "request_id": "good"}]'));
 SELECT request_id, cost, failed FROM org.usage ORDER BY request_id;
 SELECT "limit", value, spent, held, remaining FROM limits(usage_limits('sk-ann'));
--- Of many keys and organizations at once.
+-- The calls are of several keys and organizations.
 SELECT org_new('Beta', 'beta'), org_member_add('acme', '{"role": "internal_user", "user_id": "bob"}') \g /dev/null
 SELECT key_generate('bob', 'acme', key => 'sk-bob'), key_generate(organization_id => 'beta', key => 'sk-beta', max_budget => 1),
        key_generate('ann', key => 'sk-lone') \g /dev/null
@@ -651,7 +654,7 @@ SELECT * FROM answers(usage_settle_many((
 SELECT organization_id, spend, model_spend FROM org.organization ORDER BY 1;
 SELECT key_id, spend FROM org.api_key ORDER BY 1;
 SELECT usage_verify();
--- Without waiting the answers are the same, as long as nobody is in the way.
+-- Without waiting the answers are the same, as long as no row is locked.
 SELECT wait, place, answer
   FROM (VALUES (true), (false), (NULL)) AS t (wait),
        answers(usage_reserve_many('[{"key": "sk-bob", "model": "m", "request_id": "unhindered"},
@@ -661,7 +664,7 @@ SELECT wait, place, answer
   FROM (VALUES (true), (false), (NULL)) AS t (wait),
        answers(usage_settle_many('[{"cost": 0, "request_id": "unhindered"}, {"cost": 0, "request_id": "unhindered too"},
                                    {"cost": 0, "request_id": "nowhere"}]', wait)) ORDER BY wait, place;
--- None, no list, too many; nothing then.
+-- An empty list gets an empty reply; a value that is no list and a list that is too long are refused.
 SELECT usage_reserve_many('[]') AS reserve, usage_settle_many('[]') AS settle;
 SELECT call, attempt(call) FROM (VALUES
     ($$usage_reserve_many(NULL)$$), ($$usage_settle_many(NULL)$$), ($$usage_reserve_many('{}')$$), ($$usage_settle_many('1')$$),
@@ -680,12 +683,12 @@ SELECT count(*) FILTER (WHERE answer ->> 'state' = 'settled') AS settled
 SELECT spend FROM org.api_key WHERE key_id = 'bob';
 SELECT usage_verify();
 
--- Asked at once, as one transaction asks ----------------------------------------
+-- Transactions ------------------------------------------------------------------
 BEGIN;
 SELECT usage_reserve('sk-ann', 'm', 1, request_id => 'undone') ->> 'request_id' AS request_id;
 ROLLBACK;
 SELECT trial($$usage_settle(1, 'undone')$$);
--- Showing needs no right to write; the rest does.
+-- Showing limits works in a read-only transaction; reserving and recording do not.
 BEGIN READ ONLY;
 SELECT json_array_length(usage_limits('sk-ann') -> 'limits') AS limits, usage_verify() AS differences;
 SELECT left(attempt($$usage_reserve('sk-ann', 'm', 0)$$), 5) AS reserve,

@@ -1,9 +1,9 @@
--- What was spent in a period, when the periods of a budget are changed.
+-- The spend of a period after the periods of a budget are changed.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
 \set ECHO none
--- What a key's limits of money say, apart from when they reset.
+-- Shows the monetary limits of a key without their reset times.
 CREATE FUNCTION test.spent(key text) RETURNS TABLE (owner text, model text, spent text, remaining text) LANGUAGE sql AS $$
     SELECT "limit" ->> 'owner', "limit" ->> 'model', "limit" ->> 'spent', "limit" ->> 'remaining'
       FROM json_array_elements(usage_limits(key) -> 'limits') AS "limit"
@@ -16,7 +16,7 @@ UPDATE org.api_key SET created_at = '2031-01-01';
 SET pg_org.now = '2031-01-02 12:00+00';
 SELECT usage_record('sk-a', 'gpt-4o', 3) ->> 'settled_at' AS settled_at;
 
--- A budget that is counted in days first counts what was spent earlier in its month, or in its quarter, as well.
+-- A budget that changes from days to months, or from hours to quarters, counts the earlier spend of the new period.
 SET pg_org.now = '2031-01-20 12:00+00';
 SELECT org_update('A', max_budget => 5, budget_duration => '1d@UTC') \g /dev/null
 SELECT usage_reserve('sk-a', 'gpt-4o', 1, request_id => 'r') ->> 'model' AS granted;

@@ -1,4 +1,4 @@
--- Every counter is the sum of its ledger: usage_verify() finds each that is not, usage_repair() mends it.
+-- Every counter is the sum of its ledger: usage_verify() finds the differences, and usage_repair() repairs them.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -6,7 +6,7 @@
 \i :usage
 SET pg_org.now = '2030-06-12 23:59:30Z';
 
--- Of two organizations and of none, with limits and without: under way, settled, taken back, expired, by day and model.
+-- Makes open, settled, cancelled and expired calls, in and outside organizations, with several limits, models and days.
 CREATE PROCEDURE test.make_calls() LANGUAGE plpgsql AS $$
 BEGIN
     CALL begin_again();
@@ -37,19 +37,19 @@ $$;
 CALL make_calls();
 SELECT (SELECT count(*) FROM org.reservation) AS held, state, count(*) FROM org.usage GROUP BY state ORDER BY state;
 SELECT usage_verify();
--- To mend what is well changes nothing.
+-- Repairing correct counters changes nothing.
 SELECT fingerprint() AS contents \gset before_
 SELECT usage_repair() AS of_all, usage_repair('acme') AS of_one, usage_repair('nowhere') AS of_none;
 SELECT fingerprint() = :'before_contents' AS nothing_changed;
 
 -- Each counter ----------------------------------------------------------------------
--- The reply, whole.
+-- This is the whole reply.
 UPDATE org.organization SET spend = 0 WHERE organization_id = 'acme';
 SELECT replace(usage_verify()::text, ',"', E',\n"') \g (format=unaligned tuples_only=on)
 SELECT usage_verify() AS found \gset
 SELECT usage_repair()::text = :'found' AS told_as_found;
 SELECT usage_verify(), spend FROM org.organization WHERE organization_id = 'acme';
--- Too much and too little of each; nothing differs afterwards, and limits are what they were before.
+-- Each counter is set too high or too low; after the repair there is no difference, and the limits are as before.
 CREATE FUNCTION test.all_limits() RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(usage_limits(key)::text, '') FROM unnest('{sk-ann,sk-beta,sk-lone,sk-acme}'::text[]) AS key
 $$;
@@ -75,19 +75,19 @@ SELECT * FROM tamper($$UPDATE org.membership SET spend = spend - 0.000001$$);
 SELECT * FROM tamper($$UPDATE org.team_member SET spend = 0$$);
 SELECT * FROM tamper($$UPDATE org."user" SET spend = 1e12 WHERE user_id = 'ann'$$);
 SELECT * FROM tamper($$UPDATE org.api_key SET spend = 7$$);
--- By model: too much, none, one that was never called.
+-- Spend by model is too high, missing, or of a model that was never called.
 SELECT * FROM tamper($$UPDATE org.organization SET model_spend = model_spend || '{"m": 1, "never": 5}'
                          WHERE organization_id = 'acme'$$);
 SELECT * FROM tamper($$UPDATE org.organization SET model_spend = '{}'$$);
 SELECT * FROM tamper($$UPDATE org."user" SET model_spend = model_spend - 'm' || '{"never": 5, "p/n": 0.5}'
                          WHERE user_id = 'ann'$$);
--- Accounts of every kind of owner, of all models and of one.
+-- These are accounts of every kind of owner, for all models and for one.
 SELECT * FROM tamper($$UPDATE org.usage_account SET window_spend = window_spend + 1 WHERE model = ''$$);
 SELECT * FROM tamper($$UPDATE org.usage_account SET held_cost = 0 WHERE model <> ''$$);
 SELECT * FROM tamper($$UPDATE org.usage_account SET held_requests = held_requests + 1 WHERE organization_id = ''$$);
 SELECT * FROM tamper($$UPDATE org.usage_account SET minute_requests = 5, minute_tokens = 0 WHERE team_id <> ''$$);
 SELECT * FROM tamper($$DELETE FROM org.usage_account$$);
--- Days: each sum, a row too many, one too few.
+-- Sums of a day are wrong, and a day's row is superfluous or missing.
 SELECT * FROM tamper($$UPDATE org.usage_daily
                           SET spend = spend + 1, prompt_tokens = prompt_tokens + 1, completion_tokens = 1,
                               cache_read_input_tokens = 1, cache_creation_input_tokens = 1, successful_requests = 3,
@@ -97,7 +97,7 @@ SELECT * FROM tamper($$INSERT INTO org.usage_daily VALUES ('acme', '2030-01-01',
 SELECT * FROM tamper($$DELETE FROM org.usage_daily WHERE day = '2030-06-13'$$);
 
 -- The ledger is the truth -------------------------------------------------------------
--- What is changed there, all counters follow.
+-- All counters follow a change of the ledger.
 UPDATE org.usage SET cost = cost + 100, prompt_tokens = 50 WHERE key_id = 'beta' AND state = 'settled';
 DELETE FROM org.reservation WHERE request_id = 'in beta';
 SELECT * FROM differences(usage_verify());
@@ -105,7 +105,7 @@ SELECT json_array_length(usage_repair()) AS mended;
 SELECT usage_verify() AS then_differ;
 SELECT * FROM limits(usage_limits('sk-beta')) WHERE owner IN ('organization', 'user');
 SELECT spend FROM org.organization WHERE organization_id = 'beta';
--- Also where all of it is gone.
+-- They follow even if the whole ledger is deleted.
 TRUNCATE org.usage, org.reservation;
 SELECT count(*) > 20 AS many FROM differences(usage_verify());
 SELECT json_array_length(usage_repair()) > 20 AS mended;
@@ -113,7 +113,7 @@ SELECT usage_verify();
 SELECT sum(spend), (SELECT count(*) FROM org.usage_daily) AS days FROM org.organization;
 SELECT DISTINCT spent, held FROM limits(usage_limits('sk-ann'));
 
--- Of one organization -----------------------------------------------------------------
+-- One organization --------------------------------------------------------------------
 CALL make_calls();
 UPDATE org.organization SET spend = 0;
 UPDATE org.membership SET spend = 0;
@@ -124,13 +124,13 @@ UPDATE org.usage_daily SET failed_requests = 9;
 SELECT d.counter, d.org, d.token, d.model, d.day FROM differences(usage_verify('beta')) AS d;
 SELECT json_array_length(usage_repair('beta')) AS mended;
 SELECT usage_verify('beta') AS then_differ;
--- What users spent anywhere, and keys of none, are nobody's organization's.
+-- Spend of users and of keys outside organizations belongs to no organization.
 SELECT DISTINCT d.counter, d.org FROM differences(usage_verify()) AS d ORDER BY 1, 2;
 SELECT usage_verify('nowhere') AS of_none, usage_verify('')::text = usage_verify()::text AS of_all;
 SELECT json_array_length(usage_repair('')) > 0 AS mended;
 SELECT usage_verify() AS then_differ;
 
--- Who may: as sql/matrix.sql has it.  Repeated with a key it is answered, not done again.
+-- sql/matrix.sql tests who may call.  A request that is repeated with an idempotency key repairs nothing again.
 UPDATE org.organization SET spend = 0 WHERE organization_id = 'acme';
 SELECT usage_repair(idempotency_key => 'once') AS first \gset
 UPDATE org.organization SET spend = 0 WHERE organization_id = 'acme';
@@ -138,7 +138,7 @@ SELECT usage_repair(idempotency_key => 'once')::text = :'first' AS same, spend F
  WHERE organization_id = 'acme';
 SELECT usage_repair() IS NOT NULL AS mended;
 SELECT usage_verify();
--- A session's settings don't change what it finds.
+-- The session's settings don't change the result.
 SET timezone = 'Asia/Kathmandu';
 SET datestyle = 'German';
 SELECT usage_verify();
@@ -146,7 +146,7 @@ UPDATE org.usage_daily SET failed_requests = 9 WHERE organization_id = 'beta';
 SELECT d.counter, d.org, d.day FROM differences(usage_verify()) AS d;
 SELECT json_array_length(usage_repair()) AS mended;
 SELECT usage_verify() AS then_differ;
--- Nor do rows that are nobody's any more: of owners who are gone, or came later.
+-- Rows of deleted or later owners don't change it either.
 SELECT key_delete('{sk-acme}'), org_member_delete('acme', 'ann') \g /dev/null
 SELECT usage_verify();
 SELECT org_delete('{acme}') \g /dev/null
@@ -154,7 +154,7 @@ SELECT usage_verify();
 SELECT usage_settle(3, 'held'), usage_settle(5, 'in beta') \g /dev/null
 SELECT usage_verify();
 
--- Of many at once it mends some, so that calls of few wait: again until nothing is left.
+-- One call repairs a limited number, so that few calls wait; it is repeated until nothing is left.
 SELECT count(org_new('Many', 'many-' || n)) AS made FROM generate_series(1, 101) AS n;
 UPDATE org.organization SET spend = 1 WHERE organization_id LIKE 'many-%';
 SELECT json_array_length(usage_repair()) AS mended;

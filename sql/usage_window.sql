@@ -1,4 +1,4 @@
--- Time and usage: minutes, periods of budgets, expiry.  Nothing runs in the background: pg_org.now says what time it is.
+-- Time and usage: minutes, budget periods and expiry.  Nothing runs in the background; pg_org.now sets the time.
 \getenv checkout PG_ABS_SRCDIR
 \set helpers :checkout /test/helpers.sql
 \i :helpers
@@ -6,7 +6,7 @@
 \i :usage
 
 -- The setting -------------------------------------------------------------------
--- Whoever may set it can spend tomorrow's budget today: superusers alone, however they try.
+-- A role that can set pg_org.now can spend tomorrow's budget today, so only superusers can set it.
 CREATE ROLE regress_pg_org_traveller;
 SELECT org_grant_access('regress_pg_org_traveller') \g /dev/null
 SET ROLE regress_pg_org_traveller;
@@ -15,7 +15,7 @@ SELECT attempt('set_config(''pg_org.now'', ''2030-01-01Z'', false)');
 SELECT attempt('RESET pg_org.now');
 SHOW pg_org.now;
 RESET ROLE;
--- Also before the module is there to refuse it: then the clock says what time it is.
+-- A value that was set before the module is loaded is ignored, and the clock counts.
 \c
 SET search_path = public, test;
 SET client_min_messages = error;
@@ -29,7 +29,7 @@ SET datestyle = 'ISO';
 SELECT has_parameter_privilege('regress_pg_org_traveller', 'pg_org.now', 'SET') AS traveller_may;
 DROP OWNED BY regress_pg_org_traveller;
 DROP ROLE regress_pg_org_traveller;
--- Superusers may, for a transaction as well. What is no time is refused.
+-- A superuser can set it, also for one transaction. A value that is no time is refused.
 BEGIN;
 SET LOCAL pg_org.now = '2030-01-01Z';
 SELECT usage_record('sk-ann', 'm', 1) ->> 'settled_at' AS settled_at;
@@ -48,18 +48,18 @@ SET pg_org.now = '2030-06-12 10:20:59.999999Z';
 SELECT usage_reserve('sk-ann', 'm', max_tokens => 40, request_id => 'last') \g /dev/null
 SELECT "limit", value, spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 21)$$);
--- A new minute begins with nothing, whatever is still under way.
+-- A new minute begins at zero, whatever is still open.
 SET pg_org.now = '2030-06-12 10:21:00Z';
 SELECT "limit", value, spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 100)$$);
 SELECT usage_reserve('sk-ann', 'm', max_tokens => 10, request_id => 'next') \g /dev/null
--- What is settled, recorded or taken back counts in the minute it was reserved or recorded in.
+-- Settled, recorded and cancelled calls count in the minute in which they were reserved or recorded.
 SELECT usage_settle(0, 'first', prompt_tokens => 1000), usage_cancel('last') \g /dev/null
 SELECT "limit", spent FROM limits(usage_limits('sk-ann'));
 SELECT usage_settle(0, 'next', prompt_tokens => 50), usage_record('sk-ann', 'm', 0, prompt_tokens => 5) \g /dev/null
 SELECT "limit", spent FROM limits(usage_limits('sk-ann'));
 SELECT usage_verify();
--- Requests of the minute are counted from the ledger for whoever gets a limit later.
+-- A limit that is added later counts the minute's requests from the ledger.
 CALL set_limit('key', 'rpm_limit', '3');
 CALL set_limit('user', 'tpm_limit', '100');
 SELECT * FROM limits(usage_limits('sk-ann'));
@@ -68,7 +68,7 @@ SELECT trial($$usage_reserve('sk-ann', 'm', max_tokens => 1)$$);
 SELECT usage_verify();
 
 -- Periods -------------------------------------------------------------------------
--- Where the period of a budget with that duration and reset lies.
+-- Gives the period of a budget with the given duration and reset.
 CREATE FUNCTION test.period(duration text, reset_at text, at text) RETURNS TABLE (starts text, ends text, hours numeric)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -85,7 +85,7 @@ BEGIN
                   WHERE s <= at::timestamptz AND e > at::timestamptz;
 END $$;
 CALL begin_again();
--- They end at the reset and so many durations before and after it; the moment itself belongs to the next.
+-- Periods end at the reset, and whole durations before and after it; the end belongs to the next period.
 SELECT duration, reset_at, at, starts, ends FROM (VALUES
     (1, '1s', '2030-06-12 10:20:30.5Z', '2030-06-12 10:20:31Z'),
     (2, '90s', '2030-06-12 00:00:00Z', '2030-06-12 10:20:30Z'),
@@ -101,7 +101,7 @@ SELECT duration, reset_at, at, starts, ends FROM (VALUES
     (12, '2w', '2030-06-12 10:20:30Z', '2030-07-01 00:00:00Z'),
     (13, '36525d', '2030-06-12 10:20:30Z', '2029-01-01 00:00:00Z')) AS t (place, duration, reset_at, at),
        period(duration, reset_at, at) ORDER BY place;
--- Months are counted from the reset, so the 31st stays the 31st where there is one.
+-- Months count from the reset, so the 31st stays the 31st in every month that has one.
 SELECT duration, at, starts, ends FROM (VALUES
     (1, '1mo', '2030-01-30 23:59:59Z'), (2, '1mo', '2030-01-31 00:00:00Z'), (3, '1mo', '2030-02-27 23:59:59.999999Z'),
     (4, '1mo', '2030-02-28 00:00:00Z'), (5, '1mo', '2030-03-30 12:00:00Z'), (6, '1mo', '2030-03-31 00:00:00Z'),
@@ -112,7 +112,7 @@ SELECT duration, at, starts, ends FROM (VALUES
        period(duration, '2030-01-31Z', at) ORDER BY place;
 SELECT at, starts, ends FROM (VALUES (1, '2028-03-30Z'), (2, '2031-02-28 06:07:08Z'), (3, '2031-02-28 06:07:07Z'))
        AS t (place, at), period('1mo', '2030-01-30 06:07:08Z', at) ORDER BY place;
--- A calendar's: days that have 23 or 25 hours when clocks change, weeks from Monday, months; whatever the reset says.
+-- Calendar periods ignore the reset: days (of 23 or 25 hours when clocks change), weeks from Monday, and months.
 SELECT duration, at, starts, ends, hours FROM (VALUES
     (1, '1d@Europe/Berlin', '2024-03-30 22:59:59.999999Z'), (2, '1d@Europe/Berlin', '2024-03-30 23:00:00Z'),
     (3, '1d@Europe/Berlin', '2024-03-31 21:59:59.999999Z'), (4, '1d@Europe/Berlin', '2024-03-31 22:00:00Z'),
@@ -125,13 +125,13 @@ SELECT duration, at, starts, ends, hours FROM (VALUES
     (17, '1d@Asia/Kathmandu', '2024-06-12 18:15:00Z'), (18, '1w@Pacific/Kiritimati', '2024-06-09 10:00:00Z'),
     (19, '1mo@America/New_York', '2024-11-15 12:00:00Z')) AS t (place, duration, at),
        period(duration, '2027-07-07 07:07:07Z', at) ORDER BY place;
--- The session's zone does not matter, nor does the order in which one looks.
+-- The session's time zone and the order of the queries don't matter.
 SET timezone = 'Pacific/Kiritimati';
 SELECT duration, starts::timestamptz AT TIME ZONE 'UTC' AS starts, ends::timestamptz AT TIME ZONE 'UTC' AS ends
   FROM unnest('{1d,1mo,1d@Europe/Berlin,1mo@Europe/Berlin}'::text[]) WITH ORDINALITY AS t (duration, place),
        period(duration, '2024-01-31Z', '2024-03-31 12:00:00Z') ORDER BY place;
 SET timezone = 'UTC';
--- The first ends when it says: an hour, a day, a month after it was set; or with the calendar's day.
+-- The first period lasts one duration from now, or until the end of the calendar day.
 SET pg_org.now = '';
 CREATE FUNCTION test.first_end(duration text) RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
@@ -143,7 +143,7 @@ SELECT first_end('1h') = now() + interval '1 hour' AS hour, first_end('1mo') = n
                                     AT TIME ZONE 'Asia/Tokyo' AS day;
 DROP FUNCTION test.first_end;
 
--- What is spent in a period ---------------------------------------------------------
+-- Spend in a period -----------------------------------------------------------------
 CALL begin_again();
 CALL set_limit('organization', 'max_budget', '10');
 CALL set_limit('organization', 'budget_duration', '1d');
@@ -152,14 +152,14 @@ SET pg_org.now = '2030-06-12 23:59:59.999999Z';
 SELECT usage_record('sk-ann', 'm', 6), usage_reserve('sk-ann', 'm', 3, request_id => 'overnight') \g /dev/null
 SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT trial($$usage_reserve('sk-ann', 'm', 2)$$);
--- The next begins with what is held, and what is settled in it belongs to it.
+-- The next period begins with what is held, and includes what is settled in it.
 SET pg_org.now = '2030-06-13Z';
 SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT trial($$usage_reserve('sk-ann', 'm', 7)$$);
 SELECT usage_settle(4, 'overnight') \g /dev/null
 SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT usage_verify();
--- However long nobody called.
+-- This holds however long nobody calls.
 SET pg_org.now = '2031-01-01 12:00:00Z';
 SELECT spent, held, remaining, resets_at FROM limits(usage_limits('sk-ann'));
 SELECT usage_record('sk-ann', 'm', 1) \g /dev/null
@@ -168,7 +168,7 @@ SELECT spend FROM org.organization;
 SELECT usage_verify();
 
 -- Changed budgets -----------------------------------------------------------------
--- Shorter and longer periods, others' resets, none at all: always what the ledger says.
+-- After a change of the periods, the spend is always what the ledger says.
 CALL begin_again();
 CREATE FUNCTION test.spend_on(days integer[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -178,7 +178,7 @@ BEGIN
         PERFORM set_config('pg_org.now', format('2030-06-%s 12:00:00Z', day), false), usage_record('sk-ann', 'm', day);
     END LOOP;
 END $$;
--- A dollar for each day of the month; so a sum tells of which days.
+-- Each day of the month costs its number in dollars, so a sum shows which days it includes.
 SELECT spend_on('{1,2,3,10,11,12}') \g /dev/null
 CREATE FUNCTION test.change(duration text, reset_at text) RETURNS TABLE (owner text, spent text, resets_at text)
 LANGUAGE plpgsql AS $$
@@ -197,7 +197,7 @@ SELECT c.duration, changed.* FROM (VALUES
     (5, '10d', '2030-06-13Z'), (6, '10d', '2030-06-12Z'), (7, '1h', '2030-06-12Z'), (8, '1mo@UTC', '2030-06-12Z'),
     (9, '1w@UTC', NULL), (10, '1d@UTC', NULL), (11, NULL, NULL), (12, '1h', '2030-06-12 11:00Z')) AS c (place, duration, reset_at),
        LATERAL change(duration, reset_at) AS changed ORDER BY place;
--- Somebody else's budget, or a limit where there was none: for the time before as well.
+-- Another budget, and a limit where there was none, count the time before as well.
 CALL set_all_limits(NULL, NULL);
 INSERT INTO org.budget (budget_id, max_budget, budget_duration, budget_reset_at) VALUES ('gold', 30, '2d', '2030-06-13Z');
 SELECT org_update('acme', budget_id => 'gold') ->> 'budget_id' AS budget_id;
@@ -212,7 +212,7 @@ SELECT usage_verify();
 DROP FUNCTION test.spend_on, test.change;
 
 -- Budgets of models -----------------------------------------------------------------
--- In periods of their own, from when the owner was made; else in the owner's.
+-- A model's budget has its own period, counted from the owner's creation, or otherwise the owner's period.
 CALL begin_again();
 UPDATE org.api_key
    SET created_at = '2030-06-01 06:00:00Z', max_budget = 1000, budget_duration = '1d', budget_reset_at = '2030-06-02Z',
@@ -226,13 +226,13 @@ SET pg_org.now = '2030-06-11 05:59:59Z';
 SELECT model, spent, resets_at FROM limits(usage_limits('sk-ann'));
 SET pg_org.now = '2030-06-11 06:00:00Z';
 SELECT model, spent, resets_at FROM limits(usage_limits('sk-ann'));
--- What stands before the first slash is the provider's; both names count where both have a budget.
+-- The part before the first slash is the provider; if both names have a budget, both count.
 SELECT model, trial(format('usage_reserve(''sk-ann'', %L, 5.5)', model)) FROM unnest('{a,p/a,q/a,A,p/q/a,e,p/e}'::text[]) AS model;
 SELECT model, value, remaining FROM remaining(usage_reserve('sk-ann', 'p/a', 4));
 SELECT usage_verify();
 
 -- Expiry --------------------------------------------------------------------------
--- From its moment on a hold holds nothing: not of budgets, not of parallel calls, not of the minute.
+-- An expired reservation no longer counts for budgets, parallel requests or the minute's limits.
 SET pg_org.now = '2030-06-12 10:20:00Z';
 CALL begin_again();
 CALL set_limit('member', 'max_budget', '10');
@@ -249,15 +249,15 @@ SELECT "limit", spent, held, remaining FROM limits(usage_limits('sk-ann'));
 SELECT usage_verify();
 SELECT request_id FROM org.reservation;
 SELECT "limit", value, remaining FROM remaining(usage_reserve('sk-ann', 'm', 10, 100, 'next'));
--- The next call puts it away.
+-- The next call closes it.
 SELECT request_id, state, closed_at FROM org.usage;
 SELECT usage_verify();
--- It is settled all the same, and counted in the minute it was reserved in.
+-- It can still be settled, and counts in the minute in which it was reserved.
 SELECT usage_settle(3, 'lost', prompt_tokens => 5) ->> 'settled_at' AS settled_at;
 SELECT "limit", spent, held, remaining FROM limits(usage_limits('sk-ann'));
 SELECT usage_verify();
 
--- A user's holds count in all organizations, and expire in all of them, wherever the next call is.
+-- A user's reservations count in all organizations, and expire in all of them, wherever the next call is.
 CALL begin_again();
 CREATE FUNCTION test.limits_of_keys() RETURNS TABLE (key text, "limit" text, spent text, held text, remaining text)
 LANGUAGE sql AS $$
@@ -288,7 +288,7 @@ SELECT usage_settle(2, 'in beta'), usage_settle(1, 'alone') \g /dev/null
 SELECT * FROM limits_of_keys();
 SELECT usage_verify();
 DROP FUNCTION test.limits_of_keys;
--- Many that have expired are put away at once, and count for nothing if they are even more.
+-- Many expired reservations are closed at once; those that remain open don't count either.
 CALL begin_again();
 CALL set_limit('key', 'max_budget', '5000');
 SET pg_org.now = '2030-06-12 10:30:00Z';
@@ -304,10 +304,10 @@ SELECT usage_cancel('all of it') ->> 'state' AS state;
 SELECT usage_reserve('sk-ann', 'm', 1, request_id => 'again'), usage_cancel('again'), usage_reserve('sk-ann', 'm', 1) \g /dev/null
 SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:31:00Z';
 
--- Exactly so, whoever they count for: each limit of each owner, by model and minute, and none that was somebody else's
--- of the same name. 1,500 are of ann's key, half of them of m, 300 of them of minutes before; 200 of another key in the
--- team; 100 of another organization's; 40 of a key of no organization; 10, and one that is under way, are older than the
--- user and the team.
+-- Limits with many expired reservations are exact for each owner, model and minute, and exclude a former owner of the
+-- same name. 1,500 are of ann's key, half of them of m, 300 of them of an earlier minute; 200 are of another key in the
+-- team; 100 are of another organization; 40 are of a key of no organization; 10, and one that is open, are older than
+-- the user and the team.
 CALL begin_again();
 CALL set_all_limits('5000', '{"m": {"budget_limit": 3000}, "p/x": {"budget_limit": 2000}}');
 UPDATE org."user" SET created_at = '2030-06-12 09:00:00Z';
@@ -336,9 +336,9 @@ CREATE FUNCTION test.counted(reply json) RETURNS TABLE ("limit" text, counted te
            AS l (owner, id, "limit", model, value, spent, held, remaining, resets_at, place)
      GROUP BY 1 ORDER BY 1
 $$;
--- What is there before anything was put away, as spent and held.
+-- These are the spent and held amounts before any reservation is closed.
 SELECT * FROM counted(usage_limits('sk-ann'));
--- Then, as remaining, while a thousand at a time are.
+-- These are the remaining amounts while each call closes a thousand reservations.
 SELECT * FROM counted(usage_reserve('sk-ann', 'm', 1, 1, 'first'));
 SELECT count(*) AS left_over, usage_verify() AS differences FROM org.reservation WHERE expires_at <= '2030-06-12 10:30:15Z';
 SELECT * FROM counted(usage_limits('sk-ann'));
@@ -348,8 +348,8 @@ SELECT * FROM counted(usage_limits('sk-ann'));
 SELECT closed_at, count(*) FROM org.usage WHERE state = 'expired' GROUP BY closed_at;
 DROP FUNCTION test.counted;
 
--- What is told --------------------------------------------------------------------
--- A soft budget that is reached, once in a period; a budget that is, or that refuses, likewise.
+-- Events --------------------------------------------------------------------------
+-- Reaching a soft budget emits one event in a period; so does reaching a budget, or a refusal by it.
 CALL begin_again();
 SET pg_org.now = '2030-06-12 10:00:00Z';
 CALL set_limit('organization', 'soft_budget', '5');
@@ -366,7 +366,7 @@ SELECT usage_record('sk-ann', 'n', 0.01) \g /dev/null
 SELECT * FROM told();
 SELECT usage_record('sk-ann', 'n', 1) \g /dev/null
 SELECT * FROM told();
--- A refusal of many is told; one alone is undone with all it did.
+-- A refusal in a list emits its event; a single refused call is undone with its event.
 SELECT trial($$usage_reserve('sk-ann', 'n', 2)$$);
 SELECT * FROM told();
 SELECT * FROM answers(usage_reserve_many('[{"key": "sk-ann", "model": "n", "max_cost": 2},
@@ -377,15 +377,15 @@ SELECT * FROM answers(usage_reserve_many('[{"key": "sk-ann", "model": "n", "max_
 SELECT * FROM told();
 SELECT usage_settle(20, 'a') \g /dev/null
 SELECT * FROM told();
--- Again in the next period, of which both are told at once.
+-- In the next period both events are emitted again, here at once.
 SET pg_org.now = '2030-06-13Z';
 SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
 SELECT * FROM told();
 SELECT usage_record('sk-ann', 'n', 10) \g /dev/null
 SELECT * FROM told();
--- What has expired is not held, though nobody has put it away.
+-- An expired reservation is not held, even before a call closes it.
 SELECT count(*) AS not_put_away FROM org.reservation;
--- Of whoever has such a budget; users, and keys of no organization, are in none.
+-- Every owner of a budget emits events; those of users and of keys outside organizations have no organization.
 CALL begin_again();
 SELECT key_generate('ann', key => 'sk-lone') \g /dev/null
 CALL settle_in();
@@ -398,7 +398,7 @@ SELECT usage_record('sk-ann', 'm', 5) \g /dev/null
 SELECT * FROM told();
 SELECT usage_record('sk-lone', 'm', 5) \g /dev/null
 SELECT * FROM told();
--- Whoever comes later under that name is told of their own.
+-- A later owner of the same name emits its own events.
 CALL set_limit('organization', 'soft_budget', '1');
 SELECT usage_record('sk-ann', 'm', 1) \g /dev/null
 SELECT count(*) AS told FROM told();
@@ -413,7 +413,7 @@ SELECT * FROM told();
 SELECT usage_verify();
 
 RESET pg_org.now;
--- One that was raised is told of again.
+-- A budget that was raised emits its events again.
 CALL begin_again();
 CALL set_limit('organization', 'soft_budget', '1');
 CALL set_limit('organization', 'max_budget', '2');
@@ -425,8 +425,8 @@ SELECT usage_record('sk-ann', 'n', 1), usage_record('sk-ann', 'n', 1), usage_rec
 SELECT kind, data ->> 'value' AS value, data ->> 'spent' AS spent FROM told();
 
 -- Budgets of many models -------------------------------------------------------
--- Each in periods of its own, of a key, a user, a member and an organization: summed up all at once, they are what was
--- counted call by call, and what the ledger says.
+-- A key, a user, a member and an organization have model budgets with different periods: sums from the ledger equal the
+-- counts that were made call by call.
 CALL begin_again();
 SET pg_org.now = '2030-06-12 23:58:30Z';
 CREATE FUNCTION test.budgets(salt integer) RETURNS text LANGUAGE sql AS $$
@@ -440,7 +440,7 @@ CALL set_limit('key', 'model_max_budget', budgets(0));
 CALL set_limit('user', 'model_max_budget', budgets(1));
 CALL set_limit('member', 'model_max_budget', budgets(2));
 CALL set_limit('organization', 'model_max_budget', budgets(3));
--- Calls of each model, with the name of a provider and without, in three minutes; some of them not over yet.
+-- Makes calls of each model, with a provider and without, in three minutes; some of them stay open.
 CREATE PROCEDURE test.call_all(minute text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('pg_org.now', minute, false);
@@ -461,13 +461,13 @@ SELECT json_array_length(:'counted_by_call'::json -> 'limits') AS limits,
 SELECT usage_verify();
 DELETE FROM org.usage_account;
 SELECT usage_limits('sk-ann')::text = :'counted_by_call' AS summed_up_is_the_same;
--- The ledger is read once for each of the four, not once for each model.
+-- The ledger is read once for each of the four owners, not once for each model.
 BEGIN;
 SELECT seq_scan + idx_scan AS scans FROM pg_stat_xact_user_tables WHERE relid = 'org.usage'::regclass \gset
 SELECT usage_limits('sk-ann') \g /dev/null
 SELECT seq_scan + idx_scan - :scans AS scans FROM pg_stat_xact_user_tables WHERE relid = 'org.usage'::regclass;
 COMMIT;
--- When an owner has all periods changed at once, too.
+-- This also holds when an owner changes all periods at once.
 SELECT usage_reserve('sk-ann', 'p/m1', 0, 0, 'last') \g /dev/null
 CALL call_all('2030-06-13 00:00:20Z');
 CALL set_limit('key', 'model_max_budget', budgets(4));

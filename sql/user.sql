@@ -4,7 +4,7 @@
 \i :helpers
 
 -- user_new --------------------------------------------------------------------
--- The reply, whole, with every field given: a key of theirs as well, this once.
+-- This is the whole reply with every field given; only this reply shows the secret of the user's key.
 SELECT reply(user_new('ann', 'Ann@Example.com', 'Ann', 'proxy_admin_viewer', '{gpt-4o}', 100.50, '{"gpt-4o": 5}', 7, 8,
                       '30d', 'sso-1',
                       '{"a": 1}', true, 'Ann''s key', '1d')) \g (format=unaligned tuples_only=on)
@@ -13,19 +13,19 @@ SELECT key_alias, expires = created_at + interval '1 day' AS expires_after_durat
   FROM org.api_key;
 SELECT created_by, updated_by, created_at + interval '30 days' - budget_reset_at < '1 min' AS resets_after_duration
   FROM org."user" WHERE user_id = 'ann';
--- And with no field; a null is like an absent field.
+-- No field is required; a null counts as an absent field.
 SELECT reply(user_new()) \g (format=unaligned tuples_only=on)
 SELECT masked(user_new(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::text)
        = masked(user_new()::text) AS same;
--- The key is good.
+-- The key works.
 SELECT user_new('bob', user_role => 'proxy_admin') ->> 'key' AS key \gset
 SELECT json_array_length(org_list(api_key => :'key')) AS listed;
--- Without one.
+-- Without auto_create_key there is no key.
 SELECT reply -> 'key' AS key, reply -> 'key_name' AS key_name, reply -> 'token_id' AS token_id,
        reply -> 'expires' AS expires
   FROM user_new('cid', auto_create_key => false) AS reply;
 SELECT count(*) AS keys FROM org.api_key WHERE user_id = 'cid';
--- An address is kept without what is around it.
+-- White space around an address is removed.
 SELECT user_new('dan', ' dan@example.com ') -> 'user_email' AS user_email;
 
 SELECT fingerprint() AS contents \gset before_
@@ -65,7 +65,7 @@ SELECT org_member_add('acme', '[{"role": "internal_user", "user_id": "ann"},
 SELECT team_new('acme', 'Acme', 'in-acme', members_with_roles => '[{"role": "admin", "user_id": "ann"}]') \g /dev/null
 SELECT team_new('beta', 'Beta', 'in-beta', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
 SELECT key_generate('ann', 'acme', 'in-acme', key_alias => 'acme', key => 'sk-ann-acme') \g /dev/null
--- Whole.
+-- This is the whole reply.
 SELECT reply(user_info('ann')) \g (format=unaligned tuples_only=on)
 
 SELECT key_generate('ann', 'beta', key_alias => 'beta', key => 'sk-ann-beta') \g /dev/null
@@ -80,15 +80,15 @@ CREATE FUNCTION test.seen(user_id text, api_key text DEFAULT NULL) RETURNS TABLE
            (SELECT string_agg(t ->> 'team_id', ' ') FROM json_array_elements(info -> 'teams') AS t)
       FROM user_info(user_id, api_key) AS info
 $$;
--- Everything for those who read everything and for the user, as far as the key belongs to no organization.
+-- The database role and ann see everything; with a key of beta, ann sees only beta's part.
 SELECT * FROM seen('ann');
 SELECT * FROM seen('ann', 'sk-ann');
 SELECT * FROM seen('ann', 'sk-ann-beta');
--- For an admin of an organization the user is in: what is in that organization.
+-- An organization's admin sees the user's part of that organization.
 SELECT * FROM seen('ann', 'sk-boss');
--- Without an identifier the caller.
+-- Without an identifier the reply is about the caller.
 SELECT user_info() -> 'user_id' AS user_id, user_info(NULL, 'sk-ann') -> 'user_id' AS of_key;
--- Somebody else, nobody, and one who is not there look the same.
+-- A user that the caller can't see and a missing user give the same answer.
 SELECT call, attempt(call) FROM (VALUES
     ($$user_info('nobody')$$),
     ($$user_info('')$$),

@@ -1,5 +1,5 @@
--- What the regression scripts share: the extension with its tables, and ways to
--- show replies and refusals that are the same in every run.
+-- Shared by the regression scripts: the extension with its tables, and functions that
+-- show replies and refusals in a form that is the same in every run.
 \set ECHO none
 \getenv checkout PG_ABS_SRCDIR
 \set setup :checkout /tools/setup.sql
@@ -10,7 +10,7 @@ CREATE SCHEMA IF NOT EXISTS test;
 GRANT USAGE ON SCHEMA test TO PUBLIC;
 SET search_path = public, test;
 
--- What becomes of a call of a function, or of another command: ok, or how it was refused.
+-- Runs a function or another command, and gives ok or the refusal.
 CREATE OR REPLACE FUNCTION test.attempt(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     hint text;
@@ -22,7 +22,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm || coalesce(' (' || nullif(hint, '') || ')', '');
 END $$;
 
--- The text without what is random or depends on the time.
+-- Masks the parts of a text that are random or depend on the time.
 CREATE OR REPLACE FUNCTION test.masked(shown text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(shown,
         '\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)', '<time>', 'g'),
@@ -31,12 +31,12 @@ CREATE OR REPLACE FUNCTION test.masked(shown text) RETURNS text LANGUAGE sql IMM
         'sk-\.\.\.[0-9a-f]{4}', 'sk-...<end>', 'g')
 $$;
 
--- A reply as it stands, masked, with a line for each field.
+-- Gives the whole reply, masked, with a line for each field.
 CREATE OR REPLACE FUNCTION test.reply(reply json) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT test.masked(regexp_replace(reply::text, ',("[a-z_]+":)', E',\n\\1', 'g'))
 $$;
 
--- The same for the same contents of all tables but the audit log and the events, which keep what is gone.
+-- Gives a digest of all tables except the audit log and the events, which keep deleted objects.
 CREATE OR REPLACE FUNCTION test.fingerprint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;
@@ -53,14 +53,14 @@ BEGIN
     RETURN fingerprint;
 END $$;
 
--- Budgets that were made along with an owner and have none any more.
+-- Lists the budgets that were made with an owner and have none any more.
 CREATE OR REPLACE FUNCTION test.unowned_budgets() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT budget_id FROM org.budget WHERE auto_created EXCEPT
     (SELECT budget_id FROM org.organization UNION SELECT budget_id FROM org.membership
      UNION SELECT budget_id FROM org.team_member) ORDER BY 1
 $$;
 
--- Leaves the tables as org_setup() made them.
+-- Resets the tables to the state after org_setup().
 CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.api_key;
     DELETE FROM org.organization;

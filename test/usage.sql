@@ -1,10 +1,10 @@
--- What the scripts about usage share: an organization acme with a team red, in both of which ann is, and her key in
--- that team, sk-ann; so each kind of limit has one owner.  All of them were made long ago: whatever pg_org.now says.
+-- Shared by the usage scripts: an organization acme with a team red; ann is in both, and her key sk-ann is in the team.
+-- So each kind of limit has one owner.  All owners are older than any pg_org.now in the scripts.
 \set ECHO none
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 
--- What becomes of a call, with what a person at psql reads besides.
+-- Runs a call, and gives its message, DETAIL and HINT.
 CREATE OR REPLACE FUNCTION test.explained(command text) RETURNS TABLE (message text, detail text, hint text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE 'SELECT ' || command;
@@ -16,7 +16,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NEXT;
 END $$;
 
--- Whatever was made last was made long ago, and keys are called by what their secrets say.
+-- Dates all owners back, and makes each key_id the secret without its prefix.
 CREATE OR REPLACE PROCEDURE test.settle_in() LANGUAGE sql AS $$
     UPDATE org.organization SET created_at = '2001-01-01Z';
     UPDATE org.team SET created_at = '2001-01-01Z';
@@ -29,7 +29,7 @@ CREATE OR REPLACE PROCEDURE test.settle_in() LANGUAGE sql AS $$
      WHERE key_hash = encode(sha256(secret::bytea), 'hex');
 $$;
 
--- Owners by their names in replies, and where their limits are.
+-- Names the owners as replies do, and where their limits are stored.
 CREATE OR REPLACE VIEW test.owner AS
     SELECT * FROM (VALUES
         (1, 'organization', 'acme', 'org.budget', 'budget_id = ''of-acme'''),
@@ -39,7 +39,7 @@ CREATE OR REPLACE VIEW test.owner AS
         (5, 'user', 'ann', 'org."user"', 'user_id = ''ann'''),
         (6, 'key', 'ann', 'org.api_key', 'key_id = ''ann''')) AS t (place, owner, id, relation, condition);
 
--- The limits there are.  Teams have none by model, users none of parallel calls.
+-- Lists all kinds of limits.  Teams have none by model, users none of parallel requests.
 CREATE OR REPLACE VIEW test.kind AS
     SELECT o.place AS owner_place, k.place, owner, id, name
       FROM test.owner o, unnest('{max_budget,model_max_budget,max_parallel_requests,rpm_limit,tpm_limit}'::text[])
@@ -57,7 +57,7 @@ BEGIN
                         ELSE 'NULL' END, o.condition);
 END $$;
 
--- Every limit of every owner.
+-- Sets every limit of every owner.
 CREATE OR REPLACE PROCEDURE test.set_all_limits(value text, value_by_model text) LANGUAGE plpgsql AS $$
 DECLARE
     k record;
@@ -67,7 +67,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Begins again, without any limit.
+-- Starts over, without any limit.
 CREATE OR REPLACE PROCEDURE test.begin_again() LANGUAGE sql AS $$
     CALL test.clear();
     INSERT INTO org.budget (budget_id) VALUES ('of-acme'), ('of-member'), ('of-team-member');
@@ -82,7 +82,7 @@ CREATE OR REPLACE PROCEDURE test.begin_again() LANGUAGE sql AS $$
     DELETE FROM org.event;
 $$;
 
--- Limits in a reply, line by line.
+-- Lists the limits of a reply, one per row.
 CREATE OR REPLACE FUNCTION test.limits(reply json)
 RETURNS TABLE (owner text, id text, "limit" text, model text, value text, spent text, held text, remaining text,
                resets_at text) LANGUAGE sql AS $$
@@ -96,14 +96,14 @@ LANGUAGE sql AS $$
     SELECT owner, id, "limit", model, value, remaining, resets_at FROM test.limits(reply)
 $$;
 
--- Answers to many requests, line by line.
+-- Lists the answers of a reply to many requests, one per row.
 CREATE OR REPLACE FUNCTION test.answers(reply json) RETURNS TABLE (place bigint, answer text) LANGUAGE sql AS $$
     SELECT place, coalesce((e -> 'error' ->> 'sqlstate') || ' ' || (e -> 'error' ->> 'message'),
                            concat_ws(' ', e ->> 'request_id', e ->> 'model', e ->> 'state', e ->> 'cost'))
       FROM json_array_elements(reply) WITH ORDINALITY AS t (e, place) ORDER BY place
 $$;
 
--- Whether a call may be made, and no trace of it.
+-- Tries a call, and undoes it.
 CREATE OR REPLACE FUNCTION test.trial(command text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE 'SELECT ' || command;

@@ -1,4 +1,4 @@
-// Finding arguments, and checking what is asked of many.
+// Finding arguments, and the checks that many of them share.
 
 #include "arguments.hpp"
 

@@ -10,14 +10,14 @@ class Arguments {
 public:
     Arguments(FunctionCallInfo fcinfo, const char *function);
 
-    // The argument of that name, which must be declared as of T's type: a library of another version than the extension
-    // has other arguments.
+    // The argument of that name. It must be declared with T's type: a library of another version than the extension
+    // expects other arguments.
     template <typename T> Maybe<T> get(const char *name) const
     {
         const int position = find(name, Sql<T>::type);
         return PG_ARGISNULL(position) ? Maybe<T>{} : Maybe<T>{Sql<T>::from_datum(fcinfo->args[position].value)};
     }
-    // The same of type json, not jsonb.
+    // An argument of type json, not jsonb.
     Maybe<Value> json(const char *name) const;
 
     // By position, from 0.
@@ -40,18 +40,18 @@ private:
     std::span<const char *const> names_;
 };
 
-// What is required, or an error naming the argument.
+// The value, or an error naming the argument.
 template <typename T> T required(Maybe<T> value, const char *name);
-// What is not empty: an empty string in a form means that nothing was chosen.
+// The text unless it is empty: forms send an empty string when nothing was chosen.
 inline Maybe<Text> not_empty(Maybe<Text> text) { return text && !text->empty() ? text : Maybe<Text>{}; }
-// Likewise of a JSON string or null.
+// The same for a JSON string or null.
 inline Maybe<Text> optional_text(const Value &value)
 {
     return value.is_null() ? Maybe<Text>{} : not_empty(value.as_text());
 }
 // An identifier people choose: required, not empty, at most 255 bytes.
 Text identifier(Maybe<Text> value, const char *name);
-// The same, but may be left out: then a new UUID.
+// The same; a new UUID if it is left out.
 Text identifier_or_new(Maybe<Text> value, const char *name);
 // In an UPDATE: the column becomes what the parameter says, stays for null, or is cleared if the list names it.
 #define CHANGED(column, parameter, clear)                                                                              \
@@ -61,7 +61,7 @@ Text identifier_or_new(Maybe<Text> value, const char *name);
     CHANGED("budget_duration", duration, clear)                                                                        \
     ", budget_reset_at = CASE WHEN 'budget_duration' = ANY (" clear ") THEN NULL"                                      \
     " WHEN " duration " <> coalesce(budget_duration, '') THEN " reset_at " ELSE budget_reset_at END"
-// The fields that an argument `clear` names, all of them among those that can be cleared.
+// The fields that the argument `clear` names, or an error if one of them can't be cleared.
 Texts fields_to_clear(Maybe<Texts> clear, Texts clearable);
 
 // A list of strings without nulls.

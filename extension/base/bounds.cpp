@@ -1,4 +1,4 @@
-// Measuring what a request brings.
+// Measuring requests against the bounds.
 
 #include "bounds.hpp"
 
@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t max_digits = 100;
 
-// A number of few characters may have thousands of digits: 1e-16383.
+// A short number may have thousands of digits: 1e-16383.
 size_t digits_of(Numeric number)
 {
     char *written = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
@@ -57,8 +57,8 @@ size_t written_length(const JsonbValue &scalar)
     }
 }
 
-// Whether the JSON is longer than that when it is written out, as replies have it.
-bool is_longer(Jsonb *json, size_t longest)
+// Whether the JSON, written out as in replies, is longer than max_bytes.
+bool is_longer(Jsonb *json, size_t max_bytes)
 {
     const auto around = [](int elements) { return 2 + 2 * static_cast<size_t>(elements > 0 ? elements - 1 : 0); };
     JsonbIterator *iterator = JsonbIteratorInit(&json->root);
@@ -74,25 +74,25 @@ bool is_longer(Jsonb *json, size_t longest)
             length += written_length(item) + 2;
         else if (token == WJB_VALUE || token == WJB_ELEM)
             length += written_length(item);
-        if (length > longest)
+        if (length > max_bytes)
             return true;
     }
     return false;
 }
 
-[[noreturn]] void too_long(const char *name, size_t longest)
+[[noreturn]] void too_long(const char *name, size_t max_bytes)
 {
-    invalid(name, "must be at most %zu KiB", longest / 1024);
+    invalid(name, "must be at most %zu KiB", max_bytes / 1024);
 }
 
-Maybe<Json> bounded_object(Maybe<Json> value, const char *name, size_t longest)
+Maybe<Json> bounded_object(Maybe<Json> value, const char *name, size_t max_bytes)
 {
     if (!value)
         return {};
     if (!is_object(*value))
         invalid(name, "must be an object");
-    if (is_longer(value->get(), longest))
-        too_long(name, longest);
+    if (is_longer(value->get(), max_bytes))
+        too_long(name, max_bytes);
     return value;
 }
 
@@ -127,16 +127,16 @@ void require_bounded_arguments(const Arguments &arguments)
     }
 }
 
-const char *wrong_amount(Number value, int64 most)
+const char *broken_money_rule(Number amount)
 {
-    const Numeric amount = DatumGetNumeric(value.datum);
-    if (numeric_is_nan(amount) || numeric_is_inf(amount))
+    const Numeric numeric = DatumGetNumeric(amount.datum);
+    if (numeric_is_nan(numeric) || numeric_is_inf(numeric))
         return "must be a finite number";
-    if (value < zero())
+    if (amount < zero())
         return "must be zero or more";
-    if (value > number(most))
-        return psprintf("must be at most " INT64_FORMAT, most);
-    if (DatumGetInt32(DirectFunctionCall1(numeric_scale, value.datum)) > max_decimals)
+    if (amount > number(max_money))
+        return psprintf("must be at most " INT64_FORMAT, max_money);
+    if (DatumGetInt32(DirectFunctionCall1(numeric_scale, amount.datum)) > max_decimals)
         return psprintf("must have at most %d digits after the point", max_decimals);
     return nullptr;
 }
@@ -194,14 +194,15 @@ Maybe<Text> part_of_name(Maybe<Text> part, const char *name)
 
 Texts each_once(Texts values)
 {
-    const auto seen = allocate<Text>(values.size());
-    std::ranges::copy(values, seen.begin());
-    std::ranges::sort(seen);
-    const auto is_told = allocate<bool>(values.size());
+    const auto sorted = allocate<Text>(values.size());
+    std::ranges::copy(values, sorted.begin());
+    std::ranges::sort(sorted);
+    const auto is_seen = allocate<bool>(values.size());
     const auto once = allocate<Text>(values.size());
     size_t count = 0;
     for (const Text value : values)
-        if (!std::exchange(is_told[static_cast<size_t>(std::ranges::lower_bound(seen, value) - seen.begin())], true))
+        if (!std::exchange(is_seen[static_cast<size_t>(std::ranges::lower_bound(sorted, value) - sorted.begin())],
+                           true))
             once[count++] = value;
     return once.first(count);
 }

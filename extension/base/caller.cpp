@@ -1,4 +1,4 @@
-// Keys to callers, and callers to roles.
+// Finding the caller of a key, and the roles of a caller.
 
 #include "caller.hpp"
 
@@ -12,39 +12,41 @@ namespace {
 constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_viewer", "internal_user",
                                                  "internal_user_viewer"};
 
-#define KEY_AND_USER(expires)                                                                                          \
-    "SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, " expires ", k.delegated, u.user_role,"      \
-    "       k.key_id, k.permissions, k.created_by"                                                                     \
-    "  FROM org.api_key k LEFT JOIN org.\"user\" u USING (user_id)"
+constinit Statement find_key{R"(
+    SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, k.delegated, u.user_role,
+           k.key_id, k.permissions, k.created_by
+      FROM org.api_key k LEFT JOIN org."user" u USING (user_id)
+     WHERE k.key_hash = $1)"};
 
-constinit Statement find_key{KEY_AND_USER("k.expires") " WHERE k.key_hash = $1"};
+// A replaced secret works until the end of its grace period.
+constinit Statement find_replaced_key{R"(
+    SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, least(k.expires, k.previous_expires),
+           k.delegated, u.user_role, k.key_id, k.permissions, k.created_by
+      FROM org.api_key k LEFT JOIN org."user" u USING (user_id)
+     WHERE k.previous_key_hash = $1)"};
 
-// A secret that was replaced works until its time of grace is over.
-constinit Statement find_replaced_key{
-    KEY_AND_USER("least(k.expires, k.previous_expires)") " WHERE k.previous_key_hash = $1"};
-
-constinit Statement find_blocked_owners{
-    "SELECT o.blocked, t.blocked"
-    "  FROM org.organization o LEFT JOIN org.team t ON t.organization_id = o.organization_id AND t.team_id = $2"
-    " WHERE o.organization_id = $1"};
+constinit Statement find_blocked_owners{R"(
+    SELECT o.blocked, t.blocked
+      FROM org.organization o LEFT JOIN org.team t ON t.organization_id = o.organization_id AND t.team_id = $2
+     WHERE o.organization_id = $1)"};
 
 constinit Statement find_membership{"SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
 
-constinit Statement find_organizations{
-    "SELECT organization_id FROM org.membership"
-    " WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) AND (user_role = 'org_admin' OR NOT $3)"
-    " ORDER BY organization_id"};
+constinit Statement find_organizations{R"(
+    SELECT organization_id FROM org.membership
+     WHERE user_id = $1 AND ($2 IS NULL OR organization_id = $2) AND (user_role = 'org_admin' OR NOT $3)
+     ORDER BY organization_id)"};
 
-// The keys of a blocked team or organization are refused; those of proxy admins could unblock it.
+// Proxy admins are exempt, because they must be able to unblock.
 void require_owners_not_blocked(Session &session, const Caller &caller)
 {
     if (!caller.organization_id || caller.is_proxy_admin())
         return;
     const Row owners = session.run(find_blocked_owners, *caller.organization_id, caller.team_id)[0];
     if (owners.get<bool>(1).value_or(false))
-        unauthenticated("Authentication Error, Team=%.*s is blocked.", FMT_ARG(*caller.team_id));
+        raise(blocked_team(*caller.team_id));
     if (*owners.get<bool>(0))
-        unauthenticated("Authentication Error, Organization=%.*s is blocked.", FMT_ARG(*caller.organization_id));
+        raise(blocked_organization(*caller.organization_id));
 }
 
 [[noreturn]] void forbid(const Maybe<Text> &role, Text organization_id, const char *route)
@@ -105,7 +107,7 @@ Text digest(Text text)
 Caller authenticate(Session &session, Text api_key)
 {
     if (api_key.empty())
-        unauthenticated("Authentication Error, No api key passed in.");
+        key_required();
     if (!api_key.starts_with("sk-"))
         unauthenticated("Authentication Error, LiteLLM Virtual Key expected. Keys start with 'sk-'.");
 
@@ -115,7 +117,7 @@ Caller authenticate(Session &session, Text api_key)
     if (by_old_secret)
         keys = session.run(find_replaced_key, key_hash);
     if (keys.empty())
-        unauthenticated("Authentication Error, Invalid proxy server token passed.");
+        raise(unknown_key());
 
     const Row key = keys[0];
     const bool delegated = *key.get<bool>(6);
@@ -133,10 +135,10 @@ Caller authenticate(Session &session, Text api_key)
         .permissions = key.get<Json>(9),
     };
     if (*key.get<bool>(4))
-        unauthenticated("Authentication Error, Key is blocked. Ask an admin to unblock it.");
+        raise(blocked_key());
     const Maybe<Time> expires = key.get<Time>(5);
     if (expires && expires->value <= GetCurrentStatementStartTimestamp())
-        expired(*expires);
+        raise(expired_key(*expires));
     require_owners_not_blocked(session, caller);
     return caller;
 }

@@ -5,7 +5,7 @@
 
 namespace pg_org {
 
-// The setting pg_org.now, which a superuser can set to try out what happens when time passes; else the clock.
+// The time in the setting pg_org.now, or the clock's if it is empty. Superusers set it to try out how time passes.
 Time present();
 
 // Declares the setting; to be called once, when the server loads the module.

@@ -11,7 +11,7 @@ namespace {
 struct Unit {
     Text name;
     int64 microseconds; // of a unit of fixed length
-    int64 most;         // how many of it make a hundred years
+    int64 max;          // how many of them make a hundred years
     Text calendar;      // what the calendar calls it
 };
 
@@ -38,7 +38,7 @@ TimestampTz plus_months(TimestampTz time, int64 months)
 
 bool is_too_long(const Duration &duration)
 {
-    return duration.count > std::ranges::find(units, duration.microseconds, &Unit::microseconds)->most;
+    return duration.count > std::ranges::find(units, duration.microseconds, &Unit::microseconds)->max;
 }
 
 Maybe<Duration> parse(Text text)
@@ -62,7 +62,7 @@ Maybe<Duration> parse(Text text)
 constexpr const char *rule = "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d";
 constexpr const char *calendar_rule = ", or a period of the calendar, as in 1d@UTC, 1w@Asia/Tokyo, 1mo@Europe/Berlin";
 
-// The duration as one that a field may hold, or an error naming the field.
+// The duration, or an error naming the field.
 Duration checked(const char *name, Text text, const char *or_else = "")
 {
     const auto duration = parse(text);
@@ -80,8 +80,8 @@ Time plus(Time time, const Duration &duration)
     return {time.value + duration.count * duration.microseconds};
 }
 
-// When clocks in the zone first show a time. PostgreSQL takes the second when they are put back over it, and the moment
-// of the change when they are put forward over it.
+// The moment when clocks in the zone first show a time. A time that occurs twice, because clocks are put back, is the
+// second occurrence for PostgreSQL; a time that is skipped is the moment of the change.
 Time first_at(Datum zone, Datum local)
 {
     const TimestampTz time = DatumGetTimestampTz(DirectFunctionCall2(timestamp_zone, zone, local));
@@ -106,7 +106,7 @@ Window calendar_window(Time time, const Duration &duration)
     return {first_at(zone, start), first_at(zone, end)};
 }
 
-// From the anchor, not from period to period: the 31st stays the 31st where there is one.
+// Counts from the anchor, not from period to period, so that the 31st stays the 31st in months that have one.
 Window months_window(Time time, int64 months, Time anchor)
 {
     constexpr int64 longest_month = 31 * USECS_PER_DAY;

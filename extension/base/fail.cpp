@@ -2,13 +2,13 @@
 
 #include "fail.hpp"
 
-#include "json.hpp"
+#include "writer.hpp"
 
 namespace pg_org {
 
 namespace {
 
-// No schema can have such a name, so that none of PostgreSQL's own errors looks like a rule's.
+// No schema can have this name, so none of PostgreSQL's own errors has it.
 constexpr const char *mark = "pg_org";
 
 [[noreturn]] void raise(int sqlstate, const char *message) { pg_org::raise(Refusal{sqlstate, nullptr, message}); }
@@ -53,8 +53,6 @@ void cannot_be_cleared(Text field)
 
 void missing(const char *name) { raise(missing_value(name)); }
 
-void expired(Time since) { raise(expired_key(since)); }
-
 Refusal refusal(int sqlstate, const char *argument, const char *format, ...)
 {
     va_list arguments;
@@ -74,16 +72,37 @@ Refusal missing_value(const char *name)
     return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" is required", name);
 }
 
-Refusal expired_key(Time since)
+Refusal unknown_key(const char *argument)
 {
-    return refusal(errcode_expired_key, nullptr, "Authentication Error - Expired Key. Key Expiry time %s",
+    Refusal unknown = refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, argument,
+                              "Authentication Error, Invalid proxy server token passed.");
+    if (argument != nullptr)
+        unknown.detail = psprintf("%s is not known.", argument);
+    return unknown;
+}
+
+Refusal blocked_key(const char *argument)
+{
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, argument,
+                   "Authentication Error, Key is blocked. Ask an admin to unblock it.");
+}
+
+Refusal expired_key(Time since, const char *argument)
+{
+    return refusal(errcode_expired_key, argument, "Authentication Error - Expired Key. Key Expiry time %s",
                    iso_8601(since));
 }
 
-Refusal unknown_key()
+Refusal blocked_team(Text team_id, const char *argument)
 {
-    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "key",
-                   "Authentication Error, Invalid proxy server token passed.");
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, argument, "Authentication Error, Team=%.*s is blocked.",
+                   FMT_ARG(team_id));
+}
+
+Refusal blocked_organization(Text organization_id, const char *argument)
+{
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, argument,
+                   "Authentication Error, Organization=%.*s is blocked.", FMT_ARG(organization_id));
 }
 
 Refusal held_by_others(const char *kind, Text id)
@@ -102,6 +121,13 @@ void raise(const Refusal &refusal)
             refusal.detail != nullptr ? errdetail_internal("%s", refusal.detail) : 0,
             refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0);
     pg_unreachable();
+}
+
+void key_required()
+{
+    raise({.sqlstate = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+           .message = "Authentication Error, No api key passed in.",
+           .hint = "Pass api_key => 'sk-...'; only the owner of the tables needs none."});
 }
 
 void busy() { raise(ERRCODE_T_R_SERIALIZATION_FAILURE, "Changed by somebody else just now. Try again"); }

@@ -1,5 +1,4 @@
-// Idempotency keys: the same request of the same caller, sent again within a
-// day, gets the first reply, and nothing happens twice.
+// Idempotency keys: when a caller repeats a request within a day, it gets the first reply, and nothing is done twice.
 
 #include "fail.hpp"
 #include "session.hpp"

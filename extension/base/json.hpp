@@ -1,60 +1,9 @@
-// JSON out of rows, in wire form, and into values, for arguments that are JSON.
+// Reading JSON arguments: values with the path by which errors call them, and merge patches.
 #pragma once
 
 #include "types.hpp"
 
 namespace pg_org {
-
-class Row;
-
-// 2026-11-23T10:18:07.402113Z
-const char *iso_8601(Time time);
-
-// Appends JSON to a buffer.  Commas are put where they belong by looking at what stands before.
-class Writer {
-public:
-    explicit Writer(StringInfo buffer) : buffer_(buffer) {}
-    StringInfo buffer() const { return buffer_; }
-    // Takes back all that was written since the buffer had this length.
-    void take_back(int length)
-    {
-        buffer_->len = length;
-        buffer_->data[length] = '\0';
-    }
-
-    Writer &begin_object() { return open('{'); }
-    Writer &end_object() { return close('}'); }
-    Writer &begin_array() { return open('['); }
-    Writer &end_array() { return close(']'); }
-    // A member's name; its value follows.  Must need no escaping.
-    Writer &key(const char *name);
-    // The same, whatever is in it.
-    Writer &name(Text name);
-    Writer &null();
-    Writer &value(Text text);
-    Writer &value(int64 integer);
-    Writer &value(Number number);
-    Writer &value(Time time);
-    Writer &value(std::same_as<bool> auto boolean) { return boolean_value(boolean); }
-    template <typename T> Writer &value(const Maybe<T> &value_or_null)
-    {
-        return value_or_null ? value(*value_or_null) : null();
-    }
-    // Columns first to last (exclusive) of a row as members of the open object, named as the columns are.
-    // Money has a decimal point, times are UTC, arrays are arrays of strings.
-    Writer &columns(const Row &row, int first, int last);
-    // A whole row as an object.
-    Writer &object(const Row &row);
-
-private:
-    Writer &open(char bracket);
-    Writer &close(char bracket);
-    void comma();
-    Writer &boolean_value(bool boolean);
-    void column(Oid type, Datum datum);
-
-    StringInfo buffer_;
-};
 
 // A value inside a JSON argument, and the path by which errors call it.
 class Value {
@@ -98,7 +47,7 @@ struct Member {
 };
 std::span<const Member> members(Json object, const char *path = nullptr);
 
-// How many they are.
+// How many members an object has.
 inline size_t size(Json object) { return JsonContainerSize(&object.get()->root); }
 
 bool is_object(Json json);

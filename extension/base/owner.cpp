@@ -37,10 +37,10 @@ Acting act_as(Oid owner)
     Acting acting{};
     GetUserIdAndSecContext(&acting.user_before, &acting.security_before);
     int security = acting.security_before | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
-    // A role that was set can be reset by whoever runs code then.
+    // Without this, code that runs as the owner could reset the role.
     if (acting.user_before != owner || GetSessionUserId() != owner) {
-        // A trigger that waits for the end of the transaction would run as the caller: those of the caller's own run
-        // now, those of the owner's in time, or not at all, as cursors to be held and temporary tables are refused.
+        // A deferred trigger would run at commit, as the caller. So the caller's own deferred triggers run now, and
+        // constraints are immediate from here on; held cursors and temporary tables are refused.
         ConstraintsSetStmt *all_immediate = makeNode(ConstraintsSetStmt);
         AfterTriggerSetState(all_immediate);
         security |= SECURITY_RESTRICTED_OPERATION;

@@ -1,4 +1,4 @@
-// Whose rights SQL runs with: the functions act as the owner of schema org, whoever calls.
+// The role that SQL runs as: every function acts as the owner of schema org, whoever calls it.
 #pragma once
 
 #include "types.hpp"
@@ -8,9 +8,8 @@ namespace pg_org {
 // The role that owns schema org, which must be set up.
 Oid tables_owner();
 
-// Acts as the owner from here on, as foreign keys do, until act_as_before(); an error restores the caller by itself.
-// What triggers of the owner's do in between ends with it: nothing of theirs runs later as the caller, and no setting
-// of theirs stays.
+// Acts as the owner, as foreign keys do, until act_as_before(); an error restores the caller too. The owner's triggers
+// run in between only: none of them runs later as the caller, and settings they change are restored.
 struct Acting {
     Oid user_before;
     int security_before, settings;
@@ -18,7 +17,7 @@ struct Acting {
 Acting act_as(Oid owner);
 void act_as_before(const Acting &acting);
 
-// A superuser's triggers would do anything for whoever calls.
+// Refuses an owner that is a superuser: every caller could make its triggers do anything.
 void refuse_superuser(Oid owner);
 
 } // namespace pg_org

@@ -1,4 +1,4 @@
-// Lists in pages: how many, and after which element.
+// Lists in pages: the size of a page, and the element it begins after.
 #pragma once
 
 #include "fail.hpp"
@@ -6,7 +6,7 @@
 
 namespace pg_org {
 
-// The size of a page, from 1 to 1000; none is all.
+// The size of a page, from 1 to 1000; none means all.
 inline Maybe<int64> page_limit(Maybe<int64> limit, const char *name)
 {
     if (limit && (*limit < 1 || *limit > 1000))
@@ -14,7 +14,7 @@ inline Maybe<int64> page_limit(Maybe<int64> limit, const char *name)
     return limit;
 }
 
-// The time by which the element that the page before ended with is sorted: the first column of the one row.
+// The sort time of the last element of the previous page: the first column of the one row.
 inline Maybe<Time> page_start(const Rows &rows, const char *id)
 {
     if (rows.empty())

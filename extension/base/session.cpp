@@ -12,7 +12,7 @@ namespace {
 StringInfo make_reply_buffer()
 {
     StringInfo buffer = makeStringInfo();
-    // Room for the header of the varlena that the buffer will be returned as.
+    // Room for the varlena header: the buffer is returned as it is.
     appendStringInfoSpaces(buffer, VARHDRSZ);
     return buffer;
 }
@@ -31,7 +31,7 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
         idempotency_key_ = argument<Text>("idempotency_key");
     }
     if (!api_key_ && !is_warm_up && !has_privs_of_role(GetUserId(), owner))
-        unauthenticated("Authentication Error, No api key passed in.");
+        key_required();
 
     acting_ = act_as(owner);
     SPI_connect();
@@ -39,7 +39,7 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
     caller = api_key_ ? authenticate(*this, *api_key_) : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
     if (!is_warm_up)
         require_bounded_arguments(arguments_);
-    // Perhaps it was replaced because others have it.
+    // It may have been replaced because it leaked.
     if (access == Access::write && caller.by_old_secret)
         forbidden("A secret that was replaced can only read and call models: use the new one. Your role is = %s",
                   role_name(caller.role));
@@ -77,7 +77,7 @@ void Session::audit_as(Text organization_id) { describe_call(organization_id); }
 
 namespace {
 
-// The setting is undone when the function returns or fails.
+// PostgreSQL restores the setting when the function returns or fails.
 void set_for_call(const char *name, const char *value)
 {
     set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

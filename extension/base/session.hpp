@@ -7,23 +7,23 @@
 
 #include "arguments.hpp"
 #include "caller.hpp"
-#include "json.hpp"
 #include "owner.hpp"
 #include "statement.hpp"
+#include "writer.hpp"
 
 namespace pg_org {
 
-// Whether a call may change anything, which must agree with the function's volatility, and what its last arguments are.
-// A warm-up has none, and is about nobody: whoever may call the function may.
+// Whether a call may change anything, which must agree with the function's volatility. A warm-up has no api_key: every
+// role with EXECUTE may call it.
 enum class Access { read, write, call, warm_up };
 
 class Session {
 public:
-    // Establishes who is calling, acts as the tables' owner from here on.
+    // Establishes who is calling, and acts as the tables' owner from here on.
     Session(FunctionCallInfo fcinfo, Access access, const char *function);
-    // Whether the reply is there already: the request was carried out before.
+    // Whether the request was carried out before, so that the reply is there already.
     bool is_repeated() const { return repeated_; }
-    // Ends the call and gives what was written to reply.
+    // Ends the call and returns what was written to reply.
     Datum finish();
 
     // An argument by its name.
@@ -52,19 +52,19 @@ public:
         return statement.run(read_only_, values...);
     }
 
-    // For the rest of the call statements are planned to look rows up one by one: a plan is kept, and one made while a
-    // table was small would read all of it when it has grown.
+    // Plans the statements of this call for look-ups by index: plans are kept, and one made while a table was small
+    // would still read all of it when the table has grown.
     void plan_for_look_ups();
-    // Rights are those of the moment a change is made: to be called when locks are had that were perhaps waited for,
-    // before anything is changed. Who may do something else by now is asked to try again, who may nothing is refused.
+    // Checks the caller's rights again. To be called after waiting for locks and before the first change. Raises an
+    // error that asks the caller to try again if the rights have changed, and refuses a caller that has none any more.
     void look_up_caller_again();
-    // From here on, changes of what has no organization of its own are audited as this one's.
+    // Audits the following changes of rows without an organization as changes of this one.
     void audit_as(Text organization_id);
-    // When the call makes what it makes: one time for all of it, after the locks that it waits for. The transaction's
-    // start is too early: until the locks were got, calls may have been charged to a predecessor of the same name.
+    // The creation time of everything that this call creates, taken after its locks. The transaction's start would be
+    // too early: until the locks were granted, calls may have been charged to a deleted owner of the same id.
     Time made_at();
-    // A new secret for a key: random; with an idempotency key computed from that and the caller's own key, so that it
-    // need not be stored to be given again.
+    // A new secret for a key. It is random, or, with an idempotency key, computed from that and the caller's own key:
+    // so the repeated reply can show it again without storing it.
     Text new_secret();
     // Writes the secret as a value of the reply.
     void write_secret(Text secret);

@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 8> migrations{
+constexpr std::array<const char *, 9> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -34,6 +34,8 @@ constexpr std::array<const char *, 8> migrations{
 #include "migrations/7_statements.inc"
     ,
 #include "migrations/8_quotas.inc"
+    ,
+#include "migrations/9_comments.inc"
 };
 
 void run(const char *sql)
@@ -57,14 +59,14 @@ int64 applied_migrations()
     return *single_row("SELECT coalesce(max(version), 0)::bigint FROM org.migration").get<int64>(0);
 }
 
-// Two at once: the second finds what the first has done.
+// Makes a second call wait, so that it finds what the first one did.
 void one_at_a_time(const char *function)
 {
     run(psprintf("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", quote_literal_cstr(function)));
     AcceptInvalidationMessages();
 }
 
-// The owner of a schema org that has no tables of ours: it must be the caller's, with nothing in it of others.
+// Checks a schema org that has no tables of ours: it must be the caller's, and contain nothing of other roles.
 void require_own_schema(Oid schema, Oid owner)
 {
     const auto refuse = [](const char *message) {
@@ -91,7 +93,7 @@ Oid owner_of_relation(Oid relation)
     return owner;
 }
 
-// The owner of schema org, which is made if need be, and which the caller must be able to act as.
+// The owner of schema org, which is created if it is missing. The caller must be able to act as the owner.
 Oid find_or_make_owner()
 {
     if (!OidIsValid(get_namespace_oid("org", true))) {
@@ -150,7 +152,7 @@ PG_ORG_FUNCTION(org_grant_access)
                             " WHERE p.proname NOT IN ('org_setup', 'org_grant_access')"
                             " GROUP BY r",
                             quote_literal_cstr(NameStr(*PG_GETARG_NAME(0)))));
-    // GRANT by somebody with nothing to give may only warn; the caller must know.
+    // GRANT without the grant option only warns; the caller must get an error.
     if (grants.get<int64>(0) != 1)
         raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
                .message = "must be owner of the extension's functions to grant access to them",

@@ -89,7 +89,7 @@ public:
     bool is_null(int column) const { return nulls_[column]; }
     Datum datum(int column) const { return values_[column]; }
 
-    // The value of a column, counted from 0, whose type must be T's: the owner of the tables may have made it another.
+    // The value of a column, counted from 0. Its type must be T's: the tables' owner may have changed it.
     template <typename T> Maybe<T> get(int column) const
     {
         require_type(column, Sql<T>::type);
@@ -116,10 +116,10 @@ public:
 
     size_t size() const { return size_; }
     bool empty() const { return size_ == 0; }
-    // There may be fewer than the rules make sure of: triggers of the owner of the tables can take rows away.
+    // Raises an error if there is no such row: triggers of the tables' owner can suppress rows.
     Row operator[](size_t i) const
     {
-        CHECK_FOR_INTERRUPTS(); // whoever goes through many rows can be stopped
+        CHECK_FOR_INTERRUPTS(); // a loop over many rows can be cancelled
         if (table_ == nullptr || i >= table_->numvals)
             refuse_row();
         return {table_->vals[i], table_->tupdesc};
@@ -141,8 +141,7 @@ public:
 
     // The values of the first column.
     Texts texts() const;
-    // All rows in the order of a key of theirs: cheaper than a sort in the statement, which costs more to
-    // set up than a few rows cost to sort.
+    // All rows, sorted by a key. For few rows this is cheaper than ORDER BY, whose set-up costs more than the sort.
     template <typename Key> std::span<const Row> sorted_by(Key key) const
     {
         const auto rows = all();
@@ -177,12 +176,12 @@ template <typename T> struct Parameter<Maybe<T>> {
     static char null_mark(const Maybe<T> &value) { return value ? ' ' : 'n'; }
 };
 
-// When a statement is planned: once for all values of its parameters, or for those of each call, which pays for
-// itself where some of them may be null and then mean no condition at all.
+// When a statement is planned: once for all parameters, or again for those of each call. The latter pays off where a
+// null parameter means that a condition does not apply.
 enum class Planned { once, each_time };
 
-// The SQL of a rule, prepared once in a session of the server.  Always a static constinit variable; parameters get
-// their types from what it is first run with, columns are read with Row::get.
+// The SQL of a rule, prepared once in a session of the server. Always a static constinit variable. The parameters get
+// their types from the first run; columns are read with Row::get.
 class Statement {
 public:
     consteval explicit Statement(const char *sql, Planned planned = Planned::once) : sql_(sql), planned_(planned) {}

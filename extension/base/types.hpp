@@ -1,15 +1,14 @@
-// Values as the rules handle them.  All are trivially destructible views of
-// memory that PostgreSQL's memory contexts own.
+// Values as the rules handle them: trivially destructible views of memory that PostgreSQL's memory contexts own.
 #pragma once
 
 #include "postgres.hpp"
 
 namespace pg_org {
 
-// Raises: the tables are not as org_setup() makes them, for a value is null that is none there.
+// Raises an error: a column is null that org_setup() declares NOT NULL.
 [[noreturn]] void null_found();
 
-// A value or none. To read what is not there is an error: whoever owns the tables may have let a column be null.
+// A value or none. Reading a missing value raises an error, since the tables' owner may have dropped a NOT NULL.
 template <typename T> class Maybe {
 public:
     constexpr Maybe() = default;
@@ -44,7 +43,7 @@ private:
     bool has_value_ = false;
 };
 
-// What a caller wants of a field: nothing (keep it), to clear it, or a value.
+// A requested change of a field: none (keep it), clear it, or a new value.
 template <typename T> using Change = Maybe<Maybe<T>>;
 
 using Text = std::string_view;
@@ -60,7 +59,7 @@ struct Time {
     TimestampTz value;
 };
 
-// Where a row is stored: good while it is locked.
+// The place where a row is stored; valid while the row is locked.
 struct Tid {
     Datum datum;
 };
@@ -74,7 +73,7 @@ struct Json {
 // A copy of the text in the current memory context, ended by a zero.
 inline const char *c_string(Text text) { return pnstrdup(text.data(), text.size()); }
 
-// Parts of a text, which must be that long: substr() would throw.
+// Parts of a text, which must be long enough. substr() would throw.
 inline Text head(Text text, size_t size) { return {text.data(), size}; }
 inline Text tail(Text text, size_t from) { return {text.data() + from, text.size() - from}; }
 

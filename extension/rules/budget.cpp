@@ -139,7 +139,6 @@ Owned read_budget(Session &session, Text budget_id)
             *row.get<int64>(8)};
 }
 
-constexpr int64 max_money = 1'000'000'000'000'000;
 constexpr size_t max_model_budgets = 200;
 
 template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
@@ -156,7 +155,7 @@ namespace pg_org {
 
 Maybe<Number> money(Maybe<Number> value, const char *name)
 {
-    if (const char *wrong = value ? wrong_amount(*value, max_money) : nullptr)
+    if (const char *wrong = value ? broken_money_rule(*value) : nullptr)
         invalid(name, "%s", wrong);
     return value;
 }
@@ -184,7 +183,7 @@ Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
         if (!most || *most < zero() || *most > number(max_money))
             invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
                     FMT_ARG(model), max_money);
-        if (wrong_amount(*most, max_money) != nullptr)
+        if (broken_money_rule(*most) != nullptr)
             invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model), max_decimals);
         const auto text = duration.text();
         if (!duration.is_null() && !(text && parse_duration(*text)))

@@ -1,4 +1,4 @@
-// Activity: what organizations spent day by day, by model, provider, key and organization.
+// Activity: the spend and usage of organizations day by day, by model, provider, key and organization.
 
 #include "base/fail.hpp"
 #include "base/number.hpp"
@@ -10,27 +10,41 @@ namespace {
 
 constinit Statement find_key{"SELECT key_id FROM org.api_key WHERE key_hash = $1"};
 
-// The activity asked for: $1 and $2 are the first and last day, $3 to $5 organizations, model and key, null for all.
-// Unless $6, without that of an earlier organization of the same identifier, whose calls were reserved before this one
-// was made; if that is not known, what came after that day is its own, and so is what was spent with its keys.
-#define ACTIVITY                                                                                                       \
-    "  FROM org.usage_daily d LEFT JOIN org.organization o USING (organization_id)"                                    \
-    "  LEFT JOIN org.api_key k USING (key_id)"                                                                         \
-    " WHERE d.organization_id <> '' AND d.day BETWEEN $1::date AND $2::date"                                           \
-    "   AND ($3 IS NULL OR d.organization_id = ANY ($3)) AND ($4 IS NULL OR d.model = $4)"                             \
-    "   AND ($5 IS NULL OR d.key_id = $5)"                                                                             \
-    "   AND ($6 OR d.first_reserved_at >= o.created_at OR d.first_reserved_at IS NULL"                                 \
-    "              AND (k.key_id IS NOT NULL OR d.day > (o.created_at AT TIME ZONE 'UTC')::date))"
-#define DATE "to_char(d.day, 'YYYY-MM-DD')"
+// $1 and $2 are the first and last day; $3 organizations, $4 model and $5 key, null for all. Unless $6, the activity of
+// an earlier organization of the same identifier is left out: its calls were reserved before this one was made. Where
+// that is unknown, the activity of later days and that of existing keys is this one's.
+constinit Statement find_days{R"(
+    SELECT to_char(d.day, 'YYYY-MM-DD')
+      FROM org.usage_daily d
+      LEFT JOIN org.organization o USING (organization_id)
+      LEFT JOIN org.api_key k USING (key_id)
+     WHERE d.organization_id <> '' AND d.day BETWEEN $1::date AND $2::date
+       AND ($3 IS NULL OR d.organization_id = ANY ($3)) AND ($4 IS NULL OR d.model = $4)
+       AND ($5 IS NULL OR d.key_id = $5)
+       AND ($6 OR d.first_reserved_at >= o.created_at OR d.first_reserved_at IS NULL
+                  AND (k.key_id IS NOT NULL OR d.day > (o.created_at AT TIME ZONE 'UTC')::date))
+     GROUP BY d.day ORDER BY d.day DESC)",
+                              Planned::each_time};
 
-constinit Statement find_days{
-    "SELECT " DATE ACTIVITY " GROUP BY d.day ORDER BY d.day DESC", Planned::each_time};
+constinit Statement read_activity{R"(
+    SELECT to_char(d.day, 'YYYY-MM-DD'), d.organization_id, o.organization_alias, d.model, d.key_id, k.key_alias,
+           nullif(d.team_id, ''), d.spend, d.prompt_tokens, d.completion_tokens, d.cache_read_input_tokens,
+           d.cache_creation_input_tokens, d.successful_requests, d.failed_requests
+      FROM org.usage_daily d
+      LEFT JOIN org.organization o USING (organization_id)
+      LEFT JOIN org.api_key k USING (key_id)
+     WHERE d.organization_id <> '' AND d.day BETWEEN $1::date AND $2::date
+       AND ($3 IS NULL OR d.organization_id = ANY ($3)) AND ($4 IS NULL OR d.model = $4)
+       AND ($5 IS NULL OR d.key_id = $5)
+       AND ($6 OR d.first_reserved_at >= o.created_at OR d.first_reserved_at IS NULL
+                  AND (k.key_id IS NOT NULL OR d.day > (o.created_at AT TIME ZONE 'UTC')::date)))",
+                                  Planned::each_time};
 
-constinit Statement read_activity{
-    "SELECT " DATE ", d.organization_id, o.organization_alias, d.model, d.key_id, k.key_alias, nullif(d.team_id, ''),"
-    "       d.spend, d.prompt_tokens, d.completion_tokens, d.cache_read_input_tokens, d.cache_creation_input_tokens,"
-    "       d.successful_requests, d.failed_requests" ACTIVITY,
-    Planned::each_time};
+// A deleted organization is known by its activity.
+constinit Statement find_unknown_organizations{R"(
+    SELECT id FROM unnest($1) AS id
+     WHERE NOT EXISTS (SELECT FROM org.organization WHERE organization_id = id)
+       AND NOT EXISTS (SELECT FROM org.usage_daily WHERE organization_id = id AND id <> ''))"};
 
 struct Metrics {
     Number spend;
@@ -47,11 +61,11 @@ struct Metrics {
     int64 requests() const { return sum(count[successful], count[failed]); }
 
 private:
-    // An error if it is more than there are numbers.
+    // Raises an error on overflow.
     static int64 sum(int64 a, int64 b) { return DatumGetInt64(DirectFunctionCall2(int8pl, a, b)); }
 };
 
-// What was spent on a day with a key on a model.
+// The usage of a day by a key of a model.
 struct Activity {
     Text date, organization_id;
     Maybe<Text> organization_alias; // none: it was deleted
@@ -70,14 +84,14 @@ using Activities = std::span<Activity>;
 Activity to_activity(const Row &row)
 {
     constexpr int spend = 7;
-    Activity activity{*row.get<Text>(0), *row.get<Text>(1), row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(4),
-                      row.get<Text>(5),  row.get<Text>(6),  {*row.get<Number>(spend), {}}};
+    Activity activity{*row.get<Text>(0), *row.get<Text>(1), row.get<Text>(2), *row.get<Text>(3),
+                      *row.get<Text>(4), row.get<Text>(5),  row.get<Text>(6), {*row.get<Number>(spend), {}}};
     for (int i = 0; i < Metrics::counts; i++)
         activity.metrics.count[i] = *row.get<int64>(spend + 1 + i);
     return activity;
 }
 
-// The rows, in the order of their dates.
+// The rows, sorted by date.
 Activities to_activities(const Rows &rows)
 {
     const auto activities = allocate<Activity>(rows.size());
@@ -97,7 +111,7 @@ Metrics total(Activities activities)
     return metrics;
 }
 
-// Sorts activities by something and does something with those of each value of it.
+// Sorts activities by a property, and handles those with the same value together.
 template <typename By, typename Do> void for_each_group(Activities activities, By by, Do work)
 {
     std::ranges::sort(activities, {}, by);
@@ -152,8 +166,8 @@ void write_by(Writer &reply, const char *name, Activities activities, By by, Met
     reply.end_object();
 }
 
-// In LiteLLM's shape, where model groups are the names by which callers know models. There are no MCP servers here,
-// and endpoints are not told apart.
+// In LiteLLM's shape, where model groups are the names by which callers know models. MCP servers and endpoints are not
+// recorded.
 void write_day(Writer &reply, Activities activities)
 {
     const auto nothing = [](const Activity &) {};
@@ -181,7 +195,7 @@ struct Pages {
         : page(page), page_size(page_size), total_pages((static_cast<int64>(elements) + page_size - 1) / page_size)
     {
     }
-    // What is on this one.
+    // The elements on this page.
     Texts of(Texts elements) const
     {
         return page > total_pages ? Texts{}
@@ -229,18 +243,27 @@ Maybe<Text> date(Maybe<Text> text, const char *name)
     return date;
 }
 
-// The token_id of a key that is named by itself or by that, which may be all that is left of it.
+// The token_id of a key given by secret or token_id; of a deleted key the token_id is still known.
 Text id_of(Session &session, Text key)
 {
     const Rows found = session.run(find_key, digest(key));
     return found.empty() ? key : *found[0].get<Text>(0);
 }
 
-// The organizations whose activity is asked for and may be shown, none for all.
+void require_known(Session &session, Texts organization_ids)
+{
+    const auto unknown = session.run(find_unknown_organizations, organization_ids).texts();
+    if (!unknown.empty())
+        no_such_reference("Organization not found for organization_id=%.*s", FMT_ARG(unknown[0]));
+}
+
+// The organizations whose activity the caller asks for and may see, none for all.
 Maybe<Texts> visible_organizations(Session &session, const Maybe<Texts> &asked)
 {
-    if (session.caller.reads_everything())
+    if (session.caller.reads_everything()) {
+        require_known(session, asked.value_or(Texts{}));
         return asked;
+    }
     if (!asked)
         return administered_organizations(session);
     for (const Text organization_id : *asked)
@@ -266,6 +289,8 @@ PG_ORG_READ(org_daily_activity)
         invalid("page_size", "must be from 1 to 1000");
     if (!start_date || !end_date)
         refused("Please provide start_date and end_date");
+    if (*end_date < *start_date)
+        invalid("end_date", "must not be before start_date");
 
     const auto organizations = visible_organizations(session, asked);
     const auto key_id = key ? Maybe<Text>{id_of(session, *key)} : Maybe<Text>{};

@@ -1,91 +1,75 @@
-// The ledger of calls to models.  A call is in the tables once: in reservation while something is held for it, in
-// usage from then on.  What becomes of it is a change of its state, and all counters follow from that (see counters).
+// The ledger of calls to models. Each call is one row: in org.reservation while it is held, in org.usage once it is
+// closed. All counters are sums of the ledger.
 #pragma once
 
-#include "base/session.hpp"
+#include "owners.hpp"
 
 namespace pg_org {
-
-// Whom a call is charged to. An empty identifier means none. One with a key that an organization's admin made for the
-// user is delegated: it is charged to them inside the organization, not on the whole platform.
-struct Party {
-    Text organization_id, team_id, user_id, key_id;
-    bool delegated = false;
-    auto operator<=>(const Party &) const = default;
-};
 
 enum class State { none, held, settled, cancelled, expired };
 Text name_of(State state);
 
 struct Call {
-    Party party;
+    OwnerIds owners;
     Text request_id;
     Text model;      // aliases resolved
     Text tags;       // as a text[] literal
-    Number max_cost; // held, in US dollars
+    Number max_cost; // in US dollars
     int64 max_tokens;
     Time reserved_at, expires_at;
-    Number cost; // zero before it is settled, as all that follows
+    Number cost; // like the following: zero until the call is settled
     int64 prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens;
     bool failed;
     Time closed_at;
-    State state;  // what it is by now
-    State stored; // what it is in the tables
-    Tid tid;      // and where
+    State state;
+    State stored; // in the tables
+    Tid tid;      // of the stored row
 
     int64 tokens() const { return prompt_tokens + completion_tokens; }
 };
 using Calls = std::span<Call *const>;
 
-// The name by which replies call a reservation: its organization and request.
+// The reservation_id in replies: it contains organization_id and request_id.
 Text reservation_id(const Call &call);
 
-// A call as requests name it: by request_id, among those of an organization if that is known.
+// The name of a call in requests; without organization the call may be of any.
 struct CallName {
     Maybe<Text> organization_id;
     Text request_id;
 };
-// What a reservation_id stands for, none if it is malformed.
+// The name that a reservation_id contains, none if it is malformed.
 Maybe<CallName> parse_reservation_id(Text id);
 
-// Finds the calls of those names, in the order of the names; several for one only if it has no organization.
 struct FoundCall {
     size_t place; // of its name
     Call *call;
 };
+// Finds the calls of the names. Only a name without organization can have several.
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names);
-// The same, locking them against others who would change them at the same time; without waiting, those that others have
-// locked are left out.
+// The same, locking the calls; without waiting it leaves out those that other transactions have locked.
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
-// Reservations that have expired and count for owners of the parties: those of their organizations, of their keys of
-// no organization, and of their users anywhere. No more than this at once, an owner's oldest first.
+// Expired reservations of the owners of the calls: of their organizations, of their keys of no organization, and of
+// their users in any organization. At most this many, the oldest of each owner first.
 inline constexpr size_t max_expired = 1000;
-Calls find_expired(Session &session, std::span<const Party> parties, Time now);
+Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now);
 
-// The sum of reservations of one party, for one model, made between two of some points in time.
-struct Reserved {
-    Party party;
-    Text model; // empty for those that are not asked for one by one
+// The sum of reservations with the same owners and model, made in the same interval.
+struct ReservationSum {
+    OwnerIds owners;
+    Text model; // empty: all that were not asked for
     bool has_expired;
     Number max_cost;
     int64 max_tokens, requests;
     Time reserved_at; // of one of them
 };
-// Sums the reservations that count for owners of the parties and have not expired, or have expired after a time.
-std::span<const Reserved> sum_reserved(Session &session, std::span<const Party> parties, Time now, Time after,
-                                       std::span<const Time> points, Texts models);
+using ReservationSums = std::span<const ReservationSum>;
+// Sums the reservations of the owners of the calls that expire after a time. The times are the ends of intervals.
+ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> calls, Time now, Time expire_after,
+                                 std::span<const Time> times, Texts models);
 
-// Writes those calls whose state is not what is stored.
+// Writes the calls whose state has changed.
 void write_calls(Session &session, Calls calls);
-
-// A list of values, one from each element of a range.
-template <typename T, typename Range, typename Get> std::span<const T> column(const Range &range, Get get)
-{
-    const auto values = allocate<T>(std::size(range));
-    std::ranges::transform(range, values.begin(), get);
-    return values;
-}
 
 // See warm_up.
 void warm_up_reading_calls(Session &session, Text nobody);

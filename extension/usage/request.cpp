@@ -1,42 +1,37 @@
-// Reading requests and finding what they are about.
+// Reading and checking requests, and finding their keys.
 
 #include "request.hpp"
 
-#include "counters.hpp"
-#include "base/fail.hpp"
-#include "base/number.hpp"
+#include "base/clock.hpp"
 
 namespace pg_org {
 
 namespace {
 
-// Keys as requests name them: by digest, by the digest of a secret that was replaced, or by token_id.
-#define KEY_PARTY                                                                                                      \
-    "SELECT k.key_id, coalesce(k.organization_id, ''), coalesce(k.team_id, ''), coalesce(k.user_id, ''), k.delegated"  \
-    "  FROM org.api_key k WHERE "
+#define KEY_COLUMNS "key_id, coalesce(organization_id, ''), coalesce(team_id, ''), coalesce(user_id, ''), delegated"
+constinit Statement find_by_secret{"SELECT " KEY_COLUMNS " FROM org.api_key WHERE key_hash = $1"};
+constinit Statement find_by_replaced_secret{"SELECT " KEY_COLUMNS
+                                            " FROM org.api_key WHERE previous_key_hash = $1 AND previous_expires > $2"};
+constinit Statement find_by_id{"SELECT " KEY_COLUMNS " FROM org.api_key WHERE key_id = $1"};
 
-constinit Statement find_by_secret{KEY_PARTY "k.key_hash = $1"};
-constinit Statement find_by_replaced_secret{KEY_PARTY "k.previous_key_hash = $1 AND k.previous_expires > $2"};
-constinit Statement find_by_id{KEY_PARTY "k.key_id = $1"};
+constinit Statement lock_request_ids{R"(
+    SELECT pg_advisory_xact_lock(hash)
+      FROM (SELECT DISTINCT hashtextextended(request_id, 1970496882) AS hash FROM unnest($1) AS request_id
+             ORDER BY hash) AS names)"};
+// Returns those that other transactions have locked.
+constinit Statement lock_free_request_ids{R"(
+    SELECT request_id FROM unnest($1) AS request_id
+     WHERE NOT pg_try_advisory_xact_lock(hashtextextended(request_id, 1970496882)))"};
 
-#define REQUEST_ID_LOCK(request_id) "hashtextextended(" request_id ", 1970496882)"
-constinit Statement lock_request_ids{
-    "SELECT pg_advisory_xact_lock(hash)"
-    "  FROM (SELECT DISTINCT " REQUEST_ID_LOCK("request_id") " AS hash FROM unnest($1) AS request_id"
-    "         ORDER BY hash) AS names"};
-// The others of the names.
-constinit Statement lock_free_request_ids{
-    "SELECT request_id FROM unnest($1) AS request_id"
-    " WHERE NOT pg_try_advisory_xact_lock(" REQUEST_ID_LOCK("request_id") ")"};
-
-constexpr int64 max_money = 1'000'000'000'000;
 constexpr int64 max_tokens = 1'000'000'000'000;
 constexpr size_t max_requests = 10'000;
 
-Party read_party(const Row &row)
+OwnerIds read_owner_ids(const Row &row)
 {
     return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0), *row.get<bool>(4)};
 }
+
+Maybe<OwnerIds> first_of(const Rows &rows) { return rows.empty() ? Maybe<OwnerIds>{} : read_owner_ids(rows[0]); }
 
 bool has_null(const Maybe<Texts> &texts)
 {
@@ -50,7 +45,7 @@ Text array_literal(const Maybe<Texts> &texts)
     return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(*texts)));
 }
 
-// In the order of time, so that indexes of them grow at one end.
+// Time-ordered, like UUIDv7, so that index inserts append.
 Text new_request_id()
 {
     uint8 random[10];
@@ -60,25 +55,22 @@ Text new_request_id()
     return to_text(psprintf("%012llx%.*s", milliseconds & 0xffffffffffff, FMT_ARG(hexadecimal(random))));
 }
 
-// Calls of keys of no organization have no lock in common but that of their name.
+// Calls outside organizations lock no common row, so their names are locked themselves.
 void lock_names_outside(Session &session, std::span<NewCall *const> requests, bool wait)
 {
-    const auto outside = allocate<NewCall *>(requests.size());
-    const auto end = std::ranges::copy_if(requests, outside.begin(), [](const NewCall *request) {
-                         return !request->wrong && request->party.organization_id.empty();
-                     }).out;
-    const std::span<NewCall *const> some{outside.begin(), end};
-    if (some.empty())
+    const auto outside = filter(
+        requests, [](const NewCall *request) { return !request->wrong && request->owners.organization_id.empty(); });
+    if (outside.empty())
         return;
-    const auto names = column<Text>(some, [](const NewCall *request) { return *request->request_id; });
+    const auto names = map<Text>(outside, [](const NewCall *request) { return *request->request_id; });
     if (wait) {
-        session.run(lock_request_ids, Texts{names});
+        session.run(lock_request_ids, names);
         return;
     }
-    const Texts held = session.run(lock_free_request_ids, Texts{names}).texts();
-    for (NewCall *request : some) {
+    const Texts busy = session.run(lock_free_request_ids, names).texts();
+    for (NewCall *request : outside) {
         CHECK_FOR_INTERRUPTS();
-        if (std::ranges::find(held, *request->request_id) != held.end())
+        if (std::ranges::find(busy, *request->request_id) != busy.end())
             request->wrong = held_by_others("request", *request->request_id);
     }
 }
@@ -89,8 +81,9 @@ void require_gateway(Session &session, const char *route)
 {
     session.plan_for_look_ups();
     if (!has_permission(session, usage_permission))
-        forbidden("Only proxy admins and keys with the permission %s can perform %s. Your role is = %s",
-                  usage_permission, route, role_name(session.caller.role));
+        forbidden("Only proxy admins and keys with the permission %s (\"permissions\": {\"%s\": true}) can perform %s. "
+                  "Your role is = %s",
+                  usage_permission, usage_permission, route, role_name(session.caller.role));
 }
 
 Maybe<Text> confinement(const Caller &caller)
@@ -98,22 +91,16 @@ Maybe<Text> confinement(const Caller &caller)
     return caller.is_proxy_admin() ? Maybe<Text>{} : caller.organization_id;
 }
 
-namespace {
-
-Maybe<Party> party_in(const Rows &rows) { return rows.empty() ? Maybe<Party>{} : read_party(rows[0]); }
-
-} // namespace
-
-Maybe<Party> party_of_secret(Session &session, Text key)
+Maybe<OwnerIds> owners_of_secret(Session &session, Text key)
 {
     const Text hash = digest(key);
-    const auto party = party_in(session.run(find_by_secret, hash));
-    return party ? party : party_in(session.run(find_by_replaced_secret, hash, present()));
+    const auto owners = first_of(session.run(find_by_secret, hash));
+    return owners ? owners : first_of(session.run(find_by_replaced_secret, hash, present()));
 }
 
-Maybe<Party> party_of_token_id(Session &session, Text token_id)
+Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id)
 {
-    return party_in(session.run(find_by_id, token_id));
+    return first_of(session.run(find_by_id, token_id));
 }
 
 std::span<const Value> read_elements(Session &session)
@@ -144,8 +131,8 @@ Check &Check::identifier(const char *name, const Maybe<Text> &value)
 
 Check &Check::amount(const char *name, const Maybe<Number> &value)
 {
-    const char *wrong = value ? wrong_amount(*value, max_money) : nullptr;
-    return rule(name, wrong == nullptr, wrong);
+    const char *broken = value ? broken_money_rule(*value) : nullptr;
+    return rule(name, broken == nullptr, broken);
 }
 
 Check &Check::count(const char *name, const Maybe<int64> &value)
@@ -175,12 +162,12 @@ void NewCall::check()
         request_id = new_request_id();
 }
 
-Call *NewCall::call(Text model_called, Time now) const
+Call *NewCall::call(Text resolved_model, Time now) const
 {
     Call *call = allocate<Call>(1).data();
-    *call = {.party = party,
+    *call = {.owners = owners,
              .request_id = *request_id,
-             .model = model_called,
+             .model = resolved_model,
              .tags = array_literal(tags),
              .max_cost = zero(),
              .reserved_at = now,
@@ -189,30 +176,30 @@ Call *NewCall::call(Text model_called, Time now) const
     return call;
 }
 
-std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests, bool wait)
+std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const> requests, bool wait)
 {
     const auto confined = confinement(session.caller);
-    const auto parties = allocate<Party>(requests.size());
+    const auto found = allocate<OwnerIds>(requests.size());
     size_t count = 0;
     for (size_t i = 0; i < requests.size(); i++) {
         CHECK_FOR_INTERRUPTS();
         NewCall &request = *requests[i];
         if (request.wrong)
             continue;
-        // Most often many requests in a row are of few keys.
+        // A batch often has many requests of few keys.
         const auto same = std::ranges::find_if(requests.first(i), [&](const NewCall *other) {
             return !other->wrong && other->key == request.key && other->token_id == request.token_id;
         });
-        const auto party = same != requests.begin() + i ? Maybe<Party>{(*same)->party}
-                           : request.key               ? party_of_secret(session, *request.key)
-                                                       : party_of_token_id(session, *request.token_id);
-        if (party && (!confined || party->organization_id == *confined))
-            parties[count++] = request.party = *party;
+        const auto owners = same != requests.begin() + i ? Maybe<OwnerIds>{(*same)->owners}
+                            : request.key                ? owners_of_secret(session, *request.key)
+                                                         : owners_of_token_id(session, *request.token_id);
+        if (owners && (!confined || owners->organization_id == *confined))
+            found[count++] = request.owners = *owners;
         else
-            request.wrong = unknown_key();
+            request.wrong = unknown_key("key");
     }
     lock_names_outside(session, requests, wait);
-    return parties.first(count);
+    return found.first(count);
 }
 
 void write_call_name(Writer &reply, const Call &call)

@@ -1,28 +1,28 @@
-// What the usage functions have in common: who may call them, requests one by one or many at once, and what is wrong
-// with each.  A request among many that is refused touches none of the others, so nothing here raises an error for one.
+// Reading and checking the requests of the usage functions, alone or in a batch. A refused request of a batch does not
+// affect the others, so refusals are values here, not errors.
 #pragma once
 
 #include "base/bounds.hpp"
-#include "base/fail.hpp"
 #include "ledger.hpp"
+#include "ranges.hpp"
 
 namespace pg_org {
 
-// Refuses callers who are no trusted gateway; has the statements of the call planned as these functions need them.
-void require_gateway(Session &session, const char *route);
 inline constexpr const char *usage_permission = "usage";
-// The organization that the caller is confined to, none if they may act for every key.
+// Refuses callers without that permission, and plans the following statements for look-ups.
+void require_gateway(Session &session, const char *route);
+// The organization to which the caller is confined; none: the caller may act for every key.
 Maybe<Text> confinement(const Caller &caller);
 
-// Whom calls with a key are charged to, by its secret or one that was replaced and still works.
-Maybe<Party> party_of_secret(Session &session, Text key);
-// The same by the identifier that may be shown, for who needs no secret or has seen it.
-Maybe<Party> party_of_token_id(Session &session, Text token_id);
+// The owners of calls with a key, by its secret, or a replaced one in its grace period.
+Maybe<OwnerIds> owners_of_secret(Session &session, Text key);
+// The same by token_id, for callers who have checked the secret.
+Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id);
 
-// The argument `wait`: whether to wait for what others have locked; else requests that need it are refused.
+// The argument `wait`: false refuses requests that need locks of other transactions.
 inline bool read_wait(Session &session) { return session.argument<bool>("wait").value_or(true); }
 
-// How a type is read from JSON, and what else is wrong.
+// How a type is read from JSON, and the rule for values of other types.
 template <typename T> struct Field;
 template <> struct Field<Text> {
     static constexpr auto get = &Value::text;
@@ -45,7 +45,7 @@ template <> struct Field<Texts> {
     static constexpr const char *rule = "must be a list of strings";
 };
 
-// One of many requests: its fields are read as the arguments of a call are, but what is wrong is noted, not raised.
+// A request of a batch: its fields are read like the arguments of a call, but the first error is kept, not raised.
 class Element {
 public:
     explicit Element(const Value &value);
@@ -69,19 +69,24 @@ private:
     void refuse(const Refusal &refusal);
 };
 
-// Reads a field of a request that comes alone (the source is a Session) or among many (an Element).
+// Reads a field of a request that is alone (its source is a Session) or in a batch (an Element).
 template <typename Source, typename T> void read(Source &source, const char *name, Maybe<T> &field)
 {
     field = source.template argument<T>(name);
 }
 
-// Checks of one argument after the other; the first that is wrong counts.
+// Checks one argument after the other, and keeps the first refusal.
 class Check {
 public:
     explicit Check(const Maybe<Refusal> &wrong) : wrong_(wrong) {}
     const Maybe<Refusal> &wrong() const { return wrong_; }
 
     Check &given(const char *name, bool is_given) { return require(is_given, missing_value(name)); }
+    Check &given_either(const char *name, const char *other, bool is_given)
+    {
+        return require(is_given,
+                       refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" or \"%s\" is required", name, other));
+    }
     Check &identifier(const char *name, const Maybe<Text> &value);
     Check &amount(const char *name, const Maybe<Number> &value); // of money
     Check &count(const char *name, const Maybe<int64> &value);   // of tokens
@@ -103,7 +108,7 @@ private:
 
 void raise_if_any(const Maybe<Refusal> &refusal);
 
-// The request that the arguments of a call are; raises an error if it is wrong.
+// Reads the arguments of a call as a request; raises an error if it is wrong.
 template <typename Request> Request read_one(Session &session)
 {
     Request request;
@@ -113,10 +118,10 @@ template <typename Request> Request read_one(Session &session)
     return request;
 }
 
-// The elements of the argument `requests`, an array.
+// The elements of the argument `requests`.
 std::span<const Value> read_elements(Session &session);
 
-// The requests that they are; each says what is wrong with it.
+// Reads the argument `requests` as a batch.
 template <typename Request> std::span<Request> read_many(Session &session)
 {
     const auto elements = read_elements(session);
@@ -131,14 +136,14 @@ template <typename Request> std::span<Request> read_many(Session &session)
     return requests;
 }
 
-// A request about a call that is new, with a key of somebody's.
+// A request about a new call with a key.
 struct NewCall {
-    Maybe<Text> key, token_id; // one of them
+    Maybe<Text> key, token_id; // one of the two
     Maybe<Text> model, request_id;
     Maybe<Texts> tags;
 
     Maybe<Refusal> wrong;
-    Party party; // once it is found
+    OwnerIds owners; // set by find_owners()
 
     template <typename Source> void read(Source &source)
     {
@@ -148,25 +153,40 @@ struct NewCall {
         pg_org::read(source, "request_id", request_id);
         pg_org::read(source, "tags", tags);
     }
-    // Checks what needs no database.
+    // Checks the fields as far as possible without the database.
     void check();
-    CallName name() const { return {party.organization_id, *request_id}; }
-    // The call as it is granted or recorded.
-    Call *call(Text model_called, Time now) const;
+    CallName name() const { return {owners.organization_id, *request_id}; }
+    // The call that the request asks for.
+    Call *call(Text resolved_model, Time now) const;
 };
 
-// Finds the keys of the requests; those without are refused. Returns whom the calls are charged to, and keeps others
-// from making calls of these names outside organizations; without waiting, names that others have are refused.
-std::span<const Party> find_parties(Session &session, std::span<NewCall *const> requests, bool wait = true);
+// Finds the owners of the requests, and returns them; a request with an unknown key is refused. Locks the names of
+// calls outside organizations; without waiting, requests with busy names are refused.
+std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const> requests, bool wait = true);
 
-// Pointers to the requests, as what they have in common.
+// Refuses the requests with busy owners, and returns the owners of the requests that are not refused.
+template <typename Request>
+std::span<const OwnerIds> refuse_busy(std::span<Request> requests, const LockedOwners &locked)
+{
+    const auto owners = allocate<OwnerIds>(requests.size());
+    size_t count = 0;
+    for (Request &request : requests) {
+        if (!request.wrong)
+            request.wrong = locked.refusal_of(request.owners);
+        if (!request.wrong)
+            owners[count++] = request.owners;
+    }
+    return owners.first(count);
+}
+
+// Pointers to the requests as to their base.
 template <typename Common, typename Request> std::span<Common *const> pointers_to(std::span<Request> requests)
 {
     const auto pointers = allocate<Common *>(requests.size());
     std::ranges::transform(requests, pointers.begin(), [](Request &request) { return &request; });
     return pointers;
 }
-// The names of those requests that are not refused.
+// The names of the requests that are not refused.
 template <typename Request> std::span<const CallName> names_of(std::span<Request> requests)
 {
     const auto names = allocate<CallName>(requests.size());
@@ -177,13 +197,13 @@ template <typename Request> std::span<const CallName> names_of(std::span<Request
     return names.first(count);
 }
 
-// Calls of one name, the later ones of which get what the first got.
+// A name and its call; requests of a batch with the same name share it.
 struct NamedCall {
     CallName name;
-    Call *call; // null: none of that name
+    Call *call; // null: not found
 };
 
-// The distinct ones among names that all have organizations, to be looked up.
+// Calls by their distinct names, which all have organizations.
 class NamedCalls {
 public:
     explicit NamedCalls(std::span<const CallName> names) : calls_(allocate<NamedCall>(names.size()))
@@ -196,7 +216,7 @@ public:
 
     std::span<const CallName> names() const
     {
-        return column<CallName>(calls_, [](const NamedCall &named) { return named.name; });
+        return map<CallName>(calls_, [](const NamedCall &named) { return named.name; });
     }
     void put(std::span<const FoundCall> found)
     {
@@ -217,7 +237,7 @@ private:
     }
 };
 
-// reservation_id and request_id, as members of the open object.
+// Writes reservation_id and request_id as members of the open object.
 void write_call_name(Writer &reply, const Call &call);
 
 } // namespace pg_org

@@ -1,16 +1,16 @@
-// Settling: when a call to a model is over, what it has cost is spent; or nothing, if it was not made.
+// Settling: when a model call is over, the held amount is replaced by its cost, or released if it was not made.
 
-#include "counters.hpp"
-#include "exceeded.hpp"
-#include "base/number.hpp"
-#include "spend.hpp"
+#include "base/clock.hpp"
+#include "budget_events.hpp"
+#include "limit_refusal.hpp"
 #include "request.hpp"
+#include "spend.hpp"
 
 using namespace pg_org;
 
 namespace {
 
-// What a call has come to.
+// The result of a call.
 struct Outcome {
     Maybe<Number> cost;
     Maybe<int64> prompt_tokens, completion_tokens, cache_read_input_tokens, cache_creation_input_tokens;
@@ -47,12 +47,13 @@ struct Outcome {
     }
 };
 
-// A reservation that a request names.
-struct Named {
+// A request that names a reservation.
+struct NamedReservation {
     Maybe<Text> request_id, reservation_id;
     Maybe<Refusal> wrong;
-    Maybe<CallName> found; // complete, once it is
-    Party party;           // then
+    // Set by resolve_names().
+    Maybe<CallName> found;
+    OwnerIds owners;
 
     CallName name() const { return *found; }
 
@@ -64,28 +65,28 @@ struct Named {
     void check()
     {
         wrong = Check{wrong}
-                    .given("request_id", request_id || reservation_id)
+                    .given_either("request_id", "reservation_id", request_id || reservation_id)
                     .identifier("request_id", request_id)
                     .wrong();
     }
 };
 
-struct Settle : Named {
+struct Settle : NamedReservation {
     Outcome outcome;
 
     template <typename Source> void read(Source &source)
     {
-        Named::read(source);
+        NamedReservation::read(source);
         outcome.read(source);
     }
     void check()
     {
-        Named::check();
+        NamedReservation::check();
         wrong = outcome.check(Check{wrong}).wrong();
     }
 };
 
-// A call that was not reserved.
+// A request about a call that was not reserved.
 struct Record : NewCall {
     Outcome outcome;
 
@@ -101,16 +102,16 @@ struct Record : NewCall {
     }
 };
 
-Refusal no_reservation(const Named &named)
+Refusal no_reservation(const NamedReservation &named)
 {
     const bool by_id = named.reservation_id.has_value();
     const Text id = by_id ? *named.reservation_id : *named.request_id;
-    return refusal(ERRCODE_NO_DATA_FOUND, by_id ? "reservation_id" : "request_id",
-                   "Reservation not found for %s=%.*s", by_id ? "reservation_id" : "request_id", FMT_ARG(id));
+    return refusal(ERRCODE_NO_DATA_FOUND, by_id ? "reservation_id" : "request_id", "Reservation not found for %s=%.*s",
+                   by_id ? "reservation_id" : "request_id", FMT_ARG(id));
 }
 
-// The name as far as the request has it; none if nothing can have it.
-Maybe<CallName> asked_name(const Caller &caller, const Named &named)
+// The name to look for; none: no call that the caller may see can have it.
+Maybe<CallName> asked_name(const Caller &caller, const NamedReservation &named)
 {
     const auto confined = confinement(caller);
     if (!named.reservation_id)
@@ -119,13 +120,13 @@ Maybe<CallName> asked_name(const Caller &caller, const Named &named)
     return name && (!confined || confined == name->organization_id) ? name : Maybe<CallName>{};
 }
 
-// Completes the names of the requests, refuses those without a call, and returns whom the calls are charged to.
-std::span<const Party> find_named(Session &session, std::span<Named *const> requests)
+// Finds the calls that the requests name, refuses requests without one, and returns the owners of the calls.
+std::span<const OwnerIds> resolve_names(Session &session, std::span<NamedReservation *const> requests)
 {
     const auto names = allocate<CallName>(requests.size());
-    const auto at = allocate<Named *>(requests.size());
+    const auto at = allocate<NamedReservation *>(requests.size());
     size_t count = 0;
-    for (Named *request : requests) {
+    for (NamedReservation *request : requests) {
         CHECK_FOR_INTERRUPTS();
         if (request->wrong)
             continue;
@@ -137,12 +138,12 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
         }
     }
     const auto found = find_calls(session, names.first(count));
-    const auto parties = allocate<Party>(found.size());
+    const auto owners = allocate<OwnerIds>(found.size());
     for (size_t i = 0; i < found.size(); i++) {
         const auto &[place, call] = found[i];
-        Named &request = *at[place];
-        parties[i] = call->party;
-        const CallName name{call->party.organization_id, call->request_id};
+        NamedReservation &request = *at[place];
+        owners[i] = call->owners;
+        const CallName name{call->owners.organization_id, call->request_id};
         if (!request.found)
             request.wrong = {};
         else if (request.found->organization_id != name.organization_id)
@@ -150,13 +151,13 @@ std::span<const Party> find_named(Session &session, std::span<Named *const> requ
                                     "Several organizations have request_id=%.*s. Please use 'reservation_id' instead.",
                                     FMT_ARG(call->request_id));
         request.found = name;
-        request.party = call->party;
+        request.owners = call->owners;
     }
-    return parties;
+    return owners;
 }
 
-// Refuses the requests whose calls are there, but were not locked because others have them.
-void refuse_held(Session &session, std::span<Settle> requests, NamedCalls &calls)
+// Refuses the requests whose calls other transactions have locked.
+void refuse_busy_calls(Session &session, std::span<Settle> requests, NamedCalls &calls)
 {
     for (Settle &request : requests) {
         if (request.wrong || calls[request.name()] != nullptr)
@@ -167,16 +168,17 @@ void refuse_held(Session &session, std::span<Settle> requests, NamedCalls &calls
     }
 }
 
-// Settles the calls that are not settled yet, and returns those of the requests.
+// Settles the calls that are not settled yet, and returns the calls of all requests.
 Calls settle(Session &session, std::span<Settle> requests, bool wait)
 {
-    const Locked owners = lock_parties(session, find_named(session, pointers_to<Named>(requests)), wait);
-    const auto parties = owners.sort_out(requests);
+    const auto named = resolve_names(session, pointers_to<NamedReservation>(requests));
+    const LockedOwners locked = lock_owners(session, named, wait);
+    const auto owners = refuse_busy(requests, locked);
     NamedCalls calls{names_of(requests)};
     calls.put(lock_calls(session, calls.names(), wait));
     if (!wait)
-        refuse_held(session, requests, calls);
-    Counters counters{session, parties, present(), owners};
+        refuse_busy_calls(session, requests, calls);
+    Counters counters{session, owners, present(), locked};
     const auto results = allocate<Call *>(requests.size());
     const auto settled = allocate<Call *>(requests.size());
     size_t count = 0;
@@ -190,11 +192,12 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
         if (call == nullptr || call->state == State::settled)
             continue;
         requests[i].outcome.settle(*call, counters.now());
-        counters.move(*call, call->stored, State::settled);
+        counters.count(*call, call->stored, State::settled);
         settled[count++] = call;
     }
     const Calls now_settled = settled.first(count);
     write_calls(session, now_settled);
+    emit_budget_events(counters);
     counters.write();
     write_spend(session, counters, now_settled);
     return results;
@@ -202,9 +205,11 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
 
 void write_settled(Writer &reply, const Call &call)
 {
-    const auto optional = [](Text text) { return not_empty(text); };
     write_call_name(reply.begin_object(), call);
-    reply.key("organization_id").value(optional(call.party.organization_id)).key("token_id").value(call.party.key_id);
+    reply.key("organization_id")
+        .value(not_empty(call.owners.organization_id))
+        .key("token_id")
+        .value(call.owners.key_id);
     reply.key("model").value(call.model).key("cost").value(call.cost);
     reply.key("prompt_tokens").value(call.prompt_tokens).key("completion_tokens").value(call.completion_tokens);
     reply.key("state").value(Text{"settled"}).key("settled_at").value(call.closed_at).end_object();
@@ -241,10 +246,10 @@ PG_ORG_CALL(usage_settle_many)
 PG_ORG_CALL(usage_cancel)
 {
     require_gateway(session, "/usage/cancel");
-    auto request = read_one<Named>(session);
-    const auto parties = find_named(session, pointers_to<Named>(std::span{&request, 1}));
+    auto request = read_one<NamedReservation>(session);
+    const auto owners = resolve_names(session, pointers_to<NamedReservation>(std::span{&request, 1}));
     raise_if_any(request.wrong);
-    const Locked owners = lock_parties(session, parties);
+    const LockedOwners locked_owners = lock_owners(session, owners);
     const CallName name = request.name();
     const auto locked = lock_calls(session, {&name, 1});
     if (locked.empty())
@@ -253,11 +258,12 @@ PG_ORG_CALL(usage_cancel)
     if (call->state == State::settled)
         refused("Reservation is settled for request_id=%.*s", FMT_ARG(call->request_id));
     if (call->state == State::held) {
-        Counters counters{session, parties, present(), owners};
+        Counters counters{session, owners, present(), locked_owners};
         call->state = call->expires_at.value <= counters.now().value ? State::expired : State::cancelled;
         call->closed_at = counters.now();
-        counters.move(*call, State::held, call->state);
+        counters.count(*call, State::held, call->state);
         write_calls(session, {&call, 1});
+        emit_budget_events(counters);
         counters.write();
     }
     write_call_name(session.reply.begin_object(), *call);
@@ -268,27 +274,28 @@ PG_ORG_CALL(usage_record)
 {
     require_gateway(session, "/usage/record");
     auto request = read_one<Record>(session);
-    const auto parties = find_parties(session, pointers_to<NewCall>(std::span{&request, 1}));
+    const auto owners = find_owners(session, pointers_to<NewCall>(std::span{&request, 1}));
     raise_if_any(request.wrong);
-    const Locked owners = lock_parties(session, parties);
+    const LockedOwners locked = lock_owners(session, owners);
 
     const CallName name = request.name();
     const auto found = find_calls(session, {&name, 1});
-    Counters counters{session, parties, present(), owners};
-    const Standing &standing = counters.standing(request.party);
-    if (standing.holder(Owner::key) == nullptr)
-        raise(unknown_key());
-    const Text model = standing.model_named(*request.model);
+    Counters counters{session, owners, present(), locked};
+    const CallOwners &call_owners = counters.owners_of(request.owners);
+    if (call_owners.find(OwnerKind::key) == nullptr)
+        raise(unknown_key("key"));
+    const Text model = call_owners.resolve_model(*request.model);
     Call *call = found.empty() ? request.call(model, counters.now()) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
-        counters.move(*call, State::none, State::settled);
+        counters.count(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
+        emit_budget_events(counters);
         counters.write();
         write_spend(session, counters, {&call, 1});
     } else if (call->state != State::settled) {
         exists_already("Reserved already for request_id=%.*s. Settle that", FMT_ARG(call->request_id));
-    } else if (call->party.key_id != request.party.key_id || call->model != model) {
+    } else if (call->owners.key_id != request.owners.key_id || call->model != model) {
         exists_already("Another request was recorded with request_id=%.*s", FMT_ARG(call->request_id));
     }
     write_settled(session.reply, *call);

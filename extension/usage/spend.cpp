@@ -2,89 +2,121 @@
 
 #include "spend.hpp"
 
+#include "ranges.hpp"
 
 namespace pg_org {
 
 namespace {
 
-#define ADD_SPEND(table, condition)                                                                                    \
-    "UPDATE org." table " AS x SET spend = x.spend + s.amount"                                                         \
-    "  FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount) WHERE " condition
+// $1 to $4 owners and $5 what each has spent.
+constinit Statement add_to_teams{R"(
+    UPDATE org.team AS x SET spend = x.spend + s.amount
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.organization_id = s.organization_id AND x.team_id = s.team_id)"};
 
-// $6 to $8: what each call has cost its owner, by model.
-#define ADD_MODEL_SPEND(table, id)                                                                                     \
-    "UPDATE org." table " AS x SET spend = x.spend + s.amount,"                                                        \
-    "       model_spend = x.model_spend || ("                                                                          \
-    "           SELECT jsonb_object_agg(m.model, coalesce((x.model_spend->>m.model)::numeric, 0) + m.cost)"            \
-    "             FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($6, $7, $8) AS c (id, model, cost)"            \
-    "                    WHERE c.id = x." id " GROUP BY c.model) AS m)"                                                \
-    "  FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)"                       \
-    " WHERE x." id " = s." id
+constinit Statement add_to_members{R"(
+    UPDATE org.membership AS x SET spend = x.spend + s.amount
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.organization_id = s.organization_id AND x.user_id = s.user_id)"};
 
-constinit std::array<Statement, owners> add_spend{
-    Statement{ADD_MODEL_SPEND("organization", "organization_id")},
-    Statement{ADD_SPEND("team", "x.organization_id = s.organization_id AND x.team_id = s.team_id")},
-    Statement{ADD_SPEND("membership", "x.organization_id = s.organization_id AND x.user_id = s.user_id")},
-    Statement{ADD_SPEND("team_member",
-                        "x.organization_id = s.organization_id AND x.team_id = s.team_id AND x.user_id = s.user_id")},
-    Statement{ADD_MODEL_SPEND("\"user\"", "user_id")},
-    Statement{ADD_SPEND("api_key", "x.key_id = s.key_id")},
-};
+constinit Statement add_to_team_members{R"(
+    UPDATE org.team_member AS x SET spend = x.spend + s.amount
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.organization_id = s.organization_id AND x.team_id = s.team_id AND x.user_id = s.user_id)"};
 
-// In the order of the key, so that two at once don't lock each other out.
-constinit Statement add_daily{
-    "INSERT INTO org.usage_daily AS d (organization_id, day, team_id, key_id, model, spend, prompt_tokens,"
-    "       completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,"
-    "       failed_requests, first_reserved_at)"
-    " SELECT o, (closed AT TIME ZONE 'UTC')::date AS day, t, k, m, sum(cost), sum(p), sum(e), sum(cr), sum(cc),"
-    "        count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed), min(reserved)"
-    "   FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    "     AS c (o, t, k, m, closed, cost, p, e, cr, cc, failed, reserved)"
-    "  GROUP BY o, day, t, k, m ORDER BY o, day, t, k, m"
-    " ON CONFLICT (organization_id, day, team_id, key_id, model) DO UPDATE"
-    "   SET spend = d.spend + excluded.spend, prompt_tokens = d.prompt_tokens + excluded.prompt_tokens,"
-    "       completion_tokens = d.completion_tokens + excluded.completion_tokens,"
-    "       cache_read_input_tokens = d.cache_read_input_tokens + excluded.cache_read_input_tokens,"
-    "       cache_creation_input_tokens = d.cache_creation_input_tokens + excluded.cache_creation_input_tokens,"
-    "       successful_requests = d.successful_requests + excluded.successful_requests,"
-    "       failed_requests = d.failed_requests + excluded.failed_requests,"
-    // What is not known stays so.
-    "       first_reserved_at = CASE WHEN excluded.first_reserved_at < d.first_reserved_at"
-    "                                THEN excluded.first_reserved_at ELSE d.first_reserved_at END"};
+constinit Statement add_to_keys{R"(
+    UPDATE org.api_key AS x SET spend = x.spend + s.amount
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.key_id = s.key_id)"};
 
-void add_to_owners(Session &session, Owner owner, std::span<const Holder> charged, Calls calls)
+// Likewise, with $6 the owners, $7 the models and $8 the costs of the calls.
+constinit Statement add_to_organizations{R"(
+    UPDATE org.organization AS x
+       SET spend = x.spend + s.amount,
+           model_spend = x.model_spend || (
+               SELECT jsonb_object_agg(m.model, coalesce((x.model_spend->>m.model)::numeric, 0) + m.cost)
+                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($6, $7, $8) AS c (id, model, cost)
+                        WHERE c.id = x.organization_id GROUP BY c.model) AS m)
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.organization_id = s.organization_id)"};
+
+constinit Statement add_to_users{R"(
+    UPDATE org."user" AS x
+       SET spend = x.spend + s.amount,
+           model_spend = x.model_spend || (
+               SELECT jsonb_object_agg(m.model, coalesce((x.model_spend->>m.model)::numeric, 0) + m.cost)
+                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($6, $7, $8) AS c (id, model, cost)
+                        WHERE c.id = x.user_id GROUP BY c.model) AS m)
+      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+     WHERE x.user_id = s.user_id)"};
+
+// Rows are sorted by their key, so that concurrent calls lock in the same order. A day with an unknown
+// first_reserved_at keeps it unknown.
+constinit Statement add_to_days_statement{R"(
+    INSERT INTO org.usage_daily AS d (organization_id, day, team_id, key_id, model, spend, prompt_tokens,
+           completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,
+           failed_requests, first_reserved_at)
+    SELECT o, (closed AT TIME ZONE 'UTC')::date AS day, t, k, m, sum(cost), sum(p), sum(e), sum(cr), sum(cc),
+           count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed), min(reserved)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        AS c (o, t, k, m, closed, cost, p, e, cr, cc, failed, reserved)
+     GROUP BY o, day, t, k, m ORDER BY o, day, t, k, m
+        ON CONFLICT (organization_id, day, team_id, key_id, model) DO UPDATE
+       SET spend = d.spend + excluded.spend, prompt_tokens = d.prompt_tokens + excluded.prompt_tokens,
+           completion_tokens = d.completion_tokens + excluded.completion_tokens,
+           cache_read_input_tokens = d.cache_read_input_tokens + excluded.cache_read_input_tokens,
+           cache_creation_input_tokens = d.cache_creation_input_tokens + excluded.cache_creation_input_tokens,
+           successful_requests = d.successful_requests + excluded.successful_requests,
+           failed_requests = d.failed_requests + excluded.failed_requests,
+           first_reserved_at = CASE WHEN excluded.first_reserved_at < d.first_reserved_at
+                                    THEN excluded.first_reserved_at ELSE d.first_reserved_at END)"};
+
+using OwnerSpan = std::span<const Owner>;
+
+// Runs a statement with owners and what each has spent, and more.
+template <typename... More> void run_for(OwnerSpan owners, Session &session, Statement &statement, const More &...more)
 {
-    const auto names = [&](auto member) {
-        return column<Text>(charged, [&](const Holder &holder) { return holder.name.*member; });
+    const auto id = [&](auto member) {
+        return map<Text>(owners, [&](const Owner &owner) { return owner.ids.*member; });
     };
-    const auto run = [&](const auto &...more) {
-        session.run(add_spend[static_cast<size_t>(owner)], names(&Party::organization_id), names(&Party::team_id),
-                    names(&Party::user_id), names(&Party::key_id),
-                    column<Number>(charged, [](const Holder &holder) { return *holder.charged; }), more...);
+    session.run(statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id), id(&OwnerIds::user_id),
+                id(&OwnerIds::key_id), map<Number>(owners, [](const Owner &owner) { return *owner.newly_spent; }),
+                more...);
+}
+
+void add_to_owners(Session &session, OwnerKind kind, OwnerSpan owners, Calls calls)
+{
+    const auto id_of = [&](Text OwnerIds::*id) {
+        return map<Text>(calls, [&](const Call *call) { return call->owners.*id; });
     };
-    if (owner != Owner::organization && owner != Owner::user)
-        return run();
-    const auto id = owner == Owner::user ? &Party::user_id : &Party::organization_id;
-    run(column<Text>(calls, [&](const Call *call) { return call->party.*id; }),
-        column<Text>(calls, [](const Call *call) { return call->model; }),
-        column<Number>(calls, [](const Call *call) { return call->cost; }));
+    const auto models = map<Text>(calls, [](const Call *call) { return call->model; });
+    const auto costs = map<Number>(calls, [](const Call *call) { return call->cost; });
+    switch (kind) {
+    case OwnerKind::organization:
+        return run_for(owners, session, add_to_organizations, id_of(&OwnerIds::organization_id), models, costs);
+    case OwnerKind::team: return run_for(owners, session, add_to_teams);
+    case OwnerKind::member: return run_for(owners, session, add_to_members);
+    case OwnerKind::team_member: return run_for(owners, session, add_to_team_members);
+    case OwnerKind::user: return run_for(owners, session, add_to_users, id_of(&OwnerIds::user_id), models, costs);
+    case OwnerKind::key: return run_for(owners, session, add_to_keys);
+    }
 }
 
 void add_to_days(Session &session, Calls settled)
 {
     const auto counts = [&](auto member) {
-        return column<int64>(settled, [&](const Call *call) { return call->*member; });
+        return map<int64>(settled, [&](const Call *call) { return call->*member; });
     };
-    session.run(add_daily, column<Text>(settled, [](const Call *call) { return call->party.organization_id; }),
-                column<Text>(settled, [](const Call *call) { return call->party.team_id; }),
-                column<Text>(settled, [](const Call *call) { return call->party.key_id; }),
-                column<Text>(settled, [](const Call *call) { return call->model; }),
-                column<Time>(settled, [](const Call *call) { return call->closed_at; }),
-                column<Number>(settled, [](const Call *call) { return call->cost; }), counts(&Call::prompt_tokens),
-                counts(&Call::completion_tokens), counts(&Call::cache_read_input_tokens),
-                counts(&Call::cache_creation_input_tokens),
-                column<bool>(settled, [](const Call *call) { return call->failed; }),
-                column<Time>(settled, [](const Call *call) { return call->reserved_at; }));
+    session.run(
+        add_to_days_statement, map<Text>(settled, [](const Call *call) { return call->owners.organization_id; }),
+        map<Text>(settled, [](const Call *call) { return call->owners.team_id; }),
+        map<Text>(settled, [](const Call *call) { return call->owners.key_id; }),
+        map<Text>(settled, [](const Call *call) { return call->model; }),
+        map<Time>(settled, [](const Call *call) { return call->closed_at; }),
+        map<Number>(settled, [](const Call *call) { return call->cost; }), counts(&Call::prompt_tokens),
+        counts(&Call::completion_tokens), counts(&Call::cache_read_input_tokens),
+        counts(&Call::cache_creation_input_tokens), map<bool>(settled, [](const Call *call) { return call->failed; }),
+        map<Time>(settled, [](const Call *call) { return call->reserved_at; }));
 }
 
 } // namespace
@@ -93,26 +125,20 @@ void write_spend(Session &session, Counters &counters, Calls settled)
 {
     if (settled.empty())
         return;
-    const auto charged = allocate<Holder>(counters.holders().size());
-    const auto calls = allocate<Call *>(settled.size());
-    for (size_t i = 0; i < owners; i++) {
-        const Owner owner = static_cast<Owner>(i);
-        const auto holders_end = std::ranges::copy_if(counters.holders(), charged.begin(), [&](const Holder &holder) {
-                                     return holder.owner == owner && holder.charged;
-                                 }).out;
-        const auto calls_end = std::ranges::copy_if(settled, calls.begin(), [&](const Call *call) {
-                                   return counters.holder_of(*call, owner) != nullptr;
-                               }).out;
-        if (holders_end != charged.begin())
-            add_to_owners(session, owner, {charged.begin(), holders_end}, {calls.begin(), calls_end});
+    for (const OwnerKind kind : owner_kinds) {
+        const auto owners =
+            filter(counters.owners(), [&](const Owner &owner) { return owner.kind == kind && owner.newly_spent; });
+        const auto calls = filter(settled, [&](const Call *call) { return counters.owner_of(*call, kind) != nullptr; });
+        if (!owners.empty())
+            add_to_owners(session, kind, owners, calls);
     }
     add_to_days(session, settled);
 }
 
 void warm_up_writing_spend(Session &session)
 {
-    for (size_t i = 0; i < owners; i++)
-        add_to_owners(session, static_cast<Owner>(i), {}, {});
+    for (const OwnerKind kind : owner_kinds)
+        add_to_owners(session, kind, {}, {});
     add_to_days(session, {});
 }
 

@@ -1,4 +1,4 @@
-// Where spend lands: with the owners that calls are charged to, and in the sums of their days.
+// Adding the costs of settled calls to the spend of their owners and to the sums of the day.
 #pragma once
 
 #include "counters.hpp"

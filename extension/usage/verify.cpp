@@ -1,195 +1,103 @@
-// Comparing counters with the ledger they are sums of, and mending them.
+// Verifying that counters are the sums of the ledger, and repairing them.
 
 #include "base/fail.hpp"
-#include "ledger.hpp"
+#include "base/session.hpp"
+#include "ranges.hpp"
 #include "rules/organization.hpp"
 
 using namespace pg_org;
 
 namespace {
 
-// An owner is known by four columns, as in usage_account; a call is charged to each owner that it names.
-#define CHARGED_TO                                                                                                     \
-    "  CROSS JOIN LATERAL (VALUES (c.organization_id, '', '', '', c.organization_id <> ''),"                           \
-    "                             (c.organization_id, c.team_id, '', '', c.team_id <> ''),"                            \
-    "                             (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> ''),"\
-    "                             (c.organization_id, c.team_id, c.user_id, '', c.team_id <> '' AND c.user_id <> '')," \
-    "                             ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),"                       \
-    "                             (c.organization_id, '', '', c.key_id, true)) AS owner (o, t, u, k, is_named)"        \
-    " WHERE is_named"
-#define SPEND_OF(kind, table, columns, condition)                                                                      \
-    "SELECT '" kind "', " columns ", created_at, spend FROM org." table " WHERE " condition
-#define COUNTER_OF_DAYS(name) " ('usage_daily." name "', d." name "::numeric, s." name "::numeric)"
-
-// All that counts calls, and what it should say. $1: one organization, null for all.
+// Every counter that differs from the ledger, with the expected value. $1: one organization, null for all.
 constinit Statement find_differences{
-    "WITH settled AS NOT MATERIALIZED ("
-    "    SELECT * FROM org.usage c WHERE c.state = 'settled' AND ($1 IS NULL OR c.organization_id = $1)"
-    "), owner (kind, organization_id, team_id, user_id, key_id, since, spend) AS ("
-    SPEND_OF("organization", "organization", "organization_id, '', '', ''", "$1 IS NULL OR organization_id = $1")
-    " UNION ALL "
-    SPEND_OF("team", "team", "organization_id, team_id, '', ''", "$1 IS NULL OR organization_id = $1")
-    " UNION ALL "
-    SPEND_OF("membership", "membership", "organization_id, '', user_id, ''", "$1 IS NULL OR organization_id = $1")
-    " UNION ALL "
-    SPEND_OF("team_member", "team_member", "organization_id, team_id, user_id, ''",
-             "$1 IS NULL OR organization_id = $1")
-    " UNION ALL "
-    SPEND_OF("user", "\"user\"", "'', '', user_id, ''", "$1 IS NULL")
-    " UNION ALL "
-    SPEND_OF("api_key", "api_key", "coalesce(organization_id, ''), '', '', key_id",
-             "$1 IS NULL OR organization_id = $1")
-    "), charge AS NOT MATERIALIZED ("
-    "    SELECT o, t, u, k, c.model, c.reserved_at, c.closed_at, c.cost, 0::numeric AS held_cost, 0 AS held_requests,"
-    "           c.prompt_tokens + c.completion_tokens AS tokens"
-    "      FROM settled c" CHARGED_TO
-    "     UNION ALL "
-    "    SELECT o, t, u, k, c.model, c.reserved_at, '-infinity', 0, c.max_cost, 1, c.max_tokens"
-    "      FROM org.reservation c" CHARGED_TO " AND ($1 IS NULL OR c.organization_id = $1)"
-    "), spent AS ("
-    "    SELECT w.*, coalesce(sum(c.cost), 0) AS expected"
-    "      FROM owner w LEFT JOIN charge c"
-    "        ON c.o = w.organization_id AND c.t = w.team_id AND c.u = w.user_id AND c.k = w.key_id"
-    "       AND c.reserved_at >= w.since"
-    "     GROUP BY w.kind, w.organization_id, w.team_id, w.user_id, w.key_id, w.since, w.spend"
-    "), model_owner (kind, organization_id, user_id, since, model_spend) AS ("
-    "    SELECT 'organization', organization_id, '', created_at, model_spend FROM org.organization"
-    "     WHERE $1 IS NULL OR organization_id = $1"
-    "     UNION ALL SELECT 'user', '', user_id, created_at, model_spend FROM org.\"user\" WHERE $1 IS NULL"
-    "), model_spent AS ("
-    "    SELECT kind, organization_id, user_id, model, sum(found) AS found, sum(expected) AS expected"
-    "      FROM (SELECT w.kind, w.organization_id, w.user_id, m.model, m.amount::numeric AS found, 0 AS expected"
-    "              FROM model_owner w CROSS JOIN LATERAL jsonb_each_text(w.model_spend) AS m (model, amount)"
-    "             UNION ALL"
-    "            SELECT w.kind, w.organization_id, w.user_id, c.model, 0, c.cost"
-    "              FROM model_owner w"
-    "              JOIN settled c ON c.organization_id = w.organization_id AND c.reserved_at >= w.since"
-    "             WHERE w.kind = 'organization'"
-    "             UNION ALL"
-    "            SELECT w.kind, w.organization_id, w.user_id, c.model, 0, c.cost"
-    "              FROM model_owner w JOIN settled c"
-    "                ON c.user_id = w.user_id AND NOT c.delegated AND c.reserved_at >= w.since"
-    "             WHERE w.kind = 'user') AS sides"
-    "     GROUP BY kind, organization_id, user_id, model"
-    "), account AS ("
-    "    SELECT a.* FROM org.usage_account a"
-    "      JOIN owner w ON (w.organization_id, w.team_id, w.user_id, w.key_id, w.since)"
-    "                    = (a.organization_id, a.team_id, a.user_id, a.key_id, a.owner_since)"
-    "), counted AS ("
-    "    SELECT a.organization_id, a.team_id, a.user_id, a.key_id, a.model,"
-    "           coalesce(sum(c.cost) FILTER (WHERE c.closed_at >= a.window_start), 0) AS window_spend,"
-    "           coalesce(sum(c.held_cost), 0) AS held_cost, coalesce(sum(c.held_requests), 0) AS held_requests,"
-    "           (count(*) FILTER (WHERE date_trunc('minute', c.reserved_at) = a.minute))::numeric AS minute_requests,"
-    "           coalesce(sum(c.tokens) FILTER (WHERE date_trunc('minute', c.reserved_at) = a.minute), 0)"
-    "               AS minute_tokens"
-    "      FROM account a LEFT JOIN charge c"
-    "        ON c.o = a.organization_id AND c.t = a.team_id AND c.u = a.user_id AND c.k = a.key_id"
-    "       AND c.reserved_at >= a.owner_since"
-    "       AND (a.model = '' OR c.model = a.model OR substr(c.model, strpos(c.model, '/') + 1) = a.model)"
-    "     GROUP BY a.organization_id, a.team_id, a.user_id, a.key_id, a.model"
-    "), daily AS ("
-    "    SELECT organization_id, (closed_at AT TIME ZONE 'UTC')::date AS day, team_id, key_id, model,"
-    "           sum(cost) AS spend, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,"
-    "           sum(cache_read_input_tokens) AS cache_read_input_tokens,"
-    "           sum(cache_creation_input_tokens) AS cache_creation_input_tokens,"
-    "           count(*) FILTER (WHERE NOT failed) AS successful_requests,"
-    "           count(*) FILTER (WHERE failed) AS failed_requests"
-    "      FROM settled GROUP BY organization_id, day, team_id, key_id, model"
-    ")"
-    "SELECT kind || '.spend' AS counter, organization_id, team_id, user_id, key_id AS token_id, '' AS model,"
-    "       '' AS day, spend AS found, expected FROM spent WHERE spend <> expected"
-    " UNION ALL "
-    "SELECT kind || '.model_spend', organization_id, '', user_id, '', model, '', found, expected"
-    "  FROM model_spent WHERE found <> expected"
-    " UNION ALL "
-    "SELECT v.counter, account.organization_id, account.team_id, account.user_id, account.key_id, account.model, '',"
-    "       v.found, v.expected"
-    "  FROM account JOIN counted s"
-    "    ON (s.organization_id, s.team_id, s.user_id, s.key_id, s.model)"
-    "     = (account.organization_id, account.team_id, account.user_id, account.key_id, account.model)"
-    " CROSS JOIN LATERAL (VALUES ('usage_account.window_spend', account.window_spend, s.window_spend),"
-    "       ('usage_account.held_cost', account.held_cost, s.held_cost),"
-    "       ('usage_account.held_requests', account.held_requests, s.held_requests),"
-    "       ('usage_account.minute_requests', account.minute_requests, s.minute_requests),"
-    "       ('usage_account.minute_tokens', account.minute_tokens, s.minute_tokens)) AS v (counter, found, expected)"
-    " WHERE v.found <> v.expected"
-    " UNION ALL "
-    "SELECT v.counter, organization_id, team_id, '', key_id, model,"
-    "       to_char(day, 'YYYY-MM-DD'), coalesce(v.found, 0), coalesce(v.expected, 0)"
-    "  FROM (SELECT * FROM org.usage_daily WHERE $1 IS NULL OR organization_id = $1) AS d"
-    "  FULL JOIN daily s USING (organization_id, day, team_id, key_id, model)"
-    " CROSS JOIN LATERAL (VALUES " COUNTER_OF_DAYS("spend") "," COUNTER_OF_DAYS("prompt_tokens") ","
-    COUNTER_OF_DAYS("completion_tokens") "," COUNTER_OF_DAYS("cache_read_input_tokens") ","
-    COUNTER_OF_DAYS("cache_creation_input_tokens") "," COUNTER_OF_DAYS("successful_requests") ","
-    COUNTER_OF_DAYS("failed_requests") ") AS v (counter, found, expected)"
-    " WHERE coalesce(v.found, 0) <> coalesce(v.expected, 0)"
-    " ORDER BY 1, 2, 3, 4, 5, 6, 7",
-    Planned::each_time};
+#include "queries/find_differences.inc"
+    , Planned::each_time};
 
-// Who comes after organizations in the order of locks, and is locked by calls: users, $1, and those of keys, $2, of no
-// organization; then such keys.
-constinit Statement lock_users{
-    "SELECT FROM org.\"user\" WHERE user_id = ANY ($1)"
-    "    OR user_id IN (SELECT user_id FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($2))"
-    " ORDER BY user_id FOR NO KEY UPDATE"};
-constinit Statement lock_keys{
-    "SELECT FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($1) ORDER BY key_id FOR NO KEY UPDATE"};
+// Organizations are locked before these: $1 users and the users of $2 keys of no organization, then those keys.
+constinit Statement lock_users{R"(
+    SELECT FROM org."user"
+     WHERE user_id = ANY ($1)
+        OR user_id IN (SELECT user_id FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($2))
+     ORDER BY user_id FOR NO KEY UPDATE)"};
+constinit Statement lock_keys{R"(
+    SELECT FROM org.api_key
+     WHERE organization_id IS NULL AND key_id = ANY ($1)
+     ORDER BY key_id FOR NO KEY UPDATE)"};
 
-#define MENDED "FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected) WHERE "
-#define MEND_SPEND(table, condition)                                                                                   \
-    {                                                                                                                  \
-        table ".spend", Statement{"UPDATE org.\"" table "\" x SET spend = expected " MENDED condition}                 \
-    }
-#define MEND_MODEL_SPEND(table, condition)                                                                             \
-    {                                                                                                                  \
-        table ".model_spend",                                                                                          \
-            Statement{"UPDATE org.\"" table "\" x SET model_spend = x.model_spend - m.models || m.spend"               \
-                      "  FROM (SELECT o, u, array_agg(model) AS models,"                                               \
-                      "               coalesce(jsonb_object_agg(model, expected) FILTER (WHERE expected > 0), '{}')"   \
-                      "                   AS spend"                                                                    \
-                      "          FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)"               \
-                      "         GROUP BY o, u) AS m WHERE " condition}                                                 \
-    }
-
-// What sets a counter, or counters whose name begins like this, to what is expected. An account is taken away: the
-// next call counts again. Days are summed again.
-struct Mending {
+// Sets the counters whose names begin like this to their expected values, by the columns of find_differences from $1
+// organization_id to $6 expected.
+struct Repair {
     Text counter;
     Statement statement;
 };
-constinit std::array<Mending, 9> mendings{
-    Mending MEND_SPEND("organization", "organization_id = o"),
-    Mending MEND_SPEND("team", "organization_id = o AND team_id = t"),
-    Mending MEND_SPEND("membership", "organization_id = o AND user_id = u"),
-    Mending MEND_SPEND("team_member", "organization_id = o AND team_id = t AND user_id = u"),
-    Mending MEND_SPEND("user", "user_id = u"),
-    Mending MEND_SPEND("api_key", "key_id = k"),
-    Mending MEND_MODEL_SPEND("organization", "organization_id = o"),
-    Mending MEND_MODEL_SPEND("user", "user_id = u"),
-    Mending{"usage_account.",
-            Statement{"DELETE FROM org.usage_account x USING unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, m, e)"
-                      " WHERE (organization_id, team_id, user_id, key_id, model) = (o, t, u, k, m)"}},
+constinit std::array<Repair, 9> repairs{
+    Repair{"organization.spend", Statement{R"(
+    UPDATE org.organization SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE organization_id = o)"}},
+    Repair{"team.spend", Statement{R"(
+    UPDATE org.team SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE organization_id = o AND team_id = t)"}},
+    Repair{"membership.spend", Statement{R"(
+    UPDATE org.membership SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE organization_id = o AND user_id = u)"}},
+    Repair{"team_member.spend", Statement{R"(
+    UPDATE org.team_member SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE organization_id = o AND team_id = t AND user_id = u)"}},
+    Repair{"user.spend", Statement{R"(
+    UPDATE org."user" SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE user_id = u)"}},
+    Repair{"api_key.spend", Statement{R"(
+    UPDATE org.api_key SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+     WHERE key_id = k)"}},
+    Repair{"organization.model_spend", Statement{R"(
+    UPDATE org.organization SET model_spend = model_spend - m.models || m.spend
+      FROM (SELECT o, array_agg(model) AS models,
+                   coalesce(jsonb_object_agg(model, expected) FILTER (WHERE expected > 0), '{}') AS spend
+              FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+             GROUP BY o) AS m
+     WHERE organization_id = o)"}},
+    Repair{"user.model_spend", Statement{R"(
+    UPDATE org."user" SET model_spend = model_spend - m.models || m.spend
+      FROM (SELECT u, array_agg(model) AS models,
+                   coalesce(jsonb_object_agg(model, expected) FILTER (WHERE expected > 0), '{}') AS spend
+              FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+             GROUP BY u) AS m
+     WHERE user_id = u)"}},
+    // The next call recounts a counter that is missing.
+    Repair{"usage_account.", Statement{R"(
+    DELETE FROM org.usage_account x
+     USING unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, m, expected)
+     WHERE (organization_id, team_id, user_id, key_id, model) = (o, t, u, k, m))"}},
 };
+// Days are deleted and summed again.
 constexpr Text days = "usage_daily.";
 
-constinit Statement forget_days{
-    "DELETE FROM org.usage_daily USING unnest($1, $2) AS d (o, of_day)"
-    " WHERE organization_id = o AND day = of_day::date"};
+constinit Statement delete_days{R"(
+    DELETE FROM org.usage_daily
+     USING unnest($1, $2) AS d (o, of_day)
+     WHERE organization_id = o AND day = of_day::date)"};
 
-constinit Statement sum_days{
-    "INSERT INTO org.usage_daily (organization_id, day, team_id, key_id, model, spend, prompt_tokens,"
-    "       completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,"
-    "       failed_requests, first_reserved_at)"
-    " SELECT organization_id, d.day, team_id, key_id, model, sum(cost), sum(prompt_tokens), sum(completion_tokens),"
-    "        sum(cache_read_input_tokens), sum(cache_creation_input_tokens), count(*) FILTER (WHERE NOT failed),"
-    "        count(*) FILTER (WHERE failed), min(reserved_at)"
-    "   FROM (SELECT DISTINCT o, of_day::date AS day FROM unnest($1, $2) AS d (o, of_day)) AS d"
-    "   JOIN org.usage"
-    "     ON organization_id = o AND state = 'settled' AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'"
-    "    AND closed_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'"
-    "  GROUP BY organization_id, d.day, team_id, key_id, model"};
+constinit Statement sum_days{R"(
+    INSERT INTO org.usage_daily (organization_id, day, team_id, key_id, model, spend, prompt_tokens,
+           completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,
+           failed_requests, first_reserved_at)
+    SELECT organization_id, d.day, team_id, key_id, model, sum(cost), sum(prompt_tokens), sum(completion_tokens),
+           sum(cache_read_input_tokens), sum(cache_creation_input_tokens), count(*) FILTER (WHERE NOT failed),
+           count(*) FILTER (WHERE failed), min(reserved_at)
+      FROM (SELECT DISTINCT o, of_day::date AS day FROM unnest($1, $2) AS d (o, of_day)) AS d
+      JOIN org.usage
+        ON organization_id = o AND state = 'settled' AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'
+       AND closed_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
+     GROUP BY organization_id, d.day, team_id, key_id, model)"};
 
-// A counter that is not what it should be, by the columns of find_differences.
+// A row of find_differences.
 struct Difference {
     Row row;
     Text counter() const { return *row.get<Text>(0); }
@@ -215,45 +123,36 @@ void write_differences(Session &session, std::span<const Difference> found)
     session.reply.end_array();
 }
 
-template <typename Condition>
-std::span<const Difference> those(std::span<const Difference> found, Condition condition)
-{
-    const auto some = allocate<Difference>(found.size());
-    const auto end = std::ranges::copy_if(found, some.begin(), condition).out;
-    return {some.begin(), end};
-}
-
-std::span<const Difference> those_of(std::span<const Difference> found, Text counter)
-{
-    return those(found, [&](const Difference &difference) { return difference.counter().starts_with(counter); });
-}
-
-void mend(Session &session, std::span<const Difference> found)
+void repair(Session &session, std::span<const Difference> found)
 {
     const auto texts = [](std::span<const Difference> some, int place) {
-        return column<Text>(some, [&](const Difference &difference) { return difference.text(place); });
+        return map<Text>(some, [&](const Difference &difference) { return difference.text(place); });
     };
-    for (auto &[counter, statement] : mendings)
-        if (const auto some = those_of(found, counter); !some.empty())
+    const auto of = [&](Text counter) {
+        return filter(found, [&](const Difference &difference) { return difference.counter().starts_with(counter); });
+    };
+    for (auto &[counter, statement] : repairs)
+        if (const auto some = of(counter); !some.empty())
             session.run(statement, texts(some, 1), texts(some, 2), texts(some, 3), texts(some, 4), texts(some, 5),
-                        column<Number>(some, [](const Difference &difference) { return difference.expected(); }));
-    if (const auto some = those_of(found, days); !some.empty()) {
-        session.run(forget_days, texts(some, organization_column), texts(some, day_column));
+                        map<Number>(some, [](const Difference &difference) { return difference.expected(); }));
+    if (const auto some = of(days); !some.empty()) {
+        session.run(delete_days, texts(some, organization_column), texts(some, day_column));
         session.run(sum_days, texts(some, organization_column), texts(some, day_column));
     }
 }
 
-// Whose counters are mended in one call: no more than calls should wait for.
-struct Concerned {
-    static constexpr size_t most = 100; // of each
-    Texts organizations, users, keys;   // the latter two where they count for no organization
+// The owners whose counters one call repairs: not too many, since calls wait for it.
+struct OwnersToRepair {
+    static constexpr size_t max_size = 100; // of each
+    Texts organizations;
+    Texts users, keys; // that have counters outside organizations
 
-    explicit Concerned(std::span<const Difference> found)
-        : organizations(first_of(found, organization_column)),
-          users(first_of(those_outside(found), user_column)), keys(first_of(those_outside(found), key_column))
+    explicit OwnersToRepair(std::span<const Difference> found)
+        : organizations(first_of(found, organization_column)), users(first_of(those_outside(found), user_column)),
+          keys(first_of(those_outside(found), key_column))
     {
     }
-    bool outside() const { return !users.empty() || !keys.empty(); }
+    bool has_outside() const { return !users.empty() || !keys.empty(); }
     bool has(const Difference &difference) const
     {
         const auto among = [&](Texts some, int place) {
@@ -266,9 +165,9 @@ struct Concerned {
 private:
     static std::span<const Difference> those_outside(std::span<const Difference> found)
     {
-        return those(found, [](const Difference &difference) { return difference.text(organization_column).empty(); });
+        return filter(found, [](const Difference &difference) { return difference.text(organization_column).empty(); });
     }
-    // What is in a column, in order.
+    // The first values of a column, sorted.
     static Texts first_of(std::span<const Difference> found, int place)
     {
         const auto texts = allocate<Text>(found.size());
@@ -279,25 +178,24 @@ private:
         const auto all = texts.first(count);
         std::ranges::sort(all);
         const size_t distinct = count - std::ranges::unique(all).size();
-        return all.first(std::min(distinct, most));
+        return all.first(std::min(distinct, max_size));
     }
 };
 
-// How the counters of those concerned differ now; one organization after the other, to read no more than theirs.
-std::span<const Difference> differences_of(Session &session, const Concerned &concerned)
+// The differences of the owners now. Organizations are verified one by one, to read only their part of the ledger.
+std::span<const Difference> differences_of(Session &session, const OwnersToRepair &owners)
 {
-    const auto parts = allocate<std::span<const Difference>>(concerned.organizations.size() + 1);
+    const auto parts = allocate<std::span<const Difference>>(owners.organizations.size() + 1);
     size_t count = 0, size = 0;
     const auto add = [&](Maybe<Text> organization_id) {
-        parts[count] = those(differences(session, organization_id), [&](const Difference &difference) {
-            return difference.text(organization_column) == organization_id.value_or(Text{}) &&
-                   concerned.has(difference);
+        parts[count] = filter(differences(session, organization_id), [&](const Difference &difference) {
+            return difference.text(organization_column) == organization_id.value_or(Text{}) && owners.has(difference);
         });
         size += parts[count++].size();
     };
-    for (const Text organization_id : concerned.organizations)
+    for (const Text organization_id : owners.organizations)
         add(organization_id);
-    if (concerned.outside())
+    if (owners.has_outside())
         add({});
     const auto all = allocate<Difference>(size);
     auto end = all.begin();
@@ -327,16 +225,16 @@ PG_ORG_WRITE(usage_repair)
     const auto organization_id = session.argument("organization_id", not_empty);
     if (!session.caller.is_proxy_admin())
         forbidden("Only proxy admins can repair usage. Your role is = %s", role_name(session.caller.role));
-    // Counters and ledger are of one moment without a lock. Only whose counters differ has to wait, while those are
-    // looked at again.
-    const Concerned concerned{differences(session, organization_id)};
-    if (!concerned.organizations.empty())
-        lock_organizations(session, concerned.organizations);
-    if (!concerned.users.empty() || !concerned.keys.empty()) {
-        session.run(lock_users, concerned.users, concerned.keys);
-        session.run(lock_keys, concerned.keys);
+    // The first comparison needs no locks, since it is one snapshot. Only owners with differences are locked, and
+    // compared again.
+    const OwnersToRepair owners{differences(session, organization_id)};
+    if (!owners.organizations.empty())
+        lock_organizations(session, owners.organizations);
+    if (owners.has_outside()) {
+        session.run(lock_users, owners.users, owners.keys);
+        session.run(lock_keys, owners.keys);
     }
-    const auto found = differences_of(session, concerned);
-    mend(session, found);
+    const auto found = differences_of(session, owners);
+    repair(session, found);
     write_differences(session, found);
 }

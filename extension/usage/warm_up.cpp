@@ -1,6 +1,5 @@
-// Warming up a connection: the statements of the calls that matter most are run about nobody, so that they find, lock
-// and write nothing. The first real call then finds tables opened and plans made.
-
+// Warming up a connection: the most important statements are run about nobody, so that they find, lock and write
+// nothing. The first real call then finds its tables opened and its plans made.
 
 #include "counters.hpp"
 #include "request.hpp"
@@ -25,16 +24,16 @@ void warm_up_reading(Session &session, Text nobody)
 void warm_up_usage(Session &session, Text nobody)
 {
     session.plan_for_look_ups();
-    party_of_token_id(session, nobody);
-    party_of_secret(session, nobody);
+    owners_of_token_id(session, nobody);
+    owners_of_secret(session, nobody);
     warm_up_reading_counters(session, nobody);
     warm_up_reading_calls(session, nobody);
-    // A standby refuses even to lock nothing.
+    // A standby refuses locks even of no rows.
     if (XactReadOnly)
         return;
-    const std::array parties{Party{nobody, {}, nobody, {}}, Party{{}, {}, {}, nobody}};
+    const std::array owners{OwnerIds{nobody, {}, nobody, {}}, OwnerIds{{}, {}, {}, nobody}};
     for (const bool wait : {false, true})
-        lock_parties(session, parties, wait);
+        lock_owners(session, owners, wait);
     warm_up_writing_calls(session, nobody);
     warm_up_writing_counters(session);
     warm_up_writing_spend(session);
@@ -45,7 +44,7 @@ void warm_up_usage(Session &session, Text nobody)
 PG_ORG_FUNCTION(org_warm_up)
 {
     Session session{fcinfo, Access::warm_up, "org_warm_up"};
-    // No identifier is as long as that.
+    // Longer than any identifier.
     const Text nobody = to_text(psprintf("%256s", "nobody"));
     warm_up_reading(session, nobody);
     warm_up_usage(session, nobody);

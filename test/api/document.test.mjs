@@ -1,18 +1,31 @@
 // The OpenAPI document: valid, complete, and true as far as its examples go.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import Ajv from "ajv/dist/2020.js";
 import { Validator } from "@seriousme/openapi-schema-validator";
 
-import { bodyOf, document, exampleRequest, get, operationOf, operations, requestOf, send } from "./gateway.mjs";
+import { adminKey, bodyOf, document, exampleRequest, get, operationOf, operations, requestOf, send } from "./gateway.mjs";
 
 const resolved = (part) =>
   part.$ref ? part.$ref.split("/").slice(1).reduce((place, name) => place[name], document) : part;
 
-// Whether a text is JSON as a schema of the document has it.
-const ajv = new Ajv({ strict: false }).addSchema(document, "document");
-const fits = (name, text) => ajv.validate(`document#/components/schemas/${name}`, JSON.parse(text));
+// The document, with a place for every field: replies have no others.
+const complete = structuredClone(document);
+for (const schema of Object.values(complete.components.schemas))
+  if (schema.properties) schema.additionalProperties = false;
+const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true }).addSchema(complete, "document");
+
+// What is not as the schema at that place of the document has it.
+const place = (...steps) => `document#/${steps.map((step) => encodeURIComponent(step.replaceAll("/", "~1"))).join("/")}`;
+const errors = (value, ...steps) => {
+  const fits = ajv.getSchema(place(...steps));
+  return fits(value) ? null : ajv.errorsText(fits.errors);
+};
+const fits = (name, text) => !errors(JSON.parse(text), "components", "schemas", name);
+const schemaOfReply = ({ method, path }, status) =>
+  ["paths", path, method.toLowerCase(), "responses", status, "content", "application/json", "schema"];
 
 const fieldsOf = ({ operation }) => [
   ...operation.parameters.map(resolved).map(({ name, description, example, schema, in: place }) => ({
@@ -59,11 +72,49 @@ test("has an example of every required field, and of others none that is not a f
   }
 });
 
-test("has the key's headers as security schemes, and leaves out where none is needed", () => {
-  const names = Object.values(document.components.securitySchemes).map(({ scheme, name }) => scheme ?? name);
-  assert.deepEqual(names.sort(), ["API-Key", "bearer", "x-api-key", "x-goog-api-key", "x-litellm-api-key"]);
+test("has a type and a description for each field of a reply", () => {
+  for (const [thing, { description, properties }] of Object.entries(document.components.schemas)) {
+    if (["Error", "ErrorDetail", "FieldErrors"].includes(thing)) continue;
+    assert.ok(description, thing);
+    for (const [name, schema] of Object.entries(properties))
+      assert.ok(schema.description && (schema.type || schema.$ref || schema.oneOf), `${thing}: ${name}`);
+  }
+});
+
+test("fills in no filter beforehand", () => {
+  for (const { path, operation } of operations)
+    for (const { name, in: place, required, example } of operation.parameters.map(resolved))
+      assert.equal(place !== "header" && example !== undefined, required === true, `${path}: ${name}`);
+});
+
+test("offers one way to send a key, and leaves it out where none is needed", async () => {
+  const { bearer, ...others } = document.components.securitySchemes;
+  assert.deepEqual(others, {});
+  for (const header of ["x-litellm-api-key", "API-Key", "x-api-key", "x-goog-api-key"]) {
+    assert.ok(bearer.description.includes(header));
+    const { status } = await send({ ...requestOf("user_list"), headers: { [header]: adminKey } });
+    assert.equal(status, 200, header);
+  }
   for (const { path, operation } of operations)
     assert.equal(operation.security?.length === 0, !("401" in operation.responses), path);
+});
+
+test("has an example of every refusal that is one of that status", () => {
+  for (const operation of operations)
+    for (const [status, { content }] of Object.entries(operation.operation.responses)) {
+      const example = content?.["application/json"]?.example;
+      if (status === "200" || !example) continue;
+      assert.equal(errors(example, ...schemaOfReply(operation, status)), null, `${operation.path}: ${status}`);
+      assert.equal(example.error?.code ?? status, status, operation.path);
+    }
+  const { example } = operationOf("usage_reserve").operation.responses["429"].content["application/json"];
+  assert.equal(example.error.type, "budget_exceeded");
+});
+
+test("shows how a request without a key is refused", async () => {
+  const { example } = operationOf("org_info").operation.responses["401"].content["application/json"];
+  const { text } = await send({ ...requestOf("org_info"), headers: {} });
+  assert.deepEqual(JSON.parse(text), example);
 });
 
 test("has its three error bodies", async () => {
@@ -98,22 +149,42 @@ test("has the fields of a merge patch, each of which is taken", async () => {
 });
 
 // What is made by one is named by others: makers come first, and what takes things away comes last.
-const first = ["/user/new", "/budget/new", "/organization/new", "/organization/member_add", "/team/new",
-               "/team/member_add", "/key/generate", "/usage/reserve"];
-const last = ["/usage/cancel", "/usage/settle", "/key/regenerate", "/key/delete", "/team/member_delete",
-              "/organization/member_delete", "/team/delete", "/user/delete", "/organization/delete", "/budget/delete"];
-const rank = ({ path }) => (first.includes(path) ? first.indexOf(path) - first.length : last.indexOf(path) + 1);
+const { order } = JSON.parse(readFileSync(new URL("../../gateway/openapi.json", import.meta.url)));
+const rank = ({ operation: { operationId } }) => order.first.includes(operationId)
+  ? order.first.indexOf(operationId) - order.first.length : order.last.indexOf(operationId) + 1;
 
-test("has examples that work, one after the other", async () => {
+// All filters of a list but where a page begins, with their examples.
+const filters = ({ method, operation }) => method !== "GET" ? {} : Object.fromEntries(
+  operation.parameters.map(resolved)
+    .filter(({ name, in: place, schema }) => place === "query" && name !== "after" && schema.examples)
+    .map(({ name, schema }) => [name, schema.examples[0]]));
+
+test("has examples that work, one after the other, and describes the replies", async () => {
   for (const operation of [...operations].sort((a, b) => rank(a) - rank(b))) {
-    const { status, headers, text } = await send(exampleRequest(operation));
-    assert.equal(status, 200, `${operation.method} ${operation.path}: ${text}`);
-    const [type] = headers.get("content-type").split(";");
-    const known = operation.operation.responses["200"].content;
-    assert.ok(type in known || "*/*" in known, `${operation.path}: ${type}`);
-    const names = Object.keys(operation.operation.responses["200"].headers).map((name) => name.toLowerCase());
-    for (const name of ["etag", "link"])
-      if (headers.has(name))
-        assert.ok(names.includes(name), `${operation.path}: ${name}`);
+    for (const further of [{}, filters(operation)]) {
+      const { status, headers, text } = await send(exampleRequest(operation, further));
+      assert.equal(status, 200, `${operation.method} ${operation.path}: ${text}`);
+      const [type] = headers.get("content-type").split(";");
+      const known = operation.operation.responses["200"].content;
+      assert.ok(type in known || "*/*" in known, `${operation.path}: ${type}`);
+      if (type === "application/json" && type in known)
+        assert.equal(errors(JSON.parse(text), ...schemaOfReply(operation, "200")), null, operation.path);
+      const names = Object.keys(operation.operation.responses["200"].headers).map((name) => name.toLowerCase());
+      for (const name of ["etag", "link"])
+        if (headers.has(name))
+          assert.ok(names.includes(name), `${operation.path}: ${name}`);
+      if (!Object.keys(filters(operation)).length) break;
+    }
   }
+});
+
+// They are of days that may not be those of the example.
+test("describes the activity of a day", async () => {
+  const operation = operationOf("org_daily_activity");
+  const { url, ...request } = exampleRequest(operation);
+  const { text } = await send({ ...request, url: url.replace(/start_date=[^&]*/, "start_date=2026-01-01")
+                                                     .replace(/end_date=[^&]*/, "end_date=2999-12-31") });
+  const activity = JSON.parse(text);
+  assert.equal(activity.results.length, 1, text);
+  assert.equal(errors(activity, ...schemaOfReply(operation, "200")), null);
 });

@@ -15,9 +15,9 @@ export const operationOf = (id) => operations.find(({ operation }) => operation.
 
 export const bodyOf = ({ operation }) => operation.requestBody.content["application/json"];
 
-// The request that an operation's examples make.
-export function exampleRequest({ method, path, operation }) {
-  const query = new URLSearchParams();
+// The request that an operation's examples make, and further parameters.
+export function exampleRequest({ method, path, operation }, further = {}) {
+  const query = new URLSearchParams(further);
   for (const { name, in: place, example } of operation.parameters) {
     if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(example));
     else if (place === "query" && example !== undefined) query.set(name, example);

@@ -371,7 +371,7 @@ TEST_P(Usage, FieldsAreCheckedAsEverywhere)
         {"max_cost", "x", "float_parsing"},      {"max_cost", true, "float_parsing"},
         {"max_cost", -0.1, "value_error"},       {"max_cost", "NaN", "value_error"},
         {"max_cost", "Infinity", "value_error"}, {"max_cost", "1e999999999", "value_error"},
-        {"max_cost", 1e12 + 1, "value_error"},   {"max_cost", nullptr, "missing"},
+        {"max_cost", 1e15 + 1, "value_error"},   {"max_cost", nullptr, "missing"},
         {"max_tokens", 1.5, "int_from_float"},   {"max_tokens", 1e30, "int_parsing"},
         {"max_tokens", -1, "value_error"},       {"max_tokens", nullptr, "missing"},
         {"ttl_seconds", 0, "value_error"},       {"ttl_seconds", 86401, "value_error"},

@@ -172,7 +172,7 @@ getcontext().traps[Inexact] = True
 
 # Rules ---------------------------------------------------------------------
 
-MOST = Decimal(10) ** 12
+MOST = Decimal(10) ** 15
 KINDS = ("organization", "team", "member", "team_member", "user", "key")
 RATES = ("max_parallel_requests", "rpm_limit", "tpm_limit")
 

@@ -415,7 +415,7 @@ class Story:
         return self.choose(
             [
                 dict(max_cost=Decimal("-0.1")),
-                dict(max_cost=Decimal("1000000000000.01")),
+                dict(max_cost=Decimal("1000000000000000.01")),
                 dict(max_tokens=-1),
                 dict(ttl_seconds=0),
                 dict(ttl_seconds=86401),

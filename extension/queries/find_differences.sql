@@ -1,0 +1,132 @@
+-- Compares all counters with the ledger: each that differs, with its value and the expected one. $1: one organization,
+-- null for all. An owner is identified by the four columns of usage_account.
+WITH settled AS NOT MATERIALIZED (
+    SELECT * FROM org.usage c WHERE c.state = 'settled' AND ($1 IS NULL OR c.organization_id = $1)
+), owner (kind, organization_id, team_id, user_id, key_id, since, spend) AS (
+    SELECT 'organization', organization_id, '', '', '', created_at, spend FROM org.organization
+     WHERE $1 IS NULL OR organization_id = $1
+     UNION ALL
+    SELECT 'team', organization_id, team_id, '', '', created_at, spend FROM org.team
+     WHERE $1 IS NULL OR organization_id = $1
+     UNION ALL
+    SELECT 'membership', organization_id, '', user_id, '', created_at, spend FROM org.membership
+     WHERE $1 IS NULL OR organization_id = $1
+     UNION ALL
+    SELECT 'team_member', organization_id, team_id, user_id, '', created_at, spend FROM org.team_member
+     WHERE $1 IS NULL OR organization_id = $1
+     UNION ALL
+    SELECT 'user', '', '', user_id, '', created_at, spend FROM org."user"
+     WHERE $1 IS NULL
+     UNION ALL
+    SELECT 'api_key', coalesce(organization_id, ''), '', '', key_id, created_at, spend FROM org.api_key
+     WHERE $1 IS NULL OR organization_id = $1
+), call AS NOT MATERIALIZED (
+    SELECT organization_id, team_id, user_id, key_id, delegated, model, reserved_at, closed_at, cost,
+           0::numeric AS held_cost, 0 AS held_requests, prompt_tokens + completion_tokens AS tokens
+      FROM settled
+     UNION ALL
+    SELECT organization_id, team_id, user_id, key_id, delegated, model, reserved_at, '-infinity', 0,
+           max_cost, 1, max_tokens
+      FROM org.reservation
+     WHERE $1 IS NULL OR organization_id = $1
+), charge AS NOT MATERIALIZED (
+    SELECT o, t, u, k, c.model, c.reserved_at, c.closed_at, c.cost, c.held_cost, c.held_requests, c.tokens
+      FROM call c
+     CROSS JOIN LATERAL (VALUES
+           (c.organization_id, '', '', '', c.organization_id <> ''),
+           (c.organization_id, c.team_id, '', '', c.team_id <> ''),
+           (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> ''),
+           (c.organization_id, c.team_id, c.user_id, '', c.team_id <> '' AND c.user_id <> ''),
+           ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),
+           (c.organization_id, '', '', c.key_id, true)) AS charged (o, t, u, k, has_owner)
+     WHERE has_owner
+), spent AS (
+    SELECT w.*, coalesce(sum(c.cost), 0) AS expected
+      FROM owner w LEFT JOIN charge c
+        ON c.o = w.organization_id AND c.t = w.team_id AND c.u = w.user_id AND c.k = w.key_id
+       AND c.reserved_at >= w.since
+     GROUP BY w.kind, w.organization_id, w.team_id, w.user_id, w.key_id, w.since, w.spend
+), model_owner (kind, organization_id, user_id, since, model_spend) AS (
+    SELECT 'organization', organization_id, '', created_at, model_spend FROM org.organization
+     WHERE $1 IS NULL OR organization_id = $1
+     UNION ALL
+    SELECT 'user', '', user_id, created_at, model_spend FROM org."user"
+     WHERE $1 IS NULL
+), model_spent AS (
+    SELECT kind, organization_id, user_id, model, sum(found) AS found, sum(expected) AS expected
+      FROM (SELECT w.kind, w.organization_id, w.user_id, m.model, m.amount::numeric AS found, 0 AS expected
+              FROM model_owner w CROSS JOIN LATERAL jsonb_each_text(w.model_spend) AS m (model, amount)
+             UNION ALL
+            SELECT w.kind, w.organization_id, w.user_id, c.model, 0, c.cost
+              FROM model_owner w
+              JOIN settled c ON c.organization_id = w.organization_id AND c.reserved_at >= w.since
+             WHERE w.kind = 'organization'
+             UNION ALL
+            SELECT w.kind, w.organization_id, w.user_id, c.model, 0, c.cost
+              FROM model_owner w
+              JOIN settled c ON c.user_id = w.user_id AND NOT c.delegated AND c.reserved_at >= w.since
+             WHERE w.kind = 'user') AS sides
+     GROUP BY kind, organization_id, user_id, model
+), account AS (
+    SELECT a.* FROM org.usage_account a
+      JOIN owner w ON (w.organization_id, w.team_id, w.user_id, w.key_id, w.since)
+                    = (a.organization_id, a.team_id, a.user_id, a.key_id, a.owner_since)
+), counted AS (
+    SELECT a.organization_id, a.team_id, a.user_id, a.key_id, a.model,
+           coalesce(sum(c.cost) FILTER (WHERE c.closed_at >= a.window_start), 0) AS window_spend,
+           coalesce(sum(c.held_cost), 0) AS held_cost, coalesce(sum(c.held_requests), 0) AS held_requests,
+           (count(*) FILTER (WHERE date_trunc('minute', c.reserved_at) = a.minute))::numeric AS minute_requests,
+           coalesce(sum(c.tokens) FILTER (WHERE date_trunc('minute', c.reserved_at) = a.minute), 0) AS minute_tokens
+      FROM account a LEFT JOIN charge c
+        ON c.o = a.organization_id AND c.t = a.team_id AND c.u = a.user_id AND c.k = a.key_id
+       AND c.reserved_at >= a.owner_since
+       AND (a.model = '' OR c.model = a.model OR substr(c.model, strpos(c.model, '/') + 1) = a.model)
+     GROUP BY a.organization_id, a.team_id, a.user_id, a.key_id, a.model
+), daily AS (
+    SELECT organization_id, (closed_at AT TIME ZONE 'UTC')::date AS day, team_id, key_id, model,
+           sum(cost) AS spend, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,
+           sum(cache_read_input_tokens) AS cache_read_input_tokens,
+           sum(cache_creation_input_tokens) AS cache_creation_input_tokens,
+           count(*) FILTER (WHERE NOT failed) AS successful_requests,
+           count(*) FILTER (WHERE failed) AS failed_requests
+      FROM settled
+     GROUP BY organization_id, day, team_id, key_id, model
+)
+SELECT kind || '.spend' AS counter, organization_id, team_id, user_id, key_id AS token_id, '' AS model,
+       '' AS day, spend AS found, expected
+  FROM spent
+ WHERE spend <> expected
+ UNION ALL
+SELECT kind || '.model_spend', organization_id, '', user_id, '', model, '', found, expected
+  FROM model_spent
+ WHERE found <> expected
+ UNION ALL
+SELECT v.counter, a.organization_id, a.team_id, a.user_id, a.key_id, a.model, '', v.found, v.expected
+  FROM account a
+  JOIN counted s ON (s.organization_id, s.team_id, s.user_id, s.key_id, s.model)
+                  = (a.organization_id, a.team_id, a.user_id, a.key_id, a.model)
+ CROSS JOIN LATERAL (VALUES
+       ('usage_account.window_spend', a.window_spend, s.window_spend),
+       ('usage_account.held_cost', a.held_cost, s.held_cost),
+       ('usage_account.held_requests', a.held_requests, s.held_requests),
+       ('usage_account.minute_requests', a.minute_requests, s.minute_requests),
+       ('usage_account.minute_tokens', a.minute_tokens, s.minute_tokens)) AS v (counter, found, expected)
+ WHERE v.found <> v.expected
+ UNION ALL
+SELECT v.counter, organization_id, team_id, '', key_id, model, to_char(day, 'YYYY-MM-DD'),
+       coalesce(v.found, 0), coalesce(v.expected, 0)
+  FROM (SELECT * FROM org.usage_daily WHERE $1 IS NULL OR organization_id = $1) AS d
+  FULL JOIN daily s USING (organization_id, day, team_id, key_id, model)
+ CROSS JOIN LATERAL (VALUES
+       ('usage_daily.spend', d.spend, s.spend),
+       ('usage_daily.prompt_tokens', d.prompt_tokens::numeric, s.prompt_tokens::numeric),
+       ('usage_daily.completion_tokens', d.completion_tokens::numeric, s.completion_tokens::numeric),
+       ('usage_daily.cache_read_input_tokens', d.cache_read_input_tokens::numeric,
+        s.cache_read_input_tokens::numeric),
+       ('usage_daily.cache_creation_input_tokens', d.cache_creation_input_tokens::numeric,
+        s.cache_creation_input_tokens::numeric),
+       ('usage_daily.successful_requests', d.successful_requests::numeric, s.successful_requests::numeric),
+       ('usage_daily.failed_requests', d.failed_requests::numeric, s.failed_requests::numeric))
+       AS v (counter, found, expected)
+ WHERE coalesce(v.found, 0) <> coalesce(v.expected, 0)
+ ORDER BY 1, 2, 3, 4, 5, 6, 7
