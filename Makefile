@@ -5,6 +5,7 @@
 #   make install        both, into the server and into $(prefix)/bin
 #   make installcheck   test the installed extension on the running server of the PG* environment
 #   make run            everything that a first try needs, then the gateway in the foreground
+#   make check-quick    the extension's regression scripts and the gateway's unit tests, in less than a minute
 #   make test           everything that is tested, from nothing
 #   make test-debian    the packages on clean Debians 12, 13 and sid, and make test on 13; for root, takes an hour
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
@@ -12,16 +13,19 @@
 #   make valgrind       the extension's tests under valgrind; takes half an hour
 #   make fuzz           the gateway's reading and binding with random input, a minute each; tools/fuzz SECONDS for longer
 #   make bench          measure speed, and compare with an earlier gateway; takes half an hour
+#   make format         write all C++ in the style of .clang-format
+#   make lint           look for mistakes without running anything; part of make test
 #   make docs           write docs/sql.md again
 #   make deb            Debian packages, into build/deb
+#   make release VERSION=1.1   write that version everywhere, see that all agree, and commit; tags and pushes nothing
 #   make clean          what was built; data stays
 
 PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway viewer tests install installcheck run test test-debian ubsan asan valgrind fuzz bench docs
-.PHONY: deb clean
+.PHONY: all extension gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan asan
+.PHONY: valgrind fuzz bench format lint docs deb release clean
 
 all: extension gateway
 
@@ -33,6 +37,9 @@ gateway: build/gateway/Makefile
 
 tests: build/gateway/Makefile
 	$(MAKE) -C build/gateway
+
+unit-tests: build/gateway/Makefile
+	$(MAKE) -C build/gateway unit_test
 
 build/gateway/Makefile:
 	cmake -G 'Unix Makefiles' -S . -B build/gateway
@@ -47,8 +54,11 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run test ubsan asan valgrind fuzz bench docs deb:
+installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs deb:
 	@tools/$@
+
+release:
+	@tools/release $(VERSION)
 
 test-debian:
 	test/debian/run bookworm

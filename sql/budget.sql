@@ -289,6 +289,29 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT budget_info('{}') AS none, budget_info('{nowhere, ""}') AS unknown,
        json_array_length(budget_info('{gold, gold}')) AS twice;
 
+-- budget_new, budget_update, budget_delete, budget_list ------------------------
+CALL clear();
+SELECT reply(budget_new('mine', max_budget => 10, budget_duration => '1d')) \g (format=unaligned tuples_only=on)
+SELECT changed -> 'tpm_limit' AS tpm_limit, changed -> 'max_budget' AS max_budget, changed -> 'budget_duration' AS duration
+  FROM budget_update('mine', tpm_limit => 5, clear => '{max_budget}') AS changed;
+SELECT org_new('A', 'a', budget_id => 'mine'), budget_new('free') \g /dev/null
+SELECT string_agg(b ->> 'budget_id', ' ' ORDER BY place) AS listed
+  FROM json_array_elements(budget_list()) WITH ORDINALITY AS t (b, place);
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$budget_new('mine')$$),
+    ($$budget_new('')$$),
+    ($$budget_update(NULL)$$),
+    ($$budget_update('nowhere')$$),
+    ($$budget_update('mine', clear => '{budget_id}')$$),
+    ($$budget_delete(NULL)$$),
+    ($$budget_delete('mine')$$),
+    ($$budget_delete('nowhere')$$),
+    ($$budget_list("limit" => 0)$$),
+    ($$budget_list(after => 'nowhere')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+SELECT budget_delete('free') -> 'budget_id' AS deleted, attempt($$budget_delete('free')$$) AS gone;
+
 DROP FUNCTION test.budgets;
 DROP VIEW test.owned;
 CALL clear();

@@ -182,6 +182,42 @@ SELECT json_array_length(key_delete('{sk-ci-acme, sk-ci-acme}', '{ci}', api_key 
 SELECT json_array_length(key_delete(key_aliases => '{ci}', api_key => 'sk-bob')) AS deleted;
 SELECT key_alias FROM org.api_key WHERE key_alias = 'ci';
 
+-- key_update, key_info, key_list -----------------------------------------------
+SELECT key_generate('ann', 'acme', 'alone', key_alias => 'alone''s', duration => '1h', models => '{gpt-4o}', key => 'sk-0123456789-of-alone')
+       \g /dev/null
+SELECT reply(key_update('sk-0123456789-of-alone', models => '{openai/o1}', max_budget => 5, tpm_limit => 6, clear => '{duration}'))
+       \g (format=unaligned tuples_only=on)
+SELECT call, attempt(call) FROM (VALUES
+    ($$key_update('sk-0123456789-of-alone', models => '{claude}')$$),
+    ($$key_update('sk-0123456789-of-alone', duration => '-1h')$$),
+    ($$key_update('sk-unknown')$$),
+    ($$key_info('sk-unknown')$$),
+    ($$key_info('sk-0123456789-of-alone', 'sk-eve')$$)) AS t (call);
+SELECT info ->> 'key' = info -> 'info' ->> 'token_id' AS by_its_identifier,
+       key_info(info ->> 'key')::text = info::text AS same_by_identifier,
+       key_info(api_key => 'sk-0123456789-of-alone')::text = info::text AS same_by_itself
+  FROM key_info('sk-0123456789-of-alone') AS info;
+SELECT filter, (SELECT string_agg(k ->> 'key_alias', ' ') FROM json_array_elements(keys) AS k WHERE k ->> 'team_id' = 'alone') AS listed
+  FROM (VALUES ('user_id', key_list(user_id => 'ann')), ('team_id', key_list(team_id => 'alone')),
+               ('organization_id', key_list(organization_id => 'acme')), ('key_alias', key_list(key_alias => 'alone''s')),
+               ('another user', key_list(user_id => 'bob'))) AS t (filter, keys);
+
+-- key_regenerate --------------------------------------------------------------
+-- The old secret is refused at once, or when its time of grace is over.
+SELECT key_regenerate('sk-eve', api_key => 'sk-eve') ->> 'key' AS second \gset
+SELECT attempt($$org_list(api_key => 'sk-eve')$$) AS old, attempt(format('org_list(api_key => %L)', :'second')) AS new;
+SELECT key_regenerate(:'second', grace_period => '1h') ->> 'key' AS third \gset
+SELECT key_info(api_key => :'second')::text = key_info(api_key => :'third')::text AS both_are_good;
+UPDATE org.api_key SET previous_expires = '2026-01-02T03:04:05Z' WHERE previous_key_hash IS NOT NULL;
+SELECT attempt(format('org_list(api_key => %L)', :'second')) AS old;
+-- A proxy admin's key that an organization's admin takes over is a proxy admin's no more.
+SELECT org_member_add('acme', '{"role": "internal_user", "user_id": "boss"}'), key_generate('boss', 'acme', key => 'sk-boss-acme') \g /dev/null
+SELECT attempt($$budget_new('by-boss', api_key => 'sk-boss-acme')$$) AS own;
+SELECT key_regenerate('sk-boss-acme', api_key => 'sk-ann') ->> 'key' AS taken \gset
+SELECT attempt(format('budget_new(%L, api_key => %L)', 'by-ann', :'taken')) AS taken,
+       attempt(format('user_update(%L, user_email => %L, api_key => %L)', 'boss', 'ann@example.com', :'taken')) AS address;
+SELECT budget_delete('by-boss') ->> 'budget_id' AS deleted;
+
 -- A user's keys are deleted with the user.
 DELETE FROM org."user" WHERE user_id = 'bob';
 SELECT * FROM use();

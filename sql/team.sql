@@ -101,4 +101,50 @@ SELECT call, attempt(call) FROM (VALUES
 -- A team is found in its own organization.
 SELECT team_info('other', 'beta') -> 'team_info' -> 'team_alias' AS alias;
 
+-- team_update, team_block -----------------------------------------------------
+SELECT reply(team_update('team', team_alias => 'Renamed', max_budget => 50, models => '{gpt-4o}', blocked => false))
+       \g (format=unaligned tuples_only=on)
+SELECT team_update('team', clear => '{max_budget}') -> 'max_budget' AS cleared;
+SELECT team_block('team') -> 'blocked' AS blocked, attempt($$org_list(api_key => 'sk-abcdefghijklmnop0000')$$) AS its_key;
+SELECT team_unblock('team') -> 'blocked' AS blocked, attempt($$org_list(api_key => 'sk-abcdefghijklmnop0000')$$) AS its_key;
+SELECT call, attempt(call) FROM (VALUES
+    ($$team_update(NULL)$$),
+    ($$team_update('nowhere')$$),
+    ($$team_update('team', max_budget => -1)$$),
+    ($$team_block('nowhere')$$),
+    ($$team_unblock(NULL)$$)) AS t (call);
+
+-- team_member_add, team_member_update, team_member_delete ---------------------
+SELECT reply -> 'members' AS members, reply -> 'updated_users' -> 0 -> 'user_id' AS user_id,
+       reply -> 'updated_team_memberships' -> 0 -> 'max_budget_in_team' AS max_budget_in_team
+  FROM team_member_add('nobody', '{"role": "user", "user_id": "bob"}', max_budget_in_team => 5) AS reply;
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$team_member_add('nobody', '[{"role": "user", "user_id": "ann"}, {"role": "user", "user_id": "eve"}]')$$),
+    ($$team_member_add('nobody', '{"role": "king", "user_id": "ann"}')$$),
+    ($$team_member_add('nowhere', '{"role": "user", "user_id": "ann"}')$$),
+    ($$team_member_update('nobody', 'ann', role => 'admin')$$),
+    ($$team_member_update('nobody', 'bob', role => 'king')$$),
+    ($$team_member_delete('nobody', 'ann')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+SELECT masked(team_member_update('nobody', 'bob', role => 'admin', max_budget_in_team => 6)::text) \g (format=unaligned tuples_only=on)
+-- Their keys of the team go with them, and no others.
+SELECT key_generate('bob', team_id => 'nobody', key => 'sk-bob-nobody'), key_generate('bob', key => 'sk-bob') \g /dev/null
+SELECT team_member_delete('nobody', 'bob') -> 'members' AS members;
+SELECT attempt($$org_list(api_key => 'sk-bob-nobody')$$) AS key_of_team, attempt($$org_list(api_key => 'sk-bob')$$) AS own_key;
+
+-- team_list -------------------------------------------------------------------
+CREATE FUNCTION test.ids(teams json) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(t ->> 'team_id', ' ' ORDER BY t ->> 'team_id') FROM json_array_elements(teams) AS t
+     WHERE t ->> 'team_id' !~ '^[0-9a-f]{8}-'
+$$;
+SELECT ids(team_list(organization_id => 'acme')) AS of_organization, ids(team_list(user_id => 'bob')) AS of_user,
+       ids(team_list(team_alias => 'RENAM')) AS by_part_of_alias, ids(team_list(organization_id => 'beta', team_alias => 'renam')) AS none;
+DROP FUNCTION test.ids;
+
+-- team_delete -----------------------------------------------------------------
+SELECT attempt($$team_delete('{team, nowhere}')$$) AS all_or_none;
+SELECT team_id FROM json_to_recordset(team_delete('{team, team}')) AS receipt (team_id text);
+SELECT attempt($$org_list(api_key => 'sk-abcdefghijklmnop0000')$$) AS its_key, attempt($$team_delete('{team}')$$) AS gone;
+
 CALL clear();

@@ -100,5 +100,54 @@ SELECT call, attempt(call) FROM (VALUES
     ($$user_info('ann', 'sk-acme')$$),
     ($$user_info(NULL, 'sk-acme')$$)) AS t (call);
 
+-- user_update -----------------------------------------------------------------
+-- The reply, whole; by proxy admins, and in small things by the user.
+SELECT reply(user_update('eve', user_role => 'proxy_admin', max_budget => 7, models => '{m}', tpm_limit => 1,
+                         metadata => '{"a": 1}')) \g (format=unaligned tuples_only=on)
+SELECT attempt($$budget_list(api_key => 'sk-eve')$$) AS at_once;
+SELECT user_update('eve', user_role => 'internal_user', clear => '{max_budget}') -> 'max_budget' AS cleared;
+SELECT attempt($$budget_list(api_key => 'sk-eve')$$) AS at_once;
+SELECT user_update('eve', user_alias => 'Eve', api_key => 'sk-eve') -> 'user_alias' AS by_herself;
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$user_update(NULL)$$),
+    ($$user_update('nobody', user_alias => 'x', api_key => 'sk-eve')$$),
+    ($$user_update('ann', user_alias => 'x', api_key => 'sk-eve')$$),
+    ($$user_update('eve', user_role => 'proxy_admin', api_key => 'sk-eve')$$),
+    ($$user_update('eve', max_budget => 1, api_key => 'sk-eve')$$),
+    ($$user_update('eve', models => '{m}', api_key => 'sk-eve')$$),
+    ($$user_update('eve', tpm_limit => 1, api_key => 'sk-eve')$$),
+    ($$user_update('eve', metadata => '{}', api_key => 'sk-eve')$$),
+    ($$user_update('eve', clear => '{max_budget}', api_key => 'sk-eve')$$),
+    ($$user_update('eve', user_role => 'king')$$),
+    ($$user_update('eve', clear => '{user_id}')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+
+-- user_list -------------------------------------------------------------------
+CREATE FUNCTION test.ids(users json) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(u ->> 'user_id', ' ' ORDER BY u ->> 'user_id') FROM json_array_elements(users) AS u
+$$;
+SELECT ids(user_list()) AS everybody, ids(user_list(user_email => 'NN@exam')) AS by_part_of_address,
+       ids(user_list(user_id => 'ann')) AS by_id, ids(user_list(organization_id => 'acme')) AS of_organization,
+       ids(user_list(team_id => 'in-acme')) AS of_team, ids(user_list(role => 'proxy_admin')) AS by_role,
+       ids(user_list(role => 'proxy_admin', user_id => 'ann')) AS both;
+SELECT attempt($$user_list(role => 'king')$$), attempt($$user_list("limit" => 0)$$), attempt($$user_list(after => 'nobody')$$);
+DROP FUNCTION test.ids;
+
+-- user_delete -----------------------------------------------------------------
+-- All or none; never the last proxy admin.
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$user_delete(NULL)$$),
+    ($$user_delete('{ann, nobody}')$$),
+    ($$user_delete('{default_user_id}')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+-- With all that is theirs: keys, memberships, teams, and the budgets made for those.
+SELECT org_member_update('acme', 'ann', max_budget_in_organization => 5) ->> 'budget_id' AS budget_id \gset
+SELECT user_id FROM json_to_recordset(user_delete('{ann}')) AS receipt (user_id text);
+SELECT attempt($$org_list(api_key => 'sk-ann')$$) AS own_key, attempt($$org_list(api_key => 'sk-ann-acme')$$) AS key_in_acme,
+       json_array_length(budget_info(ARRAY[:'budget_id'])) AS budgets,
+       (SELECT count(*) FROM org.membership WHERE user_id = 'ann') AS memberships, team_info('in-acme') -> 'team_info' -> 'members' AS of_team;
+
 DROP FUNCTION test.seen;
 CALL clear();

@@ -41,6 +41,30 @@ copy_source() {
     tar -C "$checkout" --exclude-vcs --exclude=./build --exclude=./.data -c . | tar -C "$1" -x
 }
 
+# The repository's files of a kind, each ended by a zero byte; also in a copy without a repository.
+cpp_files() {
+    repository_files | grep -zE '\.[ch]pp$'
+}
+
+shell_files() {
+    repository_files | xargs -r0 grep -lZE -m 1 '^#!/usr/bin/env bash|^# shellcheck shell=bash'
+}
+
+python_files() {
+    repository_files | xargs -r0 grep -lZE -m 1 '^#!/usr/bin/python3'
+    repository_files | grep -zE '\.py$'
+}
+
+repository_files() {
+    if git -C "$checkout" rev-parse --git-dir >/dev/null 2>&1; then
+        git -C "$checkout" ls-files -z --cached --others --exclude-standard | while IFS= read -rd '' file; do
+            [[ ! -f $checkout/$file ]] || printf '%s\0' "$file"
+        done
+    else
+        (cd "$checkout" && find . \( -name build -o -name node_modules -o -name .data \) -prune -o -type f -printf '%P\0')
+    fi
+}
+
 bindir() {
     "$PG_CONFIG" --bindir
 }

@@ -27,7 +27,7 @@ ADMIN_KEY = "sk-admin"
 DATABASE = "fault"
 
 # How soon all is well again once a fault is over; the promise is 2 s, the rest is for a machine that is busy.
-RESUMED = 5
+RESUMED = 15
 # Longer than anything takes that ends at all.
 PATIENCE = 60
 

@@ -13,7 +13,7 @@ from harness import ADMIN_KEY, PATIENCE, Reply
 LIVENESS = b"GET /health/liveliness HTTP/1.1\r\nHost: gateway\r\n\r\n"
 ALIVE = b"I'm alive!"
 # Far from what anybody waits for who is kept waiting by others.
-AT_ONCE = 3
+AT_ONCE = 6
 
 
 def connect(gateway, source=None, receive_buffer=None):

@@ -199,10 +199,10 @@ def test_slow_receiver_of_one_organization(server, receiver, deliverer, what):
         start = time.monotonic()
         deliverer.make(f"{prompt} {number}")
         until(lambda: receiver.of(f"{prompt} {number}"))  # pylint: disable=cell-var-from-loop
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < TIMEOUT / 2
     assert not receiver.of(slow, ended=True), "it is still under way"
     until(lambda: receiver.of(slow, ended=True), what="the slow post's end")
-    assert TIMEOUT - 1 < receiver.of(slow)[0].seconds < TIMEOUT + 1.5
+    assert TIMEOUT - 1 < receiver.of(slow)[0].seconds < TIMEOUT * 1.5
     until(lambda: "event not taken" in deliverer.told(), what="a word in the log")
     assert undelivered(server) == 1
 

@@ -6,7 +6,6 @@ namespace pg_org::test {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 const std::string march = "&start_date=2026-03-01&end_date=2026-03-31";
 
@@ -29,14 +28,6 @@ std::string old_organization()
     const std::string id = organization();
     query("UPDATE org.organization SET created_at = '2026-01-01Z' WHERE organization_id = $1", id);
     return id;
-}
-
-std::vector<std::string> dates(const Json &reply)
-{
-    std::vector<std::string> dates;
-    for (const Json &day : reply.at("results"))
-        dates.push_back(day.at("date"));
-    return dates;
 }
 
 // What is written here is in no ledger, which other tests would notice.
@@ -104,32 +95,6 @@ TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads)
                                           {"has_more", false}}));
 }
 
-// As the dashboard asks for pages: the same but for the page until there are no more, and then adds them up.
-TEST_F(DailyActivity, HasPagesThatAddUp)
-{
-    const std::string first = old_organization(), second = old_organization();
-    for (const char *day : {"2026-03-01", "2026-03-02", "2026-03-07", "2026-03-31"}) {
-        spend(first, day, "k", "m", "0.1");
-        spend(second, day, "k", "m", "0.2");
-    }
-    spend(first, "2026-02-28", "k", "m", "100");
-    spend(first, "2026-04-01", "k", "m", "100");
-    std::vector<std::string> days;
-    std::vector<double> spent;
-    for (int page = 1, pages = 1; page <= pages; ++page) {
-        const Json reply =
-            ask(route(first + "," + second, march + "&page_size=3&timezone=-60&page=" + std::to_string(page)));
-        for (const std::string &day : dates(reply))
-            days.push_back(day);
-        spent.push_back(reply.at("metadata").at("total_spend"));
-        pages = reply.at("metadata").at("total_pages");
-        EXPECT_EQ(reply.at("metadata").at("has_more"), page < pages);
-    }
-    EXPECT_THAT(days, ElementsAre("2026-03-31", "2026-03-07", "2026-03-02", "2026-03-01"));
-    EXPECT_THAT(spent, ElementsAre(0.9, 0.3));
-    EXPECT_THAT(dates(ask(route(first, march + "&page=2"))), ElementsAre());
-}
-
 TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey)
 {
     const std::string id = old_organization();
@@ -148,60 +113,6 @@ TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey)
     EXPECT_EQ(total("&api_key=other&model=a%2Fm"), 4.0);
     EXPECT_EQ(total("&api_key=sk-unknown"), 0.0);
     EXPECT_EQ(total("&api_key=&model="), 7.0);
-}
-
-TEST_F(DailyActivity, NeedsTwoDates)
-{
-    const std::string path = "GET /organization/daily/activity";
-    for (const char *query : {"", "?start_date=2026-03-01", "?end_date=2026-03-01", "?start_date=&end_date="}) {
-        EXPECT_THAT(call(path + query), e2(400, "Please provide start_date and end_date")) << query;
-    }
-    for (const char *date : {"2026-02-30", "2026-3-1", "yesterday", "2026-03-01T00%3A00%3A00Z"}) {
-        EXPECT_THAT(call(path + "?end_date=2026-03-31&start_date=" + date), e3({"query", "start_date"})) << date;
-        EXPECT_THAT(call(path + "?start_date=2026-03-01&end_date=" + date), e3({"query", "end_date"})) << date;
-    }
-    EXPECT_THAT(call(path + "?start_date=2026-03-31&end_date=2026-03-01"), e3({"query", "end_date"}));
-    EXPECT_THAT(call(route("", march + "&page=0")), e3({"query", "page"}));
-    EXPECT_THAT(call(route("", march + "&page_size=1001")), e3({"query", "page_size"}));
-    EXPECT_THAT(call(route("", march + "&page_size=many")), e3({"query", "page_size"}, "int_parsing"));
-}
-
-TEST_F(DailyActivity, IsForThoseWhoAdministerTheOrganizations)
-{
-    const std::string id = old_organization(), foreign = old_organization();
-    const Person admin = person(), member = person(), viewer = person("proxy_admin_viewer");
-    join(id, admin.id, "org_admin");
-    join(id, member.id);
-    spend(id, "2026-03-01", "k", "m", "1");
-    spend(foreign, "2026-03-02", "k", "m", "1");
-
-    EXPECT_THAT(dates(ask(route(id + "," + foreign), nullptr, viewer.key)), ElementsAre("2026-03-02", "2026-03-01"));
-    EXPECT_THAT(dates(ask(route(""), nullptr, admin.key)), ElementsAre("2026-03-01")) << "their own, if none is named";
-    EXPECT_THAT(dates(ask(route(""), nullptr, member.key)), ElementsAre());
-    EXPECT_THAT(call(route(id + "," + foreign), nullptr, admin.key), e2(401, HasSubstr(foreign)));
-    EXPECT_THAT(call(route("no-such-org"), nullptr, admin.key), e2(401, HasSubstr("no-such-org")));
-    EXPECT_THAT(call(route(id), nullptr, member.key), e2(401, HasSubstr(id)));
-    EXPECT_THAT(call(route(id), nullptr, key_for({{"organization_id", id}})), e2(401, HasSubstr(id)));
-    EXPECT_THAT(call(route(id), nullptr, ""), e1(401, testing::_));
-    EXPECT_THAT(call(route("no-such-org")), e2(400, HasSubstr("no-such-org")));
-}
-
-TEST_F(DailyActivity, OutlivesKeysAndOrganizations)
-{
-    const std::string id = old_organization();
-    const Json key = ask("POST /key/generate", {{"organization_id", id}});
-    spend(id, "2026-03-01", key.at("token_id"), "m", "1");
-    ask("DELETE /organization/delete", {{"organization_ids", {id}}});
-    const Json reply = ask(route(id));
-    EXPECT_EQ(reply.at("metadata").at("total_spend"), 1.0);
-    const Json &breakdown = reply.at("results").at(0).at("breakdown");
-    EXPECT_EQ(breakdown.at("entities").at(id).at("metadata").at("organization_alias"), nullptr);
-    EXPECT_TRUE(breakdown.at("api_keys").contains(key.at("token_id").get<std::string>()));
-
-    organization({{"organization_id", id}});
-    const Person admin = person();
-    join(id, admin.id, "org_admin");
-    EXPECT_EQ(ask(route(id), nullptr, admin.key).at("results"), Json::array()) << "somebody else's";
 }
 
 } // namespace

@@ -38,19 +38,23 @@ std::string random_hex()
     return text;
 }
 
+// Below those that the system gives to outgoing connections, one of which could take it before the gateway does.
 int free_port()
 {
-    const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool bound = bind(socket_fd, reinterpret_cast<sockaddr *>(&address), size) == 0 &&
-                       getsockname(socket_fd, reinterpret_cast<sockaddr *>(&address), &size) == 0;
-    close(socket_fd);
-    if (!bound)
-        throw std::runtime_error("no free port on 127.0.0.1");
-    return ntohs(address.sin_port);
+    std::random_device source;
+    for (int attempts = 0; attempts < 100; ++attempts) {
+        const int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
+        const auto port = static_cast<uint16_t>(10'000 + source() % 22'768);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(port);
+        const bool bound = bind(socket_fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;
+        close(socket_fd);
+        if (bound)
+            return port;
+    }
+    throw std::runtime_error("no free port on 127.0.0.1");
 }
 
 // The gateway as a process of its own, its log kept to be shown when something failed.

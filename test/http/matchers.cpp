@@ -186,6 +186,82 @@ constexpr std::array user_fields{
     Field{"quotas", Type::object},
 };
 
+constexpr std::array team_membership_fields{
+    Field{"user_id", Type::text},
+    Field{"team_id", Type::text},
+    Field{"user_email", Type::text, or_null},
+    Field{"role", Type::text},
+    Field{"spend", Type::money},
+    Field{"budget_id", Type::text, or_null},
+    Field{"max_budget_in_team", Type::money, or_null},
+    Field{"litellm_budget_table", Type::budget, or_null},
+};
+
+constexpr std::array key_fields{
+    Field{"key_name", Type::text},
+    Field{"token_id", Type::text},
+    Field{"expires", Type::time, or_null},
+    Field{"key_alias", Type::text, or_null},
+    Field{"user_id", Type::text, or_null},
+    Field{"team_id", Type::text, or_null},
+    Field{"organization_id", Type::text, or_null},
+    Field{"models", Type::texts},
+    Field{"spend", Type::money},
+    Field{"max_budget", Type::money, or_null},
+    Field{"model_max_budget", Type::object},
+    Field{"tpm_limit", Type::integer, or_null},
+    Field{"rpm_limit", Type::integer, or_null},
+    Field{"max_parallel_requests", Type::integer, or_null},
+    Field{"budget_duration", Type::text, or_null},
+    Field{"budget_reset_at", Type::time, or_null},
+    Field{"blocked", Type::boolean},
+    Field{"metadata", Type::object},
+    Field{"permissions", Type::object},
+    Field{"created_at", Type::time},
+    Field{"created_by", Type::text, or_null},
+    Field{"updated_at", Type::time},
+    Field{"updated_by", Type::text, or_null},
+};
+
+constexpr std::array audit_entry_fields{
+    Field{"audit_id", Type::text},
+    Field{"organization_id", Type::text},
+    Field{"occurred_at", Type::time},
+    Field{"actor", Type::text, or_null},
+    Field{"key_id", Type::text, or_null},
+    Field{"key_made_by", Type::text, or_null},
+    Field{"database_role", Type::text},
+    Field{"action", Type::text},
+    Field{"kind", Type::text},
+    Field{"id", Type::text},
+    Field{"before", Type::object, or_null},
+    Field{"after", Type::object, or_null},
+    Field{"request_id", Type::text, or_null},
+};
+
+constexpr std::array event_fields{
+    Field{"event_id", Type::integer}, Field{"occurred_at", Type::time}, Field{"organization_id", Type::text},
+    Field{"kind", Type::text},        Field{"data", Type::object},
+};
+
+constexpr std::array reservation_fields{
+    Field{"reservation_id", Type::text}, Field{"request_id", Type::text}, Field{"model", Type::text},
+    Field{"expires_at", Type::time},     Field{"limits", Type::list},
+};
+
+constexpr std::array settled_call_fields{
+    Field{"reservation_id", Type::text},
+    Field{"request_id", Type::text},
+    Field{"organization_id", Type::text},
+    Field{"token_id", Type::text},
+    Field{"model", Type::text},
+    Field{"cost", Type::money},
+    Field{"prompt_tokens", Type::integer},
+    Field{"completion_tokens", Type::integer},
+    Field{"state", Type::text},
+    Field{"settled_at", Type::time},
+};
+
 bool is_of_type(const Json &value, Type type)
 {
     switch (type) {
@@ -272,6 +348,12 @@ testing::Matcher<const Reply &> e3(const Json &location, const Text &type, const
 testing::AssertionResult is_budget(const Json &object) { return has_fields(object, budget_fields); }
 testing::AssertionResult is_membership(const Json &object) { return has_fields(object, membership_fields); }
 testing::AssertionResult is_user(const Json &object) { return has_fields(object, user_fields); }
+testing::AssertionResult is_team_membership(const Json &object) { return has_fields(object, team_membership_fields); }
+testing::AssertionResult is_key(const Json &object) { return has_fields(object, key_fields); }
+testing::AssertionResult is_audit_entry(const Json &object) { return has_fields(object, audit_entry_fields); }
+testing::AssertionResult is_event(const Json &object) { return has_fields(object, event_fields); }
+testing::AssertionResult is_reservation(const Json &object) { return has_fields(object, reservation_fields); }
+testing::AssertionResult is_settled_call(const Json &object) { return has_fields(object, settled_call_fields); }
 
 testing::AssertionResult is_team(const Json &object)
 {

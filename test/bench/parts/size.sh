@@ -3,6 +3,7 @@
 
 measure_memory() {
     local gateway
+    # shellcheck disable=SC2034 # that figures.sh reads
     round=1
     printf 'Keeping %d connections idle ...\n' "$idle"
     for gateway in $(in_turn); do
