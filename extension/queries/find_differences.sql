@@ -20,18 +20,10 @@ WITH settled AS NOT MATERIALIZED (
      UNION ALL
     SELECT 'api_key', coalesce(organization_id, ''), '', '', key_id, created_at, spend FROM org.api_key
      WHERE $1 IS NULL OR organization_id = $1
-), call AS NOT MATERIALIZED (
-    SELECT organization_id, team_id, user_id, key_id, delegated, model, reserved_at, closed_at, cost,
-           0::numeric AS held_cost, 0 AS held_requests, prompt_tokens + completion_tokens AS tokens
-      FROM settled
-     UNION ALL
-    SELECT organization_id, team_id, user_id, key_id, delegated, model, reserved_at, '-infinity', 0,
-           max_cost, 1, max_tokens
-      FROM org.reservation
-     WHERE $1 IS NULL OR organization_id = $1
 ), charge AS NOT MATERIALIZED (
-    SELECT o, t, u, k, c.model, c.reserved_at, c.closed_at, c.cost, c.held_cost, c.held_requests, c.tokens
-      FROM call c
+    SELECT o, t, u, k, c.model, c.reserved_at, c.closed_at, c.cost, 0::numeric AS held_cost, 0 AS held_requests,
+           c.prompt_tokens + c.completion_tokens AS tokens
+      FROM settled c
      CROSS JOIN LATERAL (VALUES
            (c.organization_id, '', '', '', c.organization_id <> ''),
            (c.organization_id, c.team_id, '', '', c.team_id <> ''),
@@ -40,6 +32,17 @@ WITH settled AS NOT MATERIALIZED (
            ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),
            (c.organization_id, '', '', c.key_id, true)) AS charged (o, t, u, k, has_owner)
      WHERE has_owner
+     UNION ALL
+    SELECT o, t, u, k, c.model, c.reserved_at, '-infinity', 0, c.max_cost, 1, c.max_tokens
+      FROM org.reservation c
+     CROSS JOIN LATERAL (VALUES
+           (c.organization_id, '', '', '', c.organization_id <> ''),
+           (c.organization_id, c.team_id, '', '', c.team_id <> ''),
+           (c.organization_id, '', c.user_id, '', c.organization_id <> '' AND c.user_id <> ''),
+           (c.organization_id, c.team_id, c.user_id, '', c.team_id <> '' AND c.user_id <> ''),
+           ('', '', c.user_id, '', c.user_id <> '' AND NOT c.delegated),
+           (c.organization_id, '', '', c.key_id, true)) AS charged (o, t, u, k, has_owner)
+     WHERE has_owner AND ($1 IS NULL OR c.organization_id = $1)
 ), spent AS (
     SELECT w.*, coalesce(sum(c.cost), 0) AS expected
       FROM owner w LEFT JOIN charge c
