@@ -1,4 +1,4 @@
-// What operators ask, on a listener of their own: metrics and health.
+// The admin listener: metrics and health.
 #pragma once
 
 #include "gateway.hpp"

@@ -9,11 +9,11 @@
 namespace pg_org {
 namespace {
 
-// To be asked again alone: what failed may be another's fault.
+// Thrown to try a request again alone: another one of its batch may be at fault.
 struct Alone {};
 
-// What failures begin with that are the same for each request: the caller's key is refused, the database is away or
-// overloaded, or what was waited for was not released in time.
+// Whether every request would fail like this: the caller's key is refused, the database is away or overloaded, or a
+// lock was not released in time.
 bool is_common(const DatabaseError &error, bool waited)
 {
     const auto is = [&](std::string_view start) { return error.sqlstate.starts_with(start); };
@@ -23,9 +23,9 @@ bool is_common(const DatabaseError &error, bool waited)
 } // namespace
 
 struct Batches::Waiting {
-    const std::string_view request;                        // its thread's
-    std::promise<std::optional<std::string>> outcome = {}; // null: the next batch is this thread's to ask for
-    bool is_called = false;                                // its outcome is coming
+    const std::string_view request;                        // owned by its thread
+    std::promise<std::optional<std::string>> outcome = {}; // null: this thread leads the next batch
+    bool is_called = false;                                // it will get its outcome
 };
 
 std::string Batches::ask(const std::string &kind, std::string_view request, const Answer &answer)
@@ -35,8 +35,7 @@ std::string Batches::ask(const std::string &kind, std::string_view request, cons
     return held ? ask(kind + '\n' + *held, request, answer, true) : element;
 }
 
-// A request that is on its way is waited for as long as the database may take, whatever the time: what is not known to
-// have been left undone must not be said to be.
+// Waits without limit for a request that is in the database: what may have been done must not be reported as undone.
 std::string Batches::ask(const std::string &kind, std::string_view request, const Answer &answer, bool wait)
 try {
     const auto mine = std::make_shared<Waiting>(Waiting{request});
@@ -48,7 +47,7 @@ try {
     if (!is_first) {
         if (outcome.wait_for(patience_) == std::future_status::timeout && withdraw(kind, *mine))
             throw DatabaseError{std::string{sqlstate::too_many_connections}, "batch queue", true,
-                                "the batches before took too long"};
+                                "earlier batches took too long"};
         if (auto element = outcome.get())
             return *std::move(element);
     }
@@ -75,7 +74,7 @@ bool Batches::withdraw(const std::string &kind, const Waiting &waiting)
     return true;
 }
 
-// Asks for those that wait, of which this thread's is the first, and gives all others their outcomes.
+// Sends the waiting requests, of which this thread's is the first, and hands the others their outcomes.
 std::string Batches::lead(const std::string &kind, const Answer &answer, bool wait)
 {
     const Queue batch = take(kind);
@@ -106,10 +105,10 @@ Batches::Queue Batches::take(const std::string &kind)
     Queue &queue = queues_.at(kind);
     Queue batch;
     std::size_t bytes = 0;
-    while (batch.size() < std::min(queue.size(), most_in_batch)) {
+    while (batch.size() < std::min(queue.size(), max_in_batch)) {
         const auto &next = queue[batch.size()];
         bytes += next->request.size();
-        if (!batch.empty() && bytes > most_bytes_in_batch)
+        if (!batch.empty() && bytes > max_bytes_in_batch)
             break;
         next->is_called = true;
         batch.push_back(next);

@@ -1,5 +1,5 @@
-// Many requests as one: those of a kind that come while others of it are in the database wait, and go there together
-// when these are back.  Nobody waits for company: at rest each request goes alone, at once.
+// Batches: requests of a kind that arrive while others of it are in the database go there together when those are back.
+// No request waits for a batch to fill: an idle kind sends each at once, alone.
 #pragma once
 
 #include <chrono>
@@ -13,26 +13,26 @@
 
 namespace pg_org {
 
-// What goes to the database at once.
-inline constexpr std::size_t most_in_batch = 256;
-inline constexpr std::size_t most_bytes_in_batch = 1 << 20; // unless a single request has more
+// Limits of a batch.
+inline constexpr std::size_t max_in_batch = 256;
+inline constexpr std::size_t max_bytes_in_batch = 1 << 20; // unless a single request is larger
 
 class Batches {
 public:
     using Requests = std::vector<std::string_view>;
-    // Answers all of them, in their order, in one transaction; throws DatabaseError.  Unless it is to wait for what
-    // others have locked, it refuses the requests that need that (see held_by).
+    // Answers all of them, in their order, in one transaction; throws DatabaseError.  Without `wait`, refuses requests
+    // that need what others have locked (see held_by).
     using Answer = std::function<std::vector<std::string>(const Requests &, bool wait)>;
 
-    // How long a request waits for its turn at most.
+    // `patience`: how long a request may wait for its batch.
     explicit Batches(std::chrono::milliseconds patience) : patience_{patience} {}
 
-    // The answer to this request.  Those of a kind must mean the same by `answer`: one of their threads asks for all.
-    // What fails as a whole, for a reason that may be one request's, is asked again one by one.  Requests that need
-    // what others have locked are asked again beside the next batch: those that need the same are a kind of their own.
+    // Returns the answer to this request.  Requests of a kind must pass an equivalent `answer`: one of their threads
+    // calls it for all.  If a batch fails for a reason that may be one request's, each is tried alone.  Requests that
+    // need what others have locked are tried again beside the next batch: those that need the same form a kind.
     std::string ask(const std::string &kind, std::string_view request, const Answer &answer);
 
-    // How many wait for their turn.
+    // The number of requests that wait for their batch.
     std::size_t waiting() const;
 
 private:

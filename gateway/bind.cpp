@@ -28,15 +28,6 @@ std::string_view name_of(Type type)
     return std::find_if(type_names.begin(), type_names.end(), [&](auto &known) { return known.type == type; })->name;
 }
 
-std::string_view trimmed(std::string_view text)
-{
-    constexpr std::string_view blanks = " \t\n\r\f\v";
-    const auto start = text.find_first_not_of(blanks);
-    if (start == std::string_view::npos)
-        return {};
-    return text.substr(start, text.find_last_not_of(blanks) - start + 1);
-}
-
 std::string_view without_plus(std::string_view text)
 {
     return text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
@@ -51,8 +42,7 @@ std::vector<Value> split(std::string_view list)
     return elements;
 }
 
-// A number's value as a double, NaN (without a sign and what from_chars takes besides) and the infinities included, out
-// of range as infinity.
+// A number's value as a double.  NaN is plain NaN, without sign or payload; a number out of range is infinity.
 std::optional<double> as_double(std::string_view text)
 {
     double value = 0;
@@ -102,7 +92,7 @@ private:
         return value.kind == Value::Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
     }
 
-    // A query string has commas between the elements.
+    // In a query string, commas separate the elements.
     std::string text_array(const Value &value)
     {
         if (source_ == "query" && value.kind == Value::Kind::string)
@@ -117,10 +107,10 @@ private:
         return array_literal(value.elements);
     }
 
-    // The JSON text of what is neither number nor string is no number either.
+    // The JSON text of any other kind is not a number either.
     std::string numeric(const Value &value)
     {
-        const auto number = without_plus(trimmed(value.text));
+        const auto number = without_plus(trimmed(value.text, " \t\n\r\f\v"));
         if (!as_double(number))
             return wrong("float_parsing", "Input should be a valid number, unable to parse string as a number");
         return std::string{number};
@@ -128,7 +118,7 @@ private:
 
     std::string bigint(const Value &value)
     {
-        const auto number = without_plus(trimmed(value.text));
+        const auto number = without_plus(trimmed(value.text, " \t\n\r\f\v"));
         if (auto integer = integer_text(number))
             return *integer;
         const auto approximate = as_double(number);

@@ -1,4 +1,4 @@
-// The second stage of a request: from named fields to the call of a SQL function, which argument gets which value.
+// The second stage of a request: turns named fields into the call of a SQL function.
 #pragma once
 
 #include "database.hpp"
@@ -24,39 +24,39 @@ struct Argument {
     Type type;
     bool required;
     std::string default_expression = {}; // in SQL
-    std::string comment = {};            // on the column that it is about
+    std::string comment = {};            // on the column it stands for
 };
 
 struct Function {
     std::string identifier; // schema-qualified
     std::vector<Argument> arguments;
-    std::string comment = {}; // in its first line a summary
+    std::string comment = {}; // its first line is a summary
 };
 
 using Functions = std::map<std::string, Function, std::less<>>;
 
-// What the database is to be asked.
+// The call to make.
 struct Bound {
-    std::vector<FieldError> errors; // if there are some, only whether the key is good: nobody else is told of them
+    std::vector<FieldError> errors; // if any, the call only checks the key: only its holder may see them
     Statement statement;
-    std::size_t after = 0; // of events: which of the statement's values says from where on
-    // Or, for a function that takes many such requests at once:
+    std::size_t after = 0; // for events: which of the statement's values is `after`
+    // Or, for a function that takes a batch:
     const Function *many = nullptr;
     std::string object;
 };
 Bound bind(const Asked &asked, const Functions &functions);
 
-// Required arguments are always bound, null when absent: saying so is the database's to do.  Fields that are no
-// argument are left out.  `source` is where the fields were sent, for the location of errors.
+// Binds an absent required argument as null: the database refuses it.  Leaves out fields that are not arguments.
+// `source` is where the fields were sent, for the location of errors.
 Statement bind_arguments(const Function &function, const Fields &fields, std::string_view api_key,
                          std::string_view source, std::vector<FieldError> &errors);
 
-// The arguments but the caller's key as a JSON object, for a function that takes many.  Numbers become strings: one
-// that PostgreSQL can't hold must spoil no more than its own request.
+// The arguments without the caller's key as a JSON object, for a function that takes a batch.  Numbers become strings,
+// so that one that PostgreSQL can't hold fails only its own request.
 std::string bind_object(const Function &function, const Fields &fields, std::string_view source,
                         std::vector<FieldError> &errors);
 
-// The call for many at once, which may wait for what others have locked: each element of the reply is a row.
+// The call for a batch, which may wait for locks; each element of the reply is a row.
 Statement bind_many(const Function &many, const std::vector<std::string_view> &objects, bool wait,
                     const std::string &api_key);
 

@@ -14,7 +14,7 @@ Caller::Caller(const Config &config, Database &database)
 
 Answer Caller::call(const Asked &asked, const Bound &bound)
 {
-    // Before it is known whether something was changed, too: the answer may be lost.
+    // Also notes a call that fails: the change may have been made and only its reply lost.
     const struct NoteWrite {
         Replicas &replicas;
         const Asked &asked;
@@ -60,7 +60,7 @@ Answer Caller::call_with_others(const Asked &asked, const Bound &bound)
     return {{200, std::move(element)}};
 }
 
-// The same call again and again, each time from the last event on.
+// Repeats the call, each time from the last event on.
 Answer Caller::listen(const Asked &asked, const Bound &bound)
 {
     const auto read = [this, statement = bound.statement, place = bound.after](const std::string &after) mutable {

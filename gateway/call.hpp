@@ -1,5 +1,5 @@
-// The third stage of a request: the database is called, for this request alone or for many at once, on the primary or
-// on a standby, once or until there is something to tell.
+// The third stage of a request: calls the database, alone or in a batch, on the primary or on a standby, once or until
+// there are events.
 #pragma once
 
 #include "batch.hpp"
@@ -19,9 +19,9 @@ namespace pg_org {
 
 struct Answer {
     Reply reply;
-    std::string tag = {};                // of the thing in the reply
-    std::optional<Refusal> refusal = {}; // of one request among many
-    std::vector<FieldError> errors = {}; // of a request by a good key
+    std::string tag = {};                // entity tag of the reply
+    std::optional<Refusal> refusal = {}; // of a request in a batch
+    std::vector<FieldError> errors = {}; // of a request with a valid key
 };
 
 class Caller {
@@ -31,7 +31,7 @@ public:
     // Throws DatabaseError.
     Answer call(const Asked &asked, const Bound &bound);
 
-    // Ends waiting for events, now and for good.
+    // Ends all waiting for events, for good.
     void stop() { listeners_.stop(); }
 
     const Replicas &replicas() const { return replicas_; }

@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <set>
 
-extern "C" const char query_catalog_version[], query_catalog_signatures[];
+extern "C" const char query_catalog_state[], query_catalog_signatures[];
 
 namespace pg_org {
 namespace {
 
 constexpr std::chrono::seconds refresh_interval{1};
 
-// All that are called, besides those that deliver events.
+// All functions that are called, except those that deliver events.
 std::set<std::string, std::less<>> needed_functions()
 {
     std::set<std::string, std::less<>> names{std::string{tag_function}};
@@ -41,7 +41,7 @@ Functions read_functions(const std::vector<Row> &rows)
             throw std::runtime_error{"this role may not execute " + name + "; org_grant_access() would let it"};
         const auto type = type_named(row[5]);
         if (!type)
-            throw std::runtime_error{"function " + name + " takes a " + row[5] + ", a type not known here"};
+            throw std::runtime_error{"function " + name + " takes the unknown type " + row[5]};
         Function &function = functions[name];
         function.identifier = row[1];
         function.arguments.push_back({row[3], row[4], *type, row[6] == "t", row[7], row[8]});
@@ -49,7 +49,7 @@ Functions read_functions(const std::vector<Row> &rows)
     }
     for (const auto &name : needed)
         if (!functions.contains(name))
-            throw std::runtime_error{"no function " + name + " of an extension pg_org"};
+            throw std::runtime_error{"extension pg_org has no function " + name};
     return functions;
 }
 
@@ -69,7 +69,7 @@ Catalog::Snapshot Catalog::renewed(const Snapshot &outdated)
     return functions();
 }
 
-// Those loaded before stay when that fails.
+// Functions loaded before stay when this fails, unless the extension or its tables are gone.
 void Catalog::refresh()
 {
     const std::lock_guard lock{loading_};
@@ -83,14 +83,22 @@ void Catalog::refresh()
     }
 }
 
-// The version first: what changes in between is loaded the next time.
+// Reads the version first: what changes in between is loaded the next time.
 void Catalog::load()
 {
-    auto current = database_.run({query_catalog_version, {}}).at(0).at(0);
-    if (functions() && current == version_)
+    const Row state = database_.run({query_catalog_state, {}}).at(0);
+    const auto &version = state.at(0);
+    if (version.empty() || state.at(1) != "t") {
+        functions_ = Snapshot{};
+        throw std::runtime_error{version.empty() ? "pg_org is not installed in this database: call CREATE EXTENSION "
+                                                   "pg_org first, then org_setup()"
+                                                 : "pg_org is not set up in this database: call org_setup() first, as "
+                                                   "the role that shall own the tables"};
+    }
+    if (functions() && version == version_)
         return;
     functions_ = std::make_shared<const Functions>(read_functions(database_.run({query_catalog_signatures, {}})));
-    version_ = std::move(current);
+    version_ = version;
     log_event(Level::info, "catalog loaded");
 }
 

@@ -17,24 +17,24 @@ namespace pg_org {
 // can't be called.
 Functions read_functions(const std::vector<Row> &rows);
 
-// Loads in the background, and again whenever the functions have become others.
+// Loads the functions in the background, and again whenever they change.
 class Catalog {
 public:
     using Snapshot = std::shared_ptr<const Functions>;
 
     explicit Catalog(Database &database);
 
-    // Null until loaded.
+    // Null until loaded, and while pg_org is not set up in the database.
     Snapshot functions() const { return functions_.load(); }
 
-    // What has become of those that a call found to be others: the same if nothing is known of it.
+    // Loads the functions again if these are still the latest: a call has found that they have changed.
     Snapshot renewed(const Snapshot &outdated);
 
 private:
     Database &database_;
     std::mutex loading_;
-    std::string version_;  // of those loaded
-    std::string reported_; // the failure told of last
+    std::string version_;  // of the loaded functions
+    std::string reported_; // the last failure logged
     std::atomic<Snapshot> functions_;
     std::jthread watch_;
 

@@ -10,6 +10,9 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <utility>
 
@@ -24,7 +27,20 @@ void refuse_if(bool is_wrong, const std::string &line)
         throw std::invalid_argument{line};
 }
 
-// All options of the gateway, and what they set.
+// Reads lines of name = value, and nothing else.
+class Lines final : public CLI::ConfigBase {
+    std::vector<CLI::ConfigItem> from_config(std::istream &input) const override
+    {
+        std::stringstream lines;
+        std::size_t number = 0;
+        for (std::string line; std::getline(input, line); lines << line << '\n')
+            if (++number; line.find_first_not_of(" \t\r") < line.find('#') && line.find('=') == line.npos)
+                throw CLI::ConfigError{"line " + std::to_string(number) + ": write name = value"};
+        return CLI::ConfigBase::from_config(lines);
+    }
+};
+
+// The options of the gateway, and what they set.
 class Options {
 public:
     Options()
@@ -34,6 +50,7 @@ public:
         app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
         app_.set_config("--config", {}, "File of options, as lines of name = value")->envname("PG_ORG_CONFIG");
         app_.allow_config_extras(CLI::config_extras_mode::error);
+        app_.config_formatter(std::make_shared<Lines>());
         add_options();
     }
 
@@ -60,6 +77,7 @@ private:
     Config config_;
     std::map<std::string, std::pair<std::string *, std::string>> secrets_; // by name: the value, and a file that has it
     std::string replica_url_file_;
+    std::set<std::string> from_environment_; // options
 
     void add_options()
     {
@@ -71,8 +89,8 @@ private:
         add("--tls-cert", listener.tls_cert, "PEM file of the certificate and its chain; read again on SIGHUP");
         add("--tls-key", listener.tls_key, "PEM file of the certificate's private key; read again on SIGHUP");
         flag("--insecure-http", config_.insecure_http, "Serve clear text on addresses other than the loopback");
-        add("--admin-host", config_.admin.host, "Address of the operators' listener, for /metrics and /health");
-        number("--admin-port", config_.admin.port, 0, 65535, "Port of the operators' listener; 0 picks a free one");
+        add("--admin-host", config_.admin.host, "Address of the admin listener: /metrics and /health");
+        number("--admin-port", config_.admin.port, 0, 65535, "Port of the admin listener; 0 picks a free one");
 
         group("Limits");
         number("--threads", listener.threads, 1, 1000, "Maximum number of requests processed concurrently");
@@ -83,11 +101,12 @@ private:
                "Maximum size of a request's line and headers");
         number("--max-body-bytes", listener.max_body_bytes, 1, 1 << 30, "Maximum size of a request's body");
         number("--max-buffered-bytes", listener.max_buffered_bytes, 1, std::int64_t{1} << 40,
-               "Maximum size of all bodies held at the same time");
+               "Maximum total size of the request bodies in memory");
         duration("--request-timeout", listener.request_timeout, 1,
-                 "Maximum time for a request to arrive, to wait for a thread, and for its reply to be taken; each");
-        duration("--idle-timeout", listener.idle_timeout, 1, "How long to keep a connection without a request");
-        duration("--drain-time", config_.drain_time, 0, "How long to go on serving, but not ready, when asked to stop");
+                 "Maximum time to receive a request, to wait for a thread, and to send the reply; each");
+        duration("--idle-timeout", listener.idle_timeout, 1, "How long to keep an idle connection");
+        duration("--drain-time", config_.drain_time, 0,
+                 "How long to keep serving, reported as not ready, after SIGTERM");
 
         group("Database");
         secret("--database-url", config_.database_url,
@@ -100,17 +119,18 @@ private:
             ->delimiter('\n');
         add("--replica-url-file", replica_url_file_, "File that contains them, one per line")
             ->excludes("--replica-url");
-        duration("--max-replica-lag", config_.max_replica_lag, 0, "How far behind a standby may be and still be asked");
+        duration("--max-replica-lag", config_.max_replica_lag, 0, "Maximum lag of a standby in use");
         number("--pool-size", config_.pool_size, 1, 1000, "Maximum number of connections to each database");
-        duration("--pool-timeout", config_.pool_timeout, 1, "How long a request may wait for a database connection");
-        duration("--lock-timeout", config_.lock_timeout, 1, "How long to wait for a lock; less than for a statement");
-        duration("--statement-timeout", config_.statement_timeout, 1, "How long a statement may take");
-        flag("--no-batching", config_.no_batching, "Send each usage request to the database by itself");
+        duration("--pool-timeout", config_.pool_timeout, 1, "Maximum time to wait for a database connection");
+        duration("--lock-timeout", config_.lock_timeout, 1,
+                 "Maximum time to wait for a lock; less than --statement-timeout");
+        duration("--statement-timeout", config_.statement_timeout, 1, "Maximum time for a statement");
+        flag("--no-batching", config_.no_batching, "Send each usage request to the database separately");
 
         group("Webhooks");
         add("--webhook-url", config_.webhook_url, "URL that every event is posted to");
-        secret("--webhook-secret", config_.webhook_secret, "Secret that these posts are signed with");
-        secret("--webhook-key", config_.webhook_key, "API key of somebody who may deliver events");
+        secret("--webhook-secret", config_.webhook_secret, "Secret that signs these posts");
+        secret("--webhook-key", config_.webhook_key, "API key that may deliver events");
 
         group("Log");
         add("--log-level", config_.log_level, "Lowest level to log: debug, info, warning or error")
@@ -131,22 +151,22 @@ private:
         app_.add_flag(name, value, description)->envname(variable_of(name));
     }
 
-    void number(const std::string &name, auto &value, std::int64_t least, std::int64_t most, const char *description)
+    void number(const std::string &name, auto &value, std::int64_t min, std::int64_t max, const char *description)
     {
-        add(name, value, description)->check(CLI::Range(least, most));
+        add(name, value, description)->check(CLI::Range(min, max));
     }
 
-    void duration(const std::string &name, milliseconds &value, std::int64_t least, const std::string &description)
+    void duration(const std::string &name, milliseconds &value, std::int64_t min, const std::string &description)
     {
         const auto set = [&value](std::int64_t given) { value = milliseconds{given}; };
         app_.add_option_function<std::int64_t>(name, set, description)
             ->envname(variable_of(name))
-            ->check(CLI::Range(least, std::int64_t{3'600'000}))
+            ->check(CLI::Range(min, std::int64_t{3'600'000}))
             ->type_name("MS")
             ->default_str(std::to_string(value.count()));
     }
 
-    // From a file as well, where other users of the machine can't see it.
+    // Can also be read from a file, which other users of the machine can't see.
     void secret(const std::string &name, std::string &value, const std::string &description)
     {
         add(name, value, description);
@@ -162,8 +182,8 @@ private:
         return name.starts_with("__DATABASE_URL") ? name.substr(2) : "PG_ORG" + name.substr(1);
     }
 
-    // What the environment says goes before what the command line says, which then has the last word; a file is only
-    // asked for what neither says.
+    // The environment goes before the command line, since the last value wins; CLI11 reads from the file only what
+    // neither gives.
     std::vector<std::string> arguments(int argc, const char *const *argv)
     {
         std::vector<std::string> all;
@@ -172,8 +192,10 @@ private:
             const bool is_given = std::any_of(argv + 1, argv + argc, [&](std::string_view argument) {
                 return argument.substr(0, argument.find('=')) == name;
             });
-            if (const char *value = std::getenv(option->get_envname().c_str()); value && *value && !is_given)
+            if (const char *value = std::getenv(option->get_envname().c_str()); value && *value && !is_given) {
                 all.push_back(name + '=' + value);
+                from_environment_.insert(name);
+            }
         }
         all.insert(all.end(), argv + 1, argv + argc);
         std::reverse(all.begin(), all.end()); // as CLI11 takes them
@@ -189,13 +211,16 @@ private:
         return "unexpected argument";
     }
 
-    static std::string complaint(const CLI::ParseError &error)
+    // Names an option as it was given: a variable of the environment by its own name.
+    std::string complaint(const CLI::ParseError &error) const
     {
         constexpr std::string_view unknown = "INI was not able to parse ";
         std::string line = error.what();
         std::replace(line.begin(), line.end(), '\n', ' ');
         if (line.starts_with(unknown))
             line.replace(0, unknown.size(), "no such option: ");
+        if (const auto name = line.substr(0, line.find(':')); from_environment_.contains(name))
+            line.replace(0, name.size(), variable_of(name));
         return (error.get_name() == "ConfigError" || error.get_name() == "FileError" ? "--config: " : "") + line;
     }
 
@@ -230,20 +255,22 @@ private:
         const auto &host = listener.host, &webhook = config_.webhook_url;
         const bool is_loopback = host == "localhost" || host == "::1" || host.starts_with("127.");
         refuse_if(!is_loopback && listener.tls_cert.empty() && !config_.insecure_http,
-                  "--host: is not the loopback, so give --tls-cert and --tls-key, or --insecure-http behind a proxy "
-                  "that does TLS");
+                  "--host: on addresses other than the loopback, give --tls-cert and --tls-key, or --insecure-http "
+                  "behind a proxy that does TLS");
+        refuse_if(listener.port != 0 && listener.port == config_.admin.port && host == config_.admin.host,
+                  "--admin-port: is the same as --port");
         refuse_if(config_.lock_timeout >= config_.statement_timeout,
                   "--lock-timeout: must be less than --statement-timeout");
         refuse_if(listener.max_buffered_bytes < listener.max_body_bytes,
-                  "--max-buffered-bytes: must be no less than --max-body-bytes");
-        refuse_if(listener.tls_cert.empty() != listener.tls_key.empty(), "--tls-cert and --tls-key: need each other");
+                  "--max-buffered-bytes: must be at least --max-body-bytes");
+        refuse_if(listener.tls_cert.empty() != listener.tls_key.empty(), "--tls-cert, --tls-key: give both or neither");
         refuse_if(!webhook.empty() && !parse_http_url(webhook),
                   "--webhook-url: must be a URL of http or https, without a user");
         refuse_if(!webhook.empty() && (config_.webhook_secret.empty() || config_.webhook_key.empty()),
                   "--webhook-url: needs --webhook-secret and --webhook-key");
     }
 
-    // A webhook's path is often a secret, too.
+    // Masks secrets, and a webhook's path, which is often one too.
     void show()
     {
         for (const CLI::Option *option : app_.get_options()) {

@@ -1,4 +1,4 @@
-// What can be set: on the command line, in the environment, in a file, in this order of precedence.
+// The options.  Precedence: command line, environment, configuration file.
 #pragma once
 
 #include <chrono>
@@ -10,12 +10,12 @@
 
 namespace pg_org {
 
-// Where a server listens, and what it lets clients take.
+// Where a server listens, and its limits.
 struct Listener {
     std::string host = "127.0.0.1";
     int port = 4000;
     bool reuse_port = false;
-    std::string tls_cert = {}; // files of PEM; empty: clear text
+    std::string tls_cert = {}; // PEM files; empty: clear text
     std::string tls_key = {};
     std::size_t threads = 128;
     std::size_t max_waiting = 1024;
@@ -32,7 +32,7 @@ struct Config {
     bool insecure_http = false;
     std::chrono::milliseconds drain_time{0};
 
-    // The operators': metrics and health.
+    // For operators: metrics and health.
     Listener admin{
         .port = 4001, .threads = 2, .max_waiting = 16, .max_connections = 100, .max_buffered_bytes = 16 << 20};
 
@@ -56,7 +56,7 @@ struct Config {
     std::vector<std::pair<std::string, std::string>> shown;
 };
 
-// Nothing when there is nothing more to do (--help); throws std::invalid_argument with one line otherwise.
+// Nothing after --help or --version.  Throws std::invalid_argument with a one-line message.
 std::optional<Config> read_config(int argc, const char *const *argv);
 
 } // namespace pg_org

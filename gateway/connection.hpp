@@ -1,4 +1,4 @@
-// One client's connection: what has arrived, what is to be sent, and what is expected of it by when.
+// A client's connection: what has arrived, what is to be sent, and its deadlines.
 #pragma once
 
 #include "framing.hpp"
@@ -33,40 +33,40 @@ struct Connection {
     Socket socket;
     const std::string remote; // the client's address
     const Owner address;      // its hash
-    const bool is_too_many;
+    const bool is_over_limit; // one connection too many: its request is refused
     Phase phase = Phase::reading;
-    Owner owner = address; // whose shares it takes from
-    Owner key = 0;         // the hash of the key it was sent with, good or not
+    Owner owner = address; // whose shares it uses
+    Owner key = 0;         // hash of the request's API key, valid or not
     bool closes = false;   // after the reply
 
     // The request.
     std::optional<Arrival> arrival;
     std::string unread; // what arrived after it
-    bool told_to_continue = false;
-    std::size_t buffered = 0; // bytes of it that count for its owner
-    Lane *lane = nullptr;     // in which it has a place, or waits for one
+    bool sent_continue = false;
+    std::size_t buffered = 0; // bytes of it charged to its owner
+    Lane *lane = nullptr;     // where it has or waits for a place
     std::string id;
-    Clock::time_point begun = {};   // when its first byte came; when it was whole, from then on
-    Clock::time_point give_up = {}; // when it has arrived, has its turn, is taken, or is closed at the latest
+    Clock::time_point begun = {};   // arrival of its first byte, and later of its last
+    Clock::time_point give_up = {}; // deadline for arriving, queueing, sending or closing
     std::optional<Reply> reply;     // that needs no worker
 
     // The reply.
     std::string out;
     std::size_t sent = 0;
-    std::size_t unsent = 0; // bytes of it that count for its owner, since the client did not take them at once
+    std::size_t unsent = 0; // bytes of it charged to its owner: the client did not read them at once
     int status = 0;
     std::size_t bytes = 0; // of its body
     Trace trace;
 
-    // For the thread that keeps deadlines, while the connection is parked.
+    // For the thread that keeps deadlines, while the connection is parked:
     std::atomic<Clock::time_point> deadline = never;
-    std::atomic<int> direction = SHUT_RD; // that is shut down at the deadline, which wakes the connection
+    std::atomic<int> direction = SHUT_RD; // to shut down at the deadline, which wakes the connection
     std::atomic<bool> is_late = false;
     std::atomic<bool> is_idle = false;
     bool is_watched = false; // by epoll
 
-    Connection(int descriptor, std::string remote, Owner address, bool is_too_many)
-        : socket{descriptor}, remote{std::move(remote)}, address{address}, is_too_many{is_too_many}
+    Connection(int descriptor, std::string remote, Owner address, bool is_over_limit)
+        : socket{descriptor}, remote{std::move(remote)}, address{address}, is_over_limit{is_over_limit}
     {
     }
 };

@@ -8,8 +8,8 @@
 namespace pg_org {
 
 struct Credentials {
-    std::string api_key; // empty when none was sent: refusing that is the database's to do
-    std::string refusal; // not empty when what was sent can't be a key
+    std::string api_key; // empty when none was sent: the database refuses that
+    std::string refusal; // not empty when the key is malformed
 };
 
 Credentials read_credentials(const Header &header);

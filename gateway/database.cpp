@@ -2,6 +2,7 @@
 
 #include "log.hpp"
 #include "observation.hpp"
+#include "pause.hpp"
 #include "url.hpp"
 
 #include <libpq-fe.h>
@@ -31,10 +32,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t max_prepared = 256;
 
-// While the database is away: how often it is tried again, requests being refused at once.
+// How often to try a database that is away; meanwhile requests are refused at once.
 constexpr std::chrono::milliseconds retry_interval{200};
 
-// The server ends a statement at its deadline; one that it has not ended so long after that, it never will.
+// The server ends a statement at its deadline; after this much longer the connection counts as lost.
 constexpr std::chrono::milliseconds grace{1000};
 constexpr std::chrono::milliseconds watch_interval{250};
 
@@ -76,7 +77,7 @@ pqxx::result execute_unprepared(pqxx::nontransaction &session, const std::string
 }
 #endif
 
-// The same for the same statement, whoever prepares it: behind a pooler a server's session may be anybody's.
+// Depends on the statement alone: behind a pooler, sessions of the server are shared.
 std::string name_of(const std::string &sql)
 {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
@@ -85,14 +86,14 @@ std::string name_of(const std::string &sql)
     return "pg_org_" + hexadecimal(std::span{digest}.first(16));
 }
 
-// Whether somebody else, or a pooler, came between a statement and its preparation; or what it returns has changed.
-bool is_ill_prepared(const DatabaseError &error)
+// Whether the prepared statement is missing or a duplicate, as behind a pooler, or its result type has changed.
+bool is_lost_plan(const DatabaseError &error)
 {
     return error.sqlstate == "26000" || error.sqlstate == "42P05" ||
            (error.sqlstate == "0A000" && error.message == "cached plan must not change result type");
 }
 
-// The URL, and what neither it nor the environment says: when a server that went without a word is given up.
+// The URL, and timeouts for silent servers unless it or the environment sets them.
 std::string conninfo_of(const std::string &option, const std::string &url, std::chrono::milliseconds patience)
 {
     const std::array<std::pair<std::string_view, std::string>, 6> defaults{{
@@ -103,7 +104,7 @@ std::string conninfo_of(const std::string &option, const std::string &url, std::
         {"keepalives_count", "3"},
         {"tcp_user_timeout", std::to_string(patience.count())},
     }};
-    // Checked here because libpq's own complaint quotes the URL's password.
+    // Checked here because libpq's own message quotes the URL's password.
     const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parameters{PQconninfoParse(url.c_str(), nullptr),
                                                                                   PQconninfoFree};
     if (!parameters)
@@ -129,7 +130,7 @@ std::string conninfo_of(const std::string &option, const std::string &url, std::
     return conninfo;
 }
 
-// Adds the time until it is gone.
+// Adds its own lifetime to a total.
 class Stopwatch {
 public:
     explicit Stopwatch(Clock::duration &total) : total_{total} {}
@@ -142,11 +143,11 @@ private:
 
 } // namespace
 
-// libpqxx 6 reconnects behind one's back when it is used after having noticed that the connection is lost; so a
-// connection that is not open after a statement is never used again.
+// libpqxx 6 reconnects silently when a lost connection is used again, so a connection that is not open after a
+// statement is never reused.
 class Database::Connection {
 public:
-    Owner owner = 0; // whose share of the pool it is
+    Owner owner = 0; // whose share of the pool it uses
 
     ~Connection()
     {
@@ -162,10 +163,10 @@ public:
         set_timeouts(config.lock_timeout, config.statement_timeout);
     }
 
-    // So that no request waits for what the first calls in a session cost.  One that can't be serves them all the same.
+    // Spares requests the cost of a session's first calls.  A connection that can't be warmed up serves all the same.
     void warm_up(const Config &config)
     {
-        constexpr std::chrono::milliseconds patience{100}; // with locks that others hold
+        constexpr std::chrono::milliseconds patience{100}; // with locks
         set_timeouts(patience, config.statement_timeout);
         try {
             for (const Row &row : run({query_warm_up, {}}))
@@ -186,7 +187,7 @@ public:
         for (const auto &value : statement.values)
             values.push_back(value ? value->c_str() : nullptr);
         std::vector<Row> rows;
-        for (const auto &fields : execute_somehow(statement.sql, values)) {
+        for (const auto &fields : execute_or_fall_back(statement.sql, values)) {
             Row &row = rows.emplace_back();
             for (const auto &field : fields)
                 row.emplace_back(field.c_str(), field.size());
@@ -195,18 +196,18 @@ public:
     }
 
     bool was_opened() const { return connection_.has_value(); }
-    // Whether another statement can be run.
-    bool is_sound() const { return is_open() && !ill_prepared_; }
+    // Whether it can run another statement.
+    bool is_sound() const { return is_open() && !lost_plan_; }
     bool is_open() const { return connection_->is_open(); }
 
-    // Nothing is to be read from an idle connection but the news of its end.
+    // An idle connection becomes readable only when it ends.
     bool is_quiet() const
     {
         pollfd socket{connection_->sock(), POLLIN, 0};
         return poll(&socket, 1, 0) == 0;
     }
 
-    // For another thread: whoever waits for the server finds the connection lost.
+    // For another thread: the one that waits for the server finds the connection lost.
     void cut_if_begun_before(Clock::time_point time)
     {
         if (begun_.load() < time)
@@ -223,9 +224,9 @@ private:
     };
 
     std::optional<pqxx::connection> connection_;
-    std::atomic<int> socket_ = -1;                 // a second descriptor, because libpq closes its own when it likes
-    std::atomic<Clock::time_point> begun_ = never; // the statement under way
-    bool ill_prepared_ = false;
+    std::atomic<int> socket_ = -1;                 // a duplicate, because libpq may close its own at any time
+    std::atomic<Clock::time_point> begun_ = never; // begin of the current statement
+    bool lost_plan_ = false;
     std::unordered_map<std::string, std::string> names_; // by statement
     std::deque<std::string> statements_;                 // oldest first
 
@@ -237,15 +238,15 @@ private:
              {std::to_string(lock.count()), std::to_string(statement.count())}});
     }
 
-    pqxx::result execute_somehow(const std::string &sql, const std::vector<const char *> &values)
+    pqxx::result execute_or_fall_back(const std::string &sql, const std::vector<const char *> &values)
     {
         try {
             const std::string &name = prepared(sql);
             pqxx::nontransaction session{*connection_};
             return execute(session, name, values);
         } catch (const std::exception &error) {
-            ill_prepared_ = is_open() && is_ill_prepared(DatabaseError::parse(error.what()));
-            if (!ill_prepared_)
+            lost_plan_ = is_open() && is_lost_plan(DatabaseError::parse(error.what()));
+            if (!lost_plan_)
                 throw;
         }
         pqxx::nontransaction session{*connection_};
@@ -278,17 +279,18 @@ Database::Database(const Config &config, const std::string &option, const std::s
 
 Database::~Database() = default;
 
-// A single statement is a transaction: one that failed because of others at the same time, or at a server that only
-// reads any more, left nothing, and may be tried again.
+// A single statement is a transaction: one that failed because of a conflict, or because the server has become
+// read-only, changed nothing and can be tried again.
 std::vector<Row> Database::run(const Statement &statement)
 {
-    constexpr std::array passing{sqlstate::serialization_failure, sqlstate::deadlock_detected, sqlstate::read_only};
-    constexpr int most_retries = 2;
+    constexpr std::array transient{sqlstate::serialization_failure, sqlstate::deadlock_detected, sqlstate::read_only};
+    constexpr int max_retries = 2;
     for (int retries = 0;; ++retries) {
         try {
             return run_once(statement);
         } catch (const DatabaseError &error) {
-            if (retries == most_retries || std::find(passing.begin(), passing.end(), error.sqlstate) == passing.end())
+            if (retries == max_retries ||
+                std::find(transient.begin(), transient.end(), error.sqlstate) == transient.end())
                 throw;
         }
     }
@@ -317,14 +319,14 @@ std::vector<Row> Database::run_once(const Statement &statement)
     return rows;
 }
 
-// A place in the queue for a connection: first come, first served within the owners' shares.  Without a queue a thread
-// that has just given a connection back would have it again before those that wait are awake.
-class Database::Turn {
+// A thread in the queue for a connection: first come, first served within the owners' shares.  Without the queue, a
+// thread that has just returned a connection would take it again before the waiting ones are awake.
+class Database::Waiter {
 public:
     const Owner owner = trace().owner;
 
-    explicit Turn(Database &database) : database_{database} { database_.queue_.push_back(this); }
-    ~Turn()
+    explicit Waiter(Database &database) : database_{database} { database_.queue_.push_back(this); }
+    ~Waiter()
     {
         std::erase(database_.queue_, this);
         database_.wake_next();
@@ -339,14 +341,14 @@ private:
     std::condition_variable changed_;
 };
 
-// While the database is away, requests are refused at once, unless a connection in use may come back.
+// Refuses at once while the database is away, unless a connection in use may come back.
 std::unique_ptr<Database::Connection> Database::take()
 {
     const Stopwatch stopwatch{trace().waited};
     const auto deadline = Clock::now() + config_.pool_timeout;
     Lock lock{mutex_};
-    for (Turn turn{*this};; turn.wait_until(lock, deadline)) {
-        if (turn.is_next())
+    for (Waiter waiter{*this};; waiter.wait_until(lock, deadline)) {
+        if (waiter.is_next())
             if (auto connection = take_idle())
                 return connection;
         if (away_ && in_use_.empty() && idle_.empty())
@@ -372,14 +374,14 @@ void Database::release(Connection &connection)
 
 void Database::wake_next()
 {
-    if (Turn *next = next_in(queue_, shares_))
+    if (Waiter *next = next_in(queue_, shares_))
         next->wake();
 }
 
 void Database::wake_all()
 {
-    for (Turn *turn : queue_)
-        turn->wake();
+    for (Waiter *waiter : queue_)
+        waiter->wake();
 }
 
 std::unique_ptr<Database::Connection> Database::take_idle()
@@ -400,7 +402,7 @@ std::unique_ptr<Database::Connection> Database::take_idle()
     return nullptr;
 }
 
-// Opens connections before they are needed, so that no request waits for what the first call in a session costs.
+// Opens connections before they are needed, so that no request waits for a new session.
 void Database::keep_one_idle(std::stop_token stop)
 {
     Lock lock{mutex_};
@@ -422,7 +424,7 @@ void Database::keep_one_idle(std::stop_token stop)
         }
         lock.lock();
         opening_ = nullptr;
-        // One that is lost again at once says nothing of the next.
+        // A connection that opened and was lost at once does not mean that the database is away.
         const bool is_good = failure.empty();
         away_ = !is_good && !connection->was_opened();
         failure_ = std::move(failure);
@@ -447,7 +449,7 @@ void Database::give_back(std::unique_ptr<Connection> connection)
     wake_next();
 }
 
-// The idle connections go as well: most likely the server was restarted.
+// Drops the idle connections as well: most likely the server was restarted.
 void Database::forget(std::unique_ptr<Connection> connection)
 {
     std::vector<std::unique_ptr<Connection>> idle;
@@ -461,15 +463,13 @@ void Database::forget(std::unique_ptr<Connection> connection)
 
 void Database::cut_stalled(std::stop_token stop)
 {
-    std::condition_variable_any stopped;
-    Lock lock{mutex_};
-    while (!stop.stop_requested()) {
+    while (pause(stop, watch_interval)) {
+        const Lock lock{mutex_};
         const auto begun_before = Clock::now() - config_.statement_timeout - grace;
         for (Connection *connection : in_use_)
             connection->cut_if_begun_before(begun_before);
         if (opening_)
             opening_->cut_if_begun_before(begun_before);
-        stopped.wait_for(lock, stop, watch_interval, [] { return false; });
     }
 }
 
@@ -491,7 +491,7 @@ DatabaseError DatabaseError::parse(const std::string &text)
         sqlstate = line.substr(colon + 3, 5);
         line.erase(0, colon + 10);
     }
-    // Read from the end backwards: what stands before these, in this order, may be in a client's words.
+    // Reads backwards from the end, in this order: the text before these fields may contain a client's words.
     constexpr std::array<std::string_view, 6> labels{
         "SCHEMA NAME:  ", "TABLE NAME:  ", "COLUMN NAME:  ", "DATATYPE NAME:  ", "CONSTRAINT NAME:  ", "LOCATION:  "};
     std::array<std::string_view, labels.size()> fields;
@@ -505,8 +505,12 @@ DatabaseError DatabaseError::parse(const std::string &text)
         rest = rest.substr(0, start);
     }
     DatabaseError error{sqlstate, line, fields[0] != "pg_org", text};
-    if (!error.internal)
-        error.argument = fields[2];
+    if (error.internal)
+        return error;
+    error.argument = fields[2];
+    constexpr std::string_view hint = "\nHINT:  ";
+    if (const auto start = rest.rfind(hint); start != rest.npos)
+        error.hint = take_until(rest = rest.substr(start + hint.size()), '\n');
     return error;
 }
 

@@ -1,5 +1,5 @@
-// Calls to a database: a pool of connections, one statement and one round trip at a time.  Nobody waits for long for a
-// database that is away, hangs or is full, and none of that outlasts it.
+// Calls to a database: a pool of connections, and one statement and one round trip a call.  A database that is away,
+// hangs or is full delays a request only for a bounded time, and is used again as soon as it recovers.
 #pragma once
 
 #include "config.hpp"
@@ -30,7 +30,8 @@ struct DatabaseError : std::runtime_error {
     std::string sqlstate;
     std::string message;       // one line, without severity
     bool internal;             // raised by PostgreSQL itself; a rule's error has the schema name pg_org
-    std::string argument = {}; // that a rule says it is about, if it does
+    std::string argument = {}; // that a rule's error is about, if it is about one
+    std::string hint = {};     // a rule's
 
     // From an error as libpq writes it at verbosity "verbose", which is kept as what().
     static DatabaseError parse(const std::string &text);
@@ -45,7 +46,7 @@ namespace sqlstate {
 inline constexpr std::string_view read_only = "25006";
 inline constexpr std::string_view serialization_failure = "40001";
 inline constexpr std::string_view deadlock_detected = "40P01";
-// Of what happens on this side of the connection:
+// Errors on this side of the connection:
 inline constexpr std::string_view cannot_connect = "08001";
 inline constexpr std::string_view outcome_unknown = "08007"; // lost after the statement was sent
 inline constexpr std::string_view too_many_connections = "53300";
@@ -60,22 +61,22 @@ public:
         bool is_away = false; // no attempt to connect succeeded yet, or the last one failed
     };
 
-    // A pool for requests, whose connections are warmed up; or one connection to ask how the database is.
+    // A pool for requests, whose connections are warmed up; or one connection for monitoring.
     enum class Use { requests, watching };
 
-    // Connects when needed, not yet.  Throws std::invalid_argument if the URL is malformed.
+    // Connects only when needed.  Throws std::invalid_argument if the URL is malformed.
     explicit Database(const Config &config) : Database{config, "--database-url", config.database_url, Use::requests} {}
     Database(const Config &config, const std::string &option, const std::string &url, Use use);
     ~Database();
 
-    // Prepared once per connection, tried again when others came between.  Throws DatabaseError.
+    // Prepares the statement once per connection, and retries conflicts with others.  Throws DatabaseError.
     std::vector<Row> run(const Statement &statement);
 
     State state() const;
 
 private:
     class Connection;
-    class Turn;
+    class Waiter;
     using Clock = std::chrono::steady_clock;
     using Lock = std::unique_lock<std::mutex>;
 
@@ -84,9 +85,9 @@ private:
     const Use use_;
     const std::size_t pool_size_;
     mutable std::mutex mutex_;
-    std::vector<std::unique_ptr<Connection>> idle_; // the one used last at the end
+    std::vector<std::unique_ptr<Connection>> idle_; // the most recently used last
     std::unordered_set<Connection *> in_use_;
-    std::deque<Turn *> queue_;           // for a connection
+    std::deque<Waiter *> queue_;         // for a connection
     Shares shares_;                      // of the connections in use
     std::condition_variable_any needed_; // one more connection
     bool wants_spare_ = true;            // before it is needed

@@ -26,13 +26,13 @@ std::string message_of(const Event &event)
     return "id: " + event.id + "\nevent: " + event.kind + "\ndata: " + std::string{event.json} + "\n\n";
 }
 
-// Nothing while the database can't tell, and no value when it never will.
+// An empty array while the database is unavailable; no value if the stream must end.
 std::optional<std::string> read_next(const Listeners::Read &read, const std::string &after)
 {
     try {
         return read(after);
     } catch (const DatabaseError &error) {
-        if (is_passing(error))
+        if (is_transient(error))
             return std::string{nothing};
         log_event(Level::debug, "stream of events ended", {{"sqlstate", error.sqlstate}});
     } catch (const std::exception &error) {
@@ -88,7 +88,7 @@ Reply Listeners::stream(Read read)
     const auto place = take_place();
     if (!place)
         return too_many();
-    std::string page = read({}); // a refusal is told as to any other request
+    std::string page = read({}); // refused as any other request
     return {
         200,
         {},
@@ -100,7 +100,7 @@ Reply Listeners::stream(Read read)
 void Listeners::send_all(const Read &read, std::string page, const Sink &sink)
 {
     std::string after;
-    auto last_sent = Clock::now() - heartbeat_interval; // at once, so that the client knows that it is heard
+    auto last_sent = Clock::now() - heartbeat_interval; // so that the client hears of the stream at once
     for (;;) {
         std::string text;
         for (const Event &event : read_events(page)) {
@@ -146,7 +146,7 @@ Listeners::Place Listeners::take_place()
             }};
 }
 
-// Whether to go on.
+// False when stopped.
 bool Listeners::pause(Clock::duration duration)
 {
     std::unique_lock lock{mutex_};

@@ -1,4 +1,4 @@
-// Events for those who wait for them: long-polling, and streams of server-sent events.
+// Waiting for events: long polling, and streams of server-sent events.
 #pragma once
 
 #include "http.hpp"
@@ -19,27 +19,27 @@ namespace pg_org {
 struct Event {
     std::string id;
     std::string kind;
-    std::string_view json; // all of it, in one line
+    std::string_view json; // the whole event, in one line
 };
 
-// The elements of an array as org_events and event_claim return it, which must stay where it is.
+// The elements of an array from org_events or event_claim, which they refer to.
 std::vector<Event> read_events(std::string_view array);
 
-// Those who wait, each with a thread of the server: no more of them than may, and no longer than the gateway runs.
+// Clients that wait for events.  Each occupies a thread, so their number is limited.
 class Listeners {
 public:
-    // The events after that one, or after the one that the request names, as an array; throws DatabaseError.
+    // Returns the events after `after`, or if empty after the request's own, as an array; throws DatabaseError.
     using Read = std::function<std::string(const std::string &after)>;
 
     explicit Listeners(std::size_t places) : places_{places, places / 4} {}
 
-    // What there is, waited for while there is nothing; 503 when too many wait already.
+    // Returns events as soon as there are some, at the latest after `patience`; 503 when too many clients wait.
     Reply poll(const Read &read, std::chrono::seconds patience);
 
-    // What there is and all that comes, until the client is gone or refused.
+    // Streams all events until the client is gone or its key is refused.
     Reply stream(Read read);
 
-    // Nobody waits any more, now or later.
+    // Ends all waiting, for good.
     void stop();
 
 private:

@@ -14,7 +14,7 @@ using Phase = Connection::Phase;
 
 constexpr std::chrono::seconds linger_time{10};
 constexpr std::size_t max_discarded_bytes = 64 << 20;
-// The owner of what clients without a good key send: together they hold no more than half.
+// Owns the buffers of all clients without a valid key: together they hold at most half.
 constexpr Owner strangers = 0;
 
 std::mt19937_64 random_generator()
@@ -43,7 +43,7 @@ std::string request_id(std::string_view sent)
     return is_well_formed ? std::string{sent} : new_id();
 }
 
-// What the library reads and writes: a request line for it to know how to reply, and the reply.
+// The library reads a request line from it, to know how to reply, and writes the reply to it.
 class ReplyStream final : public httplib::Stream {
 public:
     explicit ReplyStream(Connection &connection) : connection_{connection}
@@ -105,7 +105,7 @@ void refuse_and_close(Connection &connection, Reply reply)
 
 } // namespace
 
-// A step further; false if the connection is no more this thread's, but parked, in a lane, or gone.
+// Takes one step; false if this thread no longer owns the connection: it is parked, in a lane, or gone.
 bool Server::advance(Connection &connection, Ready &ready)
 {
     switch (connection.phase) {
@@ -124,7 +124,7 @@ bool Server::shake_hands(Connection &connection, Ready &ready)
         return end(connection, ready);
     if (!connection.lane && !enter_lane(handshakes_, connection, ready))
         return false;
-    if (connection.is_late) // it may not even wait
+    if (connection.is_late) // the lane is full
         return end(connection, ready);
     fill_lobby();
     const auto done = connection.socket.shake_hands();
@@ -138,7 +138,7 @@ bool Server::shake_hands(Connection &connection, Ready &ready)
     return done > 0;
 }
 
-// False if the connection waits for its turn, as another thread's.
+// False if the connection waits: another thread owns it then.
 bool Server::enter_lane(Lane &lane, Connection &connection, Ready &ready)
 {
     Connection *displaced = nullptr;
@@ -150,7 +150,7 @@ bool Server::enter_lane(Lane &lane, Connection &connection, Ready &ready)
     return !waits;
 }
 
-// From the lane that it would have waited in.
+// Refuses a connection that its lane has no room or no time for.
 void Server::turn_away(Connection &connection)
 {
     connection.lane = nullptr;
@@ -211,7 +211,7 @@ void Server::feed(Connection &connection, std::string_view bytes)
         refuse_and_close(connection, too_busy());
 }
 
-// Whose shares the request takes from.
+// Decides whose shares the request uses.
 void Server::identify(Connection &connection)
 {
     const auto credentials = read_credentials(header_of(connection));
@@ -233,14 +233,14 @@ bool Server::hold(Connection &connection, std::size_t bytes)
 bool Server::wait_for_more(Connection &connection)
 {
     const auto events = connection.socket.wanted_events();
-    if (connection.arrival->expects_continue() && !std::exchange(connection.told_to_continue, true))
+    if (connection.arrival->expects_continue() && !std::exchange(connection.sent_continue, true))
         connection.socket.send("HTTP/1.1 100 Continue\r\n\r\n");
     const bool idle = !connection.arrival->has_begun();
     park(connection, events, idle ? Clock::now() + options_.idle_timeout : connection.give_up, SHUT_RD, idle);
     return false;
 }
 
-// A request that is whole, or refused, is replied to at once, or goes to a worker.
+// Replies at once to a request that is refused or needs no worker, and queues any other.
 bool Server::dispatch(Connection &connection, Ready &ready)
 {
     const auto &arrival = *connection.arrival;
@@ -250,7 +250,7 @@ bool Server::dispatch(Connection &connection, Ready &ready)
     connection.id = request_id(arrival.field("x-request-id"));
     connection.phase = Phase::serving;
     connection.closes = connection.closes || !arrival.keeps_alive();
-    if (!connection.reply && (connection.is_too_many || holds_too_much(connection)))
+    if (!connection.reply && (connection.is_over_limit || holds_too_much(connection)))
         refuse_and_close(connection, too_busy());
     trace() = {};
     auto plan = connection.reply ? Plan{} : planner_(request_of(connection));
@@ -263,7 +263,7 @@ bool Server::dispatch(Connection &connection, Ready &ready)
     return enter_lane(lane, connection, ready);
 }
 
-// Replies that a client does not take.
+// Whether the client leaves too much of its replies unread.
 bool Server::holds_too_much(const Connection &connection) const
 {
     const std::lock_guard lock{mutex_};
@@ -284,7 +284,7 @@ bool Server::serve(Connection &connection, Ready &ready)
     return true;
 }
 
-// The library's engine, which takes the addresses of both ends as well from version 0.18 on.
+// Runs the library's engine, which from version 0.18 on takes the addresses of both ends as well.
 template <typename Stream> void Server::converse(Stream &stream)
 {
     bool closed = false;
@@ -331,7 +331,7 @@ Reply Server::call_handler(Connection &connection)
     return reply;
 }
 
-// The library speaks for itself here, and not the same in all of its versions.
+// Removes the library's own headers, which differ between its versions.
 void Server::end_reply(httplib::Response &response)
 {
     for (const auto *name : {"Keep-Alive", "Accept-Ranges", "Connection"})
@@ -341,7 +341,7 @@ void Server::end_reply(httplib::Response &response)
         response.set_header("Connection", "close");
 }
 
-// A stream, as it comes; each piece is sent before the next one is made.
+// Streams the reply: each piece is sent before the next one is made.
 void Server::provide(Connection &connection, const Reply &reply, httplib::Response &response)
 {
     connection.closes = true;
@@ -386,11 +386,11 @@ bool Server::write(Connection &connection, Ready &ready)
     connection.phase = Phase::reading;
     if (ready.empty())
         return true;
-    ready.push_back(&connection); // after those that wait for this thread
+    ready.push_back(&connection); // after the connections that wait for this thread
     return false;
 }
 
-// What a client does not take counts for it, so that there is an end to it.
+// Charges what the client does not read to its owner, which limits it.
 void Server::hold_unsent(Connection &connection)
 {
     if (connection.unsent > 0)
@@ -400,7 +400,7 @@ void Server::hold_unsent(Connection &connection)
     replies_.take(owner_of_buffers(connection), connection.unsent);
 }
 
-// A connection at rest holds no memory for what it may read or write.
+// An idle connection holds no buffers.
 void Server::forget_exchange(Connection &connection)
 {
     if (connection.buffered + connection.unsent > 0) {
@@ -412,7 +412,7 @@ void Server::forget_exchange(Connection &connection)
     connection.arrival.reset();
     connection.out = {};
     connection.owner = connection.address;
-    connection.told_to_continue = false;
+    connection.sent_continue = false;
 }
 
 bool Server::close(Connection &connection)

@@ -9,8 +9,8 @@ namespace {
 
 constexpr int max_depth = 100;
 
-// Where the text first goes too deep, or npos.  Run before parsing, so that whatever later walks the parsed value,
-// here or in the database, may recurse.
+// Where the text first nests too deeply, or npos.  Checked before parsing, so that code that walks the value, here or
+// in the database, may recurse.
 std::size_t too_deep_at(std::string_view json)
 {
     int depth = 0;
@@ -29,13 +29,13 @@ std::size_t too_deep_at(std::string_view json)
     return std::string_view::npos;
 }
 
-// What is no UTF-8 is refused by others, who may show it before.
+// Replaces invalid UTF-8, which is refused elsewhere but may be shown before.
 std::string json_string(const std::string &text)
 {
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// Writes the JSON of each top-level field again while it is parsed: a tree of nlohmann's values would round numbers.
+// Writes each top-level field as JSON again while parsing: a tree of nlohmann's values would round numbers.
 class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
 public:
     Body body;
@@ -143,7 +143,7 @@ Body read_body(std::string_view json)
     if (const auto position = too_deep_at(json); position != std::string_view::npos)
         throw InvalidJson{position, "nested too deep"};
     if (const auto position = json.find('\0'); position != std::string_view::npos)
-        throw InvalidJson{position, "malformed JSON"}; // where nlohmann's parser would stop, content
+        throw InvalidJson{position, "malformed JSON"}; // where nlohmann's parser would stop, successfully
     FieldReader reader;
     nlohmann::json::sax_parse(json, &reader);
     return std::move(reader.body);

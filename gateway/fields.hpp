@@ -15,16 +15,16 @@ struct Value {
     enum class Kind { null, boolean, number, string, array, object };
 
     Kind kind = Kind::null;
-    std::string text;            // a string's characters; of anything else the JSON, every digit of numbers kept
-    std::vector<Value> elements; // of an array: kind and text of each; what is nested in them is only in the text
-    bool storable = true;        // whether PostgreSQL's text can hold it: no U+0000 in it
+    std::string text;            // a string's characters, or JSON that keeps every digit of a number
+    std::vector<Value> elements; // of an array: kind and text of each, without elements of their own
+    bool storable = true;        // whether PostgreSQL's type text can hold it: no U+0000
 };
 
 using Fields = std::map<std::string, Value, std::less<>>;
 
 struct Body {
     Value::Kind kind = Value::Kind::null;
-    Fields fields; // of an object; of repeated keys the last
+    Fields fields; // of an object; the last of repeated keys
 };
 
 struct InvalidJson {
@@ -37,20 +37,21 @@ struct FieldError {
     std::string type;
     nlohmann::ordered_json location; // ["body", "member", 0, "role"]
     std::string message;
+    std::string hint = {};
 };
-// A reply lists no more than these: a body of wrong values must not come back many times its size.
+// At most this many are listed: a body of wrong values must not come back many times its size.
 inline constexpr std::size_t max_field_errors = 100;
 
-// Throws InvalidJson, also for what is valid but nested deeper than 100 levels or out of a double's range.
+// Throws InvalidJson, also for JSON nested deeper than 100 levels and for numbers out of a double's range.
 Body read_body(std::string_view json);
 
-// Of repeated parameters the last.
+// The last of repeated parameters counts.
 Fields read_query(std::string_view query);
 
 std::string json_text(const Value &value);
 std::string json_text(const Fields &fields);
 
-// UTF-8 without U+0000.
+// Whether it is UTF-8 without U+0000.
 bool is_storable(std::string_view text);
 
 } // namespace pg_org

@@ -12,7 +12,7 @@
 .endm
 
 .macro file_of_swagger_ui name, type
-    file "\name", \type, "viewer/node_modules/swagger-ui-dist/\name"
+    file "\name", \type, "viewer/swagger-ui/\name"
 .endm
 
     .section .data.rel.ro, "aw"

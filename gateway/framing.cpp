@@ -35,13 +35,7 @@ bool equal(std::string_view one, std::string_view other)
     return one.size() == other.size() && strncasecmp(one.data(), other.data(), one.size()) == 0;
 }
 
-std::string_view trimmed(std::string_view text)
-{
-    const auto start = std::min(text.find_first_not_of(" \t"), text.size());
-    return text.substr(start, text.find_last_not_of(" \t") - start + 1);
-}
-
-// All of the text as a number in that base, of so few digits that it can't overflow.
+// Reads all of the text as a number, with so few digits that it can't overflow.
 bool read_number(std::string_view text, int base, std::size_t &number)
 {
     const std::size_t max_digits = base == 16 ? 16 : 19;
@@ -142,7 +136,7 @@ bool Arrival::read_request_line(std::string_view line)
            (is_http_1_0_ || line == "HTTP/1.1");
 }
 
-// A line that begins with white space, which once continued the one before, has no name that is a token.
+// Refuses folded headers as well: a line that begins with white space has no valid name.
 bool Arrival::read_field(std::string_view line)
 {
     if (!is_text(line) || line.find(':') == line.npos)
@@ -152,7 +146,7 @@ bool Arrival::read_field(std::string_view line)
     return is_token(name);
 }
 
-// Two parties that disagree on where a request ends can be played off against each other.
+// Refuses whatever a proxy could read differently, which would allow request smuggling.
 void Arrival::read_framing()
 {
     const auto lengths = count("content-length"), encodings = count("transfer-encoding");
@@ -203,7 +197,7 @@ void Arrival::read_line()
     else if (stage_ == Stage::chunk_end)
         stage_ = Stage::chunk_size;
     else if (line_ == line_end)
-        stage_ = Stage::whole; // what trailers say is dropped
+        stage_ = Stage::whole; // trailers are dropped
 }
 
 void Arrival::read_chunk_size()

@@ -1,5 +1,5 @@
-// Where a request ends.  Each byte that arrives is checked, counted and bounded here, before a worker is taken for the
-// request: its head is read, and its body, without the framing of chunks and without trailers, is put together.
+// Finds the end of a request.  Each byte that arrives is checked, counted and bounded here, before the request takes a
+// worker.  The body is collected without chunk framing and trailers.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace pg_org {
 
 class Arrival {
 public:
-    // Why a request can't be served; without a status it can.
+    // Why the request is refused; status 0: it is not.
     struct Fault {
         int status = 0;
         std::string message;
@@ -29,7 +29,7 @@ public:
     const Fault &fault() const { return fault_; }
     std::size_t size() const { return head_.size() + body_.size(); }
 
-    // Of the head, once it is there.
+    // Parts of the head, once it has arrived.
     std::string_view method() const { return method_; }
     std::string_view target() const { return target_; }
     bool is_http_1_0() const { return is_http_1_0_; }
@@ -52,8 +52,8 @@ private:
     std::vector<std::pair<std::string_view, std::string_view>> fields_;
     std::string body_;
     std::size_t expected_ = 0; // bytes of the content, or of the chunk, that are still to come
-    std::string line_;         // of the framing of chunks, as far as it has arrived
-    std::size_t framing_ = 0;  // bytes of that so far
+    std::string line_;         // of chunk framing, as far as it has arrived
+    std::size_t framing_ = 0;  // bytes of chunk framing so far
     int blanks_ = 0;
 
     void take_head(std::string_view &bytes);

@@ -12,8 +12,6 @@
 namespace pg_org {
 namespace {
 
-constexpr auto unavailable = "The database is unavailable";
-
 Reply about()
 {
     nlohmann::ordered_json listed = nlohmann::ordered_json::array();
@@ -38,7 +36,10 @@ Gateway::Gateway(const Config &config, Database &database)
 Plan Gateway::plan(const Request &request) const
 {
     std::string_view query = request.target;
-    const Match match = find_route(request.method, take_until(query, '?'));
+    const auto path = take_until(query, '?');
+    const Match match = find_route(request.method, path);
+    if (path == "/docs/") // relative to whatever prefix a proxy takes off
+        return {Reply{308, {}, {{"Location", "../docs"}}}};
     if (!match.route)
         return {refuse_path(match.allowed)};
     const Route &route = *match.route;
@@ -51,7 +52,7 @@ Plan Gateway::plan(const Request &request) const
         return {Reply{200, R"("I'm alive!")"}};
     if (route.path == readiness.path)
         return {{}, Need::check};
-    // These wait for others, or for something to happen, without a database connection.
+    // These wait without a database connection: for their batch or for events.
     const bool waits = route.kind == Kind::own || route.kind == Kind::events || route.kind == Kind::calls;
     return {{}, waits ? Need::worker : Need::connection};
 }
@@ -75,7 +76,7 @@ Reply Gateway::answer(const Match &match, std::string_view query, const Request 
     try {
         const Asked asked = read(match, query, request);
         if (!catalog_.functions())
-            return refuse(503, unavailable);
+            return refuse_all();
         Answer answer = call(asked);
         if (answer.refusal)
             return refuse(*answer.refusal, asked.route, request);
@@ -89,20 +90,20 @@ Reply Gateway::answer(const Match &match, std::string_view query, const Request 
     } catch (const MalformedKey &error) {
         return refuse_key(error.message);
     } catch (const DatabaseError &error) {
-        trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28"); // rules look at the key first
+        trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28"); // rules check the key first
         return refuse({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }
 }
 
-// Bound and called once more when the functions turn out to have become others: nothing was done then.
+// Binds and calls once more if the functions have changed: nothing was done then.
 Answer Gateway::call(const Asked &asked)
 {
     const auto functions = catalog_.functions();
     try {
         return caller_.call(asked, bind(asked, *functions));
     } catch (const DatabaseError &error) {
-        const auto renewed = is_of_other_functions(error) ? catalog_.renewed(functions) : functions;
-        if (renewed == functions)
+        const auto renewed = functions_have_changed(error) ? catalog_.renewed(functions) : functions;
+        if (!renewed || renewed == functions)
             throw;
         return caller_.call(asked, bind(asked, *renewed));
     }
@@ -121,17 +122,17 @@ Reply Gateway::ready()
     } catch (const DatabaseError &) {
         return refuse(503, unavailable);
     }
-    if (database_.state().is_away)
-        return refuse(503, unavailable);
-    if (!catalog_.functions())
-        return refuse(503, "The database is not set up for this gateway; its log says why");
+    if (database_.state().is_away || !catalog_.functions())
+        return refuse_all();
     return {200, R"({"status":"connected","db":"connected"})"};
 }
 
 Reply Gateway::describe(const Request &request)
 {
     const auto functions = catalog_.functions();
-    return functions ? document_.show(functions, request) : refuse(503, unavailable);
+    return functions ? document_.show(functions, request) : refuse_all();
 }
+
+Reply Gateway::refuse_all() const { return refuse(503, database_.state().is_away ? unavailable : not_set_up); }
 
 } // namespace pg_org

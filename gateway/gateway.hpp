@@ -1,4 +1,4 @@
-// The way of a request: read → bind → call → reply.
+// The path of a request: read → bind → call → reply.
 #pragma once
 
 #include "call.hpp"
@@ -17,18 +17,18 @@ class Gateway {
 public:
     Gateway(const Config &config, Database &database);
 
-    // What a request needs, or the reply to what is told without the database.
+    // What a request needs, or its reply if that takes no database.
     Plan plan(const Request &request) const;
 
     Reply handle(const Request &request);
 
-    // Reports ready from now on, as long as the database is.
+    // Reports ready from now on, while the database is.
     void open() { phase_ = Phase::open; }
 
     // Reports not ready and ends event streams.
     void drain();
 
-    // Whether there is a database that this gateway can work with.
+    // The reply of the readiness check.
     Reply ready();
 
     const Catalog &catalog() const { return catalog_; }
@@ -46,6 +46,7 @@ private:
     Reply answer(const Match &match, std::string_view query, const Request &request);
     Answer call(const Asked &asked);
     Reply describe(const Request &request);
+    Reply refuse_all() const;
 };
 
 } // namespace pg_org

@@ -10,7 +10,7 @@
 
 namespace pg_org {
 
-// The value of a header by its name, empty if it was not sent.
+// The value of a header by its name in any case, empty if it was not sent.
 using Header = std::function<std::string(const std::string &name)>;
 
 struct Request {
@@ -21,7 +21,7 @@ struct Request {
     Header header;
 };
 
-// Where a stream goes.
+// The client that a stream is sent to.
 struct Sink {
     std::function<bool(std::string_view)> write; // false when the client is gone
     std::function<bool()> is_open;
@@ -38,7 +38,7 @@ struct Reply {
 // What a request needs before it is handled: a place of health checks, a database connection, or just a thread.
 enum class Need { check, connection, worker };
 struct Plan {
-    std::optional<Reply> reply = {}; // to a request that needs nothing, because nothing is waited for
+    std::optional<Reply> reply = {}; // to a request that needs none of these
     Need need = Need::worker;
 };
 

@@ -1,4 +1,4 @@
-// Connections that have a place, to be worked at, and those that wait for one.
+// A lane: connections that have a place to be served, and those that wait for one.
 #pragma once
 
 #include "connection.hpp"
@@ -18,8 +18,8 @@ public:
     {
     }
 
-    // False for a connection that waits, which may be another thread's before this returns.  In a full lane the last
-    // one that waits of the owner with most of them has to go: it is `displaced`, perhaps this one itself.
+    // False if the connection waits: another thread may own it before this returns.  A full lane displaces the newest
+    // waiting connection of the owner that has the most, perhaps this one.
     bool enter(Connection &connection, Connection *&displaced)
     {
         const std::lock_guard lock{mutex_};
@@ -32,7 +32,7 @@ public:
         connection.give_up = Connection::Clock::now() + patience_;
         queue_.push_back(&connection);
         if (places_.taken() + queue_.size() > limit_) {
-            displaced = last_of_most();
+            displaced = newest_of_largest_owner();
             std::erase(queue_, displaced);
         }
         return displaced == &connection;
@@ -44,7 +44,7 @@ public:
         return queue_.size();
     }
 
-    // The connection that has the place now, if one waited for it.
+    // Returns the waiting connection that gets the place, if any.
     Connection *leave(Owner owner)
     {
         const std::lock_guard lock{mutex_};
@@ -57,7 +57,7 @@ public:
         return next;
     }
 
-    // Those that have waited too long, and wait no more.
+    // Removes and returns the connections that have waited too long.
     std::vector<Connection *> take_late(Connection::Clock::time_point now)
     {
         const std::lock_guard lock{mutex_};
@@ -74,7 +74,7 @@ private:
     Shares places_;
     std::deque<Connection *> queue_;
 
-    Connection *last_of_most() const
+    Connection *newest_of_largest_owner() const
     {
         std::unordered_map<Owner, std::size_t> counts;
         for (const Connection *waiting : queue_)

@@ -9,7 +9,7 @@
 namespace pg_org {
 namespace {
 
-constexpr std::size_t most_waiting_lines = 8192;
+constexpr std::size_t max_waiting_lines = 8192;
 
 bool is_text = false;
 
@@ -23,7 +23,7 @@ std::string dump(const nlohmann::ordered_json &json)
 void start_log(const std::string &level, const std::string &format)
 {
     is_text = format.empty() ? isatty(STDOUT_FILENO) == 1 : format == "text";
-    spdlog::init_thread_pool(most_waiting_lines, 1);
+    spdlog::init_thread_pool(max_waiting_lines, 1);
     spdlog::set_default_logger(spdlog::async_factory_nonblock::create<spdlog::sinks::stdout_color_sink_mt>("pg_org"));
     spdlog::set_level(spdlog::level::from_str(level));
     const auto pattern = is_text ? "%H:%M:%S.%e %^%l%$ %v" : R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l",%v})";

@@ -1,4 +1,4 @@
-// The log, on standard output: a line per event, JSON unless a person reads.
+// The log, on standard output: a line for each event, as JSON unless a terminal shows it.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -11,11 +11,11 @@ namespace pg_org {
 
 enum class Level { debug = 1, info, warning, error }; // as spdlog numbers them
 
-// Format "text" or "json"; empty: text if standard output is a terminal.  Lines are written by a thread of their own:
-// who reads them too slowly loses the oldest, and delays nothing.
+// Format "text" or "json"; empty: text if standard output is a terminal.  A separate thread
+// writes the lines: a slow reader loses the oldest and delays nothing.
 void start_log(const std::string &level, const std::string &format);
 
-// Writes what is still to be written.
+// Writes the lines that are left.
 void end_log();
 
 std::size_t lost_log_lines();

@@ -20,7 +20,7 @@ namespace {
 
 using namespace pg_org;
 
-// A client's connection is an open file, one to a database is two.
+// Each client connection is one open file, each database connection two.
 void allow_open_files(const Config &config)
 {
     constexpr rlim_t others = 100;
@@ -65,7 +65,7 @@ void log_request(const Observation &observation)
                {"user_agent", observation.user_agent}});
 }
 
-// The signals that end the process or concern its files; every thread leaves them to wait_for_end().
+// Blocks, in every thread, the signals that wait_for_end() takes.
 sigset_t block_signals()
 {
     sigset_t signals;
@@ -81,14 +81,14 @@ void reload_certificate(Server &server)
 {
     try {
         server.reload_certificate();
-        log_event(Level::info, "certificate read again");
+        log_event(Level::info, "certificate reloaded");
     } catch (const std::exception &error) {
-        log_event(Level::error, "certificate not read again, the old one stays", {{"error", error.what()}});
+        log_event(Level::error, "certificate not reloaded, keeping the old one", {{"error", error.what()}});
     }
 }
 
-// Among gateways that share a port, one that can't work yet would refuse what the others could do.  False if asked to
-// end before.
+// With a shared port, listen only when ready, or this gateway would fail requests that others could serve.  False if
+// asked to stop first.
 bool wait_until_ready(const sigset_t &signals, Gateway &gateway)
 {
     constexpr timespec interval{0, 50'000'000};
@@ -104,7 +104,7 @@ void wait_for_end(const sigset_t &signals, Server &server, bool has_certificate)
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP)
         if (has_certificate)
             reload_certificate(server);
-    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr); // a second one ends it at once
+    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr); // a second signal ends the process at once
 }
 
 void serve(const Config &config)
@@ -153,7 +153,7 @@ void serve(const Config &config)
     if (webhook)
         webhook->stop(patience);
     end_log();
-    std::_Exit(EXIT_SUCCESS); // not to wait for what patience has run out of
+    std::_Exit(EXIT_SUCCESS); // without waiting for what has outlasted the patience
 }
 
 } // namespace

@@ -26,7 +26,7 @@ double in_seconds(std::chrono::steady_clock::duration duration)
     return std::chrono::duration<double>{duration}.count();
 }
 
-// Clients may send any word: only those that mean something get a series.
+// Clients may send any method: only known ones get a series.
 std::string method_label(std::string_view method)
 {
     constexpr std::array<std::string_view, 7> known{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
@@ -41,14 +41,14 @@ struct Metrics::Families {
     Family<Histogram> &durations =
         family<Histogram>("request_duration_seconds", "Time from a request's last byte to its reply's last");
     Histogram &waits =
-        family<Histogram>("wait_seconds",
-                          "Time a request waited for a thread, its turn in a batch and a database connection")
+        family<Histogram>("wait_seconds", "Time a request waited for a thread, its batch and a database connection")
             .Add({}, seconds);
     Histogram &database =
         family<Histogram>("database_seconds", "Time a request spent in the database").Add({}, seconds);
     Family<Counter> &errors =
         family<Counter>("database_errors_total", "Requests that the database refused, by SQLSTATE class");
-    Counter &lost_lines = family<Counter>("log_lines_lost_total", "Lines of log that nobody took in time").Add({});
+    Counter &lost_lines =
+        family<Counter>("log_lines_lost_total", "Log lines lost because they were read too slowly").Add({});
 
     // Made by the first call, found by the next.
     template <typename Kind> Family<Kind> &family(const char *name, const char *help)
@@ -66,7 +66,7 @@ struct Metrics::Families {
     {
         const prometheus::Labels labels{{"database", database}};
         set("pool_open", "Database connections", pool.open, labels);
-        set("pool_in_use", "Database connections that a request has", pool.in_use, labels);
+        set("pool_in_use", "Database connections that serve a request", pool.in_use, labels);
         set("pool_waiting", "Requests that wait for a database connection", pool.waiting, labels);
     }
 };
@@ -94,14 +94,14 @@ std::string Metrics::text(const Now &now)
     auto &families = *families_;
     families.set("build_info", "Always 1; the version is in its label", 1, {{"version", PG_ORG_VERSION}});
     families.set("up", "Whether the gateway is ready: 1 or 0", now.up);
-    families.set("connections", "Connections of clients", now.connections);
-    families.set("pool_size", "Connections to each database at most", now.pool_size);
+    families.set("connections", "Client connections", now.connections);
+    families.set("pool_size", "Maximum number of connections to each database", now.pool_size);
     families.show("primary", now.primary);
     for (std::size_t number = 0; number < now.replicas.size(); ++number) {
         const auto &[connections, lag] = now.replicas[number];
         const auto name = "replica " + std::to_string(number + 1);
         families.show(name, connections);
-        families.set("replica_lag_seconds", "A standby is behind by no more than that; +Inf when it is not asked",
+        families.set("replica_lag_seconds", "Upper bound of a standby's lag; +Inf when it is out of use",
                      lag == lag.max() ? HUGE_VAL : in_seconds(lag), {{"database", name}});
     }
     families.lost_lines.Increment(static_cast<double>(now.lost_log_lines) - families.lost_lines.Value());

@@ -1,4 +1,4 @@
-// What operators watch, in Prometheus' text format: counts and times of requests, and how things are just now.
+// Metrics in Prometheus' text format: counts and durations of requests, and gauges.
 #pragma once
 
 #include "database.hpp"
@@ -14,7 +14,7 @@ namespace pg_org {
 
 class Metrics {
 public:
-    // How things are just now.
+    // The gauges.
     struct Now {
         bool up; // ready to serve
         std::size_t connections;

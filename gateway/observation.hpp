@@ -1,4 +1,4 @@
-// What there is to tell of a request once it is answered, to the log and the metrics.
+// What the log and the metrics record of a request.
 #pragma once
 
 #include <chrono>
@@ -13,10 +13,10 @@ struct Trace {
     using Duration = std::chrono::steady_clock::duration;
 
     std::string_view route;   // its path as the table has it; empty if there is none
-    Duration waited{};        // for a thread, for its turn in a batch, for a database connection
+    Duration waited{};        // for a thread, its batch and a database connection
     Duration database{};      // in the database
-    std::string sqlstate;     // of the last error of the database, if there was one
-    std::size_t owner = 0;    // whose share of the database connections is used; 0: the gateway's own
+    std::string sqlstate;     // of the last database error, if any
+    std::size_t owner = 0;    // whose share of the database connections it uses; 0: the gateway's own
     bool key_is_good = false; // the database has accepted it
 };
 

@@ -1,4 +1,4 @@
-// For what is done again and again: waiting until the next time, or until asked to stop.
+// Waiting between repetitions, or until asked to stop.
 #pragma once
 
 #include <chrono>

@@ -3,7 +3,6 @@
 #include "bind.hpp"
 #include "credentials.hpp"
 
-#include <array>
 #include <utility>
 
 namespace pg_org {
@@ -13,10 +12,6 @@ using nlohmann::ordered_json;
 
 constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
 constexpr int max_wait = 60;
-
-// What headers say goes to arguments as well.
-constexpr std::array header_arguments{std::pair{"idempotency-key", "idempotency_key"},
-                                      std::pair{"if-match", "if_match"}};
 
 Value text(std::string_view characters) { return {Value::Kind::string, std::string{characters}, {}}; }
 
@@ -111,7 +106,7 @@ private:
             request_.method == "GET" && request_.header("accept").find("text/event-stream") != std::string::npos;
         if (const auto last_event = request_.header("last-event-id"); !last_event.empty())
             asked_.fields["after"] = text(last_event);
-        asked_.fields.try_emplace("after", Value{}); // for the call to put in where it goes on
+        asked_.fields.try_emplace("after", Value{}); // the call puts in the last event
         const auto wait = asked_.fields.find("wait");
         if (wait == asked_.fields.end())
             return;

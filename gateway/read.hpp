@@ -1,10 +1,11 @@
-// The first stage of a request: what it asks for, as far as that can be told without the database.
+// The first stage of a request: reads what it asks for, without the database.
 #pragma once
 
 #include "fields.hpp"
 #include "http.hpp"
 #include "routes.hpp"
 
+#include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -18,18 +19,25 @@ struct Asked {
     std::string api_key;
     Fields fields;                  // by the arguments' names
     std::string_view source;        // of the fields: body or query
-    std::vector<FieldError> errors; // of what was sent, whatever function it is for
-    // Of events:
-    std::chrono::seconds wait{}; // for what is not there yet
+    std::vector<FieldError> errors; // found without knowing the function
+    // For events:
+    std::chrono::seconds wait{}; // for the next one
     bool is_stream = false;
 };
 
-// Why what was sent as a key can't be one.
+// Headers whose values are arguments as well.
+struct HeaderArgument {
+    const char *header, *argument;
+};
+inline constexpr std::array header_arguments{HeaderArgument{"Idempotency-Key", "idempotency_key"},
+                                             HeaderArgument{"If-Match", "if_match"}};
+
+// Why the key that was sent is malformed.
 struct MalformedKey {
     std::string message;
 };
 
-// Throws InvalidJson and MalformedKey, in this order: malformed JSON comes before the key, the key before the fields.
+// Throws InvalidJson and MalformedKey: checks the JSON before the key, and the key before the fields.
 Asked read(const Match &match, std::string_view query, const Request &request);
 
 } // namespace pg_org

@@ -41,7 +41,7 @@ std::optional<std::vector<Row>> Replicas::run(const Statement &statement, std::s
             return replica.database.run(statement);
         } catch (const DatabaseError &error) {
             if (error.sqlstate.starts_with("08"))
-                replica.fresh_as_of = never; // until it is seen again: when it restarts it may be behind where it was
+                replica.fresh_as_of = never; // until it is watched again: after a restart it may be further behind
             log_event(Level::debug, "standby query failed", {{"sqlstate", error.sqlstate}, {"error", error.what()}});
             return std::nullopt;
         }
@@ -75,7 +75,7 @@ Replicas::Slot &Replicas::last_write(std::string_view api_key) const
     return (*last_writes_)[std::hash<std::string_view>{}(api_key) % slots];
 }
 
-// The time first: what was done until then has its place before.  While the primary is away nothing is added.
+// Takes the time first, so that the position includes all changes made before it.
 void Replicas::watch_primary(std::stop_token stop)
 {
     Database primary{config_, "--database-url", config_.database_url, Database::Use::watching};
@@ -96,7 +96,7 @@ void Replicas::watch_replica(std::stop_token stop, std::size_t number)
     Database database{config_, "--replica-url", config_.replica_urls[number], Database::Use::watching};
     std::optional<bool> was_fresh;
     while (pause(stop, interval_)) {
-        std::string failure = "it is no standby";
+        std::string failure = "not a standby";
         auto fresh_as_of = never;
         try {
             if (const auto rows = database.run({query_standby_position, {}}); !rows.empty())
@@ -123,7 +123,7 @@ void Replicas::add(Position position)
         positions_.pop_back();
 }
 
-// The last time at which the primary was not further than that, or why there is none.
+// The last time at which the primary's position was at most this one, or why it is unknown.
 std::pair<Replicas::Clock::time_point, std::string> Replicas::freshness(const Position &replayed)
 {
     const std::lock_guard lock{mutex_};
@@ -133,9 +133,9 @@ std::pair<Replicas::Clock::time_point, std::string> Replicas::freshness(const Po
     if (reached != positions_.end())
         return {reached->time, {}};
     if (positions_.empty() || positions_.front().history == replayed.history)
-        return {never, "it is behind, or the primary is away"};
+        return {never, "behind, or the primary is away"};
     return {never,
-            "its cluster/timeline/database is " + replayed.history + ", the primary's " + positions_.front().history};
+            "cluster/timeline/database is " + replayed.history + ", the primary's " + positions_.front().history};
 }
 
 } // namespace pg_org

@@ -1,5 +1,5 @@
-// Standbys of the database, for what may be a little old.  They are asked as long as it is known how old: nobody gets
-// what is older than the lag allowed, and nobody what is older than their own last change.
+// Standbys of the database, for reads that may be slightly stale.  A standby is used only while its lag is known to be
+// within the limit, and never for data older than the caller's last write.
 #pragma once
 
 #include "config.hpp"
@@ -25,17 +25,17 @@ class Replicas {
 public:
     struct State {
         Database::State connections;
-        std::chrono::steady_clock::duration lag; // at most this much; very long when it is not known
+        std::chrono::steady_clock::duration lag; // an upper bound; the maximum when unknown
     };
 
     // Throws std::invalid_argument if a URL is malformed.
     explicit Replicas(const Config &config);
 
-    // From one that is fresh enough for this caller; nothing if there is none or it can't tell.  What it refuses is
-    // nothing as well: maybe it has not heard of the caller yet.
+    // Runs it on a standby that is fresh enough for this caller; nothing if there is none or it fails.  A refusal
+    // counts as a failure: the standby may not know the caller yet.
     std::optional<std::vector<Row>> run(const Statement &statement, std::string_view api_key);
 
-    // This caller has changed something, or may have.
+    // Notes that this caller has changed something, or may have.
     void note_write(std::string_view api_key);
 
     // In the order of the URLs.
@@ -47,13 +47,13 @@ private:
 
     // Where the primary's log was at a time.
     struct Position {
-        std::string history; // and of which database: other ones' positions mean something else
+        std::string history; // cluster, timeline and database; others' positions are not comparable
         std::uint64_t place;
         Clock::time_point time = never;
     };
 
-    // Callers share a slot if their keys' hashes say so, which does no harm: they are sent to the primary more often.
-    // So the keys themselves need not be kept, and there are never more slots.
+    // Callers whose keys hash alike share a slot, which only sends them to the primary more often.  So no keys are
+    // kept, and the number of slots is fixed.
     using Slot = std::atomic<Clock::time_point>;
     static constexpr std::size_t slots = 1 << 14;
 
@@ -64,16 +64,16 @@ private:
         }
 
         Database database;
-        Slot fresh_as_of = never; // has all that was done before
+        Slot fresh_as_of = never; // has all changes made before
     };
 
     const Config config_;
-    const Clock::duration interval_; // of watches: several times within the lag allowed
+    const Clock::duration interval_; // between watches: a fraction of the allowed lag
     std::vector<std::unique_ptr<Replica>> replicas_;
     std::atomic<std::size_t> next_ = 0;
     std::unique_ptr<std::array<Slot, slots>> last_writes_;
     std::mutex mutex_;
-    std::deque<Position> positions_;    // of the primary within the lag allowed, the newest first
+    std::deque<Position> positions_;    // of the primary within the allowed lag, the newest first
     std::vector<std::jthread> watches_; // one of the primary, and one of each replica
 
     Slot &last_write(std::string_view api_key) const;

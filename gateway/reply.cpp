@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace pg_org {
 namespace {
@@ -19,16 +20,13 @@ using nlohmann::ordered_json;
 
 constexpr std::string_view retry_after_seconds = "1";
 
-// The first line that an error's SQLSTATE begins with applies.
+// The first line whose SQLSTATE the error's begins with applies.
 struct Translation {
     std::string_view sqlstate;
     int status;
-    std::string_view message;   // instead of PostgreSQL's own; without one the line is for what a rule says
-    std::string_view type = {}; // in the error envelope; without one as the status has it
+    std::string_view message;   // instead of PostgreSQL's own; empty: the line is for errors of rules
+    std::string_view type = {}; // in the error envelope; empty: that of the status
 };
-
-constexpr std::string_view unavailable = "The database is unavailable";
-constexpr std::string_view not_set_up = "The database is not set up for this gateway; its log says why";
 
 constexpr std::array translations{
     Translation{"08", 503, unavailable},
@@ -64,7 +62,7 @@ constexpr std::array translations{
 
 constexpr Translation defect{"", 500, "Internal Server Error"};
 
-// What is said of a change that the connection was lost over.
+// For a change during which the connection was lost.
 std::string in_doubt(const Route &route)
 {
     return "The database was lost on the way: this may or may not have been done. Repeat the request with the same " +
@@ -90,11 +88,19 @@ std::string_view error_type(int status)
 
 std::string dump(const ordered_json &json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
 
-Reply error_reply(int status, std::string_view type, std::string_view message, std::string_view param = "None",
-                  std::string_view limit = {})
+ordered_json with_hint(ordered_json error, std::string_view hint)
 {
-    std::string error =
-        dump({{"message", message}, {"type", type}, {"param", param}, {"code", std::to_string(status)}});
+    if (!hint.empty())
+        error["hint"] = hint;
+    return error;
+}
+
+Reply error_reply(int status, std::string_view type, std::string_view message, std::string_view hint,
+                  std::string_view param = "None", std::string_view limit = {})
+{
+    const ordered_json members{
+        {"message", message}, {"type", type}, {"param", param}, {"code", std::to_string(status)}};
+    std::string error = dump(with_hint(members, hint));
     if (!limit.empty()) { // as it stands: its amounts have more digits than a double
         error.back() = ',';
         error.append(R"("limit":)").append(limit) += '}';
@@ -112,7 +118,7 @@ bool holds_secret(const json &value)
     return false;
 }
 
-// What was sent, by the first step of locations.
+// What was sent, by the first step of a location.
 json sent_with(const Request &request)
 {
     std::string_view query = request.target;
@@ -126,10 +132,10 @@ json sent_with(const Request &request)
 
 std::size_t length_of(const json &value) { return value.dump(-1, ' ', false, json::error_handler_t::replace).size(); }
 
-// The value at that place; null if there is none, it may not be shown, or it is too long.
+// The value at a location; null if there is none, it is a secret, or it is too long.
 json shown_value(const json &sent, const ordered_json &location)
 {
-    constexpr std::size_t longest = 1000;
+    constexpr std::size_t max_length = 1000;
     const json *value = &sent;
     for (const auto &step : location) {
         const auto name = step.is_string() ? step.get<std::string>() : std::string{};
@@ -140,10 +146,10 @@ json shown_value(const json &sent, const ordered_json &location)
         else
             return nullptr;
     }
-    return location.size() < 2 || holds_secret(*value) || length_of(*value) > longest ? nullptr : *value;
+    return location.size() < 2 || holds_secret(*value) || length_of(*value) > max_length ? nullptr : *value;
 }
 
-// The place that a rule's message begins with: "member.0.role" must be …
+// The location that a rule's message begins with: "member.0.role" must be …
 ordered_json location_of(std::string_view message, const Route &route)
 {
     ordered_json location = ordered_json::array({reads_query(route) ? "query" : "body"});
@@ -160,6 +166,16 @@ ordered_json location_of(std::string_view message, const Route &route)
             location.push_back(step);
     }
     return location;
+}
+
+// The header that a rule's error is about, if one was sent.
+const HeaderArgument *header_of(const DatabaseError &error, const Request &request)
+{
+    const std::string_view argument = error.sqlstate == "55ETG" ? "if_match" : std::string_view{error.argument};
+    for (const auto &known : header_arguments)
+        if (known.argument == argument && !request.header(known.header).empty())
+            return &known;
+    return nullptr;
 }
 
 // The members of an element's error, each as JSON that keeps every digit.
@@ -187,15 +203,17 @@ Reply refuse_fields(const std::vector<FieldError> &errors, const Request &reques
             input = ordered_json::object();
         else if (error.type != "missing")
             input = shown_value(sent, error.location);
-        detail.push_back({{"type", error.type}, {"loc", error.location}, {"msg", error.message}, {"input", input}});
+        detail.push_back(with_hint(
+            {{"type", error.type}, {"loc", error.location}, {"msg", error.message}, {"input", input}}, error.hint));
     }
     return {422, dump({{"detail", detail}})};
 }
 
-Reply refuse(int status, std::string_view message, Envelope envelope)
+Reply refuse(int status, std::string_view message, Envelope envelope, std::string_view hint)
 {
-    Reply reply = envelope == Envelope::error ? error_reply(status, error_type(status), message)
-                                              : Reply{status, dump({{"detail", {{"error", message}}}})};
+    Reply reply = envelope == Envelope::error
+                      ? error_reply(status, error_type(status), message, hint)
+                      : Reply{status, dump({{"detail", with_hint({{"error", message}}, hint)}})};
     if (status == 503)
         reply.headers.emplace_back("Retry-After", retry_after_seconds);
     return reply;
@@ -210,7 +228,7 @@ Reply refuse_path(const std::string &allowed_methods)
     return {405, R"({"detail":"Method Not Allowed"})", {{"Allow", allowed_methods}}};
 }
 
-bool is_passing(const DatabaseError &error)
+bool is_transient(const DatabaseError &error)
 {
     const int status = translation_of(error).status;
     return status == 503 || status == 504;
@@ -231,6 +249,7 @@ Refusal read_refusal(std::string_view element)
     if (const Value &limit = fields["limit"]; limit.kind != Value::Kind::null)
         refusal.limit = json_text(limit);
     refusal.retry_after = given("retry_after");
+    refusal.error.hint = given("hint");
     return refusal;
 }
 
@@ -246,18 +265,25 @@ Reply translate(const Refusal &refusal, const Route &route, const Request &reque
     const DatabaseError &error = refusal.error;
     const auto &[prefix, status, own_message, type] = translation_of(error);
     const bool in_its_words = !error.internal && status < 500;
-    const std::string_view message = in_its_words ? std::string_view{error.message} : own_message;
+    std::string message{in_its_words ? std::string_view{error.message} : own_message};
+    const std::string_view hint = in_its_words ? std::string_view{error.hint} : std::string_view{};
+    const HeaderArgument *header = in_its_words ? header_of(error, request) : nullptr;
+    if (const auto at = header ? message.find(header->argument) : message.npos; at != message.npos)
+        message.replace(at, std::strlen(header->argument), header->header);
     if (status == 422) {
-        const auto location = in_its_words ? location_of(message, route) : ordered_json::array({"body"});
+        const auto location = header         ? ordered_json{"header", header->header}
+                              : in_its_words ? location_of(message, route)
+                                             : ordered_json::array({"body"});
         const auto *complaint = in_its_words && error.sqlstate == "22004" ? "missing" : "value_error";
-        return refuse_fields({{complaint, location, std::string{message}}}, request);
+        return refuse_fields({{complaint, location, message, std::string{hint}}}, request);
     }
     if (error.sqlstate == sqlstate::outcome_unknown && changes_data(route))
         return refuse(status, in_doubt(route), route.envelope);
     const bool of_key = error.sqlstate.starts_with("28");
     if (status >= 500 || (route.envelope == Envelope::detail && !of_key))
-        return refuse(status, message, route.envelope);
-    Reply reply = error_reply(status, type.empty() ? error_type(status) : type, message, refusal.param, refusal.limit);
+        return refuse(status, message, route.envelope, hint);
+    Reply reply =
+        error_reply(status, type.empty() ? error_type(status) : type, message, hint, refusal.param, refusal.limit);
     if (!refusal.retry_after.empty())
         reply.headers.emplace_back("Retry-After", refusal.retry_after);
     return reply;
@@ -274,7 +300,7 @@ Reply refuse(const Refusal &refusal, const Route &route, const Request &request)
     return reply;
 }
 
-bool is_of_other_functions(const DatabaseError &error)
+bool functions_have_changed(const DatabaseError &error)
 {
     constexpr std::array<std::string_view, 3> sqlstates{"3F000", "42883", "42P01"};
     return error.internal && std::find(sqlstates.begin(), sqlstates.end(), error.sqlstate) != sqlstates.end();
@@ -297,7 +323,7 @@ std::string next_page(const Route &route, const Fields &query, std::string_view 
         return {};
     const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json &) {
         const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-        return depth < 2 || !opens; // what the elements hold besides plain fields is of no interest here
+        return depth < 2 || !opens; // only plain fields matter here
     });
     if (page.empty() || std::to_string(page.size()) != integer_text(limit->second.text))
         return {};

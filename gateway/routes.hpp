@@ -13,14 +13,14 @@ enum class Kind {
     change,   // changes something: the fields of a body
     thing,    // a change that returns the thing, which has an entity tag
     patch,    // a merge patch of a thing: the path's parameter, and the whole body as `patch`
-    info,     // reads what a standby may answer as well
+    info,     // a read that a standby may answer as well
     look,     // reads one thing, with its entity tag
     list,     // reads a list in pages
     activity, // reads spending: its parameter api_key is the argument `key`, a filter
     events,   // reads events, and waits for them
-    call,     // a call of a model: request_id is the call's, not the request's
-    calls,    // the same, and the function has a sister `…_many` that takes many of them at once
-    limits,   // reads what is left for a call
+    call,     // about a model call: request_id is the call's, not the request's
+    calls,    // the same, and a function `…_many` takes a batch of them
+    limits,   // reads what limits leave for a call
 };
 
 enum class Envelope { detail, error }; // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
@@ -50,7 +50,7 @@ constexpr bool is_tagged(const Route &route)
     return route.kind == Kind::thing || route.kind == Kind::patch || route.kind == Kind::look;
 }
 constexpr bool names_call(const Route &route) { return route.kind == Kind::call || route.kind == Kind::calls; }
-// Whether a standby may answer that is not far behind.
+// Whether a standby may answer.
 constexpr bool may_be_stale(const Route &route)
 {
     return route.kind == Kind::info || route.kind == Kind::look || route.kind == Kind::list ||
@@ -60,7 +60,7 @@ constexpr bool changes_data(const Route &route)
 {
     return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || names_call(route);
 }
-// The function for many such requests at once.
+// The function that takes a batch of such requests.
 inline std::string many(const Route &route) { return std::string{route.function} + "_many"; }
 
 // Deliver events.
@@ -71,7 +71,7 @@ inline constexpr std::string_view acknowledge_function = "event_acknowledge";
 inline constexpr std::string_view tag_function = "org_etag";
 // The function that changes the same fields as a patch.
 inline constexpr std::string_view patched_function = "org_update";
-// Refuses a bad key, and costs little.
+// Called only to check a key, since it costs little.
 inline constexpr std::string_view key_check_function = "org_list";
 
 inline constexpr Route root{"GET", "/", {}};

@@ -19,15 +19,15 @@
 namespace pg_org {
 namespace {
 
-constexpr std::chrono::milliseconds tick{100}; // how exactly deadlines are kept
+constexpr std::chrono::milliseconds tick{100}; // precision of deadlines
 constexpr std::chrono::milliseconds thread_idle_time{10'000};
 // This many connections beyond the limit get a 503; later ones are closed without a reply.
 constexpr std::size_t max_refused = 256;
-// Health checks have places of their own; handshakes have one for each processor.
+// Health checks have their own places; handshakes have one for each processor.
 constexpr std::size_t health_places = 2;
 const std::size_t handshake_places = std::max(2u, std::thread::hardware_concurrency());
 
-// A client's address, and its hash.  With IPv6 a client has a whole network.
+// A client's address, and its hash: with IPv6, that of its /64 network.
 std::pair<std::string, Owner> name_of(const sockaddr_storage &address)
 {
     char host[INET6_ADDRSTRLEN] = "";
@@ -41,7 +41,7 @@ std::pair<std::string, Owner> name_of(const sockaddr_storage &address)
     return {host, std::hash<std::string_view>{}(is_network ? network : std::string_view{host})};
 }
 
-// Those that are busy with requests, health checks and handshakes, and one that waits for events.
+// Threads that serve requests, health checks and handshakes, and one that waits in the lobby.
 std::size_t max_threads(const Listener &options) { return 2 * options.threads + health_places + handshake_places + 1; }
 
 } // namespace
@@ -75,7 +75,7 @@ Server::Server(const Listener &options, Places connections, Planner planner, Han
     set_post_routing_handler([this](const httplib::Request &, httplib::Response &response) { end_reply(response); });
 }
 
-// Its threads end first; the process does not come here with requests under way.
+// Waits for its threads; the process does not get here with requests under way.
 Server::~Server()
 {
     keeper_ = {};
@@ -134,7 +134,7 @@ std::size_t Server::connections() const
     return connections_.size();
 }
 
-// Accepts connections_, and keeps deadlines.
+// Accepts connections, and keeps deadlines.
 void Server::keep(std::stop_token stop)
 {
     auto next_check = Clock::now();
@@ -144,7 +144,7 @@ void Server::keep(std::stop_token stop)
         if (!accept_all())
             std::this_thread::sleep_for(tick);
         if (closing_)
-            ::close(svr_sock_.exchange(-1)); // the connections_ in its queue are served
+            ::close(svr_sock_.exchange(-1)); // after accept_all() has emptied its queue
         if (const auto now = Clock::now(); now >= next_check) {
             check_deadlines(now);
             next_check = now + tick;
@@ -152,7 +152,7 @@ void Server::keep(std::stop_token stop)
     }
 }
 
-// Whether it makes sense to try again at once: most likely there are too many open files.
+// False if accepting fails for now, most likely because too many files are open.
 bool Server::accept_all()
 {
     for (;;) {
@@ -181,8 +181,8 @@ void Server::admit(int client, const sockaddr_storage &address)
         ::close(client);
         return;
     }
-    const bool is_too_many = connections_.size() >= options_.max_connections;
-    auto made = std::make_unique<Connection>(client, remote, owner, is_too_many);
+    const bool is_over_limit = connections_.size() >= options_.max_connections;
+    auto made = std::make_unique<Connection>(client, remote, owner, is_over_limit);
     if (certificate_) {
         made->phase = Connection::Phase::handshake;
         made->socket.use_tls(certificate_);
@@ -208,11 +208,12 @@ void Server::check_deadlines(Clock::time_point now)
     for (Lane *lane : {&workers_, &callers_, &checks_, &handshakes_})
         for (Connection *connection : lane->take_late(now)) {
             turn_away(*connection);
-            park(*connection, EPOLLOUT, Connection::never, SHUT_RDWR); // a thread goes on with it at once
+            park(*connection, EPOLLOUT, Connection::never,
+                 SHUT_RDWR); // writable at once, so that a thread sends the refusal
         }
 }
 
-// Until something happens; from then on it is another thread's.
+// Leaves the connection to epoll; the thread that it wakes owns it from then on.
 void Server::park(Connection &connection, std::uint32_t events, Clock::time_point deadline, int direction, bool idle)
 {
     connection.is_idle = idle;
@@ -231,7 +232,7 @@ void Server::shorten_deadline(Connection &connection)
         connection.deadline = std::min(connection.deadline.load(), Clock::now() + idle_grace);
 }
 
-// There is always a thread in the lobby, before others are busy with something that takes long.
+// Makes sure that a thread waits in epoll, the lobby, before this one starts something slow.
 void Server::fill_lobby()
 {
     if (in_lobby_ > 0 || threads_ >= max_threads(options_))
@@ -240,7 +241,7 @@ void Server::fill_lobby()
     try {
         std::thread{[this] { wait_and_work(); }}.detach();
     } catch (const std::system_error &) {
-        --threads_; // those there are do it
+        --threads_; // the other threads have to do
     }
 }
 

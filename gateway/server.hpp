@@ -1,6 +1,6 @@
-// The HTTP server, on cpp-httplib: who waits where, and for how long.  A connection without a whole request costs a
-// buffer in an epoll set, never a thread; a thread that finds a whole request serves it and writes the reply at once.
-// server.cpp has what they wait for: connections, deadlines, threads.  exchange.cpp has the steps of an exchange.
+// The HTTP server, on cpp-httplib: connections, queues, deadlines and threads.  A connection without a whole request
+// costs a buffer in an epoll set, never a thread; a thread that finds a whole request serves it and writes the reply at
+// once. server.cpp accepts connections and keeps deadlines and threads; exchange.cpp has the steps of an exchange.
 #pragma once
 
 #include "config.hpp"
@@ -36,19 +36,19 @@ public:
     Server(const Listener &options, Places connections, Planner planner, Handler handler, Observer observer);
     ~Server();
 
-    // Takes the address, and clients from then on; throws std::runtime_error.
+    // Binds the address and accepts clients from then on; throws std::runtime_error.
     void start();
 
-    // Where clients find it, once it is started.
+    // The address for clients, once started.
     std::string url() const;
 
     // Reads the files again, for new connections.  Throws std::runtime_error, and keeps the old certificate then.
     void reload_certificate();
 
-    // Serves on, but closes each connection after its next reply.
+    // Keeps serving, but closes each connection after its next reply.
     void drain();
 
-    // Takes no more connections and waits for the requests under way, but no longer than `patience`.
+    // Accepts no more connections and waits for the requests under way, but no longer than `patience`.
     void stop(std::chrono::milliseconds patience);
 
     std::size_t connections() const;
@@ -56,8 +56,8 @@ public:
 
 private:
     using Clock = Connection::Clock;
-    static constexpr std::chrono::milliseconds idle_grace{500}; // of idle connections, while draining
-    // Connections that a thread has to go on with.
+    static constexpr std::chrono::milliseconds idle_grace{500}; // for idle connections, while draining
+    // Connections that this thread continues with.
     using Ready = std::deque<Connection *>;
 
     const Listener options_;
@@ -71,9 +71,9 @@ private:
     std::atomic<bool> draining_ = false, closing_ = false;
     int port_ = 0;
 
-    mutable std::mutex mutex_; // of what follows
+    mutable std::mutex mutex_; // guards what follows
     std::unordered_set<Connection *> connections_;
-    Shares bodies_, replies_; // in bytes: what has arrived, and what clients do not take
+    Shares bodies_, replies_; // in bytes: bodies received, and replies that clients do not read
     Certificate certificate_;
 
     std::jthread keeper_;
@@ -89,7 +89,7 @@ private:
     void wait_and_work();
     void work(Connection *first);
 
-    // Steps: each returns whether this thread goes on with the connection; if not, it is parked, in a lane, or gone.
+    // Steps: each returns whether this thread continues with the connection; if not, it is parked, in a lane, or gone.
     bool advance(Connection &connection, Ready &ready);
     bool shake_hands(Connection &connection, Ready &ready);
     bool read(Connection &connection, Ready &ready);

@@ -1,5 +1,5 @@
-// Fair shares of something scarce: no owner holds more than half of it while others want some; and beyond half an owner
-// leaves a reserve for the others who come next.  The user of a Shares locks.
+// Fair shares of something scarce: no owner holds more than half of it while others want some; beyond half, an
+// owner leaves a reserve for newcomers.  Callers lock.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,6 @@ public:
             held_.erase(held);
     }
     std::size_t taken() const { return taken_; }
-    bool others_hold(Owner owner) const { return taken_ > held_by(owner); }
 
 private:
     const std::size_t total_, reserve_;
@@ -56,7 +55,7 @@ private:
     }
 };
 
-// Keys that the database has accepted lately, by their hashes.
+// Hashes of the keys that the database has accepted recently.
 class KnownKeys {
 public:
     bool contains(Owner key) const { return key != 0 && slot(key) == key; }
@@ -69,7 +68,7 @@ private:
     std::atomic<Owner> &slot(Owner key) const { return slots_[key % slots_.size()]; }
 };
 
-// The first in a queue of pointers to things with an owner that may take one now; null if none may.
+// The first in a queue whose owner may take one now; null if there is none.
 template <typename Waiting> Waiting *next_in(const std::deque<Waiting *> &queue, const Shares &shares)
 {
     if (queue.empty())

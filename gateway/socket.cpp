@@ -32,12 +32,12 @@ Certificate read_certificate(const std::string &certificate_file, const std::str
     Certificate context{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
     SSL_CTX_set_options(context.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-    // Most connections are idle, and what is left to be sent moves while it waits.
+    // Idle connections need no buffers, and unsent data may move between attempts.
     SSL_CTX_set_mode(context.get(),
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
         throw std::runtime_error{"can't use the certificate in " + certificate_file + ": " + reason()};
-    // A key of another kind than the certificate's is not compared with it before the check.
+    // Only the check compares a key of another type than the certificate's.
     if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(context.get()) != 1)
         throw std::runtime_error{"can't use the private key in " + key_file + ": " + reason()};

@@ -1,4 +1,4 @@
-// A client's socket, in clear text or by TLS, that nobody ever waits for.
+// A client's non-blocking socket, in clear text or with TLS.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -16,7 +16,7 @@ namespace pg_org {
 // A certificate and its private key, ready for use.
 using Certificate = std::shared_ptr<SSL_CTX>;
 
-// From two files of PEM; throws std::runtime_error, also if they don't belong together.
+// Reads two PEM files; throws std::runtime_error, also if key and certificate don't match.
 Certificate read_certificate(const std::string &certificate_file, const std::string &key_file);
 
 class Socket {
@@ -27,24 +27,24 @@ public:
 
     void use_tls(const Certificate &certificate);
 
-    // The number of bytes; 0 when that would have to wait for wanted_events(), less if it failed or there are no more.
+    // Return the number of bytes; 0 if the socket must first have wanted_events(); negative on failure or at the end.
     ssize_t receive(char *bytes, std::size_t size);
     ssize_t send(std::string_view bytes);
-    // 1 when it is done, otherwise as above.
+    // Returns 1 when done, otherwise as above.
     ssize_t shake_hands();
 
-    // What epoll is to watch for.
+    // The events for epoll to watch.
     std::uint32_t wanted_events() const { return wanted_; }
 
-    // Waits, as the only one of these, until all is sent or the time is over.
+    // Blocks, unlike the others, until all is sent or the timeout is over.
     bool send_all(std::string_view bytes, std::chrono::milliseconds timeout);
 
-    // Whether the client has not hung up.
+    // False when the client has hung up.
     bool is_connected() const;
 
     // Tells the client that nothing more will be sent.
     void finish();
-    // Then: reads what the client still sends, and forgets it; as receive().
+    // After finish(): reads and drops what the client still sends; returns as receive() does.
     ssize_t discard();
 
     int descriptor() const { return descriptor_; }
@@ -52,7 +52,7 @@ public:
 private:
     const int descriptor_;
     std::unique_ptr<SSL, decltype(&SSL_free)> tls_{nullptr, SSL_free};
-    bool is_broken_ = false; // TLS, which can't say anything more then
+    bool is_broken_ = false; // TLS has failed, and can send nothing more
     std::uint32_t wanted_ = 0;
 
     ssize_t receive_clear(char *bytes, std::size_t size);

@@ -65,6 +65,12 @@ std::string_view take_until(std::string_view &text, char separator)
     return taken;
 }
 
+std::string_view trimmed(std::string_view text, std::string_view blanks)
+{
+    const auto start = std::min(text.find_first_not_of(blanks), text.size());
+    return text.substr(start, text.find_last_not_of(blanks) - start + 1);
+}
+
 std::optional<HttpUrl> parse_http_url(std::string_view url)
 {
     const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");

@@ -14,20 +14,22 @@ std::string hexadecimal(std::span<const unsigned char> bytes, std::string_view d
 
 std::string percent_encode(std::string_view text);
 
-// What is not a percent-encoded byte stays as it is.
+// Leaves alone what is not a percent-encoded byte.
 std::string percent_decode(std::string_view text, bool plus_is_space = false);
 
 std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
 
-// The text before the separator; what remains of `text` is what follows it.
+// Returns the text before the separator and leaves in `text` what follows it.
 std::string_view take_until(std::string_view &text, char separator);
+
+std::string_view trimmed(std::string_view text, std::string_view blanks = " \t");
 
 struct HttpUrl {
     std::string origin; // scheme, host and port
     std::string path;   // and query
 };
 
-// Of an absolute http or https URL without a user; nothing of any other.
+// Takes an absolute http or https URL without a user; nothing for any other.
 std::optional<HttpUrl> parse_http_url(std::string_view url);
 
 } // namespace pg_org

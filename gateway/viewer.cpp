@@ -30,7 +30,7 @@ Reply show_viewer(std::string_view name, const Request &request)
     if (!file->name)
         return refuse_path({});
     Reply reply = show_text({file->begin, file->end}, file->content_type, request);
-    // Nothing from elsewhere, nothing written into the page, and the page in no other's frame.
+    // Nothing from other hosts, no inline code, and no framing by other pages.
     reply.headers.emplace_back("Content-Security-Policy",
                                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
                                "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");

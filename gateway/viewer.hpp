@@ -8,10 +8,10 @@
 
 namespace pg_org {
 
-// What changes seldom: to who has it already, only that.
+// A cacheable text: 304 if the client has it.
 Reply show_text(std::string_view text, std::string content_type, const Request &request);
 
-// The page itself has no name.
+// The page itself has an empty name.
 Reply show_viewer(std::string_view name, const Request &request);
 
 } // namespace pg_org

@@ -18,11 +18,11 @@ namespace pg_org {
 namespace {
 
 constexpr std::chrono::seconds idle_interval{1};
-// Of all of a post: finding and connecting to the receiver, sending, and the reply.
+// For a whole post: name lookup, connecting, sending and the reply.
 constexpr std::chrono::milliseconds post_timeout{10'000};
-// Well beyond a post's end, or somebody else would post the event as well.
+// Longer than a post, or another deliverer would post the event as well.
 constexpr std::chrono::seconds lease{30};
-// The body says nothing that matters here: it is read to keep the connection, if it is not longer.
+// The reply's body does not matter; up to this size it is read, to keep the connection.
 constexpr std::size_t max_reply_bytes = 64 << 10;
 
 Value number(std::string text) { return {Value::Kind::number, std::move(text), {}}; }
@@ -40,7 +40,7 @@ std::string signature(std::string_view secret, std::string_view timestamp, std::
     return "v1=" + hexadecimal({bytes, size});
 }
 
-// Posts to one URL, over a connection that is kept.
+// Posts to one URL, over a persistent connection.
 class Webhook::Client {
 public:
     explicit Client(const HttpUrl &url)
@@ -51,7 +51,7 @@ public:
         set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
         set(CURLOPT_USERAGENT, "pg_org_gateway/" PG_ORG_VERSION);
         set(CURLOPT_TIMEOUT_MS, long{post_timeout.count()});
-        set(CURLOPT_QUICK_EXIT, 1L); // also of a name that is still looked up
+        set(CURLOPT_QUICK_EXIT, 1L); // also during a name lookup
         set(CURLOPT_NOSIGNAL, 1L);
         set(CURLOPT_HEADERFUNCTION, take);
         set(CURLOPT_HEADERDATA, this);
@@ -59,7 +59,7 @@ public:
         set(CURLOPT_WRITEDATA, this);
     }
 
-    // The status, which counts once all headers are there, whatever becomes of the body; or 0 and why there is none.
+    // Returns the status once all headers have arrived, whatever becomes of the body; or 0 and the reason.
     std::pair<long, std::string> post(const std::string &json, std::initializer_list<std::string> headers)
     {
         status_ = 0;
@@ -88,7 +88,8 @@ private:
             throw std::runtime_error{"libcurl lacks an option"};
     }
 
-    // A line of the headers, of which the last is empty, or a piece of the body.  Anything but its size ends the post.
+    // Takes a line of the headers, of which the last is empty, or a piece of the body.  Any result but its size ends
+    // the post.
     static std::size_t take(const char *, std::size_t, std::size_t size, void *context)
     {
         auto &self = *static_cast<Client *>(context);
@@ -103,7 +104,7 @@ Webhook::Webhook(const Config &config, Database &database, const Catalog &catalo
     : config_{config}, database_{database}, catalog_{catalog}
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    for (auto number = most_posts; number > 0; --number)
+    for (auto number = max_posts; number > 0; --number)
         deliverers_.emplace_back([this](std::stop_token stop) { deliver(stop); });
 }
 
@@ -112,7 +113,7 @@ void Webhook::stop(std::chrono::milliseconds patience)
     const auto deadline = Clock::now() + patience;
     for (auto &deliverer : deliverers_)
         deliverer.request_stop();
-    for (auto number = most_posts; number > 0 && ended_.try_acquire_until(deadline); --number) {
+    for (auto number = max_posts; number > 0 && ended_.try_acquire_until(deadline); --number) {
     }
 }
 
@@ -134,7 +135,7 @@ void Webhook::deliver(std::stop_token stop)
     ended_.release();
 }
 
-// While there is nothing to deliver only one looks in each interval.
+// While there is nothing to deliver, one thread looks in each interval.
 bool Webhook::wait_for_turn(std::stop_token stop)
 {
     std::unique_lock lock{mutex_};
@@ -152,16 +153,17 @@ void Webhook::look_again()
     changed_.notify_one();
 }
 
-// What is not acknowledged comes again when the lease is over.
+// An event that is not acknowledged comes again when the lease is over.
 void Webhook::deliver_next(Client &client)
 {
-    if (!catalog_.functions())
+    const auto functions = catalog_.functions();
+    if (!functions)
         return;
     const auto claimed_at = Clock::now();
-    const auto claimed =
-        call(claim_function, {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
+    const auto claimed = call(*functions, claim_function,
+                              {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
     for (const Event &event : read_events(claimed)) {
-        look_again(); // there may be more, of others
+        look_again(); // there may be more, of other organizations
         if (Clock::now() + post_timeout > claimed_at + lease)
             return;
         const std::string body{event.json};
@@ -170,19 +172,18 @@ void Webhook::deliver_next(Client &client)
             client.post(body, {"X-Pg-Org-Event-Id: " + event.id, "X-Pg-Org-Timestamp: " + timestamp,
                                "X-Pg-Org-Signature: " + signature(config_.webhook_secret, timestamp, body)});
         if (status >= 200 && status < 300)
-            call(acknowledge_function, {{"event_id", number(event.id)}});
+            call(*functions, acknowledge_function, {{"event_id", number(event.id)}});
         else
             log_event(Level::warning, "event not taken, trying again later",
                       {{"event_id", event.id}, {"status", status}, {"reason", reason}});
-        look_again(); // for the next one of the same
+        look_again(); // for the organization's next event
     }
 }
 
-std::string Webhook::call(std::string_view function, const Fields &fields)
+std::string Webhook::call(const Functions &functions, std::string_view function, const Fields &fields)
 {
     std::vector<FieldError> none;
-    const auto functions = catalog_.functions();
-    const auto &called = functions->find(function)->second;
+    const auto &called = functions.find(function)->second;
     return database_.run(bind_arguments(called, fields, config_.webhook_key, "body", none)).at(0).at(0);
 }
 

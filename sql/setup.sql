@@ -180,6 +180,8 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_grant_access(NULL)$$),
     ($$org_grant_access('regress_nobody')$$),
     ($$org_grant_access('')$$)) AS t (call);
+-- Without the context of the query inside.
+SELECT org_grant_access('regress_nobody');
 CREATE ROLE "regress_pg_org '""; role";
 SELECT org_grant_access('regress_pg_org ''"; role');
 SELECT org_grant_access('regress_pg_org ''"; role');

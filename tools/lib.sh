@@ -1,5 +1,5 @@
-# What the scripts share: telling, failing, acting as the right user of the
-# system, starting and stopping a server.  Sourced, not run.
+# What the scripts share: messages, acting as the right user of the system, and
+# starting and stopping a server.  Sourced, not run.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -23,19 +23,19 @@ quietly() {
     mkdir -p "$build/log"
     "$@" </dev/null >"$log" 2>&1 && return
     tail -n 30 "$log" >&2
-    fail "$label failed: mend what stands above (all of it is in $log), then try again"
+    fail "$label failed: see above, and $log for all of it"
 }
 
 as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
-# make in the checkout, which ends when the script does.
+# Runs make in the checkout; it ends with the script.
 make_here() {
     setpriv --pdeathsig TERM make -C "$checkout" -j"$(nproc)" "$@"
 }
 
-# copy_source DIRECTORY: the tree, without what was built or is somebody's data.
+# copy_source DIRECTORY: the tree without build results and data.
 copy_source() {
     mkdir -p "$1"
     tar -C "$checkout" --exclude-vcs --exclude=./build --exclude=./.data -c . | tar -C "$1" -x
@@ -69,7 +69,7 @@ bindir() {
     "$PG_CONFIG" --bindir
 }
 
-# Nobody's PGHOST or PGOPTIONS may lead to another server than ours.
+# Keeps the caller's PGHOST or PGOPTIONS from leading to another server than ours.
 forget_libpq_settings() {
     local name
     for name in "${!PG@}"; do
@@ -86,7 +86,7 @@ pgxs_tool() {
     printf '%s/../test/%s\n' "$(dirname "$("$PG_CONFIG" --pgxs)")" "$1"
 }
 
-# PostgreSQL refuses to run as root: then its processes are those of postgres.
+# PostgreSQL refuses to run as root: then it runs as the user postgres.
 choose_server_user() {
     server_user=$(id -un)
     as_server_user=(env -C /)
@@ -97,7 +97,7 @@ choose_server_user() {
     as_server_user=(setpriv --reuid=postgres --regid=postgres --init-groups env -C / "HOME=$home")
 }
 
-# private_directory PATTERN: a new directory that the server's user alone can enter.
+# private_directory PATTERN: a new directory that only the server's user can enter.
 private_directory() {
     local directory
     directory=$(mktemp -d "$1")
@@ -106,8 +106,8 @@ private_directory() {
 }
 
 # daemon SIGNAL COMMAND...: to be put in the background.  It gets the signal when
-# the script is gone, however that ended, but not the terminal's Ctrl-C: the
-# script decides who stops first.
+# the script ends for whatever reason, but not the terminal's Ctrl-C: the script
+# decides what stops first.
 daemon() {
     exec setsid "${as_server_user[@]}" setpriv --pdeathsig "$1" "${@:2}" </dev/null
 }
@@ -117,8 +117,8 @@ init_cluster() {
     "${as_server_user[@]}" "$(bindir)/initdb" -D "$1" -U postgres -E UTF8 --locale=C.UTF-8 --data-checksums "${@:2}"
 }
 
-# start_postgres CLUSTER SOCKET_DIRECTORY LOG [OPTION...]: sets postgres_pid.  As
-# the argument of the command in server_under, if there is one.
+# start_postgres CLUSTER SOCKET_DIRECTORY LOG [OPTION...]: sets postgres_pid.  Runs
+# the server under the command in server_under, if there is one.
 server_under=()
 start_postgres() {
     local cluster=$1 socket=$2 log=$3 bin
@@ -132,7 +132,7 @@ start_postgres() {
     done
 }
 
-# stop PID SIGNAL LAST_SIGNAL: and wait until it is gone; the last after 30 s.
+# stop PID SIGNAL LAST_SIGNAL: waits until it has ended; sends the last after 30 s.
 stop() {
     kill -s "$2" "$1" 2>/dev/null || true
     for _ in {1..300}; do

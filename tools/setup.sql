@@ -1,6 +1,6 @@
 -- Bring the database of this session up to date: the extension, the tables, their
--- owner.  Does what is missing and nothing else, so it may be run again; where it
--- takes a superuser and this is none, it fails and says so.
+-- owner.  Does only what is missing, so it may be run again; fails with a message
+-- where it needs a superuser and the session has none.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;
@@ -18,7 +18,7 @@ SELECT extnamespace::regnamespace AS schema FROM pg_extension WHERE extname = 'p
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- Whoever may make a schema could have made this one, to own all that goes in.
+-- Anybody who may create schemas could have created this one, to own all its tables.
 DO $$
 DECLARE
     owner  name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'org');
@@ -28,14 +28,14 @@ BEGIN
     IF owner <> 'org' AND NOT has_function_privilege(owner, setup, 'EXECUTE')
        AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('schema org is %I''s, who was not let set up pg_org', owner),
-            HINT = format('If %1$I is to own all keys, GRANT EXECUTE ON FUNCTION %2$s TO %1$I; else drop the schema.',
+            MESSAGE = format('schema org belongs to %I, which may not call org_setup()', owner),
+            HINT = format('If %1$I shall own all keys, GRANT EXECUTE ON FUNCTION %2$s TO %1$I; else drop the schema.',
                           owner, setup);
     END IF;
 END $$;
 
--- The functions run their SQL as the tables' owner: that must be no superuser, so
--- a superuser makes one.
+-- The functions run their SQL as the tables' owner, which must not be a superuser:
+-- a superuser creates one.
 SELECT rolsuper AS superuser, current_database() AS database,
        coalesce((SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'org'),
                 CASE WHEN rolsuper THEN 'org' ELSE rolname END) AS owner

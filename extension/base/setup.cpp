@@ -75,7 +75,7 @@ void require_own_schema(Oid schema, Oid owner)
                .hint = "Drop the schema if nobody needs it, then try again."});
     };
     if (owner != GetUserId())
-        refuse(psprintf("schema org is %s's and has no tables of pg_org", GetUserNameFromId(owner, false)));
+        refuse(psprintf("schema org belongs to %s and has no tables of pg_org", GetUserNameFromId(owner, false)));
     if (*single_row(psprintf("SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = %u AND relowner <> %u)"
                              "     + (SELECT count(*) FROM pg_proc WHERE pronamespace = %u AND proowner <> %u)",
                              schema, owner, schema, owner))
@@ -93,11 +93,24 @@ Oid owner_of_relation(Oid relation)
     return owner;
 }
 
+void require_right_to_create_schemas()
+{
+    const Row right =
+        single_row("SELECT has_database_privilege(current_database(), 'CREATE'),"
+                   "       format('permission denied for database %s', current_database()),"
+                   "       format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user)");
+    if (!*right.get<bool>(0))
+        raise({.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE,
+               .message = c_string(*right.get<Text>(1)),
+               .hint = c_string(*right.get<Text>(2))});
+}
+
 // The owner of schema org, which is created if it is missing. The caller must be able to act as the owner.
 Oid find_or_make_owner()
 {
     if (!OidIsValid(get_namespace_oid("org", true))) {
         refuse_superuser(GetUserId());
+        require_right_to_create_schemas();
         run("CREATE SCHEMA org; COMMENT ON SCHEMA org IS 'The organizations of an LLM platform: see org_setup().'");
     }
     HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum("org"));
@@ -136,6 +149,7 @@ PG_ORG_FUNCTION(org_grant_access)
 {
     if (PG_ARGISNULL(0))
         missing("role");
+    get_role_oid(NameStr(*PG_GETARG_NAME(0)), false); // refuses one that does not exist
     SPI_connect();
     one_at_a_time("org_grant_access");
     const Row grants =

@@ -1,5 +1,5 @@
--- The functions of the extension, a row for each argument: what Function and Argument of gateway/binding.hpp hold.  The
--- comment of an argument is that on the column it is about.
+-- The functions of the extension, a row for each argument: what Function and Argument of gateway/bind.hpp hold.  The
+-- comment of an argument is the comment on its column.
 SELECT p.proname,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(p.proname),
        pg_catalog.has_function_privilege(p.oid, 'EXECUTE'),

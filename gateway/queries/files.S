@@ -8,7 +8,7 @@ query_\name:
 
     .section .rodata
     file catalog_signatures
-    file catalog_version
+    file catalog_state
     file primary_position
     file standby_position
     file warm_up

@@ -1,5 +1,4 @@
--- Which database it is, of which history, and where its log is.  With asynchronous commits what is done may not be
--- written yet.
+-- The cluster, timeline and database, and the current WAL position.  Asynchronous commits may not be written yet.
 SELECT pg_catalog.concat_ws('/', s.system_identifier, pg_catalog.left(pg_catalog.pg_walfile_name(p.lsn), 8), d.oid),
        p.lsn - '0/0'
   FROM pg_catalog.pg_control_system() AS s,

@@ -1,5 +1,5 @@
--- The same of a standby.  The timeline is that of the last checkpoint: after the primary was replaced a standby counts
--- again when it has made its next.
+-- The same for a standby.  The timeline is that of its last checkpoint: after a failover the standby is used again from
+-- its next checkpoint on.
 SELECT pg_catalog.concat_ws('/', s.system_identifier,
                             pg_catalog.lpad(pg_catalog.upper(pg_catalog.to_hex(c.timeline_id)), 8, '0'), d.oid),
        pg_catalog.pg_last_wal_replay_lsn() - '0/0'

@@ -1,4 +1,4 @@
--- The statement that makes a session ready for calls, if the extension has it and this role may run it.
+-- The statement that warms up a session, if the extension has it and this role may run it.
 SELECT pg_catalog.format('SELECT %I.%I()', n.nspname, p.proname)
   FROM pg_catalog.pg_extension AS e
   JOIN pg_catalog.pg_depend AS d

@@ -80,6 +80,30 @@ test("lists all, for no filter is filled in beforehand", async () => {
   assert.match(await operation.locator(".live-responses-table").innerText(), /"organization_id": "acme"/);
 });
 
+// In a page of its own: the browser reports each 401 as an error.
+test("takes no wrong key, in the dark and on a small screen", async () => {
+  const small = await browser.newPage();
+  await small.setViewportSize({ width: 390, height: 800 });
+  await small.emulateMedia({ colorScheme: "dark" });
+  await small.goto(`${url}/docs`);
+  await small.getByRole("button", { name: "Authorize" }).first().click();
+  const bearer = small.locator(".auth-container", { hasText: "bearer" });
+  await bearer.locator("input").fill("sk-wrong");
+  await bearer.getByRole("button", { name: "Apply credentials" }).click();
+  await bearer.locator(".errors", { hasText: "Invalid proxy server token" }).waitFor();
+  await small.getByRole("button", { name: "Close" }).first().click();
+  await small.locator(".opblock-summary-control").first().click();
+  await small.locator(".opblock-body").first().waitFor();
+  await small.screenshot({ path: `${pictures}small.png` });
+  const { width, background } = await small.evaluate(() => ({
+    width: document.documentElement.scrollWidth,
+    background: getComputedStyle(document.body).backgroundColor,
+  }));
+  assert.equal(width, 390);
+  assert.equal(background, "rgb(28, 32, 34)");
+  await small.close();
+});
+
 test("gives the browser nothing to complain of, and nothing to fetch from elsewhere", () => {
   assert.deepEqual(complaints, []);
 });

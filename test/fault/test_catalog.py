@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from harness import assert_refused, pg_config, until
+from harness import RESUMED, assert_refused, pg_config, until
 
 
 def block(gateway):
@@ -77,8 +77,58 @@ def test_extension_dropped_and_made_again(server, gateway):
     server.sql("CREATE EXTENSION pg_org")
     assert_refused(gateway.info("dropped"))
     server.sql("SELECT org_grant_access('org_gateway')")
-    assert gateway.info("dropped").status == 200
+    until(lambda: gateway.info("dropped").status == 200, RESUMED, "the extension")
     assert gateway.make("again").status == 200
+
+
+SET_UP = ["SET ROLE org", "SELECT org_setup()"]
+NOT_INSTALLED = "pg_org is not installed in this database: call CREATE EXTENSION pg_org first, then org_setup()"
+NOT_SET_UP = "pg_org is not set up in this database: call org_setup() first, as the role that shall own the tables"
+
+
+def assert_not_set_up(gateway, reason):
+    until(lambda: reason in gateway.told(), what="the warning")
+    for path in ["/health/readiness", "/organization/list", "/openapi.json"]:
+        reply = assert_refused(gateway.get(path))
+        assert reply.message == "The database is not set up for this gateway; its log says why", reply
+
+
+def test_not_ready_before_the_database_is_set_up(make_server, make_gateway):
+    server = make_server()
+    server.sql("DROP EXTENSION pg_org", "DROP SCHEMA org CASCADE")
+    gateway = make_gateway(server.url("org_gateway"), ready=False)
+    assert_not_set_up(gateway, NOT_INSTALLED)
+    server.sql("CREATE EXTENSION pg_org", "GRANT EXECUTE ON FUNCTION org_setup() TO org")
+    assert_not_set_up(gateway, NOT_SET_UP)
+    server.sql(*SET_UP)
+    until(lambda: "org_grant_access() would let it" in gateway.told(), what="the next warning")
+    assert_refused(gateway.get("/health/readiness"))
+    server.sql("SELECT org_grant_access('org_gateway')")
+    until(gateway.is_ready, RESUMED, "the set-up")
+    assert gateway.get("/organization/list").status == 401  # the key is gone with the tables
+
+
+def test_not_ready_while_the_tables_are_gone(make_server, make_gateway):
+    server = make_server()
+    gateway = make_gateway(server.url("org_gateway"))
+    server.sql("DROP SCHEMA org CASCADE")
+    assert_not_set_up(gateway, NOT_SET_UP)
+    server.sql(*SET_UP)
+    until(gateway.is_ready, RESUMED, "the tables")
+
+
+def test_hints_of_rules_are_told(server, gateway):
+    server.sql(
+        "CREATE FUNCTION org.close() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " RAISE EXCEPTION 'closed on Sundays' USING SCHEMA = 'pg_org', DETAIL = 'secret', HINT = 'Come on Monday.';"
+        " END$$",
+        "CREATE TRIGGER close BEFORE INSERT ON org.organization FOR EACH ROW EXECUTE FUNCTION org.close()",
+    )
+    try:
+        reply = gateway.make("closed")
+    finally:
+        server.sql("DROP FUNCTION org.close CASCADE")
+    assert (reply.status, reply.body) == (400, {"detail": {"error": "closed on Sundays", "hint": "Come on Monday."}})
 
 
 def test_what_a_prepared_statement_returns_has_changed(server, gateway):

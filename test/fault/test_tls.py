@@ -90,7 +90,7 @@ def test_a_certificate_with_another_ones_key_is_not_taken(server, make_gateway, 
         assert get(gateway, unwary(version))[1] == first
     certificate.key.write_bytes(key)
     gateway.process.send_signal(signal.SIGHUP)
-    until(lambda: "certificate read again" in gateway.told())
+    until(lambda: "certificate reloaded" in gateway.told())
     assert get(gateway, unwary())[1] == first
 
 

@@ -118,6 +118,13 @@ TEST(Envelope, AnswersTheOpenPathsWithoutAKey)
     EXPECT_THAT(send("GET /", "", {}).text, testing::HasSubstr("pg_org"));
 }
 
+TEST(Envelope, FindsThePageWithASlashToo)
+{
+    const Reply reply = send("GET /docs/", "", {});
+    EXPECT_EQ(reply.status, 308);
+    EXPECT_EQ(reply.header("Location"), "../docs");
+}
+
 TEST(Envelope, TakesJsonWhateverItsContentType)
 {
     for (const char *type : {"application/json; charset=utf-8", "application/x-www-form-urlencoded", "text/plain",
@@ -172,7 +179,7 @@ TEST(Envelope, SurvivesABodyOf64MiB)
     EXPECT_EQ(call("GET /organization/list?limit=1").status, 200);
 }
 
-TEST(Envelope, EchoesASaneRequestIdAndMakesOneOtherwise)
+TEST(Envelope, EchoesAWellFormedRequestIdAndMakesOneOtherwise)
 {
     const std::string longest(64, 'a');
     for (const std::string &id : {std::string("abc-123"), std::string("A.b_c-9"), longest}) {

@@ -150,6 +150,7 @@ TEST_F(Webhook, PostsEachEventSignedAndInOrder)
         EXPECT_EQ(Json::parse(request.body), events[i]);
         EXPECT_EQ(request.target, "/hook?to=us");
         EXPECT_EQ(request.get_header_value("Content-Type"), "application/json");
+        EXPECT_THAT(request.get_header_value("User-Agent"), testing::MatchesRegex("pg_org_gateway/[0-9.]+"));
         EXPECT_EQ(request.get_header_value("X-Pg-Org-Event-Id"), events[i].at("event_id").dump());
         const std::string timestamp = request.get_header_value("X-Pg-Org-Timestamp");
         EXPECT_NEAR(std::stod(timestamp), static_cast<double>(std::time(nullptr)), 60);

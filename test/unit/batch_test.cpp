@@ -199,18 +199,18 @@ TEST_F(BatchTest, NewcomersWaitForWhatIsUnderWayAndGoTogether)
 
 TEST_F(BatchTest, HasABound)
 {
-    const auto requests = numbered(most_in_batch + 10);
+    const auto requests = numbered(max_in_batch + 10);
     const auto answers = ask_together(requests);
     for (std::size_t i = 0; i < requests.size(); ++i)
         EXPECT_EQ(answers[i], "[" + requests[i] + "]");
     ASSERT_EQ(database.asked().size(), 3u);
-    EXPECT_EQ(database.asked()[1], Texts(requests.begin(), requests.begin() + most_in_batch));
-    EXPECT_EQ(database.asked()[2], Texts(requests.begin() + most_in_batch, requests.end()));
+    EXPECT_EQ(database.asked()[1], Texts(requests.begin(), requests.begin() + max_in_batch));
+    EXPECT_EQ(database.asked()[2], Texts(requests.begin() + max_in_batch, requests.end()));
 }
 
 TEST_F(BatchTest, HasABoundInBytesButForOne)
 {
-    const std::string half(most_bytes_in_batch / 2, 'h'), huge(most_bytes_in_batch + 1, 'x');
+    const std::string half(max_bytes_in_batch / 2, 'h'), huge(max_bytes_in_batch + 1, 'x');
     ask_together({half, half, "a", huge, "b"});
     EXPECT_EQ(database.asked(), (std::vector<Texts>{{"first"}, {half, half}, {"a"}, {huge}, {"b"}}));
 }

@@ -139,6 +139,27 @@ TEST(Config, RefusesAFileWithWhatItDoesNotKnow)
     EXPECT_NE(refusal({"--config", file.path.c_str()}).find("prot"), std::string::npos);
 }
 
+TEST(Config, SaysWhichLineOfAFileIsNone)
+{
+    const File file{"# comment\n\nport = 4100\n  webhook-key secret\n"};
+    EXPECT_EQ(refusal({"--config", file.path.c_str()}), "--config: line 4: write name = value");
+}
+
+TEST(Config, NamesTheVariableThatIsWrong)
+{
+    setenv("PG_ORG_PORT", "abc", 1);
+    EXPECT_THAT(refusal({}), testing::StartsWith("PG_ORG_PORT: Value abc not in range"));
+    EXPECT_THAT(refusal({"--port=xyz"}), testing::StartsWith("--port: Value xyz not in range"));
+    unsetenv("PG_ORG_PORT");
+}
+
+TEST(Config, WantsTwoPorts)
+{
+    EXPECT_EQ(refusal({"--port", "4875", "--admin-port", "4875"}), "--admin-port: is the same as --port");
+    EXPECT_EQ(refusal({"--port", "4875", "--admin-port", "4875", "--admin-host", "127.0.0.2"}), "");
+    EXPECT_EQ(refusal({"--port", "0", "--admin-port", "0"}), "");
+}
+
 TEST(Config, ReadsSecretsFromFiles)
 {
     const File file{"postgres://me:secret@host/db\n"};

@@ -98,11 +98,11 @@ TEST(Read, TakesAPatchAsAWhole)
 
 TEST(Read, TakesHeadersAsArguments)
 {
-    const Headers headers{{"idempotency-key", "k"}, {"if-match", "\"tag\""}, {"x-other", "o"}};
+    const Headers headers{{"Idempotency-Key", "k"}, {"If-Match", "\"tag\""}, {"X-Other", "o"}};
     EXPECT_EQ(fields_of(ask("POST", "/organization/new", R"({"idempotency_key":"sent","request_id":"id-1"})", headers)),
               R"({"idempotency_key":"k","if_match":"\"tag\""})");
-    EXPECT_EQ(errors_of(ask("POST", "/organization/new", "{}", {{"idempotency-key", "\xff"}, {"if-match", "\xff"}})),
-              R"(value_error["header","idempotency-key"] value_error["header","if-match"])");
+    EXPECT_EQ(errors_of(ask("POST", "/organization/new", "{}", {{"Idempotency-Key", "\xff"}, {"If-Match", "\xff"}})),
+              R"(value_error["header","Idempotency-Key"] value_error["header","If-Match"])");
 }
 
 TEST(Read, GivesARequestsIdToWhatHasNoneOfItsOwn)

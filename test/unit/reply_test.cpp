@@ -51,6 +51,7 @@ TEST(DatabaseErrors, AreParsed)
     EXPECT_EQ(error.sqlstate, "22023");
     EXPECT_EQ(error.message, "\"a\" must be b: c");
     EXPECT_EQ(error.argument, "a");
+    EXPECT_EQ(error.hint, "h");
     EXPECT_FALSE(error.internal);
     EXPECT_NE(std::string{error.what()}.find("secret"), std::string::npos);
 }
@@ -66,6 +67,7 @@ TEST(DatabaseErrors, OfPostgresItselfAreInternal)
         EXPECT_TRUE(error.internal) << fields;
         EXPECT_EQ(error.argument, "") << fields;
     }
+    EXPECT_EQ(DatabaseError::parse("ERROR:  42501: m\nHINT:  h\nLOCATION:  f, f.c:1\n").hint, "");
 }
 
 TEST(DatabaseErrors, AreMarkedByThemselvesAlone)
@@ -107,6 +109,44 @@ TEST(Translation, OfWhatRulesSay)
     }
 }
 
+TEST(Translation, ShowsTheHintsOfRulesInEachEnvelope)
+{
+    const auto hinted = [](std::string_view sqlstate, std::string_view message, const Route &route) {
+        auto error = rule_error(sqlstate, message);
+        error.hint = "Do \"this\".";
+        return said(error, route).body;
+    };
+    EXPECT_EQ(hinted("55000", "m", body_route), R"({"detail":{"error":"m","hint":"Do \"this\"."}})");
+    EXPECT_EQ(hinted("55000", "m", error_route),
+              R"({"error":{"message":"m","type":"bad_request_error","param":"None","code":"400",)"
+              R"("hint":"Do \"this\"."}})");
+    EXPECT_EQ(hinted("22023", "\"a\" is bad", body_route),
+              R"({"detail":[{"type":"value_error","loc":["body","a"],"msg":"\"a\" is bad","input":null,)"
+              R"("hint":"Do \"this\"."}]})");
+    EXPECT_EQ(hinted("40001", "m", error_route).find("hint"), std::string::npos) << "its words are not the rule's";
+    auto internal = internal_error("23505");
+    internal.hint = "secret";
+    EXPECT_EQ(said(internal).body.find("secret"), std::string::npos);
+}
+
+TEST(Translation, NamesTheHeaderThatAnArgumentCameFrom)
+{
+    const auto with = [](const DatabaseError &error, std::string_view sent) {
+        auto request = request_with("{}");
+        request.header = [=](const std::string &name) { return name == sent ? std::string{"v"} : std::string{}; };
+        return json::parse(translate({error}, body_route, request).body)["detail"];
+    };
+    auto reused = rule_error("22023", "\"idempotency_key\" was used for another request");
+    reused.argument = "idempotency_key";
+    EXPECT_EQ(with(reused, "Idempotency-Key")[0]["loc"], json({"header", "Idempotency-Key"}));
+    EXPECT_EQ(with(reused, "Idempotency-Key")[0]["msg"], "\"Idempotency-Key\" was used for another request");
+    EXPECT_EQ(with(reused, "If-Match")[0]["loc"], json({"body", "idempotency_key"}));
+    EXPECT_EQ(with(rule_error("55ETG", "Changed since: if_match is"), "If-Match")["error"],
+              "Changed since: If-Match is");
+    EXPECT_EQ(with(rule_error("55ETG", "Changed since: if_match is"), "")["error"], "Changed since: if_match is");
+    EXPECT_EQ(with(rule_error("P0002", "no if_match"), "If-Match")["error"], "no if_match");
+}
+
 TEST(Translation, OfTrouble)
 {
     const std::vector<std::pair<std::string, int>> expected{
@@ -118,7 +158,7 @@ TEST(Translation, OfTrouble)
             const auto reply = said(error);
             EXPECT_EQ(reply.status, status) << sqlstate;
             EXPECT_EQ(header(reply, "Retry-After").empty(), status != 503) << sqlstate;
-            EXPECT_EQ(is_passing(error), status != 500) << sqlstate;
+            EXPECT_EQ(is_transient(error), status != 500) << sqlstate;
             EXPECT_EQ(reply.body.find("secret"), std::string::npos) << sqlstate;
         }
     EXPECT_EQ(said(internal_error("XX000")).body, R"({"detail":{"error":"Internal Server Error"}})");
@@ -215,12 +255,12 @@ TEST(Refusals, SayWhichLimitToTheLastDigit)
 {
     const auto refusal = read_refusal(
         R"({"error":{"sqlstate":"53400","message":"Budget has been \"exceeded\"!","param":"max_budget",)"
-        R"("retry_after":17,"limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
+        R"("hint":"Wait.","retry_after":17,"limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
     const auto reply = translate(refusal, error_route, request_with("{}"));
     EXPECT_EQ(reply.status, 429);
     EXPECT_EQ(reply.body,
               R"({"error":{"message":"Budget has been \"exceeded\"!","type":"budget_exceeded","param":"max_budget",)"
-              R"("code":"429",)"
+              R"("code":"429","hint":"Wait.",)"
               R"("limit":{"owner":"team","model":null,"value":0.1000000000000000000001,"frees_at":"t"}}})");
     EXPECT_EQ(header(reply, "Retry-After"), "17");
 }
