@@ -14,12 +14,12 @@ SELECT reply(org_new('Acme', 'acme', models => '{gpt-4o, claude-3}', max_budget 
        \g (format=unaligned tuples_only=on)
 
 -- And with none but the one that is required: even that may be empty.
-SELECT reply(org_new('')) \g (format=unaligned tuples_only=on)
+SELECT reply(org_new('Bare')) \g (format=unaligned tuples_only=on)
 
 -- A null is like an absent field.
-SELECT masked(org_new('', NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT masked(org_new('Bare', NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                       NULL, NULL)::text)
-       = masked(org_new('')::text) AS same;
+       = masked(org_new('Bare')::text) AS same;
 
 -- What is shown is what is kept.
 SELECT organization_alias, spend, metadata, models, blocked, tags, model_aliases, default_reserve, created_by,
@@ -58,6 +58,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_new('Other', 'acme')$$),
     ($$org_new('Other', 'ACME')$$),
     ($$org_new(NULL)$$),
+    ($$org_new('')$$),
     ($$org_new('x', '')$$),
     ($$org_new('x', repeat('x', 256))$$),
     ($$org_new('x', repeat('x', 255))$$),
@@ -130,7 +131,6 @@ CREATE FUNCTION test.shown(reply json) RETURNS text LANGUAGE sql AS $$
                      reply -> 'tags', reply -> 'model_aliases', reply -> 'default_reserve',
                      reply -> 'litellm_budget_table' -> 'max_budget')
 $$;
-SELECT shown(org_update('acme', organization_alias => ''));
 SELECT shown(org_update('acme', models => '{claude-3, gpt-4o}'));
 SELECT shown(org_update('acme', models => '{}'));
 SELECT shown(org_update('acme', metadata => '{"a": {"d": null}}'));
@@ -163,6 +163,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_update('acme', metadata => '[]')$$),
     ($$org_update('acme', model_aliases => 'true')$$),
     ($$org_update('acme', litellm_budget_table => '[]')$$),
+    ($$org_update('acme', organization_alias => '')$$),
     ($$org_update('acme', clear => '{NULL}')$$),
     ($$org_update('acme', clear => '{organization_alias}')$$),
     ($$org_update('acme', clear => '{models}')$$),
@@ -226,7 +227,7 @@ SELECT o ->> 'organization_id' AS deleted
 CALL clear();
 SELECT org_list() AS none;
 SELECT org_new('Acme', 'acme'), org_new('Acme Labs', 'labs'), org_new('100% _Real\', 'real'), org_new('Été', 'ete'),
-       org_new('', 'empty') \g /dev/null
+       org_new('Bare', 'empty') \g /dev/null
 UPDATE org.organization SET created_at = date '2026-01-01' + array_position('{labs, real, ete, empty}', organization_id)
  WHERE organization_id <> 'acme';
 UPDATE org.organization SET created_at = '2026-01-02' WHERE organization_id = 'acme';

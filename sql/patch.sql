@@ -22,7 +22,7 @@ $$;
 SELECT reply(org_patch('acme', '{}')) \g (format=unaligned tuples_only=on)
 
 -- A value replaces.
-SELECT shown(org_patch('acme', '{"organization_alias": ""}'));
+SELECT shown(org_patch('acme', '{"organization_alias": "Anvils"}'));
 SELECT shown(org_patch('acme', '{"models": ["a", "b"]}'));
 SELECT shown(org_patch('acme', '{"models": []}'));
 SELECT shown(org_patch('acme', '{"tags": ["y", "z"]}'));
@@ -113,6 +113,7 @@ SELECT patch, attempt(format('org_patch(%L, %L)', 'acme', patch)) FROM (VALUES
     ('{"litellm_budget_table": {"max_budget": 1}}'),
     ('{"updated_by": "me"}'),
     ('{"unheard_of": null}'),
+    ('{"organization_alias": ""}'),
     ('{"Metadata": {}}'),
     ('{"": 1}'),
     ('{"organization_alias": "Acme", "tags": 1}'),
