@@ -233,6 +233,20 @@ BudgetChange read_budget_fields(Session &session)
     return fields;
 }
 
+BudgetChange read_member_budget(const Session &session, const char *name)
+{
+    return {.max_budget = change_to(session.argument(name, money))};
+}
+
+BudgetChange read_member_budget_change(const Session &session, const char *name)
+{
+    BudgetChange budget = read_member_budget(session, name);
+    const Text clearable = to_text(name);
+    if (!fields_to_clear(session, {&clearable, 1}).empty())
+        budget.max_budget.emplace();
+    return budget;
+}
+
 OwnLimits read_own_limits(Session &session, LimitsOf owner)
 {
     OwnLimits limits;

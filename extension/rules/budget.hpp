@@ -51,6 +51,11 @@ ModelBudgetEntry read_model_budget(const Value &entry);
 // The arguments of a call that are a budget's fields.
 BudgetChange read_budget_fields(Session &session);
 
+// The budget of one member: the argument of that name, the only amount it has.
+BudgetChange read_member_budget(const Session &session, const char *name);
+// The same in a change, whose argument `clear` may name it.
+BudgetChange read_member_budget_change(const Session &session, const char *name);
+
 // The limits that teams, users and keys have in their own rows; in a change, none keeps a limit.
 struct OwnLimits {
     Maybe<Number> max_budget;

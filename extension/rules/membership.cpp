@@ -210,21 +210,13 @@ void put_member(Session &session, Text organization_id, Text user_id, Text role,
     session.run(update_membership, organization_id, user_id, Maybe<Text>{}, budget_id, session.caller.user_id);
 }
 
-BudgetChange read_member_budget(Session &session)
-{
-    BudgetChange budget;
-    if (const auto amount = session.argument("max_budget_in_organization", money))
-        budget.max_budget = amount;
-    return budget;
-}
-
 } // namespace
 
 PG_ORG_WRITE(org_member_add)
 {
     const Text organization_id = session.required<Text>("organization_id");
     const auto members = read_one_or_list(required(session.json("member"), "member"), read_member);
-    const BudgetChange budget = read_member_budget(session);
+    const BudgetChange budget = read_member_budget(session, "max_budget_in_organization");
 
     lock_organization_as_admin(session, organization_id, "/organization/member_add");
     lock_users_to_be(session, members);
@@ -254,10 +246,7 @@ PG_ORG_WRITE(org_member_update)
     const auto role = session.argument<Text>("role");
     if (role)
         checked_role(*role, "role");
-    BudgetChange budget = read_member_budget(session);
-    static constexpr std::array<Text, 1> clearable{"max_budget_in_organization"};
-    if (!fields_to_clear(session, clearable).empty())
-        budget.max_budget.emplace();
+    const BudgetChange budget = read_member_budget_change(session, "max_budget_in_organization");
 
     lock_organization_as_admin(session, organization_id, "/organization/member_update");
     const Text member = find_member(session, organization_id, person);

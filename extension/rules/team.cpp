@@ -187,14 +187,6 @@ Texts put_members(Session &session, const TeamName &team, std::span<const NewTea
     return each_once(user_ids);
 }
 
-BudgetChange read_member_budget(Session &session)
-{
-    BudgetChange budget;
-    if (const auto amount = session.argument("max_budget_in_team", money))
-        budget.max_budget = amount;
-    return budget;
-}
-
 // The id of the team's member whom the request names.
 Text find_team_member(Session &session, const TeamName &team, const Person &person)
 {
@@ -379,7 +371,7 @@ PG_ORG_WRITE(team_member_add)
 {
     const Text team_id = session.required<Text>("team_id");
     const auto members = read_one_or_list(required(session.json("member"), "member"), read_member);
-    const BudgetChange budget = read_member_budget(session);
+    const BudgetChange budget = read_member_budget(session, "max_budget_in_team");
     const TeamName team =
         lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_add");
     const Texts user_ids = put_members(session, team, members, budget);
@@ -401,10 +393,7 @@ PG_ORG_WRITE(team_member_update)
     const auto role = session.argument<Text>("role");
     if (role)
         require_team_role(*role, "role");
-    BudgetChange budget = read_member_budget(session);
-    static constexpr std::array<Text, 1> clearable{"max_budget_in_team"};
-    if (!fields_to_clear(session, clearable).empty())
-        budget.max_budget.emplace();
+    const BudgetChange budget = read_member_budget_change(session, "max_budget_in_team");
     const TeamName team =
         lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_update");
 
