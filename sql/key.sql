@@ -57,6 +57,9 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_generate(models => '{NULL}')$$),
     ($$key_generate(metadata => '[]')$$),
     ($$key_generate(permissions => '[]')$$),
+    ($$key_generate(permissions => '{"usage": "yes"}')$$),
+    ($$key_generate(permissions => '{"events": true, "usage": 1}')$$),
+    ($$key_generate(permissions => '{"usage": null}')$$),
     ($$key_generate(duration => '')$$),
     ($$key_generate(duration => '0s')$$),
     ($$key_generate(duration => '-1s')$$),
@@ -66,6 +69,8 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_generate(key => 'pk-secret')$$),
     ($$key_generate(key => 'sk-0123456789abcdefwxyz')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+-- Unknown permissions are kept.
+SELECT key_generate(permissions => '{"usage": false, "get_spend_routes": true}') -> 'permissions' AS permissions;
 
 -- key_block, key_unblock ------------------------------------------------------
 -- The reply has what is known of the key, but never its secret.
@@ -100,12 +105,13 @@ SELECT key_regenerate(:'gateway') -> 'permissions' AS kept;
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(replace(call, 'GATEWAY', :'gateway')) FROM (VALUES
     ($$key_generate(organization_id => 'acme', permissions => '{"usage": true}', api_key => 'sk-ann')$$),
-    ($$key_generate(organization_id => 'acme', permissions => '{"anything": null}', api_key => 'sk-ann')$$),
+    ($$key_generate(organization_id => 'acme', permissions => '{"anything": true}', api_key => 'sk-ann')$$),
     ($$key_generate(team_id => 'team', permissions => '{"usage": true}', api_key => 'sk-bobs')$$),
     ($$key_update('GATEWAY', permissions => '{"events": true, "usage": true}', api_key => 'sk-ann')$$),
     ($$key_update('GATEWAY', permissions => '{"usage": true}', api_key => 'sk-bobs')$$),
     ($$key_update('GATEWAY', permissions => '{}', api_key => 'sk-bobs')$$),
     ($$key_update('GATEWAY', permissions => '"usage"')$$),
+    ($$key_update('GATEWAY', permissions => '{"usage": "yes"}')$$),
     ($$key_regenerate('GATEWAY', api_key => 'sk-ann')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 SELECT key_regenerate(:'gateway', api_key => 'sk-bobs') -> 'permissions' AS kept;

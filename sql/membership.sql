@@ -178,6 +178,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_member_update('nowhere', 'ann')$$),
     ($$org_member_update('acme', 'eve', role => 'org_admin')$$),
     ($$org_member_update('acme', 'nobody')$$),
+    ($$org_member_update('acme', 'ann@example.com')$$),
     ($$org_member_update('acme', user_email => 'eve@example.com')$$),
     ($$org_member_update('acme', 'eve', 'ann@example.com')$$),
     ($$org_member_update('acme', 'ann', role => 'proxy_admin')$$),

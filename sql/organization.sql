@@ -130,7 +130,6 @@ CREATE FUNCTION test.shown(reply json) RETURNS text LANGUAGE sql AS $$
                      reply -> 'tags', reply -> 'model_aliases', reply -> 'default_reserve',
                      reply -> 'litellm_budget_table' -> 'max_budget')
 $$;
-SELECT shown(org_update('acme', organization_alias => ''));
 SELECT shown(org_update('acme', models => '{claude-3, gpt-4o}'));
 SELECT shown(org_update('acme', models => '{}'));
 SELECT shown(org_update('acme', metadata => '{"a": {"d": null}}'));
@@ -226,7 +225,7 @@ SELECT o ->> 'organization_id' AS deleted
 CALL clear();
 SELECT org_list() AS none;
 SELECT org_new('Acme', 'acme'), org_new('Acme Labs', 'labs'), org_new('100% _Real\', 'real'), org_new('Été', 'ete'),
-       org_new('', 'empty') \g /dev/null
+       org_new('Bare', 'empty') \g /dev/null
 UPDATE org.organization SET created_at = date '2026-01-01' + array_position('{labs, real, ete, empty}', organization_id)
  WHERE organization_id <> 'acme';
 UPDATE org.organization SET created_at = '2026-01-02' WHERE organization_id = 'acme';

@@ -72,15 +72,6 @@ Text identifier_or_new(Maybe<Text> value, const char *name)
     return to_text(DatumGetCString(DirectFunctionCall1(uuid_out, gen_random_uuid(no_arguments))));
 }
 
-Texts fields_to_clear(Maybe<Texts> clear, Texts clearable)
-{
-    const Texts fields = text_list(clear, "clear").value_or(Texts{});
-    for (const Text field : fields)
-        if (std::ranges::find(clearable, field) == clearable.end())
-            cannot_be_cleared(field);
-    return fields;
-}
-
 Maybe<Texts> text_list(Maybe<Texts> value, const char *name)
 {
     if (value && std::ranges::any_of(*value, [](Text text) { return text.data() == nullptr; }))

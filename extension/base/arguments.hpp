@@ -53,17 +53,6 @@ inline Maybe<Text> optional_text(const Value &value)
 Text identifier(Maybe<Text> value, const char *name);
 // The same; a new UUID if it is left out.
 Text identifier_or_new(Maybe<Text> value, const char *name);
-// In an UPDATE: the column becomes what the parameter says, stays for null, or is cleared if the list names it.
-#define CHANGED(column, parameter, clear)                                                                              \
-    column " = CASE WHEN '" column "' = ANY (" clear ") THEN NULL ELSE coalesce(" parameter ", " column ") END"
-// Likewise budget_duration with budget_reset_at; the same duration again leaves the period as it is.
-#define CHANGED_DURATION(duration, reset_at, clear)                                                                    \
-    CHANGED("budget_duration", duration, clear)                                                                        \
-    ", budget_reset_at = CASE WHEN 'budget_duration' = ANY (" clear ") THEN NULL"                                      \
-    " WHEN " duration " <> coalesce(budget_duration, '') THEN " reset_at " ELSE budget_reset_at END"
-// The fields that the argument `clear` names, or an error if one of them can't be cleared.
-Texts fields_to_clear(Maybe<Texts> clear, Texts clearable);
-
 // A list of strings without nulls.
 Maybe<Texts> text_list(Maybe<Texts> value, const char *name);
 

@@ -46,11 +46,6 @@ void invalid(const char *name, const char *format, ...)
     raise(invalid_value(name, rule));
 }
 
-void cannot_be_cleared(Text field)
-{
-    invalid("clear", "must name fields that can be cleared, not %.*s", FMT_ARG(field));
-}
-
 void missing(const char *name) { raise(missing_value(name)); }
 
 Refusal refusal(int sqlstate, const char *argument, const char *format, ...)

@@ -8,8 +8,6 @@ namespace pg_org {
 
 // 22023: "name" followed by what its value must be.  The name may be a path, as in member.0.role.
 [[noreturn]] void invalid(const char *name, const char *format, ...) pg_attribute_printf(2, 3);
-// 22023: the argument `clear` names a field that cannot be cleared.
-[[noreturn]] void cannot_be_cleared(Text field);
 // 22004: a required field is missing.
 [[noreturn]] void missing(const char *name);
 // 28000: the key is missing, malformed, unknown or blocked.

@@ -1,4 +1,4 @@
-// The audit log: reading it, and taking old entries away. Triggers write it.
+// The audit log: reading it and deleting old entries. Triggers write it.
 
 #include "base/fail.hpp"
 #include "base/paging.hpp"
@@ -8,7 +8,7 @@ using namespace pg_org;
 
 namespace {
 
-// Entries of the organization $1; unless $2, without those of an earlier one of the same identifier.
+// Entries of the organization $1; unless $2, without those of an earlier organization of the same id.
 #define ENTRIES                                                                                                        \
     "  FROM org.audit_log"                                                                                             \
     " WHERE organization_id = $1"                                                                                      \
@@ -16,12 +16,13 @@ namespace {
 
 constinit Statement find_page_start{"SELECT occurred_at" ENTRIES " AND audit_id = $3", Planned::each_time};
 
-constinit Statement list_entries{
-    "SELECT audit_id, organization_id, occurred_at, actor, key_id, key_made_by, database_role, action, kind, id,"
-    "       before, after, request_id" ENTRIES
-    "   AND ($3 IS NULL OR (occurred_at, audit_id) < ($3, $4))"
-    " ORDER BY occurred_at DESC, audit_id DESC LIMIT $5",
-    Planned::each_time};
+constinit Statement list_entries{R"(
+    SELECT audit_id, organization_id, occurred_at, actor, key_id, key_made_by, database_role, action, kind, id, before,
+           after, request_id)" ENTRIES R"(
+       AND ($3 IS NULL OR (occurred_at, audit_id) < ($3, $4))
+     ORDER BY occurred_at DESC, audit_id DESC
+     LIMIT $5)",
+                                 Planned::each_time};
 
 constinit Statement purge{"DELETE FROM org.audit_log WHERE occurred_at < $1"};
 
@@ -35,9 +36,9 @@ PG_ORG_READ(org_audit)
     const bool reads_everything = session.caller.reads_everything();
     if (!reads_everything)
         require_organization_admin(session, organization_id, "/organization/audit");
-    Maybe<Time> after_time;
-    if (after)
-        after_time = page_start(session.run(find_page_start, organization_id, reads_everything, *after), "audit_id");
+    const auto after_time =
+        after ? page_start(session.run(find_page_start, organization_id, reads_everything, *after), "audit_id")
+              : Maybe<Time>{};
     session.reply.begin_array();
     for (const Row row : session.run(list_entries, organization_id, reads_everything, after_time, after, limit))
         session.reply.object(row);

@@ -1,82 +1,96 @@
-// Budgets: checking, making, changing, copying, cleaning up; and showing them.
+// Budgets: checking, making, changing, copying, listing and deleting them.
 
 #include "budget.hpp"
 
 #include "base/duration.hpp"
-#include "etag.hpp"
 #include "base/fail.hpp"
-#include "ownership.hpp"
-#include "models.hpp"
 #include "base/number.hpp"
-#include "organization.hpp"
 #include "base/paging.hpp"
+#include "etag.hpp"
+#include "lock.hpp"
+#include "models.hpp"
+#include "ownership.hpp"
+#include "show.hpp"
 
 using namespace pg_org;
 
 namespace {
 
-constinit Statement lock_statement{
-    "SELECT budget_id FROM org.budget WHERE budget_id = ANY ($1) ORDER BY budget_id FOR UPDATE"};
+constinit Statement read_statement{R"(
+    SELECT max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit, model_max_budget, budget_duration,
+           budget_reset_at,
+           (SELECT count(*) FROM org.organization WHERE budget_id = $1)
+           + (SELECT count(*) FROM org.membership WHERE budget_id = $1)
+           + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)
+      FROM org.budget
+     WHERE budget_id = $1)"};
 
-constinit Statement read_statement{
-    "SELECT max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit, model_max_budget, budget_duration,"
-    "       budget_reset_at,"
-    "       (SELECT count(*) FROM org.organization WHERE budget_id = $1)"
-    "       + (SELECT count(*) FROM org.membership WHERE budget_id = $1)"
-    "       + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)"
-    "  FROM org.budget WHERE budget_id = $1"};
+constinit Statement insert_statement{R"(
+    INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
+                            model_max_budget, budget_duration, budget_reset_at, auto_created, created_by, updated_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $10)
+        ON CONFLICT DO NOTHING
+    RETURNING budget_id)"};
 
-constinit Statement insert_statement{
-    "INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,"
-    "                        model_max_budget, budget_duration, budget_reset_at, auto_created, created_by, updated_by)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $10) ON CONFLICT DO NOTHING RETURNING budget_id"};
+constinit Statement update_statement{R"(
+    UPDATE org.budget
+       SET max_budget = $2, soft_budget = $3, max_parallel_requests = $4, tpm_limit = $5, rpm_limit = $6,
+           model_max_budget = $7, budget_duration = $8, budget_reset_at = $9, updated_at = now(), updated_by = $10
+     WHERE budget_id = $1)"};
 
-constinit Statement update_statement{
-    "UPDATE org.budget SET max_budget = $2, soft_budget = $3, max_parallel_requests = $4, tpm_limit = $5,"
-    "       rpm_limit = $6, model_max_budget = $7, budget_duration = $8, budget_reset_at = $9,"
-    "       updated_at = now(), updated_by = $10"
-    " WHERE budget_id = $1"};
-
-constinit Statement delete_statement{
-    "DELETE FROM org.budget b"
-    " WHERE b.budget_id = ANY ($1) AND (b.auto_created OR $2)"
-    "   AND NOT EXISTS (SELECT FROM org.organization WHERE budget_id = b.budget_id)"
-    "   AND NOT EXISTS (SELECT FROM org.membership WHERE budget_id = b.budget_id)"
-    "   AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id)"};
-
-constinit Statement show_statement{
-    "SELECT " BUDGET_COLUMNS
-    "  FROM unnest($1) WITH ORDINALITY AS asked (budget_id, place) JOIN org.budget b USING (budget_id)"
-    " ORDER BY asked.place"};
+constinit Statement delete_statement{R"(
+    DELETE FROM org.budget b
+     WHERE b.budget_id = ANY ($1)
+       AND (b.auto_created OR $2)
+       AND NOT EXISTS (SELECT FROM org.organization WHERE budget_id = b.budget_id)
+       AND NOT EXISTS (SELECT FROM org.membership WHERE budget_id = b.budget_id)
+       AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id))"};
 
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
 
-// Those inside which it limits somebody: calls that it limits wait for them.
-constinit Statement find_concerned_organizations{
-    "SELECT organization_id FROM org.organization WHERE budget_id = $1 UNION "
-    "SELECT organization_id FROM org.membership WHERE budget_id = $1 UNION "
-    "SELECT organization_id FROM org.team_member WHERE budget_id = $1 ORDER BY organization_id"};
+// The organizations inside which it limits somebody, whose calls wait for their locks.
+constinit Statement find_concerned_organizations{R"(
+    SELECT organization_id FROM org.organization WHERE budget_id = $1
+     UNION
+    SELECT organization_id FROM org.membership WHERE budget_id = $1
+     UNION
+    SELECT organization_id FROM org.team_member WHERE budget_id = $1
+     ORDER BY organization_id)"};
 
-// So that the entity tag of an organization tells of a change of its budget.
+// The entity tag of an organization must change with its budget.
 constinit Statement touch_organizations{
     "UPDATE org.organization SET updated_at = now(), updated_by = $2 WHERE organization_id = ANY ($1)"};
 
 constinit Statement find_page_start{"SELECT created_at FROM org.budget WHERE budget_id = $1"};
 
-constinit Statement list_budgets{
-    "SELECT " BUDGET_COLUMNS " FROM org.budget b"
-    " WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2) ORDER BY b.created_at, b.budget_id LIMIT $3",
-    Planned::each_time};
+constinit Statement list_budgets{"SELECT " BUDGET_COLUMNS R"(
+      FROM org.budget b
+     WHERE $1 IS NULL OR (b.created_at, b.budget_id) > ($1, $2)
+     ORDER BY b.created_at, b.budget_id
+     LIMIT $3)",
+                                 Planned::each_time};
 
-constinit Statement name_owners{
-    "(SELECT 'Organization=' || organization_id FROM org.organization WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
-    " UNION ALL (SELECT 'Member=' || organization_id || '/' || user_id FROM org.membership"
-    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"
-    " UNION ALL (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id FROM org.team_member"
-    "             WHERE budget_id = $1 ORDER BY 1 LIMIT 10)"};
+constinit Statement name_owners{R"(
+    (SELECT 'Organization=' || organization_id
+       FROM org.organization
+      WHERE budget_id = $1
+      ORDER BY 1
+      LIMIT 10)
+      UNION ALL
+    (SELECT 'Member=' || organization_id || '/' || user_id
+       FROM org.membership
+      WHERE budget_id = $1
+      ORDER BY 1
+      LIMIT 10)
+      UNION ALL
+    (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id
+       FROM org.team_member
+      WHERE budget_id = $1
+      ORDER BY 1
+      LIMIT 10))"};
 
-// What a change makes of budgets of models. What it merges is checked here, where it is whole.
+// The budgets of models after a change. A merged object is checked here, since only the result is complete.
 Maybe<Json> changed_model_budgets(const Maybe<ObjectChange> &change, Maybe<Json> before)
 {
     if (!change)
@@ -102,7 +116,7 @@ struct Budget {
         rpm_limit = change.rpm_limit.value_or(rpm_limit);
         if (change.model_max_budget)
             model_max_budget = changed_model_budgets(*change.model_max_budget, model_max_budget);
-        // The same duration again leaves the period as it is: saving a form must not put off the reset.
+        // The same duration again keeps the period: saving a form must not postpone the reset.
         if (change.budget_duration && (*change.budget_duration != budget_duration || !budget_reset_at)) {
             budget_duration = *change.budget_duration;
             budget_reset_at = first_reset(budget_duration, "budget_duration");
@@ -141,8 +155,6 @@ Owned read_budget(Session &session, Text budget_id)
 
 constexpr size_t max_model_budgets = 200;
 
-template <typename T> Change<T> as_change(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
-
 Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
 {
     first_reset(value, name);
@@ -167,7 +179,7 @@ Maybe<int64> limit(Maybe<int64> value, const char *name)
     return value;
 }
 
-// Models are not made part of the name: with all that they may contain it would be no path.
+// Models are no part of the errors' path, because their names may contain dots.
 Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
 {
     if (!object(value, name))
@@ -179,12 +191,13 @@ Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
         if (model.empty() || model.size() > max_name_bytes)
             invalid(name, "must name models by 1 to %zu bytes", max_name_bytes);
         const auto [amount, duration] = read_model_budget(entry);
-        const auto most = amount.number();
-        if (!most || *most < zero() || *most > number(max_money))
+        const auto allowed = amount.number();
+        if (!allowed || *allowed < zero() || *allowed > number(max_money))
             invalid(name, "must give %.*s an amount from 0 to " INT64_FORMAT ", alone or as budget_limit in an object",
                     FMT_ARG(model), max_money);
-        if (broken_money_rule(*most) != nullptr)
-            invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model), max_decimals);
+        if (broken_money_rule(*allowed) != nullptr)
+            invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model),
+                    max_decimals);
         const auto text = duration.text();
         if (!duration.is_null() && !(text && parse_duration(*text)))
             invalid(name,
@@ -206,17 +219,31 @@ ModelBudgetEntry read_model_budget(const Value &entry)
 BudgetChange read_budget_fields(Session &session)
 {
     BudgetChange fields{
-        .max_budget = as_change(session.argument("max_budget", money)),
-        .soft_budget = as_change(session.argument("soft_budget", money)),
-        .tpm_limit = as_change(session.argument("tpm_limit", limit)),
-        .rpm_limit = as_change(session.argument("rpm_limit", limit)),
-        .max_parallel_requests = as_change(session.argument("max_parallel_requests", limit)),
+        .max_budget = change_to(session.argument("max_budget", money)),
+        .soft_budget = change_to(session.argument("soft_budget", money)),
+        .tpm_limit = change_to(session.argument("tpm_limit", limit)),
+        .rpm_limit = change_to(session.argument("rpm_limit", limit)),
+        .max_parallel_requests = change_to(session.argument("max_parallel_requests", limit)),
         .model_max_budget = {},
-        .budget_duration = as_change(session.argument("budget_duration", checked_duration)),
+        .budget_duration = change_to(session.argument("budget_duration", checked_duration)),
     };
     if (const auto by_model = session.argument("model_max_budget", model_budgets))
         fields.model_max_budget = ObjectChange{*by_model, false};
     return fields;
+}
+
+BudgetChange read_member_budget(const Session &session, const char *name)
+{
+    return {.max_budget = change_to(session.argument(name, money))};
+}
+
+BudgetChange read_member_budget_change(const Session &session, const char *name)
+{
+    BudgetChange budget = read_member_budget(session, name);
+    const Text clearable = to_text(name);
+    if (!fields_to_clear(session, {&clearable, 1}).empty())
+        budget.max_budget.emplace();
+    return budget;
 }
 
 OwnLimits read_own_limits(Session &session, LimitsOf owner)
@@ -258,14 +285,6 @@ bool BudgetChange::set(Text field, const Value &value, bool merge)
     return true;
 }
 
-void BudgetChange::clear_all(Maybe<Texts> fields)
-{
-    const Texts named = text_list(fields, "clear").value_or(Texts{});
-    for (const Text field : named)
-        if (!clear(field))
-            cannot_be_cleared(field);
-}
-
 void BudgetChange::override_with(const BudgetChange &other)
 {
     const auto override_field = [](auto &field, const auto &with) {
@@ -302,8 +321,6 @@ bool BudgetChange::clear(Text field)
     return true;
 }
 
-Texts lock_budgets(Session &session, Texts budget_ids) { return session.run(lock_statement, budget_ids).texts(); }
-
 Text create_budget(Session &session, const BudgetChange &fields)
 {
     Budget budget{};
@@ -337,12 +354,6 @@ void delete_unowned_auto_created_budget(Session &session, Text budget_id)
 
 namespace {
 
-void write_budgets(Session &session, Texts budget_ids)
-{
-    for (const Row row : session.run(show_statement, budget_ids))
-        session.reply.object(row);
-}
-
 void require_budget_writer(const Caller &caller)
 {
     if (!caller.is_proxy_admin())
@@ -355,8 +366,8 @@ void require_budget_reader(const Caller &caller)
         forbidden("Only admins can see budgets. Your role is = %s", role_name(caller.role));
 }
 
-// Locks the organizations that the budget limits somebody in, and then the budget, or says it is not found. Returns
-// those that own it themselves.
+// Locks the organizations inside which the budget limits somebody, then the budget; an error if there is none. Returns
+// the organizations that own it themselves.
 Texts lock_with_organizations(Session &session, Text budget_id)
 {
     lock_organizations(session, session.run(find_concerned_organizations, budget_id).texts());
@@ -383,7 +394,11 @@ PG_ORG_WRITE(budget_update)
 {
     const Text budget_id = session.required<Text>("budget_id");
     BudgetChange change = read_budget_fields(session);
-    change.clear_all(session.argument<Texts>("clear"));
+    static constexpr std::array<Text, 7> clearable{"max_budget",     "soft_budget",           "tpm_limit",
+                                                   "rpm_limit",      "max_parallel_requests", "model_max_budget",
+                                                   "budget_duration"};
+    for (const Text field : fields_to_clear(session, clearable))
+        change.clear(field);
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
     require_budget_writer(session.caller);
@@ -414,9 +429,7 @@ PG_ORG_READ(budget_list)
     const auto limit = session.argument("limit", page_limit);
     const auto after = session.argument<Text>("after");
     require_budget_reader(session.caller);
-    Maybe<Time> after_created;
-    if (after)
-        after_created = page_start(session.run(find_page_start, *after), "budget_id");
+    const auto after_created = after ? page_start(session.run(find_page_start, *after), "budget_id") : Maybe<Time>{};
     session.reply.begin_array();
     for (const Row row : session.run(list_budgets, after_created, after, limit))
         session.reply.object(row);
@@ -427,7 +440,7 @@ PG_ORG_WRITE(budget_delete)
 {
     const Text budget_id = session.required<Text>("id");
     require_budget_writer(session.caller);
-    // Who wants to own it waits for this lock.
+    // Attaching it to an owner waits for this lock.
     if (lock_budgets(session, {&budget_id, 1}).empty())
         not_found("Budget not found for budget_id=%.*s", FMT_ARG(budget_id));
     session.look_up_caller_again();

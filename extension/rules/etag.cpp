@@ -6,7 +6,7 @@ using namespace pg_org;
 
 namespace {
 
-// As the extension writes it. In a string of somebody's the quotes would be escaped, in their JSON a space follows.
+// As the extension writes it. Clients can't forge it: in a string the quotes are escaped, in jsonb a space follows.
 constexpr Text marker = "\"updated_at\":\"";
 
 bool is_list_of_other_than_one(Text reply)
@@ -33,7 +33,7 @@ bool admits(Text if_match, Text tag)
     constexpr Text around = " \t\"";
     while (!if_match.empty()) {
         const size_t comma = std::min(if_match.find(','), if_match.size());
-        Text one{if_match.data(), comma};
+        Text one = head(if_match, comma);
         while (!one.empty() && around.find(one.front()) != Text::npos)
             one.remove_prefix(1);
         while (!one.empty() && around.find(one.back()) != Text::npos)
@@ -50,9 +50,9 @@ bool admits(Text if_match, Text tag)
 PG_ORG_FUNCTION(org_etag)
 {
     const Text reply = to_text(PG_GETARG_DATUM(0));
-    // A list of one budget has that one's; a list of none or several has none.
+    // A list of one budget has the tag of that budget.
     if (is_list_of_other_than_one(reply))
         PG_RETURN_NULL();
     const Text tag = entity_tag(reply);
-    return Sql<Text>::to_datum(to_text(psprintf("\"%.*s\"", static_cast<int>(tag.size()), tag.data())));
+    return Sql<Text>::to_datum(to_text(psprintf("\"%.*s\"", FMT_ARG(tag))));
 }

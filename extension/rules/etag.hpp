@@ -1,4 +1,4 @@
-// Entity tags: what a reader saw, so that a later change can insist on it.
+// Entity tags: a change can require that the object is still as its caller last read it.
 #pragma once
 
 #include "base/fail.hpp"
@@ -6,14 +6,14 @@
 
 namespace pg_org {
 
-// The entity tag of an organization, team or budget as this extension writes it, without quotes: a digest of its
-// updated_at, the first in it. Changing its fields changes the tag; spending, and changes of its members, do not.
+// The entity tag of an organization, team or budget as this extension writes it, without quotes: a digest of its own
+// updated_at, which comes first. Changes of its fields change the tag; spending and changes of its members do not.
 Text entity_tag(Text json);
 
 // Whether the value of an If-Match header (or a bare tag) admits the tag.
 bool admits(Text if_match, Text tag);
 
-// Goes on if there is no if_match, or it admits the object as it is now; write() writes that to the reply.
+// Refuses the change if if_match does not admit the object, which write() writes to the reply as it is now.
 template <typename Write> void require_match(Session &session, Maybe<Text> if_match, Write write)
 {
     if (!if_match)

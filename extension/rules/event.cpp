@@ -1,4 +1,4 @@
-// Events: writing them, reading them in order, delivering them, and taking old ones away.
+// Events: writing them, reading them in order, delivering them and deleting old ones.
 
 #include "event.hpp"
 
@@ -13,7 +13,7 @@ namespace {
 constexpr const char *permission = "events";
 constexpr int64 default_page = 100;
 constexpr int64 default_lease_seconds = 60;
-constexpr int64 longest_lease_seconds = 3600;
+constexpr int64 max_lease_seconds = 3600;
 
 #define EVENT_COLUMNS "event_id, occurred_at, organization_id, kind, data"
 
@@ -23,66 +23,101 @@ constinit Statement find_unpublished{"SELECT FROM org.event WHERE event_id IS NU
 
 constinit Statement lock_counter{"SELECT last_event_id FROM org.event_counter FOR UPDATE"};
 
-// No more at once than a reader would wait for.
-constinit Statement number_unpublished{
-    "WITH unpublished AS ("
-    "    SELECT occurred_at, organization_id, outbox_id FROM org.event WHERE event_id IS NULL"
-    "     ORDER BY occurred_at, organization_id, outbox_id LIMIT 10000),"
-    " numbered AS ("
-    "    SELECT organization_id, outbox_id,"
-    "           $1 + row_number() OVER (ORDER BY occurred_at, organization_id, outbox_id) AS event_id"
-    "      FROM unpublished),"
-    " published AS ("
-    "    UPDATE org.event e SET event_id = n.event_id FROM numbered n"
-    "     WHERE e.organization_id = n.organization_id AND e.outbox_id = n.outbox_id RETURNING e.event_id)"
-    " UPDATE org.event_counter SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published))"};
+// A reader waits for this, hence the limit.
+constinit Statement number_unpublished{R"(
+    WITH unpublished AS (
+        SELECT occurred_at, organization_id, outbox_id
+          FROM org.event
+         WHERE event_id IS NULL
+         ORDER BY occurred_at, organization_id, outbox_id
+         LIMIT 10000),
+    numbered AS (
+        SELECT organization_id, outbox_id,
+               $1 + row_number() OVER (ORDER BY occurred_at, organization_id, outbox_id) AS event_id
+          FROM unpublished),
+    published AS (
+        UPDATE org.event e
+           SET event_id = n.event_id
+          FROM numbered n
+         WHERE e.organization_id = n.organization_id
+           AND e.outbox_id = n.outbox_id
+        RETURNING e.event_id)
+    UPDATE org.event_counter
+       SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published)))"};
 
-// Unless $3, without those of an earlier organization of the same identifier.
-constinit Statement list_events{
-    "SELECT " EVENT_COLUMNS " FROM org.event e"
-    " WHERE event_id > $1 AND ($2 IS NULL OR organization_id = ANY ($2))"
-    "   AND ($3 OR occurred_at >= (SELECT o.created_at FROM org.organization o"
-    "                               WHERE o.organization_id = e.organization_id))"
-    " ORDER BY event_id LIMIT $4",
-    Planned::each_time};
+// Unless $3, without events of an earlier organization of the same id.
+constinit Statement list_events{"SELECT " EVENT_COLUMNS R"(
+      FROM org.event e
+     WHERE event_id > $1
+       AND ($2 IS NULL OR organization_id = ANY ($2))
+       AND ($3 OR occurred_at >= (SELECT o.created_at
+                                    FROM org.organization o
+                                   WHERE o.organization_id = e.organization_id))
+     ORDER BY event_id
+     LIMIT $4)",
+                                Planned::each_time};
 
-// The oldest undelivered event of each organization, found by going from one to the next; then those of them whose time
-// has come. First the organization whose turn was longest ago, when the event before that was delivered or this one
-// tried: so the many of one don't keep others waiting.
-constinit Statement claim_events{
-    "WITH RECURSIVE oldest AS ("
-    "    (SELECT organization_id, event_id FROM org.event WHERE event_id IS NOT NULL AND delivered_at IS NULL"
-    "      ORDER BY organization_id, event_id LIMIT 1)"
-    "    UNION ALL"
-    "    SELECT next.* FROM oldest o, LATERAL ("
-    "        SELECT e.organization_id, e.event_id FROM org.event e"
-    "         WHERE e.organization_id > o.organization_id AND e.event_id IS NOT NULL AND e.delivered_at IS NULL"
-    "         ORDER BY e.organization_id, e.event_id LIMIT 1) AS next),"
-    " due AS ("
-    "    SELECT e.organization_id, e.outbox_id,"
-    "           greatest(before.delivered_at, CASE WHEN e.attempts > 0 THEN e.next_attempt_at END) AS last_turn"
-    "      FROM oldest o JOIN org.event e USING (organization_id, event_id)"
-    "      LEFT JOIN LATERAL (SELECT b.delivered_at FROM org.event b"
-    "                          WHERE b.organization_id = o.organization_id AND b.event_id < o.event_id"
-    "                          ORDER BY b.event_id DESC LIMIT 1) AS before ON true"
-    "     WHERE e.delivered_at IS NULL AND e.next_attempt_at <= clock_timestamp()"
-    "     ORDER BY last_turn NULLS FIRST, e.event_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED),"
-    " claimed AS ("
-    "    UPDATE org.event e"
-    "       SET attempts = attempts + 1,"
-    "           next_attempt_at = clock_timestamp() + make_interval(secs =>"
-    "               greatest($2, least(power(2, least(attempts, 12)), 3600)))"
-    "      FROM due WHERE e.organization_id = due.organization_id AND e.outbox_id = due.outbox_id"
-    "    RETURNING e.*, due.last_turn)"
-    " SELECT " EVENT_COLUMNS " FROM claimed ORDER BY last_turn NULLS FIRST, event_id"};
+// The recursive query finds the oldest undelivered event of each organization by going from one organization to the
+// next. Of those that are due, the organization whose turn is longest ago comes first, so that an organization with
+// many events does not keep others waiting; its last turn is the delivery of the event before this one, or the last
+// attempt at this one.
+constinit Statement claim_events{R"(
+    WITH RECURSIVE oldest AS (
+        (SELECT organization_id, event_id
+           FROM org.event
+          WHERE event_id IS NOT NULL
+            AND delivered_at IS NULL
+          ORDER BY organization_id, event_id
+          LIMIT 1)
+          UNION ALL
+         SELECT next.*
+           FROM oldest o, LATERAL (
+                    SELECT e.organization_id, e.event_id
+                      FROM org.event e
+                     WHERE e.organization_id > o.organization_id
+                       AND e.event_id IS NOT NULL
+                       AND e.delivered_at IS NULL
+                     ORDER BY e.organization_id, e.event_id
+                     LIMIT 1) AS next),
+    due AS (
+        SELECT e.organization_id, e.outbox_id,
+               greatest(before.delivered_at, CASE WHEN e.attempts > 0 THEN e.next_attempt_at END) AS last_turn
+          FROM oldest o
+          JOIN org.event e USING (organization_id, event_id)
+          LEFT JOIN LATERAL (
+                   SELECT b.delivered_at
+                     FROM org.event b
+                    WHERE b.organization_id = o.organization_id
+                      AND b.event_id < o.event_id
+                    ORDER BY b.event_id DESC
+                    LIMIT 1) AS before ON true
+         WHERE e.delivered_at IS NULL
+           AND e.next_attempt_at <= clock_timestamp()
+         ORDER BY last_turn NULLS FIRST, e.event_id
+         LIMIT $1
+           FOR UPDATE OF e SKIP LOCKED),
+    claimed AS (
+        UPDATE org.event e
+           SET attempts = attempts + 1,
+               next_attempt_at = clock_timestamp() + make_interval(secs =>
+                   greatest($2, least(power(2, least(attempts, 12)), 3600)))
+          FROM due
+         WHERE e.organization_id = due.organization_id
+           AND e.outbox_id = due.outbox_id
+        RETURNING e.*, due.last_turn)
+    SELECT )" EVENT_COLUMNS R"(
+      FROM claimed
+     ORDER BY last_turn NULLS FIRST, event_id)"};
 
-constinit Statement acknowledge_event{
-    "UPDATE org.event SET delivered_at = coalesce(delivered_at, clock_timestamp()) WHERE event_id = $1"
-    " RETURNING event_id, delivered_at"};
+constinit Statement acknowledge_event{R"(
+    UPDATE org.event
+       SET delivered_at = coalesce(delivered_at, clock_timestamp())
+     WHERE event_id = $1
+    RETURNING event_id, delivered_at)"};
 
 constinit Statement purge{"DELETE FROM org.event WHERE occurred_at < $1"};
 
-// Gives what is committed by now its numbers, if there is anything: who only looks writes nothing.
+// Numbers the events committed by now. Without new ones it writes nothing and takes no lock.
 void publish(Session &session)
 {
     if (session.run(find_unpublished).empty())
@@ -92,18 +127,18 @@ void publish(Session &session)
     session.run(number_unpublished, *counter[0].get<int64>(0));
 }
 
-// Whether the caller's key may read and deliver the events of all organizations: it is not confined to one.
-bool hears_everything(Session &session)
+// Whether the caller's key may read and deliver the events of all organizations.
+bool may_deliver(Session &session)
 {
     const Caller &caller = session.caller;
     return has_permission(session, permission) && (caller.is_proxy_admin() || !caller.organization_id);
 }
 
-// The organizations whose events the caller may read and wants to; none means all.
-Maybe<Texts> heard_organizations(Session &session, const Maybe<Text> &wanted)
+// The organizations whose events the caller may read, or the one asked for; none means all.
+Maybe<Texts> readable_organizations(Session &session, const Maybe<Text> &wanted)
 {
     const Caller &caller = session.caller;
-    if (caller.reads_everything() || hears_everything(session))
+    if (caller.reads_everything() || may_deliver(session))
         return wanted ? Texts{&*wanted, 1} : Maybe<Texts>{};
     if (has_permission(session, permission) && (!wanted || wanted == caller.organization_id))
         return Texts{&*caller.organization_id, 1};
@@ -119,7 +154,7 @@ Maybe<Texts> heard_organizations(Session &session, const Maybe<Text> &wanted)
 
 void require_deliverer(Session &session)
 {
-    if (!hears_everything(session))
+    if (!may_deliver(session))
         forbidden("Only proxy admins and keys with the permission events can deliver events");
 }
 
@@ -143,9 +178,9 @@ PG_ORG_CALL(org_events)
     const int64 after = session.argument<int64>("after").value_or(0);
     const int64 limit = session.argument("limit", page_limit).value_or(default_page);
     const auto organization_id = session.argument<Text>("organization_id");
-    const auto organizations = heard_organizations(session, organization_id);
+    const auto organizations = readable_organizations(session, organization_id);
     publish(session);
-    const bool of_all_times = session.caller.reads_everything() || hears_everything(session);
+    const bool of_all_times = session.caller.reads_everything() || may_deliver(session);
     write_events(session, session.run(list_events, after, organizations, of_all_times, limit));
 }
 
@@ -153,8 +188,8 @@ PG_ORG_CALL(event_claim)
 {
     const int64 limit = session.argument("limit", page_limit).value_or(default_page);
     const int64 lease_seconds = session.argument<int64>("lease_seconds").value_or(default_lease_seconds);
-    if (lease_seconds < 1 || lease_seconds > longest_lease_seconds)
-        invalid("lease_seconds", "must be from 1 to %d", static_cast<int>(longest_lease_seconds));
+    if (lease_seconds < 1 || lease_seconds > max_lease_seconds)
+        invalid("lease_seconds", "must be from 1 to %d", static_cast<int>(max_lease_seconds));
     require_deliverer(session);
     publish(session);
     write_events(session, session.run(claim_events, limit, lease_seconds));

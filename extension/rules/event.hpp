@@ -1,4 +1,4 @@
-// Events: what others want to hear of, told in the transaction in which it happened.
+// Events: written in the same transaction as the change that they report.
 #pragma once
 
 #include "base/types.hpp"

@@ -1,115 +1,129 @@
-// Keys: made once and known by their digest; who may make, see, change and replace them.
+// Keys: who may make, see, change and replace them.
 
 #include "key.hpp"
 
-#include "budget.hpp"
 #include "base/duration.hpp"
 #include "base/fail.hpp"
-#include "ownership.hpp"
-#include "membership.hpp"
-#include "models.hpp"
-#include "organization.hpp"
 #include "base/paging.hpp"
+#include "lock.hpp"
+#include "models.hpp"
+#include "ownership.hpp"
+#include "person.hpp"
 #include "quota.hpp"
-#include "user.hpp"
+#include "show.hpp"
+#include "team.hpp"
 
 using namespace pg_org;
 
 namespace {
 
-// A key k in wire order. LiteLLM calls the id that may be shown token_id.
-#define KEY_COLUMNS                                                                                                    \
-    "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
-    "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
-    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.permissions, k.created_at, k.created_by, "         \
-    "k.updated_at, k.updated_by"
-constexpr int summary_columns = 3;
+constinit Statement insert_key{R"(
+    INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,
+                             metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,
+                             tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)
+    SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12, $13,
+           coalesce($14, '{}'), $15, $16, $17, $18, $19
+     WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)
+        ON CONFLICT DO NOTHING
+    RETURNING key_id)"};
 
-constinit Statement insert_key{
-    "INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,"
-    "                         metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,"
-    "                         tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)"
-    " SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12,"
-    "        $13, coalesce($14, '{}'), $15, $16, $17, $18, $19"
-    "  WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)"
-    " ON CONFLICT DO NOTHING RETURNING key_id"};
-
-constinit Statement show_key{"SELECT " KEY_COLUMNS " FROM org.api_key k WHERE k.key_id = $1"};
-
-constinit Statement show_keys_of_user{
-    "SELECT " KEY_COLUMNS " FROM org.api_key k"
-    " WHERE k.user_id = $1 AND ($2 IS NULL OR k.organization_id = ANY ($2)) ORDER BY k.created_at, k.key_id"};
-
-constinit Statement show_keys_of_team{
-    "SELECT " KEY_COLUMNS " FROM org.api_key k"
-    " WHERE k.organization_id = $1 AND k.team_id = $2 ORDER BY k.created_at, k.key_id"};
-
-constinit Statement find_key{
-    "SELECT key_id, organization_id, user_id, permissions <> '{}' FROM org.api_key"
-    " WHERE key_hash = $1 OR key_id = $2"};
+constinit Statement find_key{R"(
+    SELECT key_id, organization_id, user_id, permissions <> '{}'
+      FROM org.api_key
+     WHERE key_hash = $1
+        OR key_id = $2)"};
 
 constinit Statement lock_key{"SELECT key_id FROM org.api_key WHERE key_id = $1 FOR UPDATE"};
 
 constinit Statement set_blocked{
     "UPDATE org.api_key SET blocked = $2, updated_at = now(), updated_by = $3 WHERE key_id = $1"};
 
-constinit Statement update_key{
-    "UPDATE org.api_key"
-    "   SET " CHANGED("key_alias", "$2", "$14") ", models = coalesce($3, models), metadata = coalesce($4, metadata),"
-    "       permissions = coalesce($5, permissions),"
-    "       expires = CASE WHEN 'duration' = ANY ($14) THEN NULL ELSE coalesce($6, expires) END, "
-    CHANGED("max_budget", "$7", "$14") ", model_max_budget = coalesce($8, model_max_budget), "
-    CHANGED("tpm_limit", "$9", "$14") ", " CHANGED("rpm_limit", "$10", "$14") ", "
-    CHANGED("max_parallel_requests", "$11", "$14") ", " CHANGED_DURATION("$12", "$13", "$14")
-    ", updated_at = now(), updated_by = $15"
-    " WHERE key_id = $1"};
+constinit Statement update_key{R"(
+    UPDATE org.api_key
+       SET key_alias = CASE WHEN 'key_alias' = ANY ($14) THEN NULL ELSE coalesce($2, key_alias) END,
+           models = coalesce($3, models),
+           metadata = coalesce($4, metadata),
+           permissions = coalesce($5, permissions),
+           expires = CASE WHEN 'duration' = ANY ($14) THEN NULL ELSE coalesce($6, expires) END,
+           max_budget = CASE WHEN 'max_budget' = ANY ($14) THEN NULL ELSE coalesce($7, max_budget) END,
+           model_max_budget = coalesce($8, model_max_budget),
+           tpm_limit = CASE WHEN 'tpm_limit' = ANY ($14) THEN NULL ELSE coalesce($9, tpm_limit) END,
+           rpm_limit = CASE WHEN 'rpm_limit' = ANY ($14) THEN NULL ELSE coalesce($10, rpm_limit) END,
+           max_parallel_requests = CASE WHEN 'max_parallel_requests' = ANY ($14) THEN NULL
+                                        ELSE coalesce($11, max_parallel_requests) END,
+           budget_duration = CASE WHEN 'budget_duration' = ANY ($14) THEN NULL ELSE coalesce($12, budget_duration) END,
+           budget_reset_at = CASE WHEN 'budget_duration' = ANY ($14) THEN NULL
+                                  WHEN $12 <> coalesce(budget_duration, '') THEN $13
+                                  ELSE budget_reset_at END,
+           updated_at = now(),
+           updated_by = $15
+     WHERE key_id = $1)"};
 
 constinit Statement delete_key{"DELETE FROM org.api_key WHERE key_id = $1 RETURNING key_id"};
 
 constinit Statement find_grace{
     "SELECT previous_expires FROM org.api_key WHERE key_id = $1 AND previous_expires > statement_timestamp()"};
 
-// Without a time of grace for this secret the one before it keeps its own.
-constinit Statement replace_secret{
-    "UPDATE org.api_key"
-    "   SET previous_key_hash = CASE WHEN $4 IS NOT NULL THEN key_hash"
-    "                                WHEN previous_expires > statement_timestamp() THEN previous_key_hash END,"
-    "       previous_expires = CASE WHEN $4 IS NOT NULL THEN $4"
-    "                               WHEN previous_expires > statement_timestamp() THEN previous_expires END,"
-    "       key_hash = $2, key_name = $3, expires = coalesce($5, expires), delegated = delegated OR $6,"
-    "       updated_at = now(), updated_by = $7"
-    " WHERE key_id = $1"};
+// Without a grace period for this secret, the previous one keeps its own.
+constinit Statement replace_secret{R"(
+    UPDATE org.api_key
+       SET previous_key_hash = CASE WHEN $4 IS NOT NULL THEN key_hash
+                                    WHEN previous_expires > statement_timestamp() THEN previous_key_hash END,
+           previous_expires = CASE WHEN $4 IS NOT NULL THEN $4
+                                   WHEN previous_expires > statement_timestamp() THEN previous_expires END,
+           key_hash = $2,
+           key_name = $3,
+           expires = coalesce($5, expires),
+           delegated = delegated OR $6,
+           updated_at = now(),
+           updated_by = $7
+     WHERE key_id = $1)"};
 
 // Keys that the caller sees: $1 is null for all, else the organizations they administer; $2 is who they are and $3
-// what their key is confined to.
+// the organization that their key is confined to.
 #define VISIBLE_KEYS                                                                                                   \
     "  FROM org.api_key k"                                                                                             \
     " WHERE ($1 IS NULL OR k.organization_id = ANY ($1)"                                                               \
     "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
-    Planned::each_time};
+                                     Planned::each_time};
 
-constinit Statement find_keys_of_aliases{
-    "SELECT k.key_alias, k.key_id, k.organization_id, k.user_id" VISIBLE_KEYS " AND k.key_alias = ANY ($4)",
-    Planned::each_time};
+constinit Statement find_keys_of_aliases{"SELECT k.key_alias, k.key_id, k.organization_id, k.user_id" VISIBLE_KEYS
+                                         " AND k.key_alias = ANY ($4)",
+                                         Planned::each_time};
 
-constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4",
-    Planned::each_time};
+constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4", Planned::each_time};
 
-constinit Statement list_keys{
-    "SELECT " KEY_COLUMNS VISIBLE_KEYS
-    "   AND ($4 IS NULL OR k.organization_id = $4) AND ($5 IS NULL OR k.team_id = $5)"
-    "   AND ($6 IS NULL OR k.user_id = $6) AND ($7 IS NULL OR k.key_alias = $7)"
-    "   AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))"
-    " ORDER BY k.created_at, k.key_id LIMIT $10",
-    Planned::each_time};
+constinit Statement list_keys{"SELECT " KEY_COLUMNS VISIBLE_KEYS R"(
+       AND ($4 IS NULL OR k.organization_id = $4)
+       AND ($5 IS NULL OR k.team_id = $5)
+       AND ($6 IS NULL OR k.user_id = $6)
+       AND ($7 IS NULL OR k.key_alias = $7)
+       AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))
+     ORDER BY k.created_at, k.key_id
+     LIMIT $10)",
+                              Planned::each_time};
 
-// The secret with its middle left out: enough to recognize it by, if it is long enough to spare that.
+// An object of booleans. Unknown permissions are kept, since clients of LiteLLM have some of their own.
+Maybe<Json> permissions_object(Maybe<Json> value, const char *name)
+{
+    if (!object(value, name))
+        return {};
+    const auto is_boolean = [](const Member &permission) { return permission.value.boolean().has_value(); };
+    if (!std::ranges::all_of(members(*value), is_boolean)) {
+        Refusal refused = invalid_value(name, "must be an object of true and false");
+        refused.hint = "Known permissions are usage and events.";
+        raise(refused);
+    }
+    return value;
+}
+
+// The secret without its middle, to recognize it by; a short secret would give away too much.
 Text name_of(Text secret)
 {
     constexpr size_t shown = 4, enough = 20;
-    const Text end = secret.size() < enough ? Text{} : Text{secret.data() + secret.size() - shown, shown};
+    const Text end = secret.size() < enough ? Text{} : tail(secret, secret.size() - shown);
     return to_text(psprintf("sk-...%.*s", FMT_ARG(end)));
 }
 
@@ -120,7 +134,7 @@ Text name_of(Text secret)
               role_name(caller.role));
 }
 
-// Whether the caller is a member who makes a key for themself within a team they belong to.
+// Whether the caller is a member making a key of their own within a team they belong to.
 bool makes_own_key(Session &session, const NewKey &key)
 {
     return key.team_id && key.user_id && key.user_id == session.caller.user_id &&
@@ -128,7 +142,7 @@ bool makes_own_key(Session &session, const NewKey &key)
            role_in_team(session, {*key.organization_id, *key.team_id});
 }
 
-// A proxy admin makes any key, an organization's admin keys inside it.
+// Proxy admins make any key, an organization's admins make keys inside it.
 void require_maker(Session &session, const NewKey &key)
 {
     const Caller &caller = session.caller;
@@ -140,22 +154,21 @@ void require_maker(Session &session, const NewKey &key)
         forbid_keys(caller);
 }
 
-// Whoever holds a key with permissions acts for others, which only a proxy admin may grant.
+// A key with permissions acts for others, which only a proxy admin may grant.
 void require_giver_of(const Caller &caller, const Maybe<Json> &permissions)
 {
     if (permissions && !members(*permissions).empty() && !caller.is_proxy_admin())
         forbidden("Only proxy admins can give permissions to keys. Your role is = %s", role_name(caller.role));
 }
 
-// Who holds a key that somebody else made for them, or that such a key made, must not gain that user's role on the
-// platform by it.
+// A key that somebody else made for the user, or that such a key made, does not carry the user's role on the platform.
 bool is_delegated(const Caller &caller, const Maybe<Text> &user_id)
 {
     return caller.delegated || (!caller.is_proxy_admin() && user_id != caller.user_id);
 }
 
-// Completes and checks what the key belongs to.
-void place(Session &session, NewKey &key)
+// Completes the user, team and organization of the key, locks them and checks that the caller may make it.
+void resolve_owners(Session &session, NewKey &key)
 {
     if (key.team_id) {
         const auto team = find_team(session, *key.team_id, key.organization_id);
@@ -166,7 +179,7 @@ void place(Session &session, NewKey &key)
         }
         key.organization_id = team->organization_id;
     }
-    // Left out, it is an admin's key for nobody in particular, anybody else's for themself.
+    // Without a user_id an admin makes a key of no user, anybody else one for themself.
     if (!key.user_id && !session.caller.is_proxy_admin() &&
         !(key.organization_id && administers(session, *key.organization_id)))
         key.user_id = session.caller.user_id;
@@ -174,11 +187,11 @@ void place(Session &session, NewKey &key)
     if (key.organization_id)
         lock_organization(session, *key.organization_id);
     if (key.team_id)
-        lock_team(session, {*key.organization_id, *key.team_id});
-    // They may have lost the right while they waited for the locks.
+        lock_team(session, *key.organization_id, *key.team_id);
+    // The caller may have lost the right while waiting for the locks.
     require_maker(session, key);
     if (key.user_id && !session.caller.is_proxy_admin())
-        find_member(session, *key.organization_id, key.user_id, {});
+        require_member(session, *key.organization_id, *key.user_id);
     if (key.user_id)
         lock_user(session, *key.user_id);
 }
@@ -190,8 +203,8 @@ struct NamedKey {
     bool has_permissions;
 };
 
-// Who may do something to a key besides its organization's admins and proxy admins.
-enum class Besides { nobody, its_user };
+// Who may do something to a key: proxy admins and its organization's admins, or its user as well.
+enum class Allowed { admins, key_user_too };
 
 bool is_own(Session &session, const NamedKey &key)
 {
@@ -204,7 +217,7 @@ bool is_own(Session &session, const NamedKey &key)
     return role == "internal_user" || role == "org_admin";
 }
 
-// Those of the keys with each alias that the caller may delete: one, or it is refused. What others have does not show.
+// The keys with these aliases that the caller may delete, which must be one for each. Keys of others do not show.
 Texts keys_of_aliases(Session &session, Texts aliases)
 {
     const Caller &caller = session.caller;
@@ -232,15 +245,15 @@ Texts keys_of_aliases(Session &session, Texts aliases)
     return ids;
 }
 
-// The key, if the caller may do this to it. One that does not exist is refused like one that is not theirs.
-NamedKey key_to_change(Session &session, Text key, Besides besides, const char *route)
+// The key, if the caller may do this to it. An unknown key is refused like one of others.
+NamedKey key_to_change(Session &session, Text key, Allowed allowed, const char *route)
 {
     const Rows found = session.run(find_key, digest(key), key);
     NamedKey named{};
     if (!found.empty())
         named = {*found[0].get<Text>(0), found[0].get<Text>(1), found[0].get<Text>(2), *found[0].get<bool>(3)};
     if (!session.caller.is_proxy_admin() && !(named.organization_id && administers(session, *named.organization_id)) &&
-        !(besides == Besides::its_user && is_own(session, named)))
+        !(allowed == Allowed::key_user_too && is_own(session, named)))
         forbidden("You do not have the required role to perform %s on this key. Your role is = %s", route,
                   role_name(session.caller.role));
     if (found.empty())
@@ -248,10 +261,10 @@ NamedKey key_to_change(Session &session, Text key, Besides besides, const char *
     return named;
 }
 
-// The same, with its organization and then the key locked.
-NamedKey lock_key_to_change(Session &session, Text key, Besides besides, const char *route)
+// The same after locking its organization and then the key.
+NamedKey lock_key_to_change(Session &session, Text key, Allowed allowed, const char *route)
 {
-    const NamedKey named = key_to_change(session, key, besides, route);
+    const NamedKey named = key_to_change(session, key, allowed, route);
     if (named.organization_id) {
         session.audit_as(*named.organization_id);
         lock_organizations(session, Texts{&*named.organization_id, 1});
@@ -259,29 +272,19 @@ NamedKey lock_key_to_change(Session &session, Text key, Besides besides, const c
     if (session.run(lock_key, named.key_id).empty())
         not_found("Key not found");
     session.look_up_caller_again();
-    return key_to_change(session, named.key_id, besides, route);
-}
-
-void write_key(Session &session, Text key_id) { session.reply.object(session.run(show_key, key_id)[0]); }
-
-// A key with its secret: the only time it is shown.
-void write_key_with_secret(Session &session, const CreatedKey &key)
-{
-    const Row row = session.run(show_key, key.key_id)[0];
-    session.reply.begin_object().key("key");
-    session.write_secret(key.secret);
-    session.reply.columns(row, 0, row.columns()).end_object();
+    return key_to_change(session, named.key_id, allowed, route);
 }
 
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text key = session.required<Text>("key");
-    const NamedKey named = lock_key_to_change(session, key, Besides::nobody, route);
+    const NamedKey named = lock_key_to_change(session, key, Allowed::admins, route);
     session.run(set_blocked, named.key_id, blocked, session.caller.user_id);
     write_key(session, named.key_id);
 }
 
-Maybe<Texts> visible_through(Session &session)
+// The organizations whose keys the caller sees; none means all.
+Maybe<Texts> visible_organizations(Session &session)
 {
     return session.caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
 }
@@ -294,12 +297,11 @@ CreatedKey create_key(Session &session, const NewKey &key)
 {
     require_room_for_key(session, key.organization_id, key.team_id, key.user_id);
     const Text secret = key.secret ? *key.secret : session.new_secret();
-    const Rows made = session.run(insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id,
-                                  key.organization_id, key.team_id, key.models, key.expires, key.metadata,
-                                  key.permissions, is_delegated(session.caller, key.user_id), session.caller.user_id,
-                                  key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
-                                  key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration,
-                                  key.limits.budget_reset_at);
+    const Rows made = session.run(
+        insert_key, digest(secret), name_of(secret), key.key_alias, key.user_id, key.organization_id, key.team_id,
+        key.models, key.expires, key.metadata, key.permissions, is_delegated(session.caller, key.user_id),
+        session.caller.user_id, key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
+        key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at);
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
@@ -307,30 +309,10 @@ CreatedKey create_key(Session &session, const NewKey &key)
     return {secret, key_id};
 }
 
-void write_new_key_summary(Session &session, const CreatedKey &key)
-{
-    session.reply.key("key");
-    session.write_secret(key.secret);
-    session.reply.columns(session.run(show_key, key.key_id)[0], 0, summary_columns);
-}
-
-void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids)
-{
-    for (const Row row : session.run(show_keys_of_user, user_id, organization_ids))
-        session.reply.object(row);
-}
-
-void write_keys_of_team(Session &session, const TeamName &team)
-{
-    for (const Row row : session.run(show_keys_of_team, team.organization_id, team.team_id))
-        session.reply.object(row);
-}
-
 void warm_up_keys(Session &session, Text nobody)
 {
     const Maybe<Text> none;
     session.run(find_visible_key, Maybe<Texts>{}, none, none, nobody, nobody);
-    session.run(show_key, nobody);
     session.run(list_keys, Maybe<Texts>{}, none, none, none, none, Maybe<Text>{nobody}, none, Maybe<Time>{}, none,
                 Maybe<int64>{1});
 }
@@ -349,16 +331,17 @@ PG_ORG_WRITE(key_generate)
     if (key.key_alias)
         identifier(key.key_alias, "key_alias");
     key.metadata = session.argument("metadata", object);
-    key.permissions = session.argument("permissions", object);
+    key.permissions = session.argument("permissions", permissions_object);
     key.secret = session.argument<Text>("key");
     if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
         invalid("key", "must start with sk- and go on");
     key.limits = read_own_limits(session, LimitsOf::key);
 
     require_giver_of(session.caller, key.permissions);
-    place(session, key);
+    resolve_owners(session, key);
     require_models_of_caller(session.caller, key.models.value_or(Texts{}));
-    write_key_with_secret(session, create_key(session, key));
+    const auto [secret, key_id] = create_key(session, key);
+    write_new_key(session, key_id, secret);
 }
 
 PG_ORG_WRITE(key_update)
@@ -369,19 +352,19 @@ PG_ORG_WRITE(key_update)
         identifier(key_alias, "key_alias");
     const auto models = session.argument("models", model_list);
     const auto metadata = session.argument("metadata", object);
-    const auto permissions = session.argument("permissions", object);
+    const auto permissions = session.argument("permissions", permissions_object);
     const auto expires = session.argument("duration", from_now);
     const OwnLimits limits = read_own_limits(session, LimitsOf::key);
-    static constexpr std::array<Text, 7> clearable{"key_alias", "duration", "max_budget", "tpm_limit",
-                                                   "rpm_limit", "max_parallel_requests", "budget_duration"};
-    const Texts clear = fields_to_clear(session.argument<Texts>("clear"), clearable);
-    // Who holds a key may name it; what limits them is for those who gave it.
+    static constexpr std::array<Text, 7> clearable{
+        "key_alias", "duration", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
+    const Texts clear = fields_to_clear(session, clearable);
+    // Holders of a key may name it, but not change what limits them.
     const bool only_names = !models && !permissions && !expires && !limits.any() &&
                             std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
 
     require_giver_of(session.caller, permissions);
     const NamedKey named =
-        lock_key_to_change(session, key, only_names ? Besides::its_user : Besides::nobody, "/key/update");
+        lock_key_to_change(session, key, only_names ? Allowed::key_user_too : Allowed::admins, "/key/update");
     session.run(update_key, named.key_id, key_alias, models, metadata, permissions, expires, limits.max_budget,
                 limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
                 limits.budget_duration, limits.budget_reset_at, clear, session.caller.user_id);
@@ -396,14 +379,13 @@ PG_ORG_READ(key_info)
 {
     const auto asked = session.argument<Text>("key");
     const Text key = required(asked ? asked : session.caller.key_id, "key");
-    const Rows found = session.run(find_visible_key, visible_through(session), session.caller.user_id,
+    const Rows found = session.run(find_visible_key, visible_organizations(session), session.caller.user_id,
                                    session.caller.organization_id, digest(key), key);
-    // A key may always look at itself.
-    const Rows rows = found.empty() && key == session.caller.key_id ? session.run(show_key, key) : found;
+    // A key always sees itself.
+    const Rows rows = found.empty() && key == session.caller.key_id ? read_key(session, key) : found;
     if (rows.empty())
         not_found("Key not found");
-    constexpr int token_id = 1;
-    session.reply.begin_object().key("key").value(*rows[0].get<Text>(token_id));
+    session.reply.begin_object().key("key").value(*rows[0].get<Text>(key_id_column));
     session.reply.key("info").object(rows[0]).end_object();
 }
 
@@ -417,13 +399,13 @@ PG_ORG_READ(key_list)
     const auto after = session.argument<Text>("after");
 
     const Caller &caller = session.caller;
-    const auto through = visible_through(session);
-    Maybe<Time> after_created;
-    if (after)
-        after_created = page_start(
-            session.run(find_page_start, through, caller.user_id, caller.organization_id, *after), "token_id");
+    const auto visible = visible_organizations(session);
+    const auto after_created =
+        after ? page_start(session.run(find_page_start, visible, caller.user_id, caller.organization_id, *after),
+                           "token_id")
+              : Maybe<Time>{};
     session.reply.begin_array();
-    for (const Row row : session.run(list_keys, through, caller.user_id, caller.organization_id, organization_id,
+    for (const Row row : session.run(list_keys, visible, caller.user_id, caller.organization_id, organization_id,
                                      team_id, user_id, key_alias, after_created, after, limit))
         session.reply.object(row);
     session.reply.end_array();
@@ -440,7 +422,7 @@ PG_ORG_WRITE(key_delete)
     size_t in_organizations = 0;
     for (size_t i = 0; i < named.size(); i++) {
         const Text key = i < keys.size() ? keys[i] : of_aliases[i - keys.size()];
-        named[i] = key_to_change(session, key, Besides::its_user, "/key/delete");
+        named[i] = key_to_change(session, key, Allowed::key_user_too, "/key/delete");
         if (named[i].organization_id)
             organizations[in_organizations++] = *named[i].organization_id;
     }
@@ -451,9 +433,9 @@ PG_ORG_WRITE(key_delete)
     for (size_t i = 0; i < named.size(); i++) {
         if (i > 0 && named[i].key_id == named[i - 1].key_id)
             continue;
-        // They may have lost the right while they waited for the locks.
-        key_to_change(session, named[i].key_id, Besides::its_user, "/key/delete");
-        const Rows rows = session.run(show_key, named[i].key_id);
+        // The caller may have lost the right while waiting for the locks.
+        key_to_change(session, named[i].key_id, Allowed::key_user_too, "/key/delete");
+        const Rows rows = read_key(session, named[i].key_id);
         if (rows.empty() || session.run(delete_key, named[i].key_id).empty())
             not_found("Key not found");
         session.reply.object(rows[0]);
@@ -466,9 +448,9 @@ PG_ORG_WRITE(key_regenerate)
     const Text key = session.required<Text>("key");
     const auto grace_until = session.argument("grace_period", from_now);
     const auto expires = session.argument("duration", from_now);
-    // When a key expires is not for who holds it, as in key_update.
+    // As in key_update, holders of a key do not change when it expires.
     const NamedKey named =
-        lock_key_to_change(session, key, expires ? Besides::nobody : Besides::its_user, "/key/regenerate");
+        lock_key_to_change(session, key, expires ? Allowed::admins : Allowed::key_user_too, "/key/regenerate");
 
     const Caller &caller = session.caller;
     const bool delegated = is_delegated(caller, named.user_id);
@@ -481,9 +463,9 @@ PG_ORG_WRITE(key_regenerate)
                        "wait until then",
                        iso_8601(*grace[0].get<Time>(0)));
     const Text secret = session.new_secret();
-    session.run(replace_secret, named.key_id, digest(secret), name_of(secret), grace_until, expires,
-                delegated, caller.user_id);
-    write_key_with_secret(session, {secret, named.key_id});
+    session.run(replace_secret, named.key_id, digest(secret), name_of(secret), grace_until, expires, delegated,
+                caller.user_id);
+    write_new_key(session, named.key_id, secret);
 }
 
 PG_ORG_WRITE(key_block) { set_blocked_and_reply(session, true, "/key/block"); }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "budget.hpp"
-#include "team.hpp"
 
 namespace pg_org {
 
@@ -16,18 +15,12 @@ struct NewKey {
     OwnLimits limits;
 };
 
-// A key that was made: the only time its secret is known.
+// A key that was made, the only time that its secret is known.
 struct CreatedKey {
     Text secret, key_id;
 };
 
 CreatedKey create_key(Session &session, const NewKey &key);
-// key, key_name, token_id and expires, as members of the open object.
-void write_new_key_summary(Session &session, const CreatedKey &key);
-
-// Keys of a user inside the organizations given (none: all), or of a team.
-void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
-void write_keys_of_team(Session &session, const TeamName &team);
 
 // See warm_up.
 void warm_up_keys(Session &session, Text nobody);

@@ -1,4 +1,4 @@
-// Which models a list allows.
+// Matching models against lists.
 
 #include "models.hpp"
 
@@ -10,16 +10,16 @@ namespace pg_org {
 
 namespace {
 
-// Names that stand for what the owner has, or for nothing, and so never widen a list.
+// Names for all models of the owner, or for none: they never widen a list.
 constexpr std::array<Text, 2> narrow_names{"all-team-models", "no-default-models"};
 
-// Where the part, which is not empty, stands first in the text: found as Knuth, Morris and Pratt do, without going back
-// in it, so that no part and no text take longer than they are long.
+// The first position of a non-empty part in the text, found by Knuth, Morris and Pratt's algorithm, so that hostile
+// patterns take linear time, too.
 size_t find_part(Text text, Text part)
 {
     if (part.size() > text.size())
         return Text::npos;
-    // For each beginning of the part, how much of its end is a beginning of it, too.
+    // For each prefix of the part, the length of its longest proper suffix that is a prefix, too.
     const auto borders = allocate<size_t>(part.size());
     const auto extend = [&](size_t matched, char next) {
         while (matched > 0 && part[matched] != next)
@@ -35,8 +35,8 @@ size_t find_part(Text text, Text part)
     return matched == part.size() ? at - matched : Text::npos;
 }
 
-// Whether the text matches a pattern in which * stands for any characters. What stands between two of them is taken
-// where it is found first, which leaves most for what follows.
+// Whether the text matches a pattern in which * stands for any characters. Each part between two of them is matched at
+// its first occurrence, which leaves the most text to the parts after it.
 bool matches(Text pattern, Text text)
 {
     const size_t first = pattern.find('*'), last = pattern.rfind('*');

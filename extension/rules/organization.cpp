@@ -2,119 +2,110 @@
 
 #include "organization.hpp"
 
+#include "base/fail.hpp"
+#include "base/paging.hpp"
 #include "budget.hpp"
 #include "etag.hpp"
-#include "base/fail.hpp"
-#include "ownership.hpp"
-#include "membership.hpp"
+#include "lock.hpp"
 #include "models.hpp"
-#include "base/paging.hpp"
+#include "ownership.hpp"
 #include "quota.hpp"
-#include "team.hpp"
+#include "show.hpp"
 
 using namespace pg_org;
 
 namespace {
 
-#define ORGANIZATION_COLUMNS                                                                                           \
-    "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
-    "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
-constexpr int organization_columns = 15;
-
-// A query of what organizations have. One organization is asked for most often, and has a statement of its own: its
-// plan is a look-up in an index, that for a list costs more to start than all the rest.
-struct ByOrganization {
-    Statement of_one, of_many;
-
-    Rows run(Session &session, Texts ids)
-    {
-        return ids.size() == 1 ? session.run(of_one, ids[0]) : session.run(of_many, ids);
-    }
-};
-#define BY_ORGANIZATION(query, column)                                                                                 \
-    {                                                                                                                  \
-        Statement{query " WHERE " column " = $1"}, Statement{query " WHERE " column " = ANY ($1)"}                     \
-    }
-
-constinit ByOrganization show_organizations BY_ORGANIZATION(
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS ", o.quotas"
-    "  FROM org.organization o JOIN org.budget b USING (budget_id)",
-    "o.organization_id");
-
-constinit ByOrganization show_members
-    BY_ORGANIZATION("SELECT " MEMBERSHIP_COLUMNS " FROM " MEMBERSHIP_TABLES, "m.organization_id");
-
-constinit ByOrganization show_teams BY_ORGANIZATION("SELECT " TEAM_COLUMNS " FROM org.team t", "t.organization_id");
-
-constinit Statement lock_one{
-    "SELECT budget_id, metadata, model_aliases, quotas FROM org.organization WHERE organization_id = $1"
-    "   FOR NO KEY UPDATE"};
-
-constinit Statement lock_several{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
-    " ORDER BY organization_id FOR NO KEY UPDATE"};
-
-constinit Statement lock_more{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
-    " ORDER BY organization_id FOR NO KEY UPDATE SKIP LOCKED"};
-
-constinit Statement lock_to_delete{
-    "SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1)"
-    " ORDER BY organization_id FOR UPDATE"};
+constinit Statement lock_to_delete{R"(
+    SELECT organization_id
+      FROM org.organization
+     WHERE organization_id = ANY ($1)
+     ORDER BY organization_id
+       FOR UPDATE)"};
 
 constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
 
-constinit Statement insert_organization{
-    "INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,"
-    "                              model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,"
-    "                              quotas)"
-    " VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9,"
-    "         $10, $10, $11, $11, coalesce($12, '{}'))"
-    " ON CONFLICT DO NOTHING RETURNING organization_id"};
+constinit Statement insert_organization{R"(
+    INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,
+                                  model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,
+                                  quotas)
+    VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9, $10,
+            $10, $11, $11, coalesce($12, '{}'))
+        ON CONFLICT DO NOTHING
+    RETURNING organization_id)"};
 
-constinit Statement update_organization{
-    "UPDATE org.organization"
-    "   SET organization_alias = coalesce($2, organization_alias), models = coalesce($3, models),"
-    "       metadata = coalesce($4, metadata), blocked = coalesce($5, blocked), tags = coalesce($6, tags),"
-    "       model_aliases = coalesce($7, model_aliases), budget_id = coalesce($8, budget_id),"
-    "       default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END, quotas = coalesce($12, quotas),"
-    "       updated_at = now(), updated_by = $11"
-    " WHERE organization_id = $1"};
+constinit Statement update_organization{R"(
+    UPDATE org.organization
+       SET organization_alias = coalesce($2, organization_alias),
+           models = coalesce($3, models),
+           metadata = coalesce($4, metadata),
+           blocked = coalesce($5, blocked),
+           tags = coalesce($6, tags),
+           model_aliases = coalesce($7, model_aliases),
+           budget_id = coalesce($8, budget_id),
+           default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END,
+           quotas = coalesce($12, quotas),
+           updated_at = now(),
+           updated_by = $11
+     WHERE organization_id = $1)"};
 
 constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
 
 constinit Statement set_blocked{
     "UPDATE org.organization SET blocked = $2, updated_at = now(), updated_by = $3 WHERE organization_id = $1"};
 
-constinit Statement find_owned_budgets{
-    "SELECT budget_id FROM org.organization WHERE organization_id = ANY ($1) UNION "
-    "SELECT budget_id FROM org.membership WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL UNION "
-    "SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL"};
+constinit Statement find_owned_budgets{R"(
+    SELECT budget_id FROM org.organization WHERE organization_id = ANY ($1)
+     UNION
+    SELECT budget_id FROM org.membership WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
 
-constinit Statement find_page_start{
-    "SELECT created_at FROM org.organization"
-    " WHERE organization_id = $1 AND ($2 IS NULL OR organization_id = ANY ($2))"};
+constinit Statement find_by_alias{R"(
+    SELECT organization_id
+      FROM org.organization
+     WHERE org.folded(organization_alias) = org.folded($1)
+     ORDER BY organization_id
+     LIMIT 1)"};
 
-constinit Statement list_organizations{
-    "SELECT organization_id FROM org.organization"
-    " WHERE ($1 IS NULL OR organization_id = $1)"
-    "   AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)"
-    "   AND ($3 IS NULL OR organization_id = ANY ($3))"
-    "   AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))"
-    " ORDER BY created_at, organization_id LIMIT $6",
-    Planned::each_time};
+constinit Statement find_page_start{R"(
+    SELECT created_at
+      FROM org.organization
+     WHERE organization_id = $1
+       AND ($2 IS NULL OR organization_id = ANY ($2)))"};
 
-// The rows of one organization among rows in the order of the organization_id that they have in a column.
-std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, int column)
-{
-    const auto id = [column](const Row &row) { return *row.get<Text>(column); };
-    const auto found = std::ranges::equal_range(rows, organization_id, {}, id);
-    return {found.begin(), found.end()};
-}
+constinit Statement list_organizations{R"(
+    SELECT organization_id
+      FROM org.organization
+     WHERE ($1 IS NULL OR organization_id = $1)
+       AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)
+       AND ($3 IS NULL OR organization_id = ANY ($3))
+       AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))
+     ORDER BY created_at, organization_id
+     LIMIT $6)",
+                                       Planned::each_time};
 
-// What a caller wants of an organization's fields; none keeps them.
+// The fields that a patch can change; the first two have no empty value to be cleared to.
+constexpr std::array<Text, 15> changeable{"organization_alias",
+                                          "models",
+                                          "tags",
+                                          "metadata",
+                                          "model_aliases",
+                                          "quotas",
+                                          "blocked",
+                                          "default_reserve",
+                                          "max_budget",
+                                          "soft_budget",
+                                          "tpm_limit",
+                                          "rpm_limit",
+                                          "max_parallel_requests",
+                                          "model_max_budget",
+                                          "budget_duration"};
+constexpr size_t never_cleared = 2;
+
+// A caller's change of an organization's fields.
 struct OrganizationChange {
     Maybe<Text> organization_alias, budget_id;
     Maybe<Texts> models, tags;
@@ -122,7 +113,7 @@ struct OrganizationChange {
     Maybe<bool> blocked;
     Change<Number> default_reserve;
     BudgetChange budget;
-    bool cascade = false; // lowers what would exceed the organization, which otherwise refuses the change
+    bool cascade = false; // lowers teams and keys that would exceed the organization; otherwise they forbid the change
 
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
     bool set(Text field, const Value &value)
@@ -172,7 +163,7 @@ struct OrganizationChange {
     }
 };
 
-// Locks the budgets that a change of organization concerns.
+// Locks the budgets that a change of an organization concerns.
 void lock_budgets_of(Session &session, const Organization &organization, const OrganizationChange &change)
 {
     const std::array both{organization.budget_id, change.budget_id.value_or(organization.budget_id)};
@@ -184,16 +175,15 @@ void lock_budgets_of(Session &session, const Organization &organization, const O
         no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(both[1]));
 }
 
-// What is merged is checked here, where it is whole.
+// A merged object is checked here, since only the result is complete.
 Maybe<Json> new_value(const Maybe<ObjectChange> &change, Json before, Maybe<Json> (*checked)(Maybe<Json>, const char *),
                       const char *name)
 {
     return change ? checked(change->applied_to(before), name) : Maybe<Json>{};
 }
 
-// Changes the organization and writes it as it is then.
-void change_organization(Session &session, Text organization_id, const OrganizationChange &change,
-                         Maybe<Text> if_match)
+// Changes the organization and writes the result.
+void change_organization(Session &session, Text organization_id, const OrganizationChange &change, Maybe<Text> if_match)
 {
     const Organization organization = lock_organization(session, organization_id);
     if (change.models)
@@ -203,11 +193,9 @@ void change_organization(Session &session, Text organization_id, const Organizat
     require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
-                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked,
-                change.tags,
+                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked, change.tags,
                 new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
-                change.budget_id,
-                change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
+                change.budget_id, change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
                 session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"));
     const Text attached = change.budget_id.value_or(organization.budget_id);
     const Text budget_id = *change_budget(session, attached, change.budget);
@@ -225,7 +213,19 @@ Maybe<ObjectChange> replaced(Maybe<Json> value)
     return value ? Maybe<ObjectChange>{{*value, false}} : Maybe<ObjectChange>{};
 }
 
-// The caller's organizations, none if that is all.
+// Only called for those who read everything: the hint would tell others of organizations that they do not see.
+[[noreturn]] void refuse_unknown(Session &session, Text organization_id)
+{
+    Refusal refused = refusal(ERRCODE_NO_DATA_FOUND, nullptr, "Organization not found for organization_id=%.*s",
+                              FMT_ARG(organization_id));
+    const Rows named = session.run(find_by_alias, organization_id);
+    if (!named.empty())
+        refused.hint =
+            psprintf("An organization with this alias has organization_id=%.*s.", FMT_ARG(*named[0].get<Text>(0)));
+    raise(refused);
+}
+
+// The organizations that the caller sees; none means all.
 Maybe<Texts> visible_organizations(Session &session)
 {
     return session.caller.reads_everything() ? Maybe<Texts>{} : organizations_of(session);
@@ -235,75 +235,9 @@ Maybe<Texts> visible_organizations(Session &session)
 
 namespace pg_org {
 
-Organization lock_organization(Session &session, Text organization_id)
-{
-    session.audit_as(organization_id);
-    const Rows rows = session.run(lock_one, organization_id);
-    session.look_up_caller_again();
-    if (rows.empty())
-        not_found("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
-    return {*rows[0].get<Text>(0), *rows[0].get<Json>(1), *rows[0].get<Json>(2), *rows[0].get<Json>(3)};
-}
-
-Texts lock_organizations(Session &session, Texts organization_ids)
-{
-    const Texts locked = session.run(lock_several, organization_ids).texts();
-    session.look_up_caller_again();
-    return locked;
-}
-
-void require_organizations_locked(Session &session, Texts organization_ids)
-{
-    if (session.run(lock_more, organization_ids).size() < organization_ids.size())
-        busy();
-}
-
-Organization lock_organization_as_admin(Session &session, Text organization_id, const char *route)
-{
-    require_organization_admin(session, organization_id, route);
-    const Organization organization = lock_organization(session, organization_id);
-    require_organization_admin(session, organization_id, route);
-    return organization;
-}
-
-size_t write_organizations(Session &session, Texts organization_ids)
-{
-    const auto organizations =
-        show_organizations.run(session, organization_ids).sorted_by([](const Row &row) { return *row.get<Text>(0); });
-    const auto members = show_members.run(session, organization_ids).sorted_by(membership_key);
-    const auto teams = show_teams.run(session, organization_ids).sorted_by(team_key);
-    const TeamWriter team_writer{session, teams};
-    Writer &reply = session.reply;
-    size_t written = 0;
-    for (const Text id : organization_ids) {
-        CHECK_FOR_INTERRUPTS();
-        for (const Row &row : rows_of(id, organizations, 0)) {
-            reply.begin_object().columns(row, 0, organization_columns).key("members").begin_array();
-            for (const Row &member : rows_of(id, members, membership_organization_column)) {
-                CHECK_FOR_INTERRUPTS();
-                write_membership(reply, member);
-            }
-            reply.end_array().key("teams").begin_array();
-            for (const Row &team : rows_of(id, teams, team_organization_column)) {
-                CHECK_FOR_INTERRUPTS();
-                team_writer.write(team);
-            }
-            reply.end_array().key("litellm_budget_table").begin_object();
-            reply.columns(row, organization_columns, organization_columns + budget_columns).end_object();
-            // Fields that clients of LiteLLM may read; there is nothing behind them here.
-            reply.key("users").null().key("object_permission").null().key("object_permission_id").null();
-            reply.columns(row, organization_columns + budget_columns, row.description()->natts).end_object();
-            written++;
-        }
-    }
-    return written;
-}
-
 void warm_up_organizations(Session &session, Text nobody)
 {
-    const std::array ids{nobody, tail(nobody, 1)};
-    for (const size_t many : {1, 2})
-        write_organizations(session, {ids.data(), many});
+    warm_up_showing(session, nobody);
     session.run(list_organizations, Maybe<Text>{nobody}, Maybe<Text>{}, Maybe<Texts>{}, Maybe<Time>{}, Maybe<Text>{},
                 Maybe<int64>{1});
 }
@@ -312,7 +246,7 @@ void warm_up_organizations(Session &session, Text nobody)
 
 PG_ORG_WRITE(org_new)
 {
-    const Text alias = session.required<Text>("organization_alias");
+    const Text organization_alias = session.required<Text>("organization_alias");
     const Text organization_id = session.argument("organization_id", identifier_or_new);
     const auto models = session.argument("models", model_list);
     if (!models)
@@ -338,9 +272,9 @@ PG_ORG_WRITE(org_new)
     if (budget_id && session.run(share_budget, *budget_id).empty())
         no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*budget_id));
 
-    // Its log begins with what is made along with it.
+    // The audit log of the organization starts at this time, before its budget is made.
     const Time made_at = session.made_at();
-    const Rows made = session.run(insert_organization, organization_id, alias,
+    const Rows made = session.run(insert_organization, organization_id, organization_alias,
                                   budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
                                   tags, aliases, default_reserve, caller.user_id, made_at, own_quotas);
     if (made.empty())
@@ -372,7 +306,7 @@ PG_ORG_WRITE(org_update)
     const Texts cleared = session.argument("clear", text_list).value_or(Texts{});
     for (const Text field : cleared)
         if (!change.clear(field))
-            cannot_be_cleared(field);
+            cannot_be_cleared(field, Texts{changeable}.subspan(never_cleared));
     change.cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
 
@@ -385,10 +319,10 @@ PG_ORG_WRITE(org_patch)
     const Text organization_id = session.required<Text>("organization_id");
     const auto patch = session.argument("patch", object_of_objects);
     OrganizationChange change;
-    // LiteLLM's dashboard always sends object_permission, which has nothing behind it here.
+    // LiteLLM's dashboard always sends object_permission, which has no counterpart here.
     for (const auto &[field, value] : members(required(patch, "patch")))
         if (field != "object_permission" && !change.set(field, value))
-            invalid(value.path(), "is not a field that can be changed");
+            cannot_be_changed(value.path(), changeable);
     change.cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
 
@@ -450,9 +384,8 @@ PG_ORG_READ(org_list)
     const auto after = session.argument<Text>("after");
 
     const auto visible = visible_organizations(session);
-    Maybe<Time> after_created;
-    if (after)
-        after_created = page_start(session.run(find_page_start, *after, visible), "organization_id");
+    const auto after_created =
+        after ? page_start(session.run(find_page_start, *after, visible), "organization_id") : Maybe<Time>{};
     session.reply.begin_array();
     write_organizations(
         session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
@@ -464,16 +397,15 @@ PG_ORG_READ(org_info)
     const Text organization_id = session.required<Text>("organization_id");
     require_reader(session, organization_id);
     if (write_organizations(session, {&organization_id, 1}) == 0)
-        not_found("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
+        refuse_unknown(session, organization_id);
 }
 
 PG_ORG_READ(org_info_many)
 {
-    const Texts organizations =
-        each_once(session.required("organizations", text_list));
+    const Texts organizations = each_once(session.required("organizations", text_list));
     if (organizations.empty())
         refused("Specify list of organization id's to query. Passed in=[]");
-    // One that does not exist is refused like one that is not theirs.
+    // An unknown organization is refused like one of others.
     if (!session.caller.reads_everything()) {
         const Texts own = organizations_of(session);
         for (const Text id : organizations)

@@ -1,52 +1,63 @@
-// Comparing what is owned with its owner.
+// Comparing teams and keys with their owners.
 
 #include "ownership.hpp"
 
 #include "base/fail.hpp"
-#include "models.hpp"
 #include "base/number.hpp"
+#include "models.hpp"
 
 namespace pg_org {
 
 namespace {
 
-constinit Statement find_teams{
-    "SELECT t.team_id, t.max_budget, b.max_budget, t.tpm_limit::numeric, b.tpm_limit::numeric,"
-    "       t.rpm_limit::numeric, b.rpm_limit::numeric, t.models, o.models"
-    "  FROM org.team t JOIN org.organization o USING (organization_id) JOIN org.budget b USING (budget_id)"
-    " WHERE t.organization_id = $1 AND ($2 IS NULL OR t.team_id = $2)"
-    "   AND (t.max_budget > b.max_budget OR t.tpm_limit > b.tpm_limit OR t.rpm_limit > b.rpm_limit"
-    "        OR (t.models <> '{}' AND o.models <> '{}'))"
-    " ORDER BY t.team_id"};
+constinit Statement find_teams{R"(
+    SELECT t.team_id, t.max_budget, b.max_budget, t.tpm_limit::numeric, b.tpm_limit::numeric,
+           t.rpm_limit::numeric, b.rpm_limit::numeric, t.models, o.models
+      FROM org.team t
+      JOIN org.organization o USING (organization_id)
+      JOIN org.budget b USING (budget_id)
+     WHERE t.organization_id = $1
+       AND ($2 IS NULL OR t.team_id = $2)
+       AND (t.max_budget > b.max_budget OR t.tpm_limit > b.tpm_limit OR t.rpm_limit > b.rpm_limit
+            OR (t.models <> '{}' AND o.models <> '{}'))
+     ORDER BY t.team_id)"};
 
-constinit Statement lower_team{
-    "UPDATE org.team t"
-    "   SET max_budget = CASE WHEN t.max_budget > b.max_budget THEN b.max_budget ELSE t.max_budget END,"
-    "       tpm_limit = CASE WHEN t.tpm_limit > b.tpm_limit THEN b.tpm_limit ELSE t.tpm_limit END,"
-    "       rpm_limit = CASE WHEN t.rpm_limit > b.rpm_limit THEN b.rpm_limit ELSE t.rpm_limit END,"
-    "       models = $3, updated_at = now(), updated_by = $4"
-    "  FROM org.organization o JOIN org.budget b USING (budget_id)"
-    " WHERE o.organization_id = t.organization_id AND t.organization_id = $1 AND t.team_id = $2"};
+// least() ignores nulls, so that a team without a limit would get one.
+constinit Statement lower_team{R"(
+    UPDATE org.team t
+       SET max_budget = CASE WHEN t.max_budget > b.max_budget THEN b.max_budget ELSE t.max_budget END,
+           tpm_limit = CASE WHEN t.tpm_limit > b.tpm_limit THEN b.tpm_limit ELSE t.tpm_limit END,
+           rpm_limit = CASE WHEN t.rpm_limit > b.rpm_limit THEN b.rpm_limit ELSE t.rpm_limit END,
+           models = $3, updated_at = now(), updated_by = $4
+      FROM org.organization o
+      JOIN org.budget b USING (budget_id)
+     WHERE o.organization_id = t.organization_id
+       AND t.organization_id = $1
+       AND t.team_id = $2)"};
 
-constinit Statement find_keys{
-    "SELECT k.key_id, k.key_name, k.models, o.models, coalesce(t.models, '{}')"
-    "  FROM org.api_key k JOIN org.organization o USING (organization_id)"
-    "  LEFT JOIN org.team t USING (organization_id, team_id)"
-    " WHERE k.organization_id = $1 AND ($2 IS NULL OR k.team_id = $2) AND k.models <> '{}'"
-    " ORDER BY k.key_id"};
+constinit Statement find_keys{R"(
+    SELECT k.key_id, k.key_name, k.models, o.models, coalesce(t.models, '{}')
+      FROM org.api_key k
+      JOIN org.organization o USING (organization_id)
+      LEFT JOIN org.team t USING (organization_id, team_id)
+     WHERE k.organization_id = $1
+       AND ($2 IS NULL OR k.team_id = $2)
+       AND k.models <> '{}'
+     ORDER BY k.key_id)"};
 
-constinit Statement find_owners_of_key{
-    "SELECT k.models, o.organization_id, o.models, t.team_id, coalesce(t.models, '{}')"
-    "  FROM org.api_key k JOIN org.organization o USING (organization_id)"
-    "  LEFT JOIN org.team t USING (organization_id, team_id)"
-    " WHERE k.key_id = $1"};
+constinit Statement find_owners_of_key{R"(
+    SELECT k.models, o.organization_id, o.models, t.team_id, coalesce(t.models, '{}')
+      FROM org.api_key k
+      JOIN org.organization o USING (organization_id)
+      LEFT JOIN org.team t USING (organization_id, team_id)
+     WHERE k.key_id = $1)"};
 
 constinit Statement lower_key{
     "UPDATE org.api_key SET models = $2, updated_at = now(), updated_by = $3 WHERE key_id = $1"};
 
-// What an owned thing has beyond its owner: a higher limit, or a model more.
+// A limit that is higher than the owner's, or a model that the owner does not have.
 struct Excess {
-    const char *name; // of the limit; none: a model
+    const char *name; // of the limit; null for a model
     const char *owned, *owner;
 };
 
@@ -94,7 +105,7 @@ Maybe<Excess> excess_of_key(const Row &key)
     return excess ? excess : excess_in_models(models, *key.get<Texts>(4));
 }
 
-// The models that the owner allows; never none, which would mean all of the owner's.
+// The models that the owner allows; never an empty list, which would mean all of the owner's.
 Texts lowered(Texts models, Texts owner)
 {
     const auto kept = allocate<Text>(models.size());
@@ -108,7 +119,7 @@ Texts lowered(Texts models, Texts owner)
     return models.empty() ? models : count == 0 ? Texts{&no_models, 1} : Texts{kept.first(count)};
 }
 
-// Gathers what exceeds, to tell of all of it in one refusal.
+// Collects excesses, to name all of them in one refusal.
 class Excesses {
 public:
     void add(const char *kind, Text id, const Excess &excess)
@@ -143,8 +154,8 @@ void keep_teams_within(Session &session, Text organization_id, bool cascade, Exc
             continue;
         const Text team_id = *team.get<Text>(0);
         if (cascade)
-            session.run(lower_team, organization_id, team_id,
-                        lowered(*team.get<Texts>(7), *team.get<Texts>(8)), session.caller.user_id);
+            session.run(lower_team, organization_id, team_id, lowered(*team.get<Texts>(7), *team.get<Texts>(8)),
+                        session.caller.user_id);
         else
             excesses.add("Team", team_id, *excess);
     }

@@ -10,59 +10,107 @@ namespace pg_org {
 
 namespace {
 
-constexpr int64 most = 1'000'000'000;
+constexpr int64 max_quota = 1'000'000'000;
 
-// $1 the organization, $2 the team, $3 how many more there will be: then they are this many at most, and may be $4,
-// unless the organization has a quota of its own.
-#define ADD(table, column, condition, quota)                                                                           \
-    "UPDATE org." table " x SET " column " = x." column " + $3 FROM org.organization o"                                \
-    " WHERE o.organization_id = $1 AND x.organization_id = $1" condition                                               \
-    " RETURNING x." column ", coalesce((o.quotas->>'" quota "')::numeric::bigint, $4)"
-// How many there are, or $3 if there are more.
-#define COUNT(table, condition)                                                                                        \
-    "SELECT count(*) FROM (SELECT FROM org." table " WHERE organization_id = $1" condition " LIMIT $3) AS counted"
-#define SET(table, column, condition)                                                                                  \
-    "UPDATE org." table " SET " column " = $3 WHERE organization_id = $1" condition
-
-// What an organization, or a team of it, may have some of.
+// How many of something an organization, or a team of it, may have. Each owner has an upper bound of how many there
+// are; they are counted only when it reaches the quota.
 struct Quota {
     const char *name;
     int64 by_default;
-    Statement add, count, set;
+    Statement add;   // $3 to the bound of the organization $1 (and team $2); returns it and the quota, by default $4
+    Statement count; // those that there are, up to $3
+    Statement set;   // the bound to $3
 };
-#define QUOTA(name, by_default, owners, column, of_owner, counted, of_counted)                                         \
-    {                                                                                                                  \
-        name, by_default, Statement{ADD(owners, column, of_owner("x."), name)},                                        \
-            Statement{COUNT(counted, of_counted), Planned::each_time}, Statement{SET(owners, column, of_owner(""))}    \
-    }
-#define ANY_TEAM(table) " AND ($2 IS NULL OR true)"
-#define THE_TEAM(table) " AND " table "team_id = $2"
 
-constinit Quota teams QUOTA("max_teams", 10'000, "organization", "teams_at_most", ANY_TEAM, "team", ANY_TEAM(""));
-constinit Quota memberships
-    QUOTA("max_members", 100'000, "organization", "members_at_most", ANY_TEAM, "membership", ANY_TEAM(""));
-constinit Quota all_keys QUOTA("max_keys", 100'000, "organization", "keys_at_most", ANY_TEAM, "api_key", ANY_TEAM(""));
-constinit Quota team_keys
-    QUOTA("max_team_keys", 10'000, "team", "keys_at_most", THE_TEAM, "api_key", THE_TEAM(""));
+constinit Quota teams{
+    "max_teams",
+    10'000,
+    Statement{R"(
+    UPDATE org.organization
+       SET teams_at_most = teams_at_most + $3
+     WHERE organization_id = $1
+    RETURNING teams_at_most, coalesce((quotas->>'max_teams')::numeric::bigint, $4))"},
+    Statement{"SELECT count(*) FROM (SELECT FROM org.team WHERE organization_id = $1 LIMIT $3) AS counted",
+              Planned::each_time},
+    Statement{"UPDATE org.organization SET teams_at_most = $3 WHERE organization_id = $1"},
+};
+
+constinit Quota memberships{
+    "max_members",
+    100'000,
+    Statement{R"(
+    UPDATE org.organization
+       SET members_at_most = members_at_most + $3
+     WHERE organization_id = $1
+    RETURNING members_at_most, coalesce((quotas->>'max_members')::numeric::bigint, $4))"},
+    Statement{"SELECT count(*) FROM (SELECT FROM org.membership WHERE organization_id = $1 LIMIT $3) AS counted",
+              Planned::each_time},
+    Statement{"UPDATE org.organization SET members_at_most = $3 WHERE organization_id = $1"},
+};
+
+constinit Quota all_keys{
+    "max_keys",
+    100'000,
+    Statement{R"(
+    UPDATE org.organization
+       SET keys_at_most = keys_at_most + $3
+     WHERE organization_id = $1
+    RETURNING keys_at_most, coalesce((quotas->>'max_keys')::numeric::bigint, $4))"},
+    Statement{"SELECT count(*) FROM (SELECT FROM org.api_key WHERE organization_id = $1 LIMIT $3) AS counted",
+              Planned::each_time},
+    Statement{"UPDATE org.organization SET keys_at_most = $3 WHERE organization_id = $1"},
+};
+
+constinit Quota team_keys{
+    "max_team_keys",
+    10'000,
+    Statement{R"(
+    UPDATE org.team t
+       SET keys_at_most = t.keys_at_most + $3
+      FROM org.organization o
+     WHERE o.organization_id = $1
+       AND t.organization_id = $1
+       AND t.team_id = $2
+    RETURNING t.keys_at_most, coalesce((o.quotas->>'max_team_keys')::numeric::bigint, $4))"},
+    Statement{R"(
+    SELECT count(*)
+      FROM (SELECT
+              FROM org.api_key
+             WHERE organization_id = $1
+               AND team_id = $2
+             LIMIT $3) AS counted)",
+              Planned::each_time},
+    Statement{"UPDATE org.team SET keys_at_most = $3 WHERE organization_id = $1 AND team_id = $2"},
+};
 
 constexpr std::array<Text, 4> names{"max_teams", "max_members", "max_keys", "max_team_keys"};
 
-constinit Statement count_new_members{
-    "SELECT count(*) FROM unnest($2) AS asked (user_id)"
-    " WHERE NOT EXISTS (SELECT FROM org.membership m WHERE m.organization_id = $1 AND m.user_id = asked.user_id)"};
+constinit Statement count_new_members{R"(
+    SELECT count(*)
+      FROM unnest($2) AS asked (user_id)
+     WHERE NOT EXISTS (SELECT
+                         FROM org.membership m
+                        WHERE m.organization_id = $1
+                          AND m.user_id = asked.user_id))"};
 
 constexpr int64 max_keys_of_user = 10'000; // unless the user has a quota of their own
-constinit Statement count_keys_of_user{
-    "SELECT allowed, (SELECT count(*) FROM (SELECT FROM org.api_key k WHERE k.user_id = u.user_id"
-    "                                          AND k.organization_id IS NULL LIMIT allowed) AS counted)"
-    "  FROM org.\"user\" u, coalesce((u.quotas->>'max_keys')::numeric::bigint, $2) AS allowed"
-    " WHERE u.user_id = $1 FOR NO KEY UPDATE OF u",
-    Planned::each_time};
+constinit Statement count_keys_of_user{R"(
+    SELECT allowed,
+           (SELECT count(*)
+              FROM (SELECT
+                      FROM org.api_key k
+                     WHERE k.user_id = u.user_id
+                       AND k.organization_id IS NULL
+                     LIMIT allowed) AS counted)
+      FROM org."user" u, coalesce((u.quotas->>'max_keys')::numeric::bigint, $2) AS allowed
+     WHERE u.user_id = $1
+       FOR NO KEY UPDATE OF u)",
+                                       Planned::each_time};
 
 void require_room(Session &session, Quota &quota, Text organization_id, Maybe<Text> team_id, int64 more)
 {
     const Rows added = session.run(quota.add, organization_id, team_id, more, quota.by_default);
-    if (added.empty()) // there is no such owner, which whoever makes them will say
+    if (added.empty()) // no such owner: the rule that called this refuses it
         return;
     const int64 allowed = *added[0].get<int64>(1);
     if (*added[0].get<int64>(0) <= allowed)
@@ -82,8 +130,8 @@ Maybe<Json> checked(Maybe<Json> value, const char *name, Texts quotas, const cha
         if (std::ranges::find(quotas, quota) == quotas.end())
             invalid(name, "%s", rule);
         const auto count = entry.integer();
-        if (!count || *count < 0 || *count > most)
-            invalid(name, "must give %.*s a whole number from 0 to " INT64_FORMAT, FMT_ARG(quota), most);
+        if (!count || *count < 0 || *count > max_quota)
+            invalid(name, "must give %.*s a whole number from 0 to " INT64_FORMAT, FMT_ARG(quota), max_quota);
     }
     return value;
 }

@@ -3,7 +3,7 @@
 #include "base/fail.hpp"
 #include "base/session.hpp"
 #include "ranges.hpp"
-#include "rules/organization.hpp"
+#include "rules/lock.hpp"
 
 using namespace pg_org;
 

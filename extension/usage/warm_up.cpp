@@ -5,6 +5,7 @@
 #include "request.hpp"
 #include "rules/key.hpp"
 #include "rules/organization.hpp"
+#include "rules/team.hpp"
 #include "rules/user.hpp"
 #include "spend.hpp"
 

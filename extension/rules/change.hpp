@@ -1,0 +1,28 @@
+// Changes of fields: what is set, merged or cleared.
+#pragma once
+
+#include "base/session.hpp"
+
+namespace pg_org {
+
+// A change of a JSON object: its new value, or what is merged into it.
+struct ObjectChange {
+    Json value;
+    bool merge;
+    Json applied_to(Maybe<Json> before) const
+    {
+        return merge ? merge_patch(before ? *before : empty_object(), value) : value;
+    }
+};
+
+// A caller's change of a field to the value; none keeps the field.
+template <typename T> Change<T> change_to(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
+
+// The fields that the argument `clear` of a call names, all of them among those that can be cleared.
+Texts fields_to_clear(const Session &session, Texts clearable);
+
+// Refuses a field that `clear` or a patch names, with a hint that lists the possible ones.
+[[noreturn]] void cannot_be_cleared(Text field, Texts clearable);
+[[noreturn]] void cannot_be_changed(const char *field, Texts changeable);
+
+} // namespace pg_org

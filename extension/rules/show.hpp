@@ -1,0 +1,94 @@
+// How things are shown: their columns in wire order, and the functions that write them into a reply.
+#pragma once
+
+#include "base/session.hpp"
+
+namespace pg_org {
+
+// A budget b.
+#define BUDGET_COLUMNS                                                                                                 \
+    "b.budget_id, b.max_budget, b.soft_budget, b.max_parallel_requests, b.tpm_limit, b.rpm_limit, "                    \
+    "b.model_max_budget, b.budget_duration, b.budget_reset_at, b.created_at, b.created_by, b.updated_at, b.updated_by"
+
+// A team t.
+#define TEAM_COLUMNS                                                                                                   \
+    "t.team_id, t.team_alias, t.organization_id, t.metadata, t.tpm_limit, t.rpm_limit, t.max_budget, "                 \
+    "t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, t.budget_reset_at, t.created_at, "      \
+    "t.updated_at, NULL::text AS model_id, NULL::text AS litellm_model_table"
+
+// A key k. LiteLLM calls the id that may be shown token_id.
+#define KEY_COLUMNS                                                                                                    \
+    "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
+    "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
+    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.permissions, k.created_at, k.created_by, "         \
+    "k.updated_at, k.updated_by"
+inline constexpr int key_id_column = 1;
+
+// A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1
+// and seen.inside.
+#define USER_COLUMNS                                                                                                   \
+    "u.user_id, u.user_email, u.user_alias, "                                                                          \
+    "CASE WHEN seen.whole THEN u.user_role END AS user_role, "                                                         \
+    "ARRAY(SELECT tm.team_id::text FROM org.team_member tm"                                                            \
+    "       WHERE tm.user_id = u.user_id"                                                                              \
+    "         AND (seen.whole OR tm.organization_id = ANY ($1) OR tm.organization_id = seen.inside)"                   \
+    "       ORDER BY tm.created_at, tm.team_id) AS teams, "                                                            \
+    "CASE WHEN seen.whole THEN u.models END AS models, "                                                               \
+    "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, "                                                       \
+    "CASE WHEN seen.whole THEN u.spend"                                                                                \
+    "     ELSE (SELECT coalesce(sum(m.spend), 0) FROM org.membership m"                                                \
+    "            WHERE m.user_id = u.user_id"                                                                          \
+    "              AND (m.organization_id = ANY ($1) OR m.organization_id = seen.inside)) END AS spend, "              \
+    "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, "                                           \
+    "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, "                                                     \
+    "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, "                                                         \
+    "CASE WHEN seen.whole THEN u.rpm_limit END AS rpm_limit, "                                                         \
+    "CASE WHEN seen.whole THEN u.budget_duration END AS budget_duration, "                                             \
+    "CASE WHEN seen.whole THEN u.budget_reset_at END AS budget_reset_at, "                                             \
+    "CASE WHEN seen.whole THEN u.sso_user_id END AS sso_user_id, "                                                     \
+    "NULL::text AS organization_memberships, "                                                                         \
+    "CASE WHEN seen.whole THEN u.metadata END AS metadata, "                                                           \
+    "CASE WHEN seen.whole THEN u.created_at END AS created_at, "                                                       \
+    "CASE WHEN seen.whole THEN u.updated_at END AS updated_at, "                                                       \
+    "CASE WHEN seen.whole THEN u.quotas END AS quotas"
+
+// Things are written in the order asked, and those that do not exist are left out. Functions that write one thing
+// return whether it exists; those named _fields write it without the braces.
+
+void write_budgets(Session &session, Texts budget_ids);
+
+// Organizations with their members, teams and budgets. Returns how many were written.
+size_t write_organizations(Session &session, Texts organization_ids);
+
+void write_memberships(Session &session, Text organization_id, Texts user_ids);
+void write_membership_fields(Session &session, Text organization_id, Text user_id);
+
+// Rows of TEAM_COLUMNS, with the teams' members.
+void write_teams(Session &session, const Rows &teams);
+void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
+bool write_team(Session &session, Text organization_id, Text team_id);
+void write_team_fields(Session &session, Text organization_id, Text team_id);
+// A team with its keys and memberships.
+void write_team_info(Session &session, Text organization_id, Text team_id);
+// Some members of a team, or all, with their budgets.
+void write_team_memberships(Session &session, Text organization_id, Text team_id, Maybe<Texts> user_ids);
+
+// The row of KEY_COLUMNS of a key, none if there is no such key.
+Rows read_key(Session &session, Text key_id);
+void write_key(Session &session, Text key_id);
+void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
+void write_keys_of_team(Session &session, Text organization_id, Text team_id);
+// A key with its secret, which no other reply shows.
+void write_new_key(Session &session, Text key_id, Text secret);
+// key, key_name, token_id and expires, as members of the open object.
+void write_new_key_summary(Session &session, Text key_id, Text secret);
+
+// Users as seen through the organizations given (none: the whole users).
+void write_users(Session &session, Texts user_ids, Maybe<Texts> organization_ids);
+bool write_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
+void write_user_fields(Session &session, Text user_id);
+
+// See warm_up.
+void warm_up_showing(Session &session, Text nobody);
+
+} // namespace pg_org
