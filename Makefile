@@ -22,39 +22,33 @@
 
 PG_CONFIG ?= pg_config
 prefix ?= /usr/local
-npm_config_registry ?= https://registry.npmjs.org
 export PG_CONFIG prefix
 
-.PHONY: all extension gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan asan
-.PHONY: valgrind fuzz bench format lint docs deb release clean
+.PHONY: all extension configure gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan
+.PHONY: asan valgrind fuzz bench format lint docs deb release clean
 
 all: extension gateway
 
 extension:
 	$(MAKE) -C extension all
 
-gateway: build/gateway/Makefile
+gateway: configure
 	$(MAKE) -C build/gateway pg_org_gateway
 
-tests: build/gateway/Makefile
+tests: configure
 	$(MAKE) -C build/gateway
 
-unit-tests: build/gateway/Makefile
+unit-tests: configure
 	$(MAKE) -C build/gateway unit_test
 
-build/gateway/Makefile:
+# Each time: npm may have been installed since.
+configure:
 	cmake -G 'Unix Makefiles' -S . -B build/gateway
 
-viewer: gateway/viewer/swagger-ui/package.json
+viewer: gateway/viewer/node_modules/.package-lock.json
 
-# From npm's registry, but without npm, which takes hundreds of packages in Debian.
-gateway/viewer/swagger-ui/package.json: gateway/viewer/swagger-ui.sha512
-	cd gateway/viewer && read -r _ archive <swagger-ui.sha512 && \
-	curl -fsSL "$(npm_config_registry:/=)/swagger-ui-dist/-/$$archive" -o "$$archive" && \
-	sha512sum --quiet -c swagger-ui.sha512 && \
-	rm -rf swagger-ui && mkdir swagger-ui && \
-	tar -xzf "$$archive" -C swagger-ui --strip-components=1 --exclude='*.map' && \
-	rm "$$archive" && touch swagger-ui/package.json
+gateway/viewer/node_modules/.package-lock.json: gateway/viewer/package-lock.json
+	cd gateway/viewer && npm ci --ignore-scripts --no-audit --no-fund
 
 # Builds nothing of the gateway: this may be root, and the build somebody else's.
 install:

@@ -12,13 +12,14 @@
 .endm
 
 .macro file_of_swagger_ui name, type
-    file "\name", \type, "viewer/swagger-ui/\name"
+    file "\name", \type, "viewer/node_modules/swagger-ui-dist/\name"
 .endm
 
     .section .data.rel.ro, "aw"
     .balign 8
     .global viewer_files
 viewer_files:
+#ifdef PG_ORG_VIEWER
     file "", html, "viewer/index.html"
     file "page.css", css, "viewer/page.css"
     file "page.js", javascript, "viewer/page.js"
@@ -26,6 +27,9 @@ viewer_files:
     file_of_swagger_ui "swagger-ui-bundle.js", javascript
     file_of_swagger_ui "LICENSE", plain
     file_of_swagger_ui "swagger-ui-bundle.js.LICENSE.txt", plain
+#else
+    file "", html, "viewer/left_out.html"
+#endif
     .section .data.rel.ro, "aw"
     .dc.a 0
 
