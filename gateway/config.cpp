@@ -255,8 +255,8 @@ private:
         const auto &host = listener.host, &webhook = config_.webhook_url;
         const bool is_loopback = host == "localhost" || host == "::1" || host.starts_with("127.");
         refuse_if(!is_loopback && listener.tls_cert.empty() && !config_.insecure_http,
-                  "--host: on addresses other than the loopback, give --tls-cert and --tls-key, or --insecure-http "
-                  "behind a proxy that does TLS");
+                  "--host: is not the loopback, so give --tls-cert and --tls-key, or --insecure-http behind a proxy "
+                  "that does TLS");
         refuse_if(listener.port != 0 && listener.port == config_.admin.port && host == config_.admin.host,
                   "--admin-port: is the same as --port");
         refuse_if(config_.lock_timeout >= config_.statement_timeout,

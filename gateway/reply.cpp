@@ -266,7 +266,9 @@ Reply translate(const Refusal &refusal, const Route &route, const Request &reque
     const auto &[prefix, status, own_message, type] = translation_of(error);
     const bool in_its_words = !error.internal && status < 500;
     std::string message{in_its_words ? std::string_view{error.message} : own_message};
-    const std::string_view hint = in_its_words ? std::string_view{error.hint} : std::string_view{};
+    const bool of_key = error.sqlstate.starts_with("28");
+    // Hints about the caller's key speak of the argument that SQL has for it.
+    const std::string_view hint = in_its_words && !of_key ? std::string_view{error.hint} : std::string_view{};
     const HeaderArgument *header = in_its_words ? header_of(error, request) : nullptr;
     if (const auto at = header ? message.find(header->argument) : message.npos; at != message.npos)
         message.replace(at, std::strlen(header->argument), header->header);
@@ -279,7 +281,6 @@ Reply translate(const Refusal &refusal, const Route &route, const Request &reque
     }
     if (error.sqlstate == sqlstate::outcome_unknown && changes_data(route))
         return refuse(status, in_doubt(route), route.envelope);
-    const bool of_key = error.sqlstate.starts_with("28");
     if (status >= 500 || (route.envelope == Envelope::detail && !of_key))
         return refuse(status, message, route.envelope, hint);
     Reply reply =

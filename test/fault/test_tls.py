@@ -72,7 +72,7 @@ def test_a_broken_certificate_is_not_taken(server, make_gateway, certificate):
     first = get(gateway, unwary())[1]
     certificate.cert.write_text("no certificate")
     gateway.process.send_signal(signal.SIGHUP)
-    until(lambda: "the old one stays" in gateway.told())
+    until(lambda: "keeping the old one" in gateway.told())
     assert get(gateway, unwary())[1] == first
 
 
@@ -85,7 +85,7 @@ def test_a_certificate_with_another_ones_key_is_not_taken(server, make_gateway, 
     key = certificate.key.read_bytes()
     certificate.key.write_bytes(stranger.key.read_bytes())
     gateway.process.send_signal(signal.SIGHUP)
-    until(lambda: "the old one stays" in gateway.told())
+    until(lambda: "keeping the old one" in gateway.told())
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         assert get(gateway, unwary(version))[1] == first
     certificate.key.write_bytes(key)

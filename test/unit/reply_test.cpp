@@ -124,6 +124,7 @@ TEST(Translation, ShowsTheHintsOfRulesInEachEnvelope)
               R"({"detail":[{"type":"value_error","loc":["body","a"],"msg":"\"a\" is bad","input":null,)"
               R"("hint":"Do \"this\"."}]})");
     EXPECT_EQ(hinted("40001", "m", error_route).find("hint"), std::string::npos) << "its words are not the rule's";
+    EXPECT_EQ(hinted("28000", "m", body_route).find("hint"), std::string::npos) << "it is about SQL's api_key";
     auto internal = internal_error("23505");
     internal.hint = "secret";
     EXPECT_EQ(said(internal).body.find("secret"), std::string::npos);
