@@ -171,9 +171,8 @@ ordered_json location_of(std::string_view message, const Route &route)
 // The header that a rule's error is about, if one was sent.
 const HeaderArgument *header_of(const DatabaseError &error, const Request &request)
 {
-    const std::string_view argument = error.sqlstate == "55ETG" ? "if_match" : std::string_view{error.argument};
     for (const auto &known : header_arguments)
-        if (known.argument == argument && !request.header(known.header).empty())
+        if (known.argument == error.argument && !request.header(known.header).empty())
             return &known;
     return nullptr;
 }

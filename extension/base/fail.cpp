@@ -140,7 +140,12 @@ void not_as_made(const char *format, ...)
 
 void null_found() { not_as_made("A value is null that is never null"); }
 
-void stale() { raise(errcode_stale, "Changed since: if_match is not its current ETag. Read it again first"); }
+void stale()
+{
+    raise({.sqlstate = errcode_stale,
+           .argument = "if_match",
+           .message = "Changed since: if_match is not its current ETag. Read it again first"});
+}
 
 void unauthenticated(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION); }
 void forbidden(const char *format, ...) { RAISE_FORMATTED(ERRCODE_INSUFFICIENT_PRIVILEGE); }
