@@ -107,6 +107,7 @@ void write_refusal(Writer &reply, const Refusal &refusal, const Maybe<ExceededLi
         reply.key("held").value(to_text(refusal.held));
     reply.key("sqlstate").value(to_text(unpack_sql_state(refusal.sqlstate)));
     reply.key("message").value(to_text(refusal.message)).key("param").value(optional(refusal.argument));
+    reply.key("hint").value(optional(refusal.hint));
     reply.key("retry_after").value(exceeded ? exceeded->retry_after : Maybe<int64>{}).key("limit");
     if (exceeded) {
         const UsageLimit &limit = exceeded->limit;

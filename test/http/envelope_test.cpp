@@ -70,7 +70,8 @@ TEST(Envelope, ChecksTheFieldsBeforeTheRules)
                 e3({"body", "max_budget"}));
     EXPECT_THAT(call("PATCH /organization/update", {{"organization_id", "no-such-org"}, {"budget_duration", "bogus"}}),
                 e3({"body", "budget_duration"}));
-    EXPECT_THAT(call("PATCH /v2/organization/no-such-org", {{"colour", "blue"}}, stranger.key), e3({"body", "colour"}));
+    EXPECT_THAT(call("PATCH /v2/organization/no-such-org", {{"colour", "blue"}}, stranger.key),
+                hinted(testing::_, e3({"body", "colour"})));
     EXPECT_THAT(call("POST /organization/member_add",
                      {{"organization_id", "no-such-org"}, {"member", {{"role", "king"}, {"user_id", "x"}}}},
                      stranger.key),

@@ -99,7 +99,8 @@ TEST(Mapping, IgnoresUnknownFieldsAndThoseThatAreNotTheClientsToSay)
     expect_fields(made, {{"spend", 0.0}, {"created_by", "default_user_id"}, {"members", Json::array()}});
     const std::string id = made.at("organization_id");
     for (const char *field : {"colour", "spend", "organization_id", "litellm_budget_table", "clear"})
-        EXPECT_THAT(call("PATCH /v2/organization/" + id, {{"max_budget", 1}, {field, "x"}}), e3({"body", field}))
+        EXPECT_THAT(call("PATCH /v2/organization/" + id, {{"max_budget", 1}, {field, "x"}}),
+                    hinted(testing::StartsWith("Fields that can be changed: "), e3({"body", field})))
             << "a patch has no fields to ignore";
 }
 
@@ -125,7 +126,7 @@ TEST(Mapping, TellsWhereInABodyARefusedValueStands)
                     testing::AnyOf(e3({"body", "litellm_budget_table", field}), e3({"body", field})));
     }
     EXPECT_THAT(call("PATCH /organization/update", in_organization({{"clear", Json::array({"spend"})}})),
-                testing::AnyOf(e3({"body", "clear"}), e3({"body", "clear", 0})));
+                hinted(testing::StartsWith("Fields that can be cleared: "), e3({"body", "clear"})));
 
     const auto add = [&](const Json &member) {
         return call("POST /organization/member_add", in_organization({{"member", member}}));

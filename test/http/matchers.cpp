@@ -32,10 +32,10 @@ testing::Matcher<const Reply &> error(std::string description, std::function<boo
     return testing::MakeMatcher(new ErrorMatcher(std::move(description), std::move(matches)));
 }
 
-std::string described(const Text &text)
+template <typename Value> std::string described(const testing::Matcher<Value> &matcher)
 {
     std::ostringstream out;
-    text.DescribeTo(&out);
+    matcher.DescribeTo(&out);
     return out.str();
 }
 
@@ -298,14 +298,6 @@ testing::AssertionResult has_fields(const Json &object, std::span<const Field> f
     return testing::AssertionSuccess();
 }
 
-// Errors of rules may have a hint besides.
-bool is_error(Json object, const std::vector<std::string> &fields)
-{
-    if (object.is_object() && object.value("hint", Json{}).is_string())
-        object.erase("hint");
-    return has_exactly(object, fields);
-}
-
 testing::AssertionResult each(const Json &list, testing::AssertionResult (*is)(const Json &))
 {
     for (const Json &one : list) {
@@ -323,7 +315,7 @@ testing::Matcher<const Reply &> e1(int status, const Text &message, const Text &
         if (reply.status != status || !has_exactly(reply.body, {"error"}))
             return false;
         const Json &body = reply.body.at("error");
-        return is_error(body, {"message", "type", "param", "code"}) && text_matches(body, "message", message) &&
+        return has_exactly(body, {"message", "type", "param", "code"}) && text_matches(body, "message", message) &&
                text_matches(body, "type", type) && is_known_error(body.at("type")) && body.at("param").is_string() &&
                body.at("code") == std::to_string(status);
     });
@@ -333,7 +325,8 @@ testing::Matcher<const Reply &> e2(int status, const Text &message)
 {
     return error("E2 " + std::to_string(status) + " whose message " + described(message), [=](const Reply &reply) {
         return reply.status == status && has_exactly(reply.body, {"detail"}) &&
-               is_error(reply.body.at("detail"), {"error"}) && text_matches(reply.body.at("detail"), "error", message);
+               has_exactly(reply.body.at("detail"), {"error"}) &&
+               text_matches(reply.body.at("detail"), "error", message);
     });
 }
 
@@ -345,11 +338,24 @@ testing::Matcher<const Reply &> e3(const Json &location, const Text &type, const
                          return false;
                      const Json &details = reply.body.at("detail");
                      return details.is_array() && std::any_of(details.begin(), details.end(), [&](const Json &detail) {
-                                return is_error(detail, {"type", "loc", "msg", "input"}) &&
+                                return has_exactly(detail, {"type", "loc", "msg", "input"}) &&
                                        detail.at("loc") == location && text_matches(detail, "type", type) &&
                                        is_known_complaint(detail.at("type")) && text_matches(detail, "msg", message);
                             });
                  });
+}
+
+testing::Matcher<const Reply &> hinted(const Text &hint, const testing::Matcher<const Reply &> &is)
+{
+    return error(described(is) + " with a hint that " + described(hint), [=](const Reply &reply) {
+        Reply without = reply;
+        Json &errors = without.body.contains("error") ? without.body["error"] : without.body["detail"];
+        Json &first = errors.is_array() ? errors.at(0) : errors;
+        if (!first.is_object() || !text_matches(first, "hint", hint))
+            return false;
+        first.erase("hint");
+        return is.Matches(without);
+    });
 }
 
 testing::AssertionResult is_budget(const Json &object) { return has_fields(object, budget_fields); }

@@ -17,6 +17,9 @@ testing::Matcher<const Reply &> e2(int status, const Text &message);
 testing::Matcher<const Reply &> e3(const Json &location, const Text &type = testing::_,
                                    const Text &message = testing::_);
 
+// Such an error (the first, if there are several) that also has a hint
+testing::Matcher<const Reply &> hinted(const Text &hint, const testing::Matcher<const Reply &> &is);
+
 // Exactly their fields, in their order, each of its type and format.
 testing::AssertionResult is_organization(const Json &object);
 testing::AssertionResult is_budget(const Json &object);

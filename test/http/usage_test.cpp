@@ -25,11 +25,14 @@ std::string shown(const Reply &reply)
 }
 
 std::string error(const std::string &message, const std::string &type, const std::string &param, int status,
-                  const std::string &limit = "")
+                  const std::string &hint = "", const std::string &limit = "")
 {
     return R"({"error":{"message":)" + Json(message).dump() + R"(,"type":")" + type + R"(","param":")" + param +
-           R"(","code":")" + std::to_string(status) + "\"" + (limit.empty() ? "" : ",\"limit\":" + limit) + "}}";
+           R"(","code":")" + std::to_string(status) + "\"" + (hint.empty() ? "" : ",\"hint\":\"" + hint + "\"") +
+           (limit.empty() ? "" : ",\"limit\":" + limit) + "}}";
 }
+
+constexpr const char *when_a_call_ends = "Try again when a call under way is over.";
 
 class Usage : public testing::TestWithParam<Mode> {
 protected:
@@ -220,7 +223,7 @@ TEST_P(Usage, ABudgetHoldsToTheLastCent)
         ASSERT_EQ(settle({{"request_id", settled["request_id"]}, {"cost", 0.25}}).status, 200);
         ASSERT_EQ(reserve(call("0.5")).status, 200);
         const std::string refusal =
-            error(named(message, all), "budget_exceeded", "max_budget", 429,
+            error(named(message, all), "budget_exceeded", "max_budget", 429, when_a_call_ends,
                   limit_of(all, owner, "max_budget",
                            R"("model":null,"value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"frees_at":null)"));
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
@@ -259,6 +262,7 @@ TEST_P(Usage, ABudgetMayBeOfAModel)
         ASSERT_EQ(reserve(call("gpt-4o")).status, 200);
         EXPECT_EQ(shown(reserve(call("openai/gpt-4o"))),
                   "429 after 1 " + error(named(message, all), "budget_exceeded", "model_max_budget", 429,
+                                         when_a_call_ends,
                                          limit_of(all, owner, "model_max_budget",
                                                   R"("model":"gpt-4o","value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
                                                   R"("frees_at":null)")));
@@ -279,6 +283,7 @@ TEST_P(Usage, RatesHold)
                                    ", Remaining: " + number(value - spent - held) + ". Limit resets at: " + until,
                                all),
                          "rate_limit_exceeded", limit, 429,
+                         until == "<time>" ? "Try again at <time>." : when_a_call_ends,
                          limit_of(all, owner, limit,
                                   R"("model":null,"value":)" + number(value) + R"(,"spent":)" + number(spent) +
                                       R"(,"held":)" + number(held) + R"(,"asked":)" + number(asked) +
