@@ -131,25 +131,26 @@ Maybe<Texts> Value::texts() const
 
 namespace {
 
-template <typename T> T expected(const Maybe<T> &value, const char *path, const char *rule)
+template <typename T> T expected(const Value &value)
 {
-    if (!value)
-        invalid(path, "%s", rule);
-    return *value;
+    const auto read = (value.*Field<T>::get)();
+    if (!read)
+        invalid(value.path(), "%s", Field<T>::rule);
+    return *read;
 }
 
 } // namespace
 
-Text Value::as_text() const { return expected(text(), path_, "must be a string"); }
+Text Value::as_text() const { return expected<Text>(*this); }
 
-bool Value::as_bool() const { return expected(boolean(), path_, "must be true or false"); }
+bool Value::as_bool() const { return expected<bool>(*this); }
 
-Number Value::as_number() const { return expected(number(), path_, "must be a number"); }
+Number Value::as_number() const { return expected<Number>(*this); }
 
 int64 Value::as_integer() const
 {
     as_number();
-    return expected(integer(), path_, "must be a whole number of at most 64 bits");
+    return expected<int64>(*this);
 }
 
 Texts Value::as_texts() const

@@ -37,6 +37,29 @@ private:
     const char *path_;
 };
 
+// How a type is read from JSON, and the rule for values of other types.
+template <typename T> struct Field;
+template <> struct Field<Text> {
+    static constexpr auto get = &Value::text;
+    static constexpr const char *rule = "must be a string";
+};
+template <> struct Field<bool> {
+    static constexpr auto get = &Value::boolean;
+    static constexpr const char *rule = "must be true or false";
+};
+template <> struct Field<Number> {
+    static constexpr auto get = &Value::number;
+    static constexpr const char *rule = "must be a number";
+};
+template <> struct Field<int64> {
+    static constexpr auto get = &Value::integer;
+    static constexpr const char *rule = "must be a whole number of at most 64 bits";
+};
+template <> struct Field<Texts> {
+    static constexpr auto get = &Value::texts;
+    static constexpr const char *rule = "must be a list of strings";
+};
+
 // The value of a whole JSON argument.
 Value to_value(Json json, const char *name);
 

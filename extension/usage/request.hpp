@@ -22,29 +22,6 @@ Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id);
 // The argument `wait`: false refuses requests that need locks of other transactions.
 inline bool read_wait(Session &session) { return session.argument<bool>("wait").value_or(true); }
 
-// How a type is read from JSON, and the rule for values of other types.
-template <typename T> struct Field;
-template <> struct Field<Text> {
-    static constexpr auto get = &Value::text;
-    static constexpr const char *rule = "must be a string";
-};
-template <> struct Field<bool> {
-    static constexpr auto get = &Value::boolean;
-    static constexpr const char *rule = "must be true or false";
-};
-template <> struct Field<Number> {
-    static constexpr auto get = &Value::number;
-    static constexpr const char *rule = "must be a number";
-};
-template <> struct Field<int64> {
-    static constexpr auto get = &Value::integer;
-    static constexpr const char *rule = "must be a whole number of at most 64 bits";
-};
-template <> struct Field<Texts> {
-    static constexpr auto get = &Value::texts;
-    static constexpr const char *rule = "must be a list of strings";
-};
-
 // A request of a batch: its fields are read like the arguments of a call, but the first error is kept, not raised.
 class Element {
 public:
