@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 9> migrations{
+constexpr std::array<const char *, 10> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -36,6 +36,8 @@ constexpr std::array<const char *, 9> migrations{
 #include "migrations/8_quotas.inc"
     ,
 #include "migrations/9_comments.inc"
+    ,
+#include "migrations/10_alias.inc"
 };
 
 void run(const char *sql)

@@ -63,12 +63,12 @@ constinit Statement find_owned_budgets{R"(
 
 constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
 
+// OFFSET 0 makes the planner use the index on the alias, not the one that has the ids in order.
 constinit Statement find_by_alias{R"(
-    SELECT organization_id
-      FROM org.organization
-     WHERE org.folded(organization_alias) = org.folded($1)
-     ORDER BY organization_id
-     LIMIT 1)"};
+    SELECT min(organization_id)
+      FROM (SELECT organization_id
+              FROM org.organization
+             WHERE org.folded(organization_alias) = org.folded($1) OFFSET 0) AS named)"};
 
 constinit Statement find_page_start{R"(
     SELECT created_at
@@ -218,10 +218,8 @@ Maybe<ObjectChange> replaced(Maybe<Json> value)
 {
     Refusal refused = refusal(ERRCODE_NO_DATA_FOUND, nullptr, "Organization not found for organization_id=%.*s",
                               FMT_ARG(organization_id));
-    const Rows named = session.run(find_by_alias, organization_id);
-    if (!named.empty())
-        refused.hint =
-            psprintf("An organization with this alias has organization_id=%.*s.", FMT_ARG(*named[0].get<Text>(0)));
+    if (const auto named = session.run(find_by_alias, organization_id)[0].get<Text>(0))
+        refused.hint = psprintf("An organization with this alias has organization_id=%.*s.", FMT_ARG(*named));
     raise(refused);
 }
 
