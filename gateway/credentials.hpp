@@ -1,4 +1,4 @@
-// Which key a request carries.
+// Finds the API key of a request.
 #pragma once
 
 #include "http.hpp"

@@ -1,4 +1,4 @@
-// What a client sent, by field name: read from a JSON body or a query string.
+// The fields that a client sent, by name, from a JSON body or a query string.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -32,7 +32,7 @@ struct InvalidJson {
     std::string reason;
 };
 
-// What is wrong with a field, as a reply lists it.
+// An error of a field, as a reply lists it.
 struct FieldError {
     std::string type;
     nlohmann::ordered_json location; // ["body", "member", 0, "role"]

@@ -17,7 +17,7 @@ class Gateway {
 public:
     Gateway(const Config &config, Database &database);
 
-    // What a request needs, or its reply if that takes no database.
+    // Decides what a request needs, or replies if that takes no database.
     Plan plan(const Request &request) const;
 
     Reply handle(const Request &request);

@@ -35,7 +35,7 @@ struct Reply {
     std::string content_type = "application/json";
 };
 
-// What a request needs before it is handled: a place of health checks, a database connection, or just a thread.
+// The resource that a request needs: a place for health checks, a database connection, or just a thread.
 enum class Need { check, connection, worker };
 struct Plan {
     std::optional<Reply> reply = {}; // to a request that needs none of these

@@ -1,4 +1,4 @@
-// What the log and the metrics record of a request.
+// A request as the log and the metrics record it.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace pg_org {
 
-// What the stages find out about a request.
+// Facts about a request that the stages find out.
 struct Trace {
     using Duration = std::chrono::steady_clock::duration;
 

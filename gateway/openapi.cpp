@@ -22,7 +22,7 @@ using nlohmann::ordered_json;
 
 using NamedFunction = Functions::value_type;
 
-// What the catalog does not know: openapi.json.
+// openapi.json: everything that the catalog does not know.
 const ordered_json &known()
 {
     static const auto known = ordered_json::parse(openapi_json);
@@ -71,7 +71,7 @@ ordered_json schema_of(Type type)
     return {};
 }
 
-// Of the expressions that stand for a value by themselves: NULL, numbers, booleans and quoted lists without elements.
+// Reads only expressions that are values: NULL, numbers, booleans and quoted empty lists.
 ordered_json default_of(const Argument &argument)
 {
     std::string_view expression = argument.default_expression;
@@ -115,7 +115,7 @@ Comment read_comment(std::string_view text)
 
 constexpr std::string_view required_mark = " (required)";
 
-// What the list in a function's comment says of an argument.
+// The text about an argument in the list of a function's comment.
 std::string listed(const Function &function, const Argument &argument)
 {
     return read_comment(function.comment).arguments[argument.name];
@@ -208,7 +208,7 @@ ordered_json property(const NamedFunction &function, const Argument &argument, b
     return schema;
 }
 
-// What a merge patch may change are the fields of the function it is like that are columns and no identifiers.
+// A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers.
 ordered_json body(const Route &route, const Functions &functions)
 {
     const bool is_patch = route.kind == Kind::patch;

@@ -118,7 +118,7 @@ bool holds_secret(const json &value)
     return false;
 }
 
-// What was sent, by the first step of a location.
+// The values that were sent, in members named like the first step of a location: body, query or path.
 json sent_with(const Request &request)
 {
     std::string_view query = request.target;

@@ -49,7 +49,7 @@ struct Refusal {
 // last four may be null.
 bool is_refusal(std::string_view element);
 Refusal read_refusal(std::string_view element);
-// What others have locked, if the element is refused for that.
+// The lock of another transaction that made the database refuse the element, if it did for that.
 std::optional<std::string> held_by(std::string_view element);
 
 Reply translate(const Refusal &refusal, const Route &route, const Request &request);

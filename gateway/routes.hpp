@@ -7,7 +7,7 @@
 
 namespace pg_org {
 
-// What the routes of one family have in common.
+// Properties that the routes of one family share.
 enum class Kind {
     own,      // answered by the gateway itself
     change,   // changes something: the fields of a body

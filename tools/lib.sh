@@ -1,4 +1,4 @@
-# What the scripts share: messages, acting as the right user of the system, and
+# Shared by the scripts: messages, acting as the right user of the system, and
 # starting and stopping a server.  Sourced, not run.
 # shellcheck shell=bash
 set -euo pipefail

@@ -203,7 +203,7 @@ struct NamedKey {
     bool has_permissions;
 };
 
-// Who may do something to a key: proxy admins and its organization's admins, or its user as well.
+// The callers that may change a key: proxy admins and admins of its organization, or its user, too.
 enum class Allowed { admins, key_user_too };
 
 bool is_own(Session &session, const NamedKey &key)

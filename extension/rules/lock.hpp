@@ -6,7 +6,7 @@
 
 namespace pg_org {
 
-// What changes of an organization look at.
+// The fields of an organization that changes depend on.
 struct Organization {
     Text budget_id;
     Json metadata, model_aliases, quotas;

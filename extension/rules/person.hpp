@@ -15,7 +15,7 @@ Person read_person(const Session &session);
 // The same members of a JSON object.
 Person read_person(const Value &value);
 
-// What read() makes of each element of a list.
+// The results of read() for each element of a list.
 template <typename Read> auto read_list(const Value &list, Read read)
 {
     const auto values = bounded_elements(list);

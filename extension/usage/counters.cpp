@@ -75,7 +75,7 @@ Window window_of(const Owner &owner, Text model, Time now)
     return entry.is_null() ? owner.window : model_budget(owner, model, entry, now).window;
 }
 
-// What a call adds to the counters of the minute in which it was reserved.
+// The requests and tokens that a call adds to the counters of its minute.
 int64 requests_in(State state) { return state == State::held || state == State::settled; }
 int64 tokens_in(State state, const Call &call)
 {

@@ -23,7 +23,7 @@ public:
 
     // Leaves out of the counters the reservations that have expired, but are not closed.
     void leave_out_expired();
-    // To be called instead if it is known that there are none.
+    // Call this instead if it is known that there are none.
     void expect_no_expired() { is_without_expired_ = true; }
 
     // The counter of a model, or of all (empty). An owner gets it with the first call that a limit applies to.

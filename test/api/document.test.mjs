@@ -17,7 +17,7 @@ for (const schema of Object.values(complete.components.schemas))
   if (schema.properties) schema.additionalProperties = false;
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true }).addSchema(complete, "document");
 
-// What is not as the schema at that place of the document has it.
+// The differences between a value and the schema at a place of the document.
 const place = (...steps) => `document#/${steps.map((step) => encodeURIComponent(step.replaceAll("/", "~1"))).join("/")}`;
 const errors = (value, ...steps) => {
   const fits = ajv.getSchema(place(...steps));
@@ -142,7 +142,7 @@ test("is not sent again to those who have it", async () => {
   assert.equal((await get("/openapi.json", { "If-None-Match": '"another"' })).status, 200);
 });
 
-// Of the fields that v2's patch has it is told nowhere but here which they are.
+// Only this test lists the fields that the patch of v2 has.
 test("has the fields of a merge patch, each of which is taken", async () => {
   await send({ ...requestOf("org_new"), body: '{"organization_alias": "Patched", "organization_id": "patched"}' });
   const patch = requestOf("org_patch");
@@ -154,7 +154,7 @@ test("has the fields of a merge patch, each of which is taken", async () => {
   }
 });
 
-// What is made by one is named by others: makers come first, and what takes things away comes last.
+// Requests use things that others create: creating requests come first, deleting ones last.
 const { order } = JSON.parse(readFileSync(new URL("../../gateway/openapi.json", import.meta.url)));
 const rank = ({ operation: { operationId } }) => order.first.includes(operationId)
   ? order.first.indexOf(operationId) - order.first.length : order.last.indexOf(operationId) + 1;

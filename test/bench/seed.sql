@@ -1,4 +1,4 @@
--- What is measured on: organizations "1" to :organizations, with 5 members and 2 teams each.
+-- The data for measurements: organizations "1" to :organizations, with 5 members and 2 teams each.
 \set ON_ERROR_STOP on
 
 INSERT INTO org.budget (budget_id, max_budget, tpm_limit, rpm_limit, budget_duration, budget_reset_at,

@@ -1,4 +1,4 @@
--- What usage is measured on: one hot organization with 8 keys, and 1,000 others with a key each, all with budgets,
+-- The data for measurements of usage: one hot organization with 8 keys, 1,000 others with a key each, all with budgets,
 -- rates and budgets of their keys that are asked at every call and never run out.
 \set ON_ERROR_STOP on
 

@@ -113,7 +113,7 @@ def test_a_port_is_shared_only_by_those_who_ask_for_it(server, make_gateway):
 
 
 def test_a_rolling_restart_under_load_loses_no_request(server, make_gateway):
-    # Nobody is to be refused for being slow, on whatever machine.
+    # No request may be refused for being slow, on any machine.
     patient = ["--pool-timeout=30000", "--lock-timeout=20000", "--statement-timeout=30000"]
     options = ["--reuse-port", "--drain-time=300", *patient]
     serving = make_gateway(server.url("org_gateway"), *options)

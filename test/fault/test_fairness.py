@@ -14,7 +14,7 @@ from raw import (
     request,
 )  # fmt: skip
 
-# Nobody is refused for having waited, on whatever machine.
+# No request is refused for having waited, on any machine.
 PATIENT = [
     "--lock-timeout=50000", "--statement-timeout=55000", "--pool-timeout=50000", "--request-timeout=50000",
 ]  # fmt: skip

@@ -273,7 +273,7 @@ def test_a_request_followed_by_garbage_is_answered_first(connection, garbage):
     assert replies[-1].headers["Connection"] == "close"
 
 
-# What stands behind the body.
+# Bytes after the body.
 
 
 @pytest.mark.parametrize("name", ["Authorization", "x-litellm-api-key", "API-Key", "x-api-key", "x-goog-api-key"])

@@ -1,4 +1,4 @@
-// What the fuzz targets share: saying what must hold, and functions as the database describes them.
+// Shared by the fuzz targets: assertions, and functions as the database describes them.
 #pragma once
 
 #include "bind.hpp"

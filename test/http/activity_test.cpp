@@ -14,7 +14,7 @@ std::string route(const std::string &organization_ids, const std::string &more =
     return "GET /organization/daily/activity?organization_ids=" + encoded(organization_ids) + more;
 }
 
-// What is spent on a day, as if it had been settled then; each call has ten tokens of prompt and two of completion.
+// Inserts a day's spend, as if it had been settled then; each call has ten prompt tokens and two completion tokens.
 void spend(const std::string &organization_id, const std::string &day, const std::string &token_id,
            const std::string &model, const std::string &cost, const std::string &team_id = "")
 {
@@ -30,7 +30,7 @@ std::string old_organization()
     return id;
 }
 
-// What is written here is in no ledger, which other tests would notice.
+// These rows are in no ledger, which other tests would notice.
 class DailyActivity : public testing::Test {
 protected:
     void TearDown() override { query("DELETE FROM org.usage_daily"); }

@@ -1,4 +1,4 @@
-// What every reply has in common: the error bodies, the order of checks, paths and methods, sizes, request ids.
+// Properties of every reply: the error bodies, the order of checks, paths and methods, sizes, request ids.
 
 #include <set>
 

@@ -75,7 +75,7 @@ public:
         client_.stop();
     }
 
-    // What came until it contains that, or until 10 s are over.
+    // Returns the stream up to that text, or what came in 10 s.
     std::string until(const std::string &part)
     {
         std::unique_lock lock{mutex_};

@@ -1,4 +1,4 @@
-// What the HTTP tests share: a database of their own with pg_org in it, a gateway in front of it,
+// Shared by the HTTP tests: a database of their own with pg_org in it, a gateway in front of it,
 // and short ways to ask the one over HTTP and to look into the other.
 #pragma once
 
@@ -87,7 +87,7 @@ template <typename... Values> std::string value(const std::string &sql, const Va
     return rows[0][0].is_null() ? "null" : rows[0][0].template as<std::string>();
 }
 
-// What all tables hold, as a digest of each: equal before and after means that nothing changed.
+// A digest of the contents of all tables: equal before and after means that nothing changed.
 std::map<std::string, std::string> database_digest();
 
 // People and things, each with a name of its own.

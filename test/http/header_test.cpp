@@ -113,7 +113,7 @@ TEST(IdempotencyKey, MustBeStorableAndBounded)
     EXPECT_EQ(with("GET /organization/list", nullptr, "Idempotency-Key", "x").status, 200) << "means nothing there";
 }
 
-// What has entity tags: how to read it, and how to change it.
+// A thing that has entity tags: how to read it, and how to change it.
 struct Tagged {
     std::string name;
     std::string read;

@@ -1,5 +1,5 @@
 // Input that means harm: a clear error in the right envelope and no change, or the text kept letter for letter.
-// That the gateway and the backends outlive all of it is checked when the whole suite ends.
+// The end of the whole suite checks that the gateway and the backends survived.
 
 #include <random>
 

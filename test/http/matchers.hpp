@@ -1,4 +1,4 @@
-// What replies look like: the three error bodies and the objects, field by field.
+// The shapes of replies: the three error bodies and the objects, field by field.
 #pragma once
 
 #include "fixture.hpp"

@@ -54,7 +54,7 @@ Shape with_secret(const Shape &is, std::vector<std::string> more = {})
     return with_more(is, more);
 }
 
-// What the requests of the table name: one thing of each kind, and people around it.
+// The things that the table's requests name: one of each kind, and people around it.
 class Scene {
 public:
     Scene()

@@ -107,7 +107,7 @@ Owned owned(const std::string &owner = "", const Json &limits = Json::object())
     return all;
 }
 
-// What is kept of calls, but for when they were.
+// The stored calls, without their times.
 std::string calls_of(const Owned &all)
 {
     return value("SELECT (SELECT count(*) FROM org.reservation WHERE organization_id = $1) || ' held, ' ||"

@@ -101,7 +101,7 @@ std::string hmac(const std::string &text)
     return hex;
 }
 
-// Those of other tests would come as well.
+// Events of other tests would arrive as well.
 class Webhook : public testing::Test {
 protected:
     void SetUp() override { query("DELETE FROM org.event"); }

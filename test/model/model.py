@@ -275,7 +275,7 @@ class Model:
         if known:
             if not known.holds(self.now):
                 raise Refused("23505", "Reservation is over")
-            # What is held for an unpriced call may have been another amount then.
+            # The hold of a call without max_cost may have been another amount then.
             asked = holder.key_id, resolved, known.max_cost if max_cost is None else max_cost, max_tokens or 0
             if asked != (known.key_id, known.model, known.max_cost, known.max_tokens):
                 raise Refused("23505", "Another request")
@@ -433,13 +433,13 @@ class Model:
         ]
         return dict(token_id=holder.key_id, limits=shown)
 
-    # What is counted for life
+    # Counters that are never reset
 
     def spend(self, *owner):
         calls = self.calls_by(self.owner(*owner))
         return sum((call.cost for call in calls if call.state == "settled"), Decimal(0))
 
-    # What all of these ask
+    # Questions that all of these answer
 
     def check_arguments(self, **arguments):
         for name, value in arguments.items():

@@ -93,7 +93,7 @@ class Story:
         function, arguments, about, *wait = self.planned.pop(0)
         self.count += 1
         at = self.model.now + wait[0] if wait else self.tick()
-        # What is made comes after what was before: in the world outside nothing happens at the very same time.
+        # Creation takes a new point in time: outside of tests nothing happens at the very same time.
         if not function.startswith("usage_"):
             at = max(at, self.model.now + MICROSECOND)
         return Operation(at, function, arguments, about)
@@ -137,7 +137,7 @@ class Story:
         edges = [end + self.choose([-1, 0, 1]) * MICROSECOND for end in ends]
         return [edge for edge in edges if edge >= now]
 
-    # Who there is
+    # The people
 
     def organization(self):
         return self.choose(self.model.facts.organizations)

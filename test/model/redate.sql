@@ -1,4 +1,4 @@
--- What the functions make is dated by the machine's clock, not by pg_org.now.
+-- The functions take creation times from the machine's clock, not from pg_org.now.
 -- redate() has it that what was dated before 2031, when the test's time begins,
 -- happened at the time given.  So the same operations always have the same outcome.
 CREATE FUNCTION redate(at timestamptz) RETURNS void LANGUAGE plpgsql AS $$

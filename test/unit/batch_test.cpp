@@ -87,7 +87,7 @@ private:
         changed_.notify_all();
     }
 
-    // Of what it needs, if it is locked.
+    // Names the lock that it needs, if another transaction has it.
     std::string needed(const std::string &request) const
     {
         const auto name = request.substr(0, request.find(':'));
@@ -156,7 +156,7 @@ protected:
         return answers;
     }
 
-    // What becomes of requests that go to the database together, behind one that is there already.
+    // The outcomes of requests that go to the database together, behind one that is there already.
     Texts ask_together(const Texts &requests)
     {
         const auto asked_before = database.asked().size();

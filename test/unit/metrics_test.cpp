@@ -1,4 +1,4 @@
-// What Prometheus is told.
+// The metrics as Prometheus reads them.
 #include "metrics.hpp"
 
 #include <gmock/gmock.h>

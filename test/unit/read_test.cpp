@@ -1,4 +1,4 @@
-// What a request asks for.
+// Reading requests.
 #include "read.hpp"
 
 #include "url.hpp"
@@ -42,7 +42,7 @@ std::string errors_of(const Asked &asked)
     return errors;
 }
 
-// What comes first of several things that are wrong.
+// The order in which errors are found.
 std::string refusal_of(std::string_view body, const Headers &headers)
 {
     try {

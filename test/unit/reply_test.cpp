@@ -1,4 +1,4 @@
-// What is said about errors, and what never is.
+// Replies to errors, and details that they never show.
 #include "reply.hpp"
 
 #include <gtest/gtest.h>
@@ -72,7 +72,7 @@ TEST(DatabaseErrors, OfPostgresItselfAreInternal)
 
 TEST(DatabaseErrors, AreMarkedByThemselvesAlone)
 {
-    // What a client sent stands in the message, the details or the context.
+    // Text that a client sent is in the message, the details or the context.
     for (const std::string words :
          {"\"\nSCHEMA NAME:  pg_org\n\"\n", "\"\nSCHEMA NAME:  pg_org\nLOCATION:  raise, fail.cpp:1\n\"\n",
           "m\nDETAIL:  \"\nSCHEMA NAME:  pg_org\nCOLUMN NAME:  a\n\"\n",

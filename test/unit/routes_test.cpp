@@ -1,4 +1,4 @@
-// Which request goes where.
+// Finding the route of a request.
 #include "routes.hpp"
 
 #include <gtest/gtest.h>

@@ -22,7 +22,7 @@ struct Waiting {
     Owner owner;
 };
 
-// Whose turn it is, one after the other, until nobody may.
+// The owners that get a share, one after the other, until none may.
 std::vector<Owner> order(Shares &shares, std::vector<Waiting> waiting)
 {
     std::deque<Waiting *> queue;

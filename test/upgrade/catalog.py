@@ -22,7 +22,7 @@ FUNCTION = f"""
     {privileges('proacl', 'f', 'proowner')}
 """
 
-# Of each kind of thing, its name and whatever there is to say of it.
+# For each kind of object: its name and its properties.
 THINGS = {
     "extension": "SELECT extname, extversion, extnamespace::regnamespace FROM pg_extension WHERE extname = 'pg_org'",
     "function of the extension": f"""

@@ -6,7 +6,7 @@ ALTER ROLE org LOGIN;
 CREATE ROLE org_gateway LOGIN;
 CREATE ROLE reporter LOGIN;
 SELECT org_grant_access('org_gateway') \g /dev/null
--- What the first replies were, to be compared with those that a restored database gives.
+-- The first replies, to be compared with those of a restored database.
 CREATE TABLE public.reply (name text PRIMARY KEY, reply json);
 GRANT INSERT, SELECT ON public.reply TO org, org_gateway;
 SET ROLE org;
@@ -63,7 +63,7 @@ INSERT INTO public.reply VALUES
     ('made', key_generate('bob', 'acme', idempotency_key => 'once', request_id => 'req-1', api_key => 'sk-admin')),
     ('named', org_new('Delta', 'delta', idempotency_key => 'once more', api_key => 'sk-admin'));
 
--- What people add to the tables, which are theirs.
+-- Objects that users add to the tables.
 ALTER TABLE org.organization ADD COLUMN country text DEFAULT 'NL' NOT NULL, ADD COLUMN dropped text;
 ALTER TABLE org.organization DROP COLUMN dropped;
 COMMENT ON COLUMN org.organization.country IS 'Where its invoices go.';

@@ -1,4 +1,4 @@
-# What a gateway takes of a machine: memory, lines, and its build.  Sourced, not run.
+# The resources that a gateway takes: memory, lines of code, and its build. Sourced, not run.
 # shellcheck shell=bash disable=SC2154
 
 measure_memory() {

@@ -59,7 +59,7 @@ one_by_one() { clients=16 sql usage_reserve; }
 by_64() { awk "BEGIN { print 64 * $(clients=2 sql "$1") }"; }
 post() { http "$1" 64 usage_reserve "${@:2}" && http_rate; }
 
-# What is held must be within every limit, and every counter the sum of its ledger.
+# Reservations must stay within every limit, and every counter must be the sum of its ledger.
 check_nothing_overspent() {
     [[ $(query -c "SELECT usage_verify('hot')") == '[]' ]] || fail "usage_verify() found differences"
     [[ $(query -c "SELECT count(*) FROM org.organization o JOIN org.budget b USING (budget_id)
