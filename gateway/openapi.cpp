@@ -20,8 +20,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-using NamedFunction = Functions::value_type;
-
 // openapi.json: everything that the catalog does not know.
 const ordered_json &known()
 {
@@ -115,32 +113,44 @@ Comment read_comment(std::string_view text)
 
 constexpr std::string_view required_mark = " (required)";
 
-// The text about an argument in the list of a function's comment.
-std::string listed(const Function &function, const Argument &argument)
-{
-    return read_comment(function.comment).arguments[argument.name];
-}
+// A function, with its comment taken apart.
+struct Described {
+    const std::string &name;
+    const Function &function;
+    const Comment comment;
 
-// Some arguments have a default, so that others may come first, and are refused when null.
-bool is_required(const Function &function, const Argument &argument)
-{
-    return argument.required || listed(function, argument).ends_with(required_mark);
-}
+    explicit Described(const Functions::value_type &named)
+        : name{named.first}, function{named.second}, comment{read_comment(named.second.comment)}
+    {
+    }
 
-std::string description_of(const Function &function, const Argument &argument)
-{
-    auto text = listed(function, argument);
-    if (text.empty())
-        return argument.comment;
-    if (text.ends_with(required_mark))
-        text.resize(text.size() - required_mark.size());
-    text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
-    return text + '.';
-}
+    std::string listed(const Argument &argument) const
+    {
+        const auto found = comment.arguments.find(argument.name);
+        return found == comment.arguments.end() ? std::string{} : found->second;
+    }
 
-void describe(ordered_json &field, const Function &function, const Argument &argument)
+    // Some arguments have a default, so that others may come first, and are refused when null.
+    bool is_required(const Argument &argument) const
+    {
+        return argument.required || listed(argument).ends_with(required_mark);
+    }
+
+    std::string description_of(const Argument &argument) const
+    {
+        auto text = listed(argument);
+        if (text.empty())
+            return argument.comment;
+        if (text.ends_with(required_mark))
+            text.resize(text.size() - required_mark.size());
+        text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+        return text + '.';
+    }
+};
+
+void describe(ordered_json &field, const Described &function, const Argument &argument)
 {
-    if (auto text = description_of(function, argument); !text.empty())
+    if (auto text = function.description_of(argument); !text.empty())
         field["description"] = std::move(text);
 }
 
@@ -150,29 +160,29 @@ void show_example(ordered_json &schema, std::string_view function, const std::st
         schema["examples"] = ordered_json::array({*example});
 }
 
-ordered_json parameter(std::string_view name, std::string_view place, const NamedFunction &function,
+ordered_json parameter(std::string_view name, std::string_view place, const Described &function,
                        const Argument &argument)
 {
-    const bool required = place == "path" || is_required(function.second, argument);
+    const bool required = place == "path" || function.is_required(argument);
     ordered_json parameter{{"name", name}, {"in", place}, {"required", required}};
     auto schema = schema_of(argument.type); // a parameter that is left out is null
     if (const auto value = default_of(argument); !value.is_null())
         schema["default"] = value;
-    describe(parameter, function.second, argument);
+    describe(parameter, function, argument);
     if (argument.type == Type::text_array)
         parameter.update({{"style", "form"}, {"explode", false}});
     if (!required) // viewers fill in the example of a parameter, but none of its schema: it may be a filter
-        show_example(schema, function.first, argument.name);
-    else if (const auto *example = example_of(function.first, argument.name))
+        show_example(schema, function.name, argument.name);
+    else if (const auto *example = example_of(function.name, argument.name))
         parameter["example"] = *example;
     parameter["schema"] = std::move(schema);
     return parameter;
 }
 
-ordered_json parameters(const Route &route, const NamedFunction &function)
+ordered_json parameters(const Route &route, const Described &function)
 {
     ordered_json parameters = ordered_json::array();
-    for (const Argument &argument : function.second.arguments) {
+    for (const Argument &argument : function.function.arguments) {
         const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
         const bool in_body = route.kind == Kind::patch ? argument.name == "patch" : !reads_query(route);
         if (in_body || !is_field(route, argument))
@@ -186,14 +196,14 @@ ordered_json parameters(const Route &route, const NamedFunction &function)
         parameters.push_back(reference("parameters", "LastEventId"));
     }
     for (const auto &[argument, header] : known()["arguments_from_headers"].items())
-        if (has_argument(function.second, argument))
+        if (has_argument(function.function, argument))
             parameters.push_back(reference("parameters", header.get<std::string>()));
     parameters.push_back(reference("parameters", "RequestId"));
     return parameters;
 }
 
 // null is the same as leaving a field out.
-ordered_json property(const NamedFunction &function, const Argument &argument, bool required)
+ordered_json property(const Described &function, const Argument &argument, bool required)
 {
     auto schema = schema_of(argument.type);
     if (!required) {
@@ -203,26 +213,25 @@ ordered_json property(const NamedFunction &function, const Argument &argument, b
             type = ordered_json::array({type, "null"});
         schema["default"] = default_of(argument);
     }
-    describe(schema, function.second, argument);
-    show_example(schema, function.first, argument.name);
+    describe(schema, function, argument);
+    show_example(schema, function.name, argument.name);
     return schema;
 }
 
 // A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers.
-ordered_json body(const Route &route, const Functions &functions)
+ordered_json body(const Route &route, const Described &function)
 {
     const bool is_patch = route.kind == Kind::patch;
-    const auto &function = *functions.find(is_patch ? patched_function : route.function);
     ordered_json schema{{"type", "object"}};
     ordered_json required = ordered_json::array(), request = ordered_json::object();
-    for (const Argument &argument : function.second.arguments) {
+    for (const Argument &argument : function.function.arguments) {
         if (is_patch ? argument.comment.empty() || argument.name.ends_with("_id") : !is_field(route, argument))
             continue;
-        const bool must_be_there = !is_patch && is_required(function.second, argument);
+        const bool must_be_there = !is_patch && function.is_required(argument);
         schema["properties"][argument.name] = property(function, argument, must_be_there);
         if (must_be_there)
             required.push_back(argument.name);
-        if (const auto *example = example_of(function.first, argument.name, !must_be_there))
+        if (const auto *example = example_of(function.name, argument.name, !must_be_there))
             request[argument.name] = *example;
     }
     if (!required.empty())
@@ -281,19 +290,20 @@ ordered_json replies(const Route &route, const Function &function)
 
 ordered_json operation(const Route &route, const Functions &functions)
 {
-    const auto &function = *functions.find(route.function);
-    auto [summary, description, arguments] = read_comment(function.second.comment);
+    const Described function{*functions.find(route.function)};
+    auto summary = function.comment.summary;
     if (summary.ends_with('.'))
         summary.pop_back();
     auto path = route.path.substr(route.path.starts_with("/v2/") ? 4 : 1);
     ordered_json operation{{"tags", ordered_json::array({take_until(path, '/')})},
                            {"summary", summary},
-                           {"description", description},
+                           {"description", function.comment.text},
                            {"operationId", route.function},
                            {"parameters", parameters(route, function)}};
     if (!reads_query(route))
-        operation["requestBody"] = body(route, functions);
-    operation["responses"] = replies(route, function.second);
+        operation["requestBody"] = route.kind == Kind::patch ? body(route, Described{*functions.find(patched_function)})
+                                                             : body(route, function);
+    operation["responses"] = replies(route, function.function);
     return operation;
 }
 
