@@ -1,5 +1,5 @@
--- The reservations that have expired by $4 of $1 organizations, $2 keys of no organization and $3 users. ORDER BY keeps
--- the planner to the index on each owner's reservations by expires_at.
+-- The reservations that have expired by $5 of $1 organizations, $2 keys and $4 teams of no organization and $3 users.
+-- ORDER BY keeps the planner to the index on each owner's reservations by expires_at.
 SELECT *
   FROM (SELECT r.*
           FROM (SELECT DISTINCT unnest($1) AS id) AS named
@@ -7,7 +7,7 @@ SELECT *
                SELECT organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens,
                       reserved_at, expires_at, 'held'::text, ctid, delegated
                  FROM org.reservation
-                WHERE organization_id = named.id AND organization_id <> '' AND expires_at <= $4
+                WHERE organization_id = named.id AND organization_id <> '' AND expires_at <= $5
                 ORDER BY expires_at LIMIT 1000) AS r
          UNION ALL
         SELECT r.*
@@ -16,7 +16,7 @@ SELECT *
                SELECT organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens,
                       reserved_at, expires_at, 'held'::text, ctid, delegated
                  FROM org.reservation
-                WHERE key_id = named.id AND organization_id = '' AND expires_at <= $4
+                WHERE key_id = named.id AND organization_id = '' AND expires_at <= $5
                 ORDER BY expires_at LIMIT 1000) AS r
          UNION ALL
         SELECT r.*
@@ -27,6 +27,17 @@ SELECT *
                  FROM org.reservation
                 WHERE user_id = named.id AND user_id <> '' AND NOT delegated
                   AND NOT (organization_id <> '' AND organization_id = ANY ($1))
-                  AND NOT (organization_id = '' AND key_id = ANY ($2)) AND expires_at <= $4
+                  AND NOT (organization_id = '' AND (key_id = ANY ($2) OR (team_id <> '' AND team_id = ANY ($4))))
+                  AND expires_at <= $5
+                ORDER BY expires_at LIMIT 1000) AS r
+         UNION ALL
+        SELECT r.*
+          FROM (SELECT DISTINCT unnest($4) AS id) AS named
+         CROSS JOIN LATERAL (
+               SELECT organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens,
+                      reserved_at, expires_at, 'held'::text, ctid, delegated
+                 FROM org.reservation
+                WHERE team_id = named.id AND organization_id = '' AND team_id <> ''
+                  AND NOT key_id = ANY ($2) AND expires_at <= $5
                 ORDER BY expires_at LIMIT 1000) AS r) AS expired
  LIMIT 1000

@@ -6,7 +6,7 @@ SELECT spent.cost, held.cost, held.requests, held.minute_requests + spent.minute
                count(*) FILTER (WHERE reserved_at >= $8) AS minute_requests,
                coalesce(sum(max_tokens) FILTER (WHERE reserved_at >= $8), 0)::bigint AS minute_tokens
           FROM org.reservation
-         WHERE CASE WHEN $1 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
+         WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
                     ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
                          AND ($4 = '' OR key_id = $4) END
            AND reserved_at >= $6 AND ($5 = '' OR model = $5 OR substr(model, strpos(model, '/') + 1) = $5)) AS held,
@@ -16,7 +16,7 @@ SELECT spent.cost, held.cost, held.requests, held.minute_requests + spent.minute
                    AS minute_tokens,
                coalesce(max(closed_at), '-infinity') AS charged_at
           FROM org.usage
-         WHERE CASE WHEN $1 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
+         WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
                     ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
                          AND ($4 = '' OR key_id = $4) END
            AND reserved_at >= $6 AND ($5 = '' OR model = $5 OR substr(model, strpos(model, '/') + 1) = $5)

@@ -4,7 +4,7 @@
 SELECT model, -1::bigint AS periods, sum(max_cost), count(*), count(*) FILTER (WHERE reserved_at >= $7),
        coalesce(sum(max_tokens) FILTER (WHERE reserved_at >= $7), 0)::bigint, '-infinity'::timestamptz
   FROM org.reservation
- WHERE CASE WHEN $1 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
+ WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
             ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
                  AND ($4 = '' OR key_id = $4) END
    AND reserved_at >= $5
@@ -14,7 +14,7 @@ SELECT model, width_bucket(closed_at, $6)::bigint AS periods, sum(cost), count(*
        count(*) FILTER (WHERE reserved_at >= $7),
        coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE reserved_at >= $7), 0)::bigint, max(closed_at)
   FROM org.usage
- WHERE CASE WHEN $1 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
+ WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
             ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
                  AND ($4 = '' OR key_id = $4) END
    AND reserved_at >= $5 AND state = 'settled' AND closed_at >= least($6[1], $7)

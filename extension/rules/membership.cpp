@@ -3,6 +3,7 @@
 #include "base/fail.hpp"
 #include "budget.hpp"
 #include "lock.hpp"
+#include "people.hpp"
 #include "person.hpp"
 #include "quota.hpp"
 #include "show.hpp"
@@ -13,31 +14,12 @@ namespace {
 
 constexpr std::array<Text, 3> roles{"org_admin", "internal_user", "internal_user_viewer"};
 
-constinit Statement find_by_id{R"(SELECT user_email IS NULL FROM org."user" WHERE user_id = $1 FOR KEY SHARE)"};
-
-constinit Statement set_email{
-    R"(UPDATE org."user" SET user_email = $2, updated_at = now(), updated_by = $3 WHERE user_id = $1)"};
-
-constinit Statement insert_user{R"(
-    INSERT INTO org."user" (user_id, user_email, user_role, created_by, updated_by, created_at, updated_at)
-    VALUES ($1, $2, 'internal_user', $3, $3, $4, $4)
-        ON CONFLICT DO NOTHING
-    RETURNING user_id)"};
-
 constinit Statement find_budgets{R"(
     SELECT budget_id
       FROM org.membership
      WHERE organization_id = $1
        AND user_id = ANY ($2)
        AND budget_id IS NOT NULL)"};
-
-constinit Statement upsert_membership{R"(
-    INSERT INTO org.membership AS m (organization_id, user_id, user_role, created_by, updated_by, created_at,
-                                     updated_at)
-    VALUES ($1, $2, $3, $4, $4, $5, $5)
-        ON CONFLICT (organization_id, user_id) DO UPDATE
-       SET user_role = excluded.user_role, updated_at = now(), updated_by = excluded.updated_by
-    RETURNING m.budget_id)"};
 
 constinit Statement update_membership{R"(
     UPDATE org.membership
@@ -108,71 +90,7 @@ NewMember read_member(const Value &value)
     if (role.is_null())
         missing(role.path());
     const Text role_name = checked_role(role.as_text(), role.path());
-    Person person = read_person(value);
-    if (person.user_id)
-        identifier(person.user_id, psprintf("%s.user_id", value.path()));
-    person.user_email = email_address(person.user_email, psprintf("%s.user_email", value.path()));
-    return {role_name, person};
-}
-
-// Locked all at once, so that two requests do not deadlock, whatever the order of their lists.
-void lock_users_to_be(Session &session, std::span<const NewMember> members)
-{
-    const auto names = allocate<Text>(2 * members.size());
-    size_t count = 0;
-    for (const auto &[role, person] : members) {
-        if (person.user_id)
-            names[count++] = *person.user_id;
-        if (person.user_email)
-            names[count++] = *person.user_email;
-    }
-    lock_user_names(session, names.first(count));
-}
-
-// Requires that the address is the user's, or gives it to a user without one; it never changes an address.
-void require_email_of(Session &session, Text user_id, bool has_none, Text user_email)
-{
-    const auto holder = user_of_email(session, user_email);
-    if (holder == user_id)
-        return;
-    if (holder || !has_none)
-        refused("User with user_id=%.*s has another email than user_email=%.*s", FMT_ARG(user_id), FMT_ARG(user_email));
-    if (!session.caller.is_proxy_admin())
-        refused("User with user_id=%.*s has no email, and only proxy admins can give them user_email=%.*s",
-                FMT_ARG(user_id), FMT_ARG(user_email));
-    session.run(set_email, user_id, user_email, session.caller.user_id);
-}
-
-// The id of the user whom the request means, none if there is no such user.
-Maybe<Text> find_user(Session &session, const Person &person)
-{
-    if (!person.user_id)
-        return user_of_email(session, *person.user_email);
-    const Rows users = session.run(find_by_id, *person.user_id);
-    if (!users.empty()) {
-        if (person.user_email)
-            require_email_of(session, *person.user_id, *users[0].get<bool>(0), *person.user_email);
-        return person.user_id;
-    }
-    if (person.user_email && user_of_email(session, *person.user_email))
-        refused("User with user_email=%.*s has another id than user_id=%.*s", FMT_ARG(*person.user_email),
-                FMT_ARG(*person.user_id));
-    return {};
-}
-
-// The same, making the user if there is none.
-Text find_or_make_user(Session &session, const Person &person)
-{
-    const Text new_id = identifier_or_new(person.user_id, "user_id");
-    // Plain SQL may have made the user since; the loop has an end because a trigger may suppress each insert.
-    constexpr int max_attempts = 10;
-    for (int i = 0; i < max_attempts; i++) {
-        if (const auto known = find_user(session, person))
-            return *known;
-        if (!session.run(insert_user, new_id, person.user_email, session.caller.user_id, session.made_at()).empty())
-            return new_id;
-    }
-    busy();
+    return {role_name, read_new_person(value)};
 }
 
 // The organization's last admin cannot demote or remove themself.
@@ -202,11 +120,10 @@ void put_member(Session &session, Text organization_id, Text user_id, Text role,
 {
     if (role != "org_admin")
         require_another_admin(session, organization_id, user_id);
-    const Rows rows =
-        session.run(upsert_membership, organization_id, user_id, role, session.caller.user_id, session.made_at());
+    const auto own_budget = upsert_membership(session, organization_id, user_id, role);
     if (budget.empty())
         return;
-    const auto budget_id = change_budget(session, rows[0].get<Text>(0), budget);
+    const auto budget_id = change_budget(session, own_budget, budget);
     session.run(update_membership, organization_id, user_id, Maybe<Text>{}, budget_id, session.caller.user_id);
 }
 
@@ -219,7 +136,7 @@ PG_ORG_WRITE(org_member_add)
     const BudgetChange budget = read_member_budget(session, "max_budget_in_organization");
 
     lock_organization_as_admin(session, organization_id, "/organization/member_add");
-    lock_users_to_be(session, members);
+    lock_people(session, people_of(members));
     const auto user_ids = allocate<Text>(members.size());
     std::ranges::transform(members, user_ids.begin(),
                            [&](const NewMember &member) { return find_or_make_user(session, member.person); });

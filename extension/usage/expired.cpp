@@ -25,16 +25,23 @@ std::span<Call *> lock_free_calls(Session &session, std::span<Call *> calls)
 
 } // namespace
 
-// Organizations must be locked already. Users that only the expired reservations have are locked now, with SKIP LOCKED:
-// to wait for a lock out of order could deadlock. An owner that does not exist any more needs no lock.
+// Organizations must be locked already. Teams of no organization and users that only the expired reservations have are
+// locked now, with SKIP LOCKED: to wait for a lock out of order could deadlock. An owner that does not exist any more
+// needs no lock.
 ExpiredCalls lock_expired(Session &session, std::span<const OwnerIds> calls, LockedOwners &locked, Time now, bool wait)
 {
     const Calls found = find_expired(session, calls, now);
     if (found.empty())
         return {};
     const auto organization_ids = map<Text>(found, [](const Call *call) { return call->owners.organization_id; });
+    const Calls with_platform_team =
+        filter(found, [](const Call *call) { return call->owners.has_platform_team(); });
+    const auto team_ids = map<Text>(with_platform_team, [](const Call *call) { return call->owners.team_id; });
     const auto user_ids = map<Text>(found, [](const Call *call) { return call->owners.user_id; });
+    if (!team_ids.empty())
+        lock_free_teams(session, team_ids, locked);
     lock_free_users(session, user_ids, locked);
+    const Texts teams = team_ids.empty() ? Texts{} : find_teams(session, team_ids);
     const Texts users = find_users(session, user_ids);
     const Texts organizations = find_organizations(session, organization_ids);
     const auto is_busy = [](Texts existing, Texts locked, Text id) {
@@ -42,6 +49,7 @@ ExpiredCalls lock_expired(Session &session, std::span<const OwnerIds> calls, Loc
     };
     const auto is_free = [&](const Call *call) {
         return !is_busy(organizations, locked.organizations, call->owners.organization_id) &&
+               !(call->owners.has_platform_team() && is_busy(teams, locked.teams, call->owners.team_id)) &&
                !is_busy(users, locked.users, call->owners.user_id);
     };
     std::span<Call *> free = filter(found, is_free);

@@ -157,7 +157,7 @@ Rows run_for(std::span<const OwnerIds> calls, Session &session, Statement &state
     };
     const auto outside = filter(calls, [](const OwnerIds &ids) { return ids.organization_id.empty(); });
     return session.run(statement, column(calls, &OwnerIds::organization_id), column(outside, &OwnerIds::key_id),
-                       column(calls, &OwnerIds::user_id), more...);
+                       column(calls, &OwnerIds::user_id), column(outside, &OwnerIds::team_id), more...);
 }
 
 bool is_closed(State state) { return state > State::held; }

@@ -49,8 +49,8 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
 // The same, locking the calls; without waiting it leaves out those that other transactions have locked.
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
-// Expired reservations of the owners of the calls: of their organizations, of their keys of no organization, and of
-// their users in any organization. At most this many, the oldest of each owner first.
+// Expired reservations of the owners of the calls: of their organizations, of their teams and keys of no organization,
+// and of their users in any organization. At most this many, the oldest of each owner first.
 inline constexpr size_t max_expired = 1000;
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now);
 

@@ -23,6 +23,15 @@ constinit OwnerStatements organization_statements{Statement{R"(
                                                   Statement{R"(
     SELECT organization_id FROM org.organization WHERE organization_id = ANY ($1) ORDER BY organization_id)"}};
 
+constinit OwnerStatements team_statements{Statement{R"(
+    SELECT team_id FROM org.team WHERE organization_id = '' AND team_id = ANY ($1)
+     ORDER BY team_id FOR NO KEY UPDATE)"},
+                                          Statement{R"(
+    SELECT team_id FROM org.team WHERE organization_id = '' AND team_id = ANY ($1)
+     ORDER BY team_id FOR NO KEY UPDATE SKIP LOCKED)"},
+                                          Statement{R"(
+    SELECT team_id FROM org.team WHERE organization_id = '' AND team_id = ANY ($1) ORDER BY team_id)"}};
+
 constinit OwnerStatements user_statements{Statement{R"(
     SELECT user_id FROM org."user" WHERE user_id = ANY ($1) ORDER BY user_id FOR NO KEY UPDATE)"},
                                           Statement{R"(
@@ -231,15 +240,20 @@ bool LockedOwners::has(const OwnerIds &ids, OwnerKind kind) const
         return has_user;
     if (!ids.organization_id.empty())
         return std::ranges::binary_search(organizations, ids.organization_id);
-    // A key of no organization is safe with its user's lock: every call that is charged to the key locks the user
-    // first.
-    return has_user || std::ranges::binary_search(keys, ids.key_id);
+    if (kind == OwnerKind::team || kind == OwnerKind::team_member)
+        return std::ranges::binary_search(teams, ids.team_id);
+    // A key of no organization is safe with its user's or its team's lock: every call that is charged to the key locks
+    // those first.
+    return has_user || (kind == OwnerKind::key && std::ranges::binary_search(teams, ids.team_id)) ||
+           std::ranges::binary_search(keys, ids.key_id);
 }
 
 Maybe<Refusal> LockedOwners::refusal_of(const OwnerIds &ids) const
 {
     if (std::ranges::binary_search(busy_organizations, ids.organization_id))
         return held_by_others("organization", ids.organization_id);
+    if (ids.organization_id.empty() && std::ranges::binary_search(busy_teams, ids.team_id))
+        return held_by_others("team", ids.team_id);
     if (!ids.delegated && std::ranges::binary_search(busy_users, ids.user_id))
         return held_by_others("user", ids.user_id);
     if (std::ranges::binary_search(busy_keys, ids.key_id))
@@ -265,10 +279,17 @@ LockedOwners lock_owners(Session &session, std::span<const OwnerIds> calls, bool
     const auto has_organization = [](const OwnerIds &call) { return !call.organization_id.empty(); };
     lock(organization_statements, &OwnerIds::organization_id, has_organization, locked.organizations,
          locked.busy_organizations);
+    const auto has_platform_team = [](const OwnerIds &call) { return call.has_platform_team(); };
+    lock(team_statements, &OwnerIds::team_id, has_platform_team, locked.teams, locked.busy_teams);
     lock(user_statements, &OwnerIds::user_id, has_user, locked.users, locked.busy_users);
     lock(key_statements, &OwnerIds::key_id, std::not_fn(has_organization), locked.keys, locked.busy_keys);
     session.look_up_caller_again();
     return locked;
+}
+
+void lock_free_teams(Session &session, Texts team_ids, LockedOwners &locked)
+{
+    locked.teams = merge_sorted(locked.teams, session.run(team_statements.lock_free, team_ids).texts());
 }
 
 void lock_free_users(Session &session, Texts user_ids, LockedOwners &locked)
@@ -280,6 +301,8 @@ Texts find_organizations(Session &session, Texts organization_ids)
 {
     return session.run(organization_statements.find, organization_ids).texts();
 }
+
+Texts find_teams(Session &session, Texts team_ids) { return session.run(team_statements.find, team_ids).texts(); }
 
 Texts find_users(Session &session, Texts user_ids) { return session.run(user_statements.find, user_ids).texts(); }
 

@@ -26,6 +26,8 @@ struct OwnerIds {
     bool has(OwnerKind kind) const;
     // The identifiers of that owner.
     OwnerIds of(OwnerKind kind) const;
+    // Whether the key's team belongs to the platform rather than to an organization.
+    bool has_platform_team() const { return organization_id.empty() && !team_id.empty(); }
 };
 
 struct OwnerLimits {
@@ -89,26 +91,29 @@ struct Owners {
     CallOwners &of(const OwnerIds &ids) const { return *std::ranges::lower_bound(of_calls, ids, {}, &CallOwners::ids); }
 };
 
-// The owners that a call has locked, each list sorted; keys of organizations are not locked themselves. An owner that
-// is in no list did not exist at that time; a later owner of the same id is another.
+// The owners that a call has locked, each list sorted; teams and keys of organizations are not locked themselves. An
+// owner that is in no list did not exist at that time; a later owner of the same id is another.
 struct LockedOwners {
-    Texts organizations, users, keys;
-    Texts busy_organizations, busy_users, busy_keys; // locked by other transactions, if this one does not wait
+    Texts organizations, teams, users, keys;
+    // Locked by other transactions, if this one does not wait.
+    Texts busy_organizations, busy_teams, busy_users, busy_keys;
 
     bool has(const OwnerIds &ids, OwnerKind kind) const;
     // The refusal of a call that has a busy owner.
     Maybe<Refusal> refusal_of(const OwnerIds &ids) const;
 };
 
-// Locks the owners of calls in the fixed order: organizations, users, then keys of no organization. Concurrent changes
-// of their limits, blocks and deletes wait for this call, or this call for them; if it does not wait, they make the
-// owners busy.
+// Locks the owners of calls in the fixed order: organizations, teams of no organization, users, then keys of no
+// organization. Concurrent changes of their limits, blocks and deletes wait for this call, or this call for them; if it
+// does not wait, they make the owners busy.
 LockedOwners lock_owners(Session &session, std::span<const OwnerIds> calls, bool wait = true);
-// Locks, in addition, those of the users that no other transaction has locked.
+// Locks, in addition, those of the teams of no organization and of the users that no other transaction has locked.
+void lock_free_teams(Session &session, Texts team_ids, LockedOwners &locked);
 void lock_free_users(Session &session, Texts user_ids, LockedOwners &locked);
 
-// The identifiers of those that exist, sorted.
+// The identifiers of those that exist, sorted; teams are those of no organization.
 Texts find_organizations(Session &session, Texts organization_ids);
+Texts find_teams(Session &session, Texts team_ids);
 Texts find_users(Session &session, Texts user_ids);
 
 // Reads the owners of calls, with the limits that apply at a point in time. If the call locks owners, because it is

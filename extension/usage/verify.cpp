@@ -14,7 +14,12 @@ constinit Statement find_differences{
 #include "queries/find_differences.inc"
     , Planned::each_time};
 
-// Organizations are locked before these: $1 users and the users of $2 keys of no organization, then those keys.
+// Organizations are locked before these: teams of no organization, $1 users and the users of $2 keys of no
+// organization, then those keys.
+constinit Statement lock_teams{R"(
+    SELECT FROM org.team
+     WHERE organization_id = '' AND team_id = ANY ($1)
+     ORDER BY team_id FOR NO KEY UPDATE)"};
 constinit Statement lock_users{R"(
     SELECT FROM org."user"
      WHERE user_id = ANY ($1)
@@ -104,7 +109,7 @@ struct Difference {
     Text text(int column) const { return *row.get<Text>(column); }
     Number expected() const { return *row.get<Number>(8); }
 };
-constexpr int organization_column = 1, user_column = 3, key_column = 4, day_column = 6;
+constexpr int organization_column = 1, team_column = 2, user_column = 3, key_column = 4, day_column = 6;
 
 std::span<const Difference> differences(Session &session, Maybe<Text> organization_id)
 {
@@ -145,21 +150,22 @@ void repair(Session &session, std::span<const Difference> found)
 struct OwnersToRepair {
     static constexpr size_t max_size = 100; // of each
     Texts organizations;
-    Texts users, keys; // that have counters outside organizations
+    Texts teams, users, keys; // that have counters outside organizations
 
     explicit OwnersToRepair(std::span<const Difference> found)
-        : organizations(first_of(found, organization_column)), users(first_of(those_outside(found), user_column)),
-          keys(first_of(those_outside(found), key_column))
+        : organizations(first_of(found, organization_column)), teams(first_of(those_outside(found), team_column)),
+          users(first_of(those_outside(found), user_column)), keys(first_of(those_outside(found), key_column))
     {
     }
-    bool has_outside() const { return !users.empty() || !keys.empty(); }
+    bool has_outside() const { return !teams.empty() || !users.empty() || !keys.empty(); }
     bool has(const Difference &difference) const
     {
         const auto among = [&](Texts some, int place) {
             return std::ranges::binary_search(some, difference.text(place));
         };
-        return difference.text(organization_column).empty() ? among(users, user_column) || among(keys, key_column)
-                                                            : among(organizations, organization_column);
+        if (!difference.text(organization_column).empty())
+            return among(organizations, organization_column);
+        return among(teams, team_column) || among(users, user_column) || among(keys, key_column);
     }
 
 private:
@@ -231,6 +237,7 @@ PG_ORG_WRITE(usage_repair)
     if (!owners.organizations.empty())
         lock_organizations(session, owners.organizations);
     if (owners.has_outside()) {
+        session.run(lock_teams, owners.teams);
         session.run(lock_users, owners.users, owners.keys);
         session.run(lock_keys, owners.keys);
     }
