@@ -584,7 +584,7 @@ Callers: proxy admins.';
 -- Teams ---------------------------------------------------------------------
 
 CREATE FUNCTION team_new(
-    organization_id text,
+    organization_id text DEFAULT NULL,
     team_alias text DEFAULT NULL,
     team_id text DEFAULT NULL,
     models text[] DEFAULT NULL,
@@ -596,18 +596,26 @@ CREATE FUNCTION team_new(
     max_parallel_requests bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
     blocked boolean DEFAULT NULL,
+    team_member_permissions text[] DEFAULT NULL,
+    open boolean DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_new IS
-'Create a team in an organization.
+'Create a team.
 
-Its models and limits must be within those of the organization.
+The caller becomes an admin of the team unless members_with_roles lists them. A proxy admin who is
+not a member of the organization is left out.
 
+- organization_id: the organization, whose models and limits bound those of the team; null makes a
+  team of the platform, which belongs to no organization
 - team_id: its identifier; null makes one
 - members_with_roles: its members, an array of objects with role (admin or user) and user_id or
-  user_email; all of them must be members of the organization
+  user_email; unknown people become users, and members of the organization as internal_user
+- team_member_permissions: routes by which members who are no admins of the team may see and change
+  its keys; null permits /key/info and /key/health
+- open: true lets people add themselves to the team
 
 Returns the team.
 Callers: proxy admins and the organization''s admins.';
@@ -624,6 +632,8 @@ CREATE FUNCTION team_update(
     max_parallel_requests bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
     blocked boolean DEFAULT NULL,
+    team_member_permissions text[] DEFAULT NULL,
+    open boolean DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -632,17 +642,61 @@ CREATE FUNCTION team_update(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_update IS
-'Change a team.
+'Change or move a team.
 
 An argument that is null leaves its field unchanged. Its models and limits must be within those of
 the organization. Models that its keys still list cannot be removed, and the error names the keys.
 
+- organization_id: the organization to which a proxy admin moves the team, with its members and keys;
+  what was spent stays on record in the organization where it was spent
+- team_member_permissions: routes by which members who are no admins of the team may see and change
+  its keys
+- open: true lets people add themselves to the team
 - clear: names of the fields to reset
 - cascade: true removes the models from those keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
 
+Returns an object with team_id and the team as data.
+Callers: proxy admins and the organization''s admins; the team''s admins for team_alias, metadata and
+team_member_permissions.';
+
+CREATE FUNCTION team_permissions_list(
+    team_id text,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_permissions_list IS
+'List what a team permits its members.
+
+Returns an object with team_member_permissions and all_available_permissions.
+Callers: its members, the organization''s admins, proxy admins and viewers.';
+
+CREATE FUNCTION team_permissions_update(
+    team_id text,
+    team_member_permissions text[],
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_permissions_update IS
+'Change what a team permits its members.
+
+- team_member_permissions: routes by which members who are no admins of the team may see and change
+  its keys
+
 Returns the team.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins and the team''s admins.';
+
+CREATE FUNCTION team_available(
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_available IS
+'List the teams that the caller may join.
+
+These are open teams of the platform and of the caller''s organizations that the caller is not in yet.
+Join one with team_member_add, as a member with the role user.
+
+Returns an array of teams.
+Callers: everybody.';
 
 CREATE FUNCTION team_info(
     team_id text,
@@ -732,6 +786,9 @@ CREATE FUNCTION team_member_add(
     team_id text,
     member json,
     max_budget_in_team numeric DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
     organization_id text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -740,15 +797,50 @@ RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAM
 COMMENT ON FUNCTION team_member_add IS
 'Add members to a team.
 
-They must be members of the organization; existing members of the team get the new role. Either all
-are added or none.
+Existing members of the team get the new role. Unknown people become users. In an organization''s team
+they become members of the organization, as internal_user, if the caller may add members there. Either
+all are added or none.
 
 - member: an object with role (admin or user) and user_id or user_email, or an array of such objects
-- max_budget_in_team: the most that each of them may spend in the team, in US dollars; gives each a
-  budget of their own
+- max_budget_in_team: the most that each of them may spend in the team, in US dollars; this and the
+  next three give each a budget of their own
+- budget_duration: the period of that budget, such as 30d
+- tpm_limit: the most tokens a minute of each of them in the team
+- rpm_limit: the most requests a minute of each of them in the team
 
 Returns the team with updated_users and updated_team_memberships.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins and the team''s admins; everybody who may join an
+open team, for themself.';
+
+CREATE FUNCTION team_bulk_member_add(
+    team_id text,
+    members json DEFAULT NULL,
+    all_users boolean DEFAULT NULL,
+    max_budget_in_team numeric DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_bulk_member_add IS
+'Add many members to a team.
+
+Works like team_member_add. Either all are added or none.
+
+- members: an array of objects with role (admin or user) and user_id or user_email
+- all_users: true adds everybody who may be in the team, as user: all members of its organization, or
+  all users to a team of the platform
+- max_budget_in_team: the most that each of them may spend in the team, in US dollars; this and the
+  next three give each a budget of their own
+- budget_duration: the period of that budget, such as 30d
+- tpm_limit: the most tokens a minute of each of them in the team
+- rpm_limit: the most requests a minute of each of them in the team
+
+Returns an object with the numbers of members, their memberships and the team.
+Callers: proxy admins and the organization''s admins; the team''s admins unless all_users is true.';
 
 CREATE FUNCTION team_member_update(
     team_id text,
@@ -756,6 +848,9 @@ CREATE FUNCTION team_member_update(
     user_email text DEFAULT NULL,
     role text DEFAULT NULL,
     max_budget_in_team numeric DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
     clear text[] DEFAULT NULL,
     organization_id text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
@@ -771,10 +866,13 @@ An argument that is null leaves its field unchanged.
 - user_email: the member''s e-mail address
 - role: the new role: admin or user
 - max_budget_in_team: the most that the member may spend in the team, in US dollars
-- clear: names of the fields to reset; only max_budget_in_team can be
+- budget_duration: the period of that budget, such as 30d
+- tpm_limit: the most tokens a minute of the member in the team
+- rpm_limit: the most requests a minute of the member in the team
+- clear: names of the fields to reset: max_budget_in_team, budget_duration, tpm_limit and rpm_limit
 
 Returns the membership in the team.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins and the team''s admins.';
 
 CREATE FUNCTION team_member_delete(
     team_id text,
@@ -794,7 +892,7 @@ The delete cascades to the keys they hold there and to the budget that nobody el
 - user_email: the member''s e-mail address
 
 Returns the team.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins and the team''s admins.';
 
 -- Keys ----------------------------------------------------------------------
 
@@ -1268,6 +1366,7 @@ REVOKE ALL ON FUNCTION
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_info, user_list, user_delete,
     team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,
+    team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
     key_generate, key_update, key_info, key_list, key_delete, key_regenerate, key_block, key_unblock,
     budget_new, budget_update, budget_info, budget_list, budget_delete,

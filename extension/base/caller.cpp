@@ -26,9 +26,8 @@ constinit Statement find_replaced_key{R"(
      WHERE k.previous_key_hash = $1)"};
 
 constinit Statement find_blocked_owners{R"(
-    SELECT o.blocked, t.blocked
-      FROM org.organization o LEFT JOIN org.team t ON t.organization_id = o.organization_id AND t.team_id = $2
-     WHERE o.organization_id = $1)"};
+    SELECT (SELECT blocked FROM org.organization WHERE organization_id = $1),
+           (SELECT blocked FROM org.team WHERE team_id = $2))"};
 
 constinit Statement find_membership{"SELECT user_role FROM org.membership WHERE organization_id = $1 AND user_id = $2"};
 
@@ -40,12 +39,12 @@ constinit Statement find_organizations{R"(
 // Proxy admins are exempt, because they must be able to unblock.
 void require_owners_not_blocked(Session &session, const Caller &caller)
 {
-    if (!caller.organization_id || caller.is_proxy_admin())
+    if ((!caller.organization_id && !caller.team_id) || caller.is_proxy_admin())
         return;
-    const Row owners = session.run(find_blocked_owners, *caller.organization_id, caller.team_id)[0];
+    const Row owners = session.run(find_blocked_owners, caller.organization_id, caller.team_id)[0];
     if (owners.get<bool>(1).value_or(false))
         raise(blocked_team(*caller.team_id));
-    if (*owners.get<bool>(0))
+    if (owners.get<bool>(0).value_or(false))
         raise(blocked_organization(*caller.organization_id));
 }
 
@@ -125,7 +124,9 @@ Caller authenticate(Session &session, Text api_key)
     const Caller caller{
         .role = user_role ? *parse_role(*user_role) : Role::internal_user,
         .key_id = key.get<Text>(8),
-        .user_id = key.get<Text>(0),
+        // A key that a team's admin made for somebody speaks for them inside the team only, where they have no rights
+        // that the team's keys do not have.
+        .user_id = delegated && !key.get<Text>(1) ? Maybe<Text>{} : key.get<Text>(0),
         .organization_id = key.get<Text>(1),
         .team_id = key.get<Text>(2),
         .models = *key.get<Texts>(3),
@@ -147,7 +148,7 @@ void warm_up_callers(Session &session, Text nobody)
 {
     session.run(find_key, nobody);
     session.run(find_replaced_key, nobody);
-    session.run(find_blocked_owners, nobody, Maybe<Text>{nobody});
+    session.run(find_blocked_owners, Maybe<Text>{nobody}, Maybe<Text>{nobody});
     session.run(find_membership, nobody, nobody);
     session.run(find_organizations, nobody, Maybe<Text>{}, false);
 }
@@ -197,7 +198,9 @@ bool has_permission(Session &session, const char *permission)
 
 Maybe<Texts> seen_inside(Session &session, const Text &organization_id)
 {
-    return session.caller.reads_everything() ? Maybe<Texts>{} : Texts{&organization_id, 1};
+    if (session.caller.reads_everything())
+        return {};
+    return organization_id.empty() ? Texts{} : Texts{&organization_id, 1};
 }
 
 void require_proxy_admin(Session &session, Text organization_id, const char *route)

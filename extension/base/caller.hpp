@@ -55,8 +55,8 @@ bool administers(Session &session, Text organization_id);
 // Whether the caller's key has the permission; proxy admins have every permission.
 bool has_permission(Session &session, const char *permission);
 
-// The organizations whose data a call about one organization may show: only that one, or all (none) to callers who
-// read everything.
+// The organizations whose data a call about one organization (empty: of none) may show: only that one, or all (none) to
+// callers who read everything.
 Maybe<Texts> seen_inside(Session &session, const Text &organization_id);
 
 // Each of these refuses a caller without the right. An organization that does not exist is refused like a foreign one,

@@ -155,15 +155,15 @@ Owned read_budget(Session &session, Text budget_id)
 
 constexpr size_t max_model_budgets = 200;
 
+} // namespace
+
+namespace pg_org {
+
 Maybe<Text> checked_duration(Maybe<Text> value, const char *name)
 {
     first_reset(value, name);
     return value;
 }
-
-} // namespace
-
-namespace pg_org {
 
 Maybe<Number> money(Maybe<Number> value, const char *name)
 {

@@ -38,6 +38,8 @@ struct BudgetChange {
 // An amount of money, or a limit of a count, or an error naming the field.
 Maybe<Number> money(Maybe<Number> value, const char *name);
 Maybe<int64> limit(Maybe<int64> value, const char *name);
+// The length of a period, or an error naming the field.
+Maybe<Text> checked_duration(Maybe<Text> value, const char *name);
 // Budgets of models, or an error naming the field.
 Maybe<Json> model_budgets(Maybe<Json> value, const char *name);
 

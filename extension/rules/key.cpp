@@ -11,7 +11,7 @@
 #include "person.hpp"
 #include "quota.hpp"
 #include "show.hpp"
-#include "team.hpp"
+#include "team_rights.hpp"
 
 using namespace pg_org;
 

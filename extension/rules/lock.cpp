@@ -33,6 +33,17 @@ constinit Statement lock_several_budgets{
 
 constinit Statement lock_one_team{"SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR KEY SHARE"};
 
+constinit Statement lock_one_team_to_write{
+    "SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR NO KEY UPDATE"};
+
+constinit Statement lock_several_platform_teams{R"(
+    SELECT team_id
+      FROM org.team
+     WHERE organization_id = ''
+       AND team_id = ANY ($1)
+     ORDER BY team_id
+       FOR NO KEY UPDATE)"};
+
 constinit Statement lock_one_user{R"(SELECT FROM org."user" WHERE user_id = $1 FOR KEY SHARE)"};
 
 constinit Statement lock_names{R"(
@@ -94,6 +105,21 @@ void lock_team(Session &session, Text organization_id, Text team_id)
 {
     if (session.run(lock_one_team, organization_id, team_id).empty())
         not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+}
+
+void lock_team_to_write(Session &session, Text organization_id, Text team_id)
+{
+    const Rows rows = session.run(lock_one_team_to_write, organization_id, team_id);
+    session.look_up_caller_again();
+    if (rows.empty())
+        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+}
+
+Texts lock_platform_teams(Session &session, Texts team_ids)
+{
+    const Texts locked = session.run(lock_several_platform_teams, team_ids).texts();
+    session.look_up_caller_again();
+    return locked;
 }
 
 void lock_user(Session &session, Text user_id)

@@ -31,6 +31,12 @@ Texts lock_budgets(Session &session, Texts budget_ids);
 // Locks a team against being deleted; an error if there is none.
 void lock_team(Session &session, Text organization_id, Text team_id);
 
+// Locks a team, as every change inside a team of the platform does first; an error if there is none.
+void lock_team_to_write(Session &session, Text organization_id, Text team_id);
+
+// The same for teams of the platform; returns those that exist.
+Texts lock_platform_teams(Session &session, Texts team_ids);
+
 // Locks a user against being deleted; an error if there is none.
 void lock_user(Session &session, Text user_id);
 

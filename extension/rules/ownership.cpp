@@ -35,21 +35,27 @@ constinit Statement lower_team{R"(
        AND t.organization_id = $1
        AND t.team_id = $2)"};
 
-constinit Statement find_keys{R"(
-    SELECT k.key_id, k.key_name, k.models, o.models, coalesce(t.models, '{}')
-      FROM org.api_key k
-      JOIN org.organization o USING (organization_id)
-      LEFT JOIN org.team t USING (organization_id, team_id)
+#define KEYS_AND_OWNERS                                                                                                \
+    "SELECT k.key_id, k.key_name, k.models, coalesce(o.models, '{}'), coalesce(t.models, '{}')"                        \
+    "  FROM org.api_key k"                                                                                             \
+    "  LEFT JOIN org.organization o USING (organization_id)"                                                           \
+    "  LEFT JOIN org.team t ON t.team_id = k.team_id"
+
+constinit Statement find_keys_of_organization{KEYS_AND_OWNERS R"(
      WHERE k.organization_id = $1
-       AND ($2 IS NULL OR k.team_id = $2)
+       AND k.models <> '{}'
+     ORDER BY k.key_id)"};
+
+constinit Statement find_keys_of_team{KEYS_AND_OWNERS R"(
+     WHERE k.team_id = $1
        AND k.models <> '{}'
      ORDER BY k.key_id)"};
 
 constinit Statement find_owners_of_key{R"(
-    SELECT k.models, o.organization_id, o.models, t.team_id, coalesce(t.models, '{}')
+    SELECT k.models, k.organization_id, coalesce(o.models, '{}'), k.team_id, coalesce(t.models, '{}')
       FROM org.api_key k
-      JOIN org.organization o USING (organization_id)
-      LEFT JOIN org.team t USING (organization_id, team_id)
+      LEFT JOIN org.organization o USING (organization_id)
+      LEFT JOIN org.team t ON t.team_id = k.team_id
      WHERE k.key_id = $1)"};
 
 constinit Statement lower_key{
@@ -161,9 +167,9 @@ void keep_teams_within(Session &session, Text organization_id, bool cascade, Exc
     }
 }
 
-void keep_keys_within(Session &session, Text organization_id, Maybe<Text> team_id, bool cascade, Excesses &excesses)
+void keep_keys_within(Session &session, const Rows &keys, bool cascade, Excesses &excesses)
 {
-    for (const Row key : session.run(find_keys, organization_id, team_id)) {
+    for (const Row key : keys) {
         const auto excess = excess_of_key(key);
         if (!excess)
             continue;
@@ -213,14 +219,14 @@ void keep_within_organization(Session &session, Text organization_id, bool casca
 {
     Excesses excesses;
     keep_teams_within(session, organization_id, cascade, excesses);
-    keep_keys_within(session, organization_id, {}, cascade, excesses);
+    keep_keys_within(session, session.run(find_keys_of_organization, organization_id), cascade, excesses);
     excesses.refuse_any("Organization", organization_id);
 }
 
-void keep_within_team(Session &session, Text organization_id, Text team_id, bool cascade)
+void keep_within_team(Session &session, Text team_id, bool cascade)
 {
     Excesses excesses;
-    keep_keys_within(session, organization_id, team_id, cascade, excesses);
+    keep_keys_within(session, session.run(find_keys_of_team, team_id), cascade, excesses);
     excesses.refuse_any("Team", team_id);
 }
 

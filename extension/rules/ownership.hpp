@@ -19,6 +19,6 @@ void require_key_within_owners(Session &session, Text key_id);
 void keep_within_organization(Session &session, Text organization_id, bool cascade);
 
 // After a change of a team: the same for its keys.
-void keep_within_team(Session &session, Text organization_id, Text team_id, bool cascade);
+void keep_within_team(Session &session, Text team_id, bool cascade);
 
 } // namespace pg_org

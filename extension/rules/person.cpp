@@ -120,20 +120,25 @@ Maybe<Text> user_of_email(Session &session, Text user_email)
     return users.empty() ? Maybe<Text>{} : users[0].get<Text>(0);
 }
 
+Maybe<Text> known_member(Session &session, Text organization_id, const Person &person)
+{
+    if (person.user_id)
+        return is_member(session, organization_id, *person.user_id) ? person.user_id : Maybe<Text>{};
+    const Rows members = session.run(find_member_by_email, organization_id, *person.user_email);
+    return members.empty() ? Maybe<Text>{} : members[0].get<Text>(0);
+}
+
 Text find_member(Session &session, Text organization_id, const Person &person)
 {
+    if (const auto member = known_member(session, organization_id, person))
+        return *member;
     if (person.user_id) {
-        if (is_member(session, organization_id, *person.user_id))
-            return *person.user_id;
         Refusal refused = no_such_member("user_id", *person.user_id);
         if (person.user_id->find('@') != Text::npos)
             refused.hint = "Pass an e-mail address as user_email.";
         raise(refused);
     }
-    const Rows members = session.run(find_member_by_email, organization_id, *person.user_email);
-    if (members.empty())
-        raise(no_such_member("user_email", *person.user_email));
-    return *members[0].get<Text>(0);
+    raise(no_such_member("user_email", *person.user_email));
 }
 
 void require_member(Session &session, Text organization_id, Text user_id)

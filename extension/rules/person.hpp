@@ -39,7 +39,9 @@ Maybe<Text> email_address(Maybe<Text> value, const char *name);
 // The user who has the address, none if nobody has it.
 Maybe<Text> user_of_email(Session &session, Text user_email);
 
-// The person's user_id, if they are a member of the organization; an error otherwise.
+// The person's user_id, if they are a member of the organization.
+Maybe<Text> known_member(Session &session, Text organization_id, const Person &person);
+// The same, or an error.
 Text find_member(Session &session, Text organization_id, const Person &person);
 void require_member(Session &session, Text organization_id, Text user_id);
 

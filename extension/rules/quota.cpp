@@ -65,18 +65,19 @@ constinit Quota team_keys{
     "max_team_keys",
     10'000,
     Statement{R"(
-    UPDATE org.team t
-       SET keys_at_most = t.keys_at_most + $3
-      FROM org.organization o
-     WHERE o.organization_id = $1
-       AND t.organization_id = $1
-       AND t.team_id = $2
-    RETURNING t.keys_at_most, coalesce((o.quotas->>'max_team_keys')::numeric::bigint, $4))"},
+    UPDATE org.team
+       SET keys_at_most = keys_at_most + $3
+     WHERE organization_id = $1
+       AND team_id = $2
+    RETURNING keys_at_most,
+              coalesce((SELECT (quotas->>'max_team_keys')::numeric::bigint
+                          FROM org.organization o
+                         WHERE o.organization_id = $1), $4))"},
     Statement{R"(
     SELECT count(*)
       FROM (SELECT
               FROM org.api_key
-             WHERE organization_id = $1
+             WHERE coalesce(organization_id, '') = $1
                AND team_id = $2
              LIMIT $3) AS counted)",
               Planned::each_time},
@@ -101,11 +102,22 @@ constinit Statement count_keys_of_user{R"(
                       FROM org.api_key k
                      WHERE k.user_id = u.user_id
                        AND k.organization_id IS NULL
+                       AND k.team_id IS NULL
                      LIMIT allowed) AS counted)
       FROM org."user" u, coalesce((u.quotas->>'max_keys')::numeric::bigint, $2) AS allowed
      WHERE u.user_id = $1
        FOR NO KEY UPDATE OF u)",
                                        Planned::each_time};
+
+constexpr int64 max_members_of_team = 100'000;
+constinit Statement count_members_of_team{R"(
+    SELECT count(*)
+      FROM (SELECT
+              FROM org.team_member
+             WHERE organization_id = $1
+               AND team_id = $2
+             LIMIT $3) AS counted)",
+                                          Planned::each_time};
 
 void require_room(Session &session, Quota &quota, Text organization_id, Maybe<Text> team_id, int64 more)
 {
@@ -161,6 +173,19 @@ void require_room_for_members(Session &session, Text organization_id, Texts user
         require_room(session, memberships, organization_id, {}, more);
 }
 
+void require_room_in_team(Session &session, Text organization_id, Text team_id)
+{
+    const Rows counted = session.run(count_members_of_team, organization_id, team_id, max_members_of_team + 1);
+    if (*counted[0].get<int64>(0) > max_members_of_team)
+        refused("Team=%.*s cannot have more than " INT64_FORMAT " members", FMT_ARG(team_id), max_members_of_team);
+}
+
+void require_room_for_keys(Session &session, Text organization_id, int64 more)
+{
+    if (more > 0)
+        require_room(session, all_keys, organization_id, {}, more);
+}
+
 void require_room_for_key(Session &session, const Maybe<Text> &organization_id, const Maybe<Text> &team_id,
                           const Maybe<Text> &user_id)
 {
@@ -168,6 +193,8 @@ void require_room_for_key(Session &session, const Maybe<Text> &organization_id, 
         require_room(session, all_keys, *organization_id, {}, 1);
         if (team_id)
             require_room(session, team_keys, *organization_id, team_id, 1);
+    } else if (team_id) {
+        require_room(session, team_keys, {}, team_id, 1);
     } else if (user_id) {
         const Rows counted = session.run(count_keys_of_user, *user_id, max_keys_of_user);
         if (!counted.empty() && *counted[0].get<int64>(1) >= *counted[0].get<int64>(0))

@@ -104,7 +104,7 @@ constinit Statement show_keys_of_user{"SELECT " KEY_COLUMNS R"(
 
 constinit Statement show_keys_of_team{"SELECT " KEY_COLUMNS R"(
       FROM org.api_key k
-     WHERE k.organization_id = $1
+     WHERE coalesce(k.organization_id, '') = $1
        AND k.team_id = $2
      ORDER BY k.created_at, k.key_id)"};
 
@@ -177,7 +177,7 @@ public:
             return;
         const auto organization_ids = allocate<Text>(teams.size()), team_ids = allocate<Text>(teams.size());
         for (size_t i = 0; i < teams.size(); i++) {
-            organization_ids[i] = *teams[i].get<Text>(team_organization_column);
+            organization_ids[i] = organization_of(teams[i]);
             team_ids[i] = *teams[i].get<Text>(team_id_column);
         }
         members_ = session.run(show_members_of_teams, Texts{organization_ids}, Texts{team_ids}).sorted_by(order);
@@ -193,7 +193,7 @@ public:
 
     void write_fields(const Row &team) const
     {
-        const auto name = std::tuple{*team.get<Text>(team_organization_column), *team.get<Text>(team_id_column)};
+        const auto name = std::tuple{organization_of(team), *team.get<Text>(team_id_column)};
         const auto members = std::ranges::equal_range(members_, name, {}, team_of);
 
         reply_.columns(team, 0, team_columns_before_members).key("admins").begin_array();
@@ -212,6 +212,12 @@ public:
     }
 
 private:
+    // Empty for a team of the platform, as in the tables.
+    static Text organization_of(const Row &team)
+    {
+        return team.get<Text>(team_organization_column).value_or(Text{});
+    }
+
     static constexpr int organization_id = 0, team_id = 1, user_id = 2, role = 4, created_at = 5;
 
     static std::tuple<Text, Text> team_of(const Row &member)

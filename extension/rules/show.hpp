@@ -12,9 +12,9 @@ namespace pg_org {
 
 // A team t.
 #define TEAM_COLUMNS                                                                                                   \
-    "t.team_id, t.team_alias, t.organization_id, t.metadata, t.tpm_limit, t.rpm_limit, t.max_budget, "                 \
-    "t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, t.budget_reset_at, t.created_at, "      \
-    "t.updated_at, NULL::text AS model_id, NULL::text AS litellm_model_table"
+    "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, t.metadata, t.tpm_limit, "             \
+    "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, t.budget_reset_at, t.created_at, "      \
+    "t.updated_at, t.team_member_permissions, t.open, NULL::text AS model_id, NULL::text AS litellm_model_table"
 
 // A key k. LiteLLM calls the id that may be shown token_id.
 #define KEY_COLUMNS                                                                                                    \

@@ -1,4 +1,4 @@
-// Teams: groups of an organization's members.
+// Teams: groups of people who share keys and limits, in an organization or on the platform.
 
 #include "team.hpp"
 
@@ -9,9 +9,11 @@
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
-#include "person.hpp"
 #include "quota.hpp"
 #include "show.hpp"
+#include "team_member.hpp"
+#include "team_move.hpp"
+#include "team_rights.hpp"
 
 using namespace pg_org;
 
@@ -20,15 +22,12 @@ namespace {
 constinit Statement find_organization_of_team{
     "SELECT organization_id FROM org.team WHERE team_id = $1 AND ($2 IS NULL OR organization_id = $2)"};
 
-constinit Statement find_role{
-    "SELECT role FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
-
 constinit Statement insert_team{R"(
     INSERT INTO org.team (organization_id, team_id, team_alias, metadata, models, blocked, max_budget, tpm_limit,
                           rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by,
-                          created_at, updated_at)
+                          created_at, updated_at, team_member_permissions, open)
     VALUES ($1, $2, $3, coalesce($4, '{}'), coalesce($5, '{}'), coalesce($6, false), $7, $8, $9, $10, $11, $12, $13,
-            $13, $14, $14)
+            $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false))
         ON CONFLICT DO NOTHING
     RETURNING team_id)"};
 
@@ -47,6 +46,8 @@ constinit Statement update_team{R"(
                                   WHEN $10 <> coalesce(budget_duration, '') THEN $11
                                   ELSE budget_reset_at END,
            blocked = coalesce($13, blocked),
+           team_member_permissions = coalesce($15, team_member_permissions),
+           open = coalesce($16, open),
            updated_at = now(),
            updated_by = $14
      WHERE organization_id = $1
@@ -58,13 +59,26 @@ constinit Statement set_blocked{R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
-constinit Statement find_member_budgets{R"(
-    SELECT budget_id
-      FROM org.team_member
+constinit Statement find_permissions{
+    "SELECT team_member_permissions FROM org.team WHERE organization_id = $1 AND team_id = $2"};
+
+constinit Statement set_permissions{R"(
+    UPDATE org.team
+       SET team_member_permissions = $3, updated_at = now(), updated_by = $4
      WHERE organization_id = $1
-       AND team_id = $2
-       AND ($3 IS NULL OR user_id = ANY ($3))
-       AND budget_id IS NOT NULL)"};
+       AND team_id = $2)"};
+
+// Teams that the user $1 may join: $2 is the organization that their key is confined to, $3 those they are members of.
+constinit Statement list_open_teams{"SELECT " TEAM_COLUMNS R"(
+      FROM org.team t
+     WHERE t.open
+       AND (t.organization_id = ANY ($3) OR (t.organization_id = '' AND $2 IS NULL))
+       AND NOT EXISTS (SELECT
+                         FROM org.team_member tm
+                        WHERE tm.team_id = t.team_id
+                          AND tm.user_id = $1)
+     ORDER BY t.created_at, t.team_id)",
+                                    Planned::each_time};
 
 constinit Statement find_budgets_of_teams{R"(
     SELECT budget_id
@@ -74,29 +88,6 @@ constinit Statement find_budgets_of_teams{R"(
        AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_teams_statement{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = ANY ($2)"};
-
-constinit Statement upsert_team_member{R"(
-    INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by, created_at,
-                                      updated_at)
-    VALUES ($1, $2, $3, coalesce($4, 'user'), $5, $5, $6, $6)
-        ON CONFLICT (organization_id, team_id, user_id) DO UPDATE
-       SET role = coalesce($4, m.role), updated_at = now(), updated_by = $5
-    RETURNING m.budget_id)"};
-
-constinit Statement set_member_budget{
-    "UPDATE org.team_member SET budget_id = $4 WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
-
-constinit Statement touch_team{R"(
-    UPDATE org.team
-       SET updated_at = greatest(now(), created_at), updated_by = $3
-     WHERE organization_id = $1
-       AND team_id = $2)"};
-
-constinit Statement delete_keys_of_member{
-    "DELETE FROM org.api_key WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
-
-constinit Statement delete_team_member{
-    "DELETE FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
 
 // Teams of the organization $1 and with the member $2 (null: any) that the caller sees: $3 is null for all, else the
 // organizations they administer; $4 is who they are and $5 the organization that their key is confined to.
@@ -119,81 +110,16 @@ constinit Statement list_teams{"SELECT " TEAM_COLUMNS VISIBLE_TEAMS R"(
      LIMIT $9)",
                                Planned::each_time};
 
-// A member to be put into a team, as the request names them.
-struct NewTeamMember {
-    Maybe<Text> role; // none keeps it
-    Person person;
-};
-
-void require_team_role(Text role, const char *name)
-{
-    if (role != "admin" && role != "user")
-        invalid(name, "must be one of admin, user");
-}
-
-NewTeamMember read_member(const Value &value)
-{
-    const Value role = value.member("role");
-    const Text role_name = required(optional_text(role), role.path());
-    require_team_role(role_name, role.path());
-    return {role_name, read_person(value)};
-}
-
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
 
-// The team that a caller wants to change, if they may.
-TeamName team_to_change(Session &session, Text team_id, Maybe<Text> organization_id, const char *route)
+// Proxy admins make any team, an organization's admins make teams inside it.
+void require_maker_of_teams(Session &session, Text organization_id)
 {
-    const auto team = find_team(session, team_id, organization_id);
-    if (team) {
-        require_organization_admin(session, team->organization_id, route);
-        return *team;
-    }
-    if (!session.caller.is_proxy_admin())
-        forbidden("You do not have the required role to perform %s on Team %.*s. Your role is %s", route,
-                  FMT_ARG(team_id), role_name(session.caller.role));
-    not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
-}
-
-// The same after locking its organization and then the team.
-TeamName lock_team_to_change(Session &session, Text team_id, Maybe<Text> organization_id, const char *route)
-{
-    const TeamName team = team_to_change(session, team_id, organization_id, route);
-    lock_organization_as_admin(session, team.organization_id, route);
-    lock_team(session, team.organization_id, team.team_id);
-    return team;
-}
-
-// Puts the members into the team, each with a budget of their own if one is given. Returns their ids.
-Texts put_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members,
-                  const BudgetChange &budget)
-{
-    const auto user_ids = allocate<Text>(members.size());
-    std::ranges::transform(members, user_ids.begin(), [&](const NewTeamMember &member) {
-        return find_member(session, team.organization_id, member.person);
-    });
-    if (!budget.empty())
-        lock_budgets(
-            session,
-            session.run(find_member_budgets, team.organization_id, team.team_id, Maybe<Texts>{user_ids}).texts());
-    for (size_t i = 0; i < members.size(); i++) {
-        const Rows rows = session.run(upsert_team_member, team.organization_id, team.team_id, user_ids[i],
-                                      members[i].role, session.caller.user_id, session.made_at());
-        if (!budget.empty())
-            session.run(set_member_budget, team.organization_id, team.team_id, user_ids[i],
-                        change_budget(session, rows[0].get<Text>(0), budget));
-    }
-    session.run(touch_team, team.organization_id, team.team_id, session.caller.user_id);
-    return each_once(user_ids);
-}
-
-// The id of the team's member whom the request names.
-Text find_team_member(Session &session, const TeamName &team, const Person &person)
-{
-    const Text member = find_member(session, team.organization_id, person);
-    if (session.run(find_role, team.organization_id, team.team_id, member).empty())
-        not_found("Member not found in team for user_id=%.*s", FMT_ARG(member));
-    return member;
+    if (!organization_id.empty())
+        require_organization_admin(session, organization_id, "/team/new");
+    else if (!session.caller.is_proxy_admin())
+        forbidden("User not allowed to perform /team/new outside of organizations. Your role is %s",
+                  role_name(session.caller.role));
 }
 
 // Deletes the teams, those of an organization in one statement, so that statement triggers run once for them.
@@ -217,7 +143,8 @@ void delete_teams(Session &session, std::span<TeamName> teams)
 void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text team_id = session.required<Text>("team_id");
-    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), route);
+    const TeamName team =
+        lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), TeamRight::owner, route);
     session.run(set_blocked, team.organization_id, team.team_id, blocked, session.caller.user_id);
     write_team(session, team);
 }
@@ -225,14 +152,6 @@ void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 } // namespace
 
 namespace pg_org {
-
-Maybe<Text> role_in_team(Session &session, const TeamName &team)
-{
-    if (!session.caller.user_id)
-        return {};
-    const Rows rows = session.run(find_role, team.organization_id, team.team_id, *session.caller.user_id);
-    return rows.empty() ? Maybe<Text>{} : rows[0].get<Text>(0);
-}
 
 void warm_up_teams(Session &session, Text nobody)
 {
@@ -248,9 +167,9 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
     if (owners.empty())
         return {};
     const TeamName team{*owners[0].get<Text>(0), team_id};
-    const auto role =
-        session.caller.reads_everything() ? Maybe<Text>{"org_admin"} : role_in(session, team.organization_id);
-    const bool may_know = role == "org_admin" || (role && role_in_team(session, team));
+    const Caller &caller = session.caller;
+    const bool may_know = caller.reads_everything() || caller.team_id == team_id || role_in_team(session, team) ||
+                          role_in(session, team.organization_id) == "org_admin";
     return may_know ? Maybe<TeamName>{team} : Maybe<TeamName>{};
 }
 
@@ -258,53 +177,108 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
 
 PG_ORG_WRITE(team_new)
 {
-    const Text organization_id = session.required<Text>("organization_id");
+    const Text organization_id = session.argument("organization_id", not_empty).value_or(Text{});
+    require_maker_of_teams(session, organization_id);
     const auto team_alias = session.argument<Text>("team_alias");
     const TeamName team{organization_id, session.argument("team_id", identifier_or_new)};
     const auto models = session.argument("models", model_list);
     const auto given = session.json("members_with_roles");
-    const auto members = given ? read_list(*given, read_member) : std::span<NewTeamMember>{};
+    const auto members = given ? read_list(*given, read_team_member) : std::span<NewTeamMember>{};
     const auto metadata = session.argument("metadata", object);
     const OwnLimits limits = read_own_limits(session, LimitsOf::team);
     const auto blocked = session.argument<bool>("blocked");
+    const auto permissions = session.argument("team_member_permissions", team_permissions);
+    const auto open = session.argument<bool>("open");
 
-    lock_organization_as_admin(session, organization_id, "/team/new");
-    require_room_for_team(session, organization_id);
+    if (!team.is_of_platform()) {
+        lock_organization_as_admin(session, organization_id, "/team/new");
+        require_room_for_team(session, organization_id);
+    }
     const Rows made =
         session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
                     limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
-                    limits.budget_duration, limits.budget_reset_at, session.caller.user_id, session.made_at());
+                    limits.budget_duration, limits.budget_reset_at, session.caller.user_id, session.made_at(),
+                    permissions, open);
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
     require_team_within_organization(session, organization_id, team.team_id);
-    put_members(session, team, members, {});
+    put_first_members(session, team, members);
     write_team(session, team);
 }
 
 PG_ORG_WRITE(team_update)
 {
     const Text team_id = session.required<Text>("team_id");
-    const auto organization_id = session.argument<Text>("organization_id");
+    const auto organization_id = session.argument("organization_id", not_empty);
     const auto team_alias = session.argument<Text>("team_alias");
     const auto models = session.argument("models", model_list);
     const auto metadata = session.argument("metadata", object);
     const OwnLimits limits = read_own_limits(session, LimitsOf::team);
     const auto blocked = session.argument<bool>("blocked");
+    const auto permissions = session.argument("team_member_permissions", team_permissions);
+    const auto open = session.argument<bool>("open");
     static constexpr std::array<Text, 6> clearable{
         "team_alias", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
     const Texts clear = fields_to_clear(session, clearable);
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
+    // Admins of the team do not change what limits it.
+    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id &&
+                                std::ranges::all_of(clear, [](Text field) { return field == "team_alias"; });
 
-    const TeamName team = lock_team_to_change(session, team_id, organization_id, "/team/update");
+    TeamName team = organization_id
+                        ? lock_team_to_move(session, team_id, *organization_id)
+                        : lock_team_to_change(session, team_id, {},
+                                              only_describes ? TeamRight::team_admin : TeamRight::owner, "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team.organization_id, team_id); });
+    const bool moves = organization_id && *organization_id != team.organization_id;
+    if (moves)
+        team = move_team(session, team, *organization_id);
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
-                limits.budget_reset_at, clear, blocked, session.caller.user_id);
+                limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open);
     require_team_within_organization(session, team.organization_id, team_id);
-    if (models)
-        keep_within_team(session, team.organization_id, team_id, cascade);
+    if (models || moves)
+        keep_within_team(session, team_id, cascade);
+    session.reply.begin_object().key("team_id").value(team_id).key("data");
     write_team(session, team);
+    session.reply.end_object();
+}
+
+PG_ORG_READ(team_permissions_list)
+{
+    const Text team_id = session.required<Text>("team_id");
+    const auto team = find_team(session, team_id, {});
+    if (!team)
+        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+    const Rows rows = session.run(find_permissions, team->organization_id, team_id);
+    if (rows.empty())
+        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+    Writer &reply = session.reply;
+    reply.begin_object().key("team_id").value(team_id).columns(rows[0], 0, 1);
+    reply.key("all_available_permissions").begin_array();
+    for (const Text permission : known_team_permissions())
+        reply.value(permission);
+    reply.end_array().end_object();
+}
+
+PG_ORG_WRITE(team_permissions_update)
+{
+    const Text team_id = session.required<Text>("team_id");
+    const Texts permissions = session.required("team_member_permissions", team_permissions);
+    const TeamName team =
+        lock_team_to_change(session, team_id, {}, TeamRight::team_admin, "/team/permissions_update");
+    session.run(set_permissions, team.organization_id, team_id, permissions, session.caller.user_id);
+    write_team(session, team);
+}
+
+PG_ORG_READ(team_available)
+{
+    const Caller &caller = session.caller;
+    session.reply.begin_array();
+    write_teams(session, session.run(list_open_teams, caller.user_id, caller.organization_id,
+                                     Maybe<Texts>{organizations_of(session)}));
+    session.reply.end_array();
 }
 
 PG_ORG_READ(team_info)
@@ -343,20 +317,18 @@ PG_ORG_WRITE(team_delete)
     const auto teams = allocate<TeamName>(team_ids.size());
     const auto organizations = allocate<Text>(team_ids.size());
     for (size_t i = 0; i < team_ids.size(); i++) {
-        teams[i] = team_to_change(session, team_ids[i], organization_id, "/team/delete");
+        teams[i] = team_to_change(session, team_ids[i], organization_id, TeamRight::owner, "/team/delete");
         organizations[i] = teams[i].organization_id;
     }
     lock_organizations(session, Texts{organizations});
+    lock_platform_teams(session, team_ids);
 
     session.reply.begin_array();
-    for (size_t i = 0; i < teams.size(); i++) {
+    for (const TeamName &team : teams) {
         CHECK_FOR_INTERRUPTS();
-        const TeamName &team = teams[i];
-        // The caller may have lost the right while waiting for the locks.
-        require_organization_admin(session, team.organization_id, "/team/delete");
-        if (std::ranges::find(teams.first(i), team) != teams.begin() + i)
-            continue;
-        if (!write_team(session, team.organization_id, team.team_id)) // somebody else has just deleted it
+        // The caller may have lost the right while waiting for the locks, and somebody else may have deleted the team.
+        team_to_change(session, team.team_id, team.organization_id, TeamRight::owner, "/team/delete");
+        if (!write_team(session, team.organization_id, team.team_id))
             not_found("Team not found for team_id=%.*s", FMT_ARG(team.team_id));
     }
     session.reply.end_array();
@@ -366,56 +338,3 @@ PG_ORG_WRITE(team_delete)
 PG_ORG_WRITE(team_block) { set_blocked_and_reply(session, true, "/team/block"); }
 
 PG_ORG_WRITE(team_unblock) { set_blocked_and_reply(session, false, "/team/unblock"); }
-
-PG_ORG_WRITE(team_member_add)
-{
-    const Text team_id = session.required<Text>("team_id");
-    const auto members = read_one_or_list(required(session.json("member"), "member"), read_member);
-    const BudgetChange budget = read_member_budget(session, "max_budget_in_team");
-    const TeamName team =
-        lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_add");
-    const Texts user_ids = put_members(session, team, members, budget);
-
-    Writer &reply = session.reply;
-    reply.begin_object();
-    write_team_fields(session, team.organization_id, team_id);
-    reply.key("updated_users").begin_array();
-    write_users(session, user_ids, seen_inside(session, team.organization_id));
-    reply.end_array().key("updated_team_memberships").begin_array();
-    write_team_memberships(session, team.organization_id, team_id, Maybe<Texts>{user_ids});
-    reply.end_array().end_object();
-}
-
-PG_ORG_WRITE(team_member_update)
-{
-    const Text team_id = session.required<Text>("team_id");
-    const Person person = read_person(session);
-    const auto role = session.argument<Text>("role");
-    if (role)
-        require_team_role(*role, "role");
-    const BudgetChange budget = read_member_budget_change(session, "max_budget_in_team");
-    const TeamName team =
-        lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_update");
-
-    const NewTeamMember member{.role = role, .person = {.user_id = find_team_member(session, team, person)}};
-    const Texts user_ids = put_members(session, team, {&member, 1}, budget);
-    write_team_memberships(session, team.organization_id, team_id, Maybe<Texts>{user_ids});
-}
-
-PG_ORG_WRITE(team_member_delete)
-{
-    const Text team_id = session.required<Text>("team_id");
-    const Person person = read_person(session);
-    const TeamName team =
-        lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), "/team/member_delete");
-
-    const Text member = find_team_member(session, team, person);
-    const Texts budgets = lock_budgets(
-        session,
-        session.run(find_member_budgets, team.organization_id, team_id, Maybe<Texts>{Texts{&member, 1}}).texts());
-    session.run(delete_keys_of_member, team.organization_id, team_id, member);
-    session.run(delete_team_member, team.organization_id, team_id, member);
-    delete_unowned_budgets(session, budgets);
-    session.run(touch_team, team.organization_id, team_id, session.caller.user_id);
-    write_team(session, team);
-}

@@ -73,6 +73,12 @@ constinit Statement find_organizations_of_users{R"(
     SELECT organization_id FROM org.api_key WHERE user_id = ANY ($1) AND organization_id IS NOT NULL
      ORDER BY organization_id)"};
 
+constinit Statement find_platform_teams_of_users{R"(
+    SELECT team_id FROM org.team_member WHERE user_id = ANY ($1) AND organization_id = ''
+     UNION
+    SELECT team_id FROM org.api_key WHERE user_id = ANY ($1) AND organization_id IS NULL AND team_id IS NOT NULL
+     ORDER BY team_id)"};
+
 constinit Statement find_budgets_of_users{R"(
     SELECT budget_id FROM org.membership WHERE user_id = ANY ($1) AND budget_id IS NOT NULL
      UNION
@@ -269,6 +275,7 @@ PG_ORG_WRITE(user_delete)
         forbidden("Only proxy admins can delete users. Your role is = %s", role_name(session.caller.role));
 
     lock_organizations(session, session.run(find_organizations_of_users, asked).texts());
+    lock_platform_teams(session, session.run(find_platform_teams_of_users, asked).texts());
     const Texts locked = lock_keeping_a_proxy_admin(session, asked);
     // From here on nobody can make them members or make keys for them.
     require_organizations_locked(session, session.run(find_organizations_of_users, locked).texts());

@@ -95,7 +95,7 @@ constinit Statement read_keys{R"(
            x.budget_duration, x.budget_reset_at,
            x.blocked, x.models, NULL::jsonb, NULL::numeric, x.key_alias, x.expires
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
-      JOIN org.api_key x ON x.key_id = n.key_id)"};
+      JOIN org.api_key x ON x.key_id = n.key_id AND coalesce(x.organization_id, '') = n.organization_id)"};
 
 Statement &statement_to_read(OwnerKind kind)
 {

@@ -1,0 +1,23 @@
+// Members of teams, as the other rooms need them.
+#pragma once
+
+#include "people.hpp"
+#include "team.hpp"
+
+namespace pg_org {
+
+// A member to be put into a team, as a request names them.
+struct NewTeamMember {
+    Maybe<Text> role; // none keeps it
+    Person person;
+};
+NewTeamMember read_team_member(const Value &value);
+
+// Puts the members into a new team, and makes the caller an admin of it unless they are listed. A proxy admin who is
+// not a member of the team's organization does not become one.
+void put_first_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members);
+
+// See warm_up.
+void warm_up_team_members(Session &session, Text nobody);
+
+} // namespace pg_org

@@ -1,0 +1,15 @@
+// Moving a team to another organization.
+#pragma once
+
+#include "team.hpp"
+
+namespace pg_org {
+
+// The team, locked together with the organization that it moves to, if the caller may move it.
+TeamName lock_team_to_move(Session &session, Text team_id, Text organization_id);
+
+// Moves the team with its members and keys, who become members of the organization. What was spent stays on record where
+// it was spent. Returns the team's new name.
+TeamName move_team(Session &session, const TeamName &team, Text organization_id);
+
+} // namespace pg_org
