@@ -22,6 +22,12 @@ struct CreatedKey {
 
 CreatedKey create_key(Session &session, const NewKey &key);
 
+// An object of booleans. Unknown permissions are kept, since clients of LiteLLM have some of their own.
+Maybe<Json> permissions_object(Maybe<Json> value, const char *name);
+
+// The secret without its middle, to recognize it by; a short secret would give away too much.
+Text name_of_secret(Text secret);
+
 // See warm_up.
 void warm_up_keys(Session &session, Text nobody);
 
