@@ -36,6 +36,7 @@ namespace pg_org {
 inline constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P');
 inline constexpr int errcode_model_denied = MAKE_SQLSTATE('2', '8', 'M', 'O', 'D');
 inline constexpr int errcode_rate_limit = MAKE_SQLSTATE('5', '3', 'R', 'A', 'T');
+inline constexpr int errcode_route_denied = MAKE_SQLSTATE('4', '2', 'R', 'T', 'E');
 inline constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
 
 // A refusal as a value: requests of a batch are refused one by one, without an error.

@@ -5,6 +5,7 @@
 #include "base/duration.hpp"
 #include "base/fail.hpp"
 #include "base/paging.hpp"
+#include "base/route.hpp"
 #include "key_rights.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -18,12 +19,16 @@ namespace {
 constinit Statement insert_key{R"(
     INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,
                              metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,
-                             tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at)
+                             tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, blocked,
+                             budget_id, allowed_routes, tags, aliases)
     SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12, $13,
-           coalesce($14, '{}'), $15, $16, $17, $18, $19
+           coalesce($14, '{}'), $15, $16, $17, $18, $19, coalesce($20, false), $21, coalesce($22, '{}'),
+           coalesce($23, '{}'), coalesce($24, '{}')
      WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)
         ON CONFLICT DO NOTHING
     RETURNING key_id)"};
+
+constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
                                      Planned::each_time};
@@ -57,6 +62,27 @@ Maybe<Json> permissions_object(Maybe<Json> value, const char *name)
     return value;
 }
 
+Maybe<Text> chosen_secret(Maybe<Text> secret, const char *name)
+{
+    if (secret && (!secret->starts_with("sk-") || secret->size() <= 3))
+        invalid(name, "must start with sk- and go on");
+    return secret;
+}
+
+Expiry read_expiry(Maybe<Text> duration, const char *name)
+{
+    const bool never = duration == "-1";
+    return {never, never ? Maybe<Time>{} : from_now(duration, name)};
+}
+
+void require_no_own_budget(Text budget_id, const OwnLimits &limits)
+{
+    if (limits.max_budget || limits.budget_duration || (limits.model_max_budget && size(*limits.model_max_budget) > 0))
+        refused("Either budget_id or max_budget, model_max_budget and budget_duration, not both: budget_id=%.*s has "
+                "its own",
+                FMT_ARG(budget_id));
+}
+
 Text name_of_secret(Text secret)
 {
     constexpr size_t shown = 4, enough = 20;
@@ -67,12 +93,14 @@ Text name_of_secret(Text secret)
 CreatedKey create_key(Session &session, const NewKey &key)
 {
     require_room_for_key(session, key.organization_id, key.team_id, key.user_id);
+    require_free_alias(session, key, {});
     const Text secret = key.secret ? *key.secret : session.new_secret();
     const Rows made = session.run(
         insert_key, digest(secret), name_of_secret(secret), key.key_alias, key.user_id, key.organization_id,
         key.team_id, key.models, key.expires, key.metadata, key.permissions, is_delegated(session.caller, key.user_id),
         session.caller.user_id, key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
-        key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at);
+        key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at,
+        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases);
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
@@ -90,43 +118,125 @@ void warm_up_keys(Session &session, Text nobody)
 
 } // namespace pg_org
 
-PG_ORG_WRITE(key_generate)
+namespace {
+
+// The arguments of a call that makes a key, but its owners.
+NewKey read_new_key(Session &session)
 {
     NewKey key;
-    key.user_id = session.argument<Text>("user_id");
-    key.organization_id = session.argument<Text>("organization_id");
-    key.team_id = session.argument<Text>("team_id");
     key.models = session.argument("models", model_list);
-    key.expires = session.argument("duration", from_now);
+    key.expires = session.argument("duration", read_expiry).at;
     key.key_alias = session.argument<Text>("key_alias");
     if (key.key_alias)
         identifier(key.key_alias, "key_alias");
     key.metadata = session.argument("metadata", object);
     key.permissions = session.argument("permissions", permissions_object);
-    key.secret = session.argument<Text>("key");
-    if (key.secret && (!key.secret->starts_with("sk-") || key.secret->size() <= 3))
-        invalid("key", "must start with sk- and go on");
+    key.secret = session.argument("key", chosen_secret);
     key.limits = read_own_limits(session, LimitsOf::key);
+    key.blocked = session.argument<bool>("blocked");
+    key.budget_id = session.argument("budget_id", not_empty);
+    key.allowed_routes = session.argument("allowed_routes", route_list);
+    key.tags = session.argument("tags", tag_list);
+    key.aliases = session.argument("aliases", model_aliases);
+    return key;
+}
 
+// Makes the key for its owners, and replies with it.
+void generate(Session &session, NewKey &key)
+{
     require_giver_of(session.caller, key.permissions);
+    if (key.budget_id)
+        require_giver_of_budget(session.caller);
     resolve_owners(session, key);
     require_models_of_caller(session.caller, key.models.value_or(Texts{}));
+    require_routes_of_caller(session.caller, key.allowed_routes.value_or(Texts{}));
+    if (key.budget_id) {
+        require_no_own_budget(*key.budget_id, key.limits);
+        if (session.run(share_budget, *key.budget_id).empty())
+            no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*key.budget_id));
+    }
     const auto [secret, key_id] = create_key(session, key);
+    if (!session.caller.is_proxy_admin())
+        require_key_within_user(session, key_id);
     write_new_key(session, key_id, secret);
+}
+
+// The key of that secret or token_id, if the caller may see it; a key always sees itself.
+Rows find_visible(Session &session, Text key)
+{
+    const Caller &caller = session.caller;
+    const Rows found = session.run(find_visible_key, visible_organizations(session), caller.user_id,
+                                   caller.organization_id, digest(key), key);
+    if (!found.empty() || !caller.key_id)
+        return found;
+    const auto named = find_key(session, key);
+    return named && named->key_id == *caller.key_id ? read_key(session, *caller.key_id) : found;
+}
+
+// Callers whose key is for calls of models may ask about that key only.
+void require_route_to(Session &session, const Rows &keys)
+{
+    const bool is_itself =
+        !keys.empty() && session.caller.key_id && *keys[0].get<Text>(key_id_column) == *session.caller.key_id;
+    if (!is_itself)
+        require_route_to_others(session.caller, "key_info");
+}
+
+} // namespace
+
+PG_ORG_WRITE(key_generate)
+{
+    NewKey key = read_new_key(session);
+    key.user_id = session.argument<Text>("user_id");
+    key.organization_id = session.argument<Text>("organization_id");
+    key.team_id = session.argument<Text>("team_id");
+    // Without a user_id an admin makes a key of no user, anybody else one for themself.
+    if (!key.user_id && !session.caller.is_proxy_admin()) {
+        NewKey of_nobody = key;
+        resolve_team(session, of_nobody);
+        if (!of_nobody.organization_id || !administers(session, *of_nobody.organization_id))
+            key.user_id = session.caller.user_id;
+    }
+    generate(session, key);
+}
+
+PG_ORG_WRITE(key_service_account_generate)
+{
+    NewKey key = read_new_key(session);
+    key.team_id = session.required<Text>("team_id");
+    key.organization_id = session.argument<Text>("organization_id");
+    generate(session, key);
 }
 
 PG_ORG_READ(key_info)
 {
     const auto asked = session.argument<Text>("key");
     const Text key = required(asked ? asked : session.caller.key_id, "key");
-    const Rows found = session.run(find_visible_key, visible_organizations(session), session.caller.user_id,
-                                   session.caller.organization_id, digest(key), key);
-    // A key always sees itself.
-    const Rows rows = found.empty() && key == session.caller.key_id ? read_key(session, key) : found;
+    const Rows rows = find_visible(session, key);
+    require_route_to(session, rows);
     if (rows.empty())
         not_found("Key not found");
-    session.reply.begin_object().key("key").value(*rows[0].get<Text>(key_id_column));
+    session.reply.begin_object().key("key").value(key);
     session.reply.key("info").object(rows[0]).end_object();
+}
+
+PG_ORG_READ(key_info_many)
+{
+    const Texts keys = bounded_list(session.required("keys", text_list), "keys");
+    Writer &reply = session.reply;
+    reply.begin_object().key("key").begin_array();
+    for (const Text key : keys)
+        reply.value(key);
+    reply.end_array().key("info").begin_array();
+    for (const Text key : keys)
+        for (const Row row : find_visible(session, key))
+            reply.object(row);
+    reply.end_array().end_object();
+}
+
+PG_ORG_READ(key_health)
+{
+    session.reply.begin_object().key("key").value(Text{"healthy"}).key("logging_callbacks").null().end_object();
 }
 
 PG_ORG_READ(key_list)

@@ -11,19 +11,47 @@ namespace pg_org {
 
 namespace {
 
-constinit Statement find_key{R"(
-    SELECT key_id, organization_id, user_id, permissions <> '{}'
+constinit Statement find_named_key{R"(
+    SELECT key_id, organization_id, team_id, user_id, budget_id, key_alias, permissions <> '{}'
       FROM org.api_key
      WHERE key_hash = $1
         OR key_id = $2)"};
 
-constinit Statement lock_key{"SELECT key_id FROM org.api_key WHERE key_id = $1 FOR UPDATE"};
+constinit Statement insert_user{R"(
+    INSERT INTO org."user" (user_id, created_by, updated_by, created_at, updated_at)
+    VALUES ($1, $2, $2, $3, $3)
+        ON CONFLICT DO NOTHING)"};
+
+constinit Statement is_member{"SELECT FROM org.membership WHERE organization_id = $1 AND user_id = $2 FOR KEY SHARE"};
+
+constinit Statement find_alias_in_organization{
+    "SELECT FROM org.api_key WHERE key_alias = $1 AND organization_id = $2 AND ($3 IS NULL OR key_id <> $3) LIMIT 1"};
+
+constinit Statement find_alias_of_user{R"(
+    SELECT
+      FROM org.api_key
+     WHERE key_alias = $1
+       AND organization_id IS NULL
+       AND user_id IS NOT DISTINCT FROM $2
+       AND ($3 IS NULL OR key_id <> $3)
+     LIMIT 1)"};
+
+// No lock of a row keeps two keys outside organizations from getting the same alias.
+constinit Statement lock_alias{"SELECT pg_advisory_xact_lock(hashtextextended(concat_ws('/', $2, $1), 1634493811))"};
 
 [[noreturn]] void forbid_keys(const Caller &caller)
 {
-    forbidden("Only admins of an organization can make keys for others or outside a team they belong to. "
-              "Your role is = %s",
+    forbidden("You are not allowed to make this key: only admins of an organization can make keys for others or "
+              "outside a team they belong to. Your role is = %s",
               role_name(caller.role));
+}
+
+// Whether the caller is an internal user making a key for themself, outside organizations and with a key that is not
+// confined to one.
+bool makes_personal_key(const Caller &caller, const NewKey &key)
+{
+    return !key.organization_id && key.user_id && key.user_id == caller.user_id && !caller.organization_id &&
+           !caller.delegated && caller.role == Role::internal_user;
 }
 
 // Whether the caller is a member making a key of their own within a team they belong to.
@@ -34,19 +62,25 @@ bool makes_own_key(Session &session, const NewKey &key)
            role_in_team(session, {*key.organization_id, *key.team_id});
 }
 
-// Proxy admins make any key, an organization's admins make keys inside it.
-void require_maker(Session &session, const NewKey &key)
+} // namespace
+
+bool may_make(Session &session, const NewKey &key)
 {
-    const Caller &caller = session.caller;
-    if (caller.is_proxy_admin())
-        return;
-    if (key.secret || !key.organization_id)
-        forbid_keys(caller);
-    if (!makes_own_key(session, key) && !administers(session, *key.organization_id))
-        forbid_keys(caller);
+    if (session.caller.is_proxy_admin())
+        return true;
+    if (key.secret)
+        return false;
+    if (!key.organization_id)
+        return makes_personal_key(session.caller, key);
+    return administers(session, *key.organization_id) || makes_own_key(session, key);
 }
 
-} // namespace
+bool may_change(Session &session, const NamedKey &key, Allowed allowed, const char *route)
+{
+    if (session.caller.is_proxy_admin() || (key.organization_id && administers(session, *key.organization_id)))
+        return true;
+    return allowed == Allowed::key_user_too && is_own(session, key);
+}
 
 bool is_own(Session &session, const NamedKey &key)
 {
@@ -59,49 +93,49 @@ bool is_own(Session &session, const NamedKey &key)
     return role == "internal_user" || role == "org_admin";
 }
 
-NamedKey key_to_change(Session &session, Text key, Allowed allowed, const char *route)
+Maybe<NamedKey> find_key(Session &session, Text key)
 {
-    const Rows found = session.run(find_key, digest(key), key);
-    NamedKey named{};
-    if (!found.empty())
-        named = {*found[0].get<Text>(0), found[0].get<Text>(1), found[0].get<Text>(2), *found[0].get<bool>(3)};
-    if (!session.caller.is_proxy_admin() && !(named.organization_id && administers(session, *named.organization_id)) &&
-        !(allowed == Allowed::key_user_too && is_own(session, named)))
-        forbidden("You do not have the required role to perform %s on this key. Your role is = %s", route,
-                  role_name(session.caller.role));
+    const Rows found = session.run(find_named_key, digest(key), key);
     if (found.empty())
-        not_found("Key not found");
-    return named;
+        return {};
+    const Row row = found[0];
+    return NamedKey{*row.get<Text>(0), row.get<Text>(1), row.get<Text>(2), row.get<Text>(3),
+                    row.get<Text>(4),  row.get<Text>(5), *row.get<bool>(6)};
 }
 
-NamedKey lock_key_to_change(Session &session, Text key, Allowed allowed, const char *route)
+NamedKey key_to_change(Session &session, Text key, Allowed allowed, const char *route)
 {
-    const NamedKey named = key_to_change(session, key, allowed, route);
-    if (named.organization_id) {
-        session.audit_as(*named.organization_id);
-        lock_organizations(session, Texts{&*named.organization_id, 1});
-    }
-    if (session.run(lock_key, named.key_id).empty())
+    const auto named = find_key(session, key);
+    if (!may_change(session, named.value_or(NamedKey{}), allowed, route))
+        forbidden("You are not allowed to perform %s on this key. Your role is = %s", route,
+                  role_name(session.caller.role));
+    if (!named)
         not_found("Key not found");
-    session.look_up_caller_again();
-    return key_to_change(session, named.key_id, allowed, route);
+    return *named;
+}
+
+void require_maker(Session &session, const NewKey &key)
+{
+    if (!may_make(session, key))
+        forbid_keys(session.caller);
+}
+
+void resolve_team(Session &session, NewKey &key)
+{
+    if (!key.team_id)
+        return;
+    const auto team = find_team(session, *key.team_id, key.organization_id);
+    if (!team) {
+        if (!session.caller.is_proxy_admin())
+            forbid_keys(session.caller);
+        no_such_reference("Team not found for team_id=%.*s", FMT_ARG(*key.team_id));
+    }
+    key.organization_id = team->organization_id;
 }
 
 void resolve_owners(Session &session, NewKey &key)
 {
-    if (key.team_id) {
-        const auto team = find_team(session, *key.team_id, key.organization_id);
-        if (!team) {
-            if (!session.caller.is_proxy_admin())
-                forbid_keys(session.caller);
-            no_such_reference("Team not found for team_id=%.*s", FMT_ARG(*key.team_id));
-        }
-        key.organization_id = team->organization_id;
-    }
-    // Without a user_id an admin makes a key of no user, anybody else one for themself.
-    if (!key.user_id && !session.caller.is_proxy_admin() &&
-        !(key.organization_id && administers(session, *key.organization_id)))
-        key.user_id = session.caller.user_id;
+    resolve_team(session, key);
     require_maker(session, key);
     if (key.organization_id)
         lock_organization(session, *key.organization_id);
@@ -109,21 +143,51 @@ void resolve_owners(Session &session, NewKey &key)
         lock_team(session, *key.organization_id, *key.team_id);
     // The caller may have lost the right while waiting for the locks.
     require_maker(session, key);
-    if (key.user_id && !session.caller.is_proxy_admin())
-        require_member(session, *key.organization_id, *key.user_id);
-    if (key.user_id)
-        lock_user(session, *key.user_id);
+    lock_key_user(session, key);
+}
+
+void lock_key_user(Session &session, const NewKey &key)
+{
+    if (!key.user_id)
+        return;
+    const Text user_id = identifier(key.user_id, "user_id");
+    if (session.caller.is_proxy_admin())
+        session.run(insert_user, user_id, session.caller.user_id, session.made_at());
+    else if (key.organization_id && session.run(is_member, *key.organization_id, user_id).empty())
+        no_such_reference("Member not found in organization for user_id=%.*s", FMT_ARG(user_id));
+    lock_user(session, user_id);
 }
 
 void require_giver_of(const Caller &caller, const Maybe<Json> &permissions)
 {
     if (permissions && !members(*permissions).empty() && !caller.is_proxy_admin())
-        forbidden("Only proxy admins can give permissions to keys. Your role is = %s", role_name(caller.role));
+        forbidden("You are not allowed to give permissions to keys, only proxy admins are. Your role is = %s",
+                  role_name(caller.role));
+}
+
+void require_giver_of_budget(const Caller &caller)
+{
+    if (!caller.is_proxy_admin())
+        forbidden("You are not allowed to give keys a budget_id, only proxy admins are. Your role is = %s",
+                  role_name(caller.role));
 }
 
 bool is_delegated(const Caller &caller, const Maybe<Text> &user_id)
 {
     return caller.delegated || (!caller.is_proxy_admin() && user_id != caller.user_id);
+}
+
+void require_free_alias(Session &session, const NewKey &key, Maybe<Text> key_id)
+{
+    if (!key.key_alias)
+        return;
+    if (!key.organization_id)
+        session.run(lock_alias, *key.key_alias, key.user_id);
+    const Rows taken = key.organization_id
+                           ? session.run(find_alias_in_organization, *key.key_alias, *key.organization_id, key_id)
+                           : session.run(find_alias_of_user, *key.key_alias, key.user_id, key_id);
+    if (!taken.empty())
+        refused("Key with alias '%.*s' already exists.", FMT_ARG(*key.key_alias));
 }
 
 Maybe<Texts> visible_organizations(Session &session)

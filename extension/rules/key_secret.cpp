@@ -2,7 +2,7 @@
 
 #include "base/duration.hpp"
 #include "base/fail.hpp"
-#include "key_rights.hpp"
+#include "key_change.hpp"
 #include "show.hpp"
 
 using namespace pg_org;
@@ -21,11 +21,12 @@ constinit Statement replace_secret{R"(
                                    WHEN previous_expires > statement_timestamp() THEN previous_expires END,
            key_hash = $2,
            key_name = $3,
-           expires = coalesce($5, expires),
-           delegated = delegated OR $6,
+           delegated = delegated OR $5,
            updated_at = now(),
-           updated_by = $7
-     WHERE key_id = $1)"};
+           updated_by = $6
+     WHERE key_id = $1
+       AND NOT EXISTS (SELECT FROM org.api_key WHERE key_hash = $2 OR previous_key_hash = $2)
+    RETURNING key_id)"};
 
 } // namespace
 
@@ -33,23 +34,28 @@ PG_ORG_WRITE(key_regenerate)
 {
     const Text key = session.required<Text>("key");
     const auto grace_until = session.argument("grace_period", from_now);
-    const auto expires = session.argument("duration", from_now);
-    // As in key_update, holders of a key do not change when it expires.
-    const NamedKey named =
-        lock_key_to_change(session, key, expires ? Allowed::admins : Allowed::key_user_too, "/key/regenerate");
-
+    const auto chosen = session.argument("new_key", chosen_secret);
+    const KeyChange change = read_key_change(session);
     const Caller &caller = session.caller;
+    if (chosen && !caller.is_proxy_admin())
+        forbidden("You are not allowed to choose a new_key, only proxy admins are. Your role is = %s",
+                  role_name(caller.role));
+    const NamedKey named = change_key(session, key, change, "/key/regenerate");
+
     const bool delegated = is_delegated(caller, named.user_id);
     if (delegated && named.has_permissions)
-        forbidden("Only proxy admins and its user can replace the secret of a key that has permissions. "
-                  "Your role is = %s",
+        forbidden("You are not allowed to replace the secret of a key that has permissions, only proxy admins and its "
+                  "user are. Your role is = %s",
                   role_name(caller.role));
     if (const Rows grace = session.run(find_grace, named.key_id); grace_until && !grace.empty())
         exists_already("The secret before this one still works until %s. Replace this one without a grace_period, or "
                        "wait until then",
                        iso_8601(*grace[0].get<Time>(0)));
-    const Text secret = session.new_secret();
-    session.run(replace_secret, named.key_id, digest(secret), name_of_secret(secret), grace_until, expires, delegated,
-                caller.user_id);
+    const Text secret = chosen ? *chosen : session.new_secret();
+    if (session
+            .run(replace_secret, named.key_id, digest(secret), name_of_secret(secret), grace_until, delegated,
+                 caller.user_id)
+            .empty())
+        exists_already("Key already exists");
     write_new_key(session, named.key_id, secret);
 }

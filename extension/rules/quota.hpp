@@ -16,5 +16,6 @@ void require_room_for_team(Session &session, Text organization_id);
 void require_room_for_members(Session &session, Text organization_id, Texts user_ids);
 void require_room_for_key(Session &session, const Maybe<Text> &organization_id, const Maybe<Text> &team_id,
                           const Maybe<Text> &user_id);
+void require_room_for_key_in_team(Session &session, Text organization_id, Text team_id);
 
 } // namespace pg_org

@@ -52,6 +52,12 @@ constinit Statement update_team{R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
+constinit Statement set_labels{R"(
+    UPDATE org.team
+       SET tags = coalesce($3, tags), model_aliases = coalesce($4, model_aliases)
+     WHERE organization_id = $1
+       AND team_id = $2)"};
+
 constinit Statement set_blocked{R"(
     UPDATE org.team
        SET blocked = $3, updated_at = now(), updated_by = $4
@@ -137,6 +143,23 @@ NewTeamMember read_member(const Value &value)
     const Text role_name = required(optional_text(role), role.path());
     require_team_role(role_name, role.path());
     return {role_name, read_person(value)};
+}
+
+// What a team gives the calls of its keys.
+struct Labels {
+    Maybe<Texts> tags;
+    Maybe<Json> model_aliases;
+};
+
+Labels read_labels(const Session &session)
+{
+    return {session.argument("tags", tag_list), session.argument("model_aliases", model_aliases)};
+}
+
+void label(Session &session, const TeamName &team, const Labels &labels)
+{
+    if (labels.tags || labels.model_aliases)
+        session.run(set_labels, team.organization_id, team.team_id, labels.tags, labels.model_aliases);
 }
 
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
@@ -250,7 +273,8 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
     const TeamName team{*owners[0].get<Text>(0), team_id};
     const auto role =
         session.caller.reads_everything() ? Maybe<Text>{"org_admin"} : role_in(session, team.organization_id);
-    const bool may_know = role == "org_admin" || (role && role_in_team(session, team));
+    const bool may_know =
+        role == "org_admin" || session.caller.team_id == team_id || (role && role_in_team(session, team));
     return may_know ? Maybe<TeamName>{team} : Maybe<TeamName>{};
 }
 
@@ -267,6 +291,7 @@ PG_ORG_WRITE(team_new)
     const auto metadata = session.argument("metadata", object);
     const OwnLimits limits = read_own_limits(session, LimitsOf::team);
     const auto blocked = session.argument<bool>("blocked");
+    const Labels labels = read_labels(session);
 
     lock_organization_as_admin(session, organization_id, "/team/new");
     require_room_for_team(session, organization_id);
@@ -276,6 +301,7 @@ PG_ORG_WRITE(team_new)
                     limits.budget_duration, limits.budget_reset_at, session.caller.user_id, session.made_at());
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
+    label(session, team, labels);
     require_team_within_organization(session, organization_id, team.team_id);
     put_members(session, team, members, {});
     write_team(session, team);
@@ -295,12 +321,14 @@ PG_ORG_WRITE(team_update)
     const Texts clear = fields_to_clear(session, clearable);
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
+    const Labels labels = read_labels(session);
 
     const TeamName team = lock_team_to_change(session, team_id, organization_id, "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team.organization_id, team_id); });
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id);
+    label(session, team, labels);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models)
         keep_within_team(session, team.organization_id, team_id, cascade);
