@@ -598,6 +598,8 @@ CREATE FUNCTION team_new(
     blocked boolean DEFAULT NULL,
     team_member_permissions text[] DEFAULT NULL,
     open boolean DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    model_aliases jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -634,6 +636,8 @@ CREATE FUNCTION team_update(
     blocked boolean DEFAULT NULL,
     team_member_permissions text[] DEFAULT NULL,
     open boolean DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    model_aliases jsonb DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -912,6 +916,11 @@ CREATE FUNCTION key_generate(
     rpm_limit bigint DEFAULT NULL,
     max_parallel_requests bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    allowed_routes text[] DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    aliases jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -920,16 +929,25 @@ COMMENT ON FUNCTION key_generate IS
 'Make a key.
 
 Shows the secret this once, because only its digest is kept. The models of a key must be among those
-of its team and organization.
+of its team and organization; the models and limits of a personal key must be within those of its
+user. An alias belongs to one key of an organization.
 
-- duration: how long it works, such as 30d; null means without end
+- user_id: whose key it is; null means nobody''s, or the caller''s own unless they are an admin; a
+  proxy admin''s unknown user is made
+- duration: how long it works, such as 30d; null or -1 means without end
 - permissions: additional rights, an object such as {"usage": true}; only proxy admins give
   permissions
 - key: the secret, chosen by a proxy admin; null makes one
+- budget_id: a budget that limits the key, in place of a max_budget of its own; only proxy admins give
+  one
+- allowed_routes: paths, in which * stands for anything, or llm_api_routes, management_routes or
+  info_routes; with others the key is refused
+- tags: labels that calls with the key get
+- aliases: names that stand for models in calls with the key
 
 Returns the key.
 Callers: proxy admins for everybody, organizations'' admins inside the organization, members for
-themselves in their teams.';
+themselves in their teams, internal users for themselves outside organizations.';
 
 CREATE FUNCTION key_update(
     key text,
@@ -944,6 +962,15 @@ CREATE FUNCTION key_update(
     rpm_limit bigint DEFAULT NULL,
     max_parallel_requests bigint DEFAULT NULL,
     budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    allowed_routes text[] DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    aliases jsonb DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    spend numeric DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -955,13 +982,27 @@ COMMENT ON FUNCTION key_update IS
 An argument that is null leaves its field unchanged. Its models must be among those of its team and
 organization.
 
+A key moves with organization_id, team_id or user_id. The caller must be allowed to change the key
+and to make one at its new place. What was spent with it stays with the organization in which it was
+spent.
+
 - key: the key itself or its token_id
-- duration: how long it works from now on, such as 30d
+- duration: how long it works from now on, such as 30d; -1 means without end
 - permissions: additional rights, an object such as {"usage": true}; only proxy admins give
   permissions
+- budget_id: a budget that limits the key, in place of a max_budget of its own; only proxy admins give
+  one
+- allowed_routes: paths, in which * stands for anything, or llm_api_routes, management_routes or
+  info_routes; an empty list allows all
+- tags: labels that calls with the key get
+- aliases: names that stand for models in calls with the key
+- team_id: the team it moves to, and with it to the team''s organization
+- organization_id: the organization it moves to, there outside teams
+- user_id: whose key it becomes
+- spend: 0 resets what counts against its budgets
 - clear: names of the fields to reset; without its duration a key never expires
 
-Returns the key, without its secret.
+Returns the key, and in key what it was asked for by.
 Callers: proxy admins and the organization''s admins; its user, for key_alias and metadata.';
 
 CREATE FUNCTION key_info(
@@ -974,7 +1015,30 @@ COMMENT ON FUNCTION key_info IS
 - key: the key itself or its token_id; null means the caller''s own
 
 Returns the key, without its secret.
-Callers: its user, the organization''s admins, proxy admins and viewers.';
+Callers: the key itself, its user, the organization''s admins, proxy admins and viewers.';
+
+CREATE FUNCTION key_info_many(
+    keys text[],
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_info_many IS
+'Show keys.
+
+- keys: the keys themselves or their token_ids
+
+Returns keys as they were asked for in key, and those that the caller may see in info.
+Callers: their users, the organizations'' admins, proxy admins and viewers.';
+
+CREATE FUNCTION key_health(
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_health IS
+'Check the caller''s own key.
+
+A key that does not work is refused as in every other call.
+
+Returns healthy in key.
+Callers: everybody.';
 
 CREATE FUNCTION key_list(
     organization_id text DEFAULT NULL,
@@ -1016,13 +1080,34 @@ From the next request on they are refused. If one of them does not exist, none i
 - keys: the keys themselves or their token_ids; keys or key_aliases is required
 - key_aliases: aliases of keys; each must belong to exactly one key that the caller may delete
 
-Returns the keys as they were before, without their secrets.
+Returns in deleted_keys what they were asked for by.
 Callers: proxy admins, the organization''s admins and their users.';
 
 CREATE FUNCTION key_regenerate(
     key text,
     grace_period text DEFAULT NULL,
+    new_key text DEFAULT NULL,
+    key_alias text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    permissions jsonb DEFAULT NULL,
     duration text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    allowed_routes text[] DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    aliases jsonb DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    spend numeric DEFAULT NULL,
+    clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1030,16 +1115,95 @@ RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAM
 COMMENT ON FUNCTION key_regenerate IS
 'Replace a key''s secret.
 
-Shows the new secret this once. Everything else about the key stays.
+Shows the new secret this once. Everything else about the key stays, unless it is changed by the same
+arguments as in key_update, for callers who may change it there.
 
 - key: the key itself or its token_id
 - grace_period: how long the old secret still works, such as 1h, for calls of models and for reading
   only; null means not at all
-- duration: how long the key works from now on, such as 30d; only for callers who may set it by
-  key_update
+- new_key: the new secret, chosen by a proxy admin; null makes one
+- duration: how long it works from now on, such as 30d; -1 means without end
+- permissions: additional rights, an object such as {"usage": true}; only proxy admins give
+  permissions
+- team_id: the team it moves to, and with it to the team''s organization
+- organization_id: the organization it moves to, there outside teams
+- user_id: whose key it becomes
+- spend: 0 resets what counts against its budgets
+- clear: names of the fields to reset
 
 Returns the key.
 Callers: proxy admins, its user and, if it has no permissions, the organization''s admins.';
+
+CREATE FUNCTION key_reset_spend(
+    key text,
+    reset_to numeric DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_reset_spend IS
+'Reset what counts against a key''s budgets.
+
+Its budgets count from now on. What was spent with it remains in its spend.
+
+- key: the key itself or its token_id
+- reset_to: 0 (required)
+
+Returns the key, and in key what it was asked for by.
+Callers: proxy admins and the organization''s admins.';
+
+CREATE FUNCTION key_service_account_generate(
+    team_id text,
+    organization_id text DEFAULT NULL,
+    models text[] DEFAULT NULL,
+    duration text DEFAULT NULL,
+    key_alias text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    permissions jsonb DEFAULT NULL,
+    key text DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    allowed_routes text[] DEFAULT NULL,
+    tags text[] DEFAULT NULL,
+    aliases jsonb DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_service_account_generate IS
+'Make a key of a team that belongs to no user.
+
+The arguments are those of key_generate.
+
+- team_id: the team
+- duration: how long it works, such as 30d; null or -1 means without end
+- key: the secret, chosen by a proxy admin; null makes one
+
+Returns the key, with its secret this once.
+Callers: proxy admins and the organization''s admins.';
+
+CREATE FUNCTION key_bulk_update(
+    keys json,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_bulk_update IS
+'Change many keys, each by itself.
+
+A refused change does not affect the others.
+
+- keys: an array of objects with key and any of budget_id, max_budget, tags and team_id, as in
+  key_update; null clears a budget_id or max_budget
+
+Returns the changed keys in successful_updates, and in failed_updates the reasons of the others.
+Callers: as in key_update.';
 
 CREATE FUNCTION key_block(
     key text,
@@ -1368,7 +1532,8 @@ REVOKE ALL ON FUNCTION
     team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,
     team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
-    key_generate, key_update, key_info, key_list, key_delete, key_regenerate, key_block, key_unblock,
+    key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
+    key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
     usage_verify, usage_repair

@@ -52,6 +52,7 @@ template Json required(Maybe<Json>, const char *);
 template Value required(Maybe<Value>, const char *);
 template Time required(Maybe<Time>, const char *);
 template int64 required(Maybe<int64>, const char *);
+template Number required(Maybe<Number>, const char *);
 
 Text identifier(Maybe<Text> value, const char *name)
 {

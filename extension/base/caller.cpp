@@ -14,14 +14,14 @@ constexpr std::array<const char *, 4> role_names{"proxy_admin", "proxy_admin_vie
 
 constinit Statement find_key{R"(
     SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, k.expires, k.delegated, u.user_role,
-           k.key_id, k.permissions, k.created_by
+           k.key_id, k.permissions, k.created_by, k.allowed_routes
       FROM org.api_key k LEFT JOIN org."user" u USING (user_id)
      WHERE k.key_hash = $1)"};
 
 // A replaced secret works until the end of its grace period.
 constinit Statement find_replaced_key{R"(
     SELECT k.user_id, k.organization_id, k.team_id, k.models, k.blocked, least(k.expires, k.previous_expires),
-           k.delegated, u.user_role, k.key_id, k.permissions, k.created_by
+           k.delegated, u.user_role, k.key_id, k.permissions, k.created_by, k.allowed_routes
       FROM org.api_key k LEFT JOIN org."user" u USING (user_id)
      WHERE k.previous_key_hash = $1)"};
 
@@ -71,7 +71,7 @@ bool have_same_rights(const Caller &one, const Caller &other)
         return a && b ? compareJsonbContainers(&a->get()->root, &b->get()->root) == 0 : !a && !b;
     };
     return rights(one) == rights(other) && std::ranges::equal(one.models, other.models) &&
-           same(one.permissions, other.permissions);
+           std::ranges::equal(one.allowed_routes, other.allowed_routes) && same(one.permissions, other.permissions);
 }
 
 const char *role_name(Role role) { return role_names[static_cast<size_t>(role)]; }
@@ -130,6 +130,7 @@ Caller authenticate(Session &session, Text api_key)
         .organization_id = key.get<Text>(1),
         .team_id = key.get<Text>(2),
         .models = *key.get<Texts>(3),
+        .allowed_routes = *key.get<Texts>(11),
         .delegated = delegated,
         .key_made_by = delegated ? key.get<Text>(10) : Maybe<Text>{},
         .by_old_secret = by_old_secret,

@@ -17,6 +17,7 @@ struct Caller {
     Maybe<Text> organization_id; // the organization to which the key belongs and is confined
     Maybe<Text> team_id;         // the team to which the key belongs
     Texts models;                // the key's; empty: all
+    Texts allowed_routes;        // likewise
     bool delegated = false;      // an organization's admin made the key for the user
     Maybe<Text> key_made_by;     // that admin, if delegated
     bool by_old_secret = false;  // a replaced secret in its grace period

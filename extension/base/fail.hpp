@@ -37,6 +37,7 @@ inline constexpr int errcode_expired_key = MAKE_SQLSTATE('2', '8', 'E', 'X', 'P'
 inline constexpr int errcode_model_denied = MAKE_SQLSTATE('2', '8', 'M', 'O', 'D');
 inline constexpr int errcode_team_permission = MAKE_SQLSTATE('2', '8', 'T', 'M', 'P');
 inline constexpr int errcode_rate_limit = MAKE_SQLSTATE('5', '3', 'R', 'A', 'T');
+inline constexpr int errcode_route_denied = MAKE_SQLSTATE('4', '2', 'R', 'T', 'E');
 inline constexpr int errcode_stale = MAKE_SQLSTATE('5', '5', 'E', 'T', 'G');
 
 // A refusal as a value: requests of a batch are refused one by one, without an error.

@@ -4,6 +4,7 @@
 
 #include "bounds.hpp"
 #include "fail.hpp"
+#include "route.hpp"
 
 namespace pg_org {
 
@@ -37,8 +38,10 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
     SPI_connect();
 
     caller = api_key_ ? authenticate(*this, *api_key_) : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
-    if (!is_warm_up)
+    if (!is_warm_up) {
+        require_route(caller, to_text(function));
         require_bounded_arguments(arguments_);
+    }
     // It may have been replaced because it leaked.
     if (access == Access::write && caller.by_old_secret)
         forbidden("A secret that was replaced can only read and call models: use the new one. Your role is = %s",

@@ -63,6 +63,8 @@ public:
     // The creation time of everything that this call creates, taken after its locks. The transaction's start would be
     // too early: until the locks were granted, calls may have been charged to a deleted owner of the same id.
     Time made_at();
+    // Whether the reply is kept, to be given again: then it must not hold a secret that the caller has sent.
+    bool keeps_reply() const { return idempotency_key_.has_value(); }
     // A new secret for a key. It is random, or, with an idempotency key, computed from that and the caller's own key:
     // so the repeated reply can show it again without storing it.
     Text new_secret();

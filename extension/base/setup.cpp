@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 11> migrations{
+constexpr std::array<const char *, 12> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -40,6 +40,8 @@ constexpr std::array<const char *, 11> migrations{
 #include "migrations/10_alias.inc"
     ,
 #include "migrations/11_teams.inc"
+    ,
+#include "migrations/12_keys.inc"
 };
 
 void run(const char *sql)

@@ -35,6 +35,21 @@ const char *iso_8601(Time time)
     return text;
 }
 
+namespace {
+
+Row to_row(Datum record)
+{
+    HeapTupleHeader header = DatumGetHeapTupleHeader(record);
+    TupleDesc description =
+        lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+    HeapTupleData tuple{};
+    tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+    tuple.t_data = header;
+    return {&tuple, description};
+}
+
+} // namespace
+
 void Writer::comma()
 {
     const char last = buffer_->len > 0 ? buffer_->data[buffer_->len - 1] : '[';
@@ -140,6 +155,7 @@ void Writer::column(Oid type, Datum datum)
         appendBinaryStringInfo(buffer_, text.data(), static_cast<int>(text.size()));
         break;
     }
+    case RECORDOID: object(to_row(datum)); break;
     case TEXTARRAYOID:
         begin_array();
         for (const Text text : to_texts(datum))

@@ -22,6 +22,7 @@ constinit Statement read_statement{R"(
            (SELECT count(*) FROM org.organization WHERE budget_id = $1)
            + (SELECT count(*) FROM org.membership WHERE budget_id = $1)
            + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)
+           + (SELECT count(*) FROM org.api_key WHERE budget_id = $1)
       FROM org.budget
      WHERE budget_id = $1)"};
 
@@ -44,7 +45,8 @@ constinit Statement delete_statement{R"(
        AND (b.auto_created OR $2)
        AND NOT EXISTS (SELECT FROM org.organization WHERE budget_id = b.budget_id)
        AND NOT EXISTS (SELECT FROM org.membership WHERE budget_id = b.budget_id)
-       AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id))"};
+       AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id)
+       AND NOT EXISTS (SELECT FROM org.api_key WHERE budget_id = b.budget_id))"};
 
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
@@ -56,6 +58,8 @@ constinit Statement find_concerned_organizations{R"(
     SELECT organization_id FROM org.membership WHERE budget_id = $1
      UNION
     SELECT organization_id FROM org.team_member WHERE budget_id = $1
+     UNION
+    SELECT organization_id FROM org.api_key WHERE budget_id = $1 AND organization_id IS NOT NULL
      ORDER BY organization_id)"};
 
 // The entity tag of an organization must change with its budget.
@@ -86,6 +90,12 @@ constinit Statement name_owners{R"(
       UNION ALL
     (SELECT 'Team member=' || organization_id || '/' || team_id || '/' || user_id
        FROM org.team_member
+      WHERE budget_id = $1
+      ORDER BY 1
+      LIMIT 10)
+      UNION ALL
+    (SELECT 'Key=' || key_id
+       FROM org.api_key
       WHERE budget_id = $1
       ORDER BY 1
       LIMIT 10))"};

@@ -1,5 +1,5 @@
-// Budgets: what their owners may spend and how fast.  An owner is an organization, a membership or a team member;
-// several may share one budget, and a change made for one owner never moves another's limits.
+// Budgets: what their owners may spend and how fast.  An owner is an organization, a membership, a team member
+// or a key; several may share one budget, and a change made for one owner never moves another's limits.
 #pragma once
 
 #include "base/bounds.hpp"

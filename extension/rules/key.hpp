@@ -13,6 +13,10 @@ struct NewKey {
     Maybe<Time> expires;
     Maybe<Json> metadata, permissions;
     OwnLimits limits;
+    Maybe<bool> blocked;
+    Maybe<Text> budget_id;
+    Maybe<Texts> allowed_routes, tags;
+    Maybe<Json> aliases;
 };
 
 // A key that was made, the only time that its secret is known.
@@ -21,6 +25,25 @@ struct CreatedKey {
 };
 
 CreatedKey create_key(Session &session, const NewKey &key);
+
+// An object of booleans. Unknown permissions are kept, since clients of LiteLLM have some of their own.
+Maybe<Json> permissions_object(Maybe<Json> value, const char *name);
+
+// A secret that the caller chooses, or an error naming the argument.
+Maybe<Text> chosen_secret(Maybe<Text> secret, const char *name);
+
+// When a key expires that works for a duration from now; -1 means never.
+struct Expiry {
+    bool never;
+    Maybe<Time> at;
+};
+Expiry read_expiry(Maybe<Text> duration, const char *name);
+
+// Refuses a budget beside limits of spend of the key itself.
+void require_no_own_budget(Text budget_id, const OwnLimits &limits);
+
+// The secret without its middle, to recognize it by; a short secret would give away too much.
+Text name_of_secret(Text secret);
 
 // See warm_up.
 void warm_up_keys(Session &session, Text nobody);

@@ -1,7 +1,7 @@
 // Lists of models: which models a list allows, by LiteLLM's rules.
 #pragma once
 
-#include "base/types.hpp"
+#include "base/pattern.hpp"
 
 namespace pg_org {
 
@@ -17,7 +17,5 @@ bool allows(Texts list, Text model);
 bool is_model(Text name);
 // The first of the models that the list does not allow; an empty list allows all.
 Maybe<Text> first_not_allowed(Texts list, Texts models);
-// ['a', 'b']; a long list ends in the number of those left out.
-const char *show_list(Texts list);
 
 } // namespace pg_org

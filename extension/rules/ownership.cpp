@@ -58,6 +58,14 @@ constinit Statement find_owners_of_key{R"(
       LEFT JOIN org.team t ON t.team_id = k.team_id
      WHERE k.key_id = $1)"};
 
+constinit Statement find_user_of_key{R"(
+    SELECT u.user_id, k.max_budget, u.max_budget, k.tpm_limit::numeric, u.tpm_limit::numeric,
+           k.rpm_limit::numeric, u.rpm_limit::numeric, k.models, u.models
+      FROM org.api_key k
+      JOIN org."user" u USING (user_id)
+     WHERE k.key_id = $1
+       AND k.organization_id IS NULL)"};
+
 constinit Statement lower_key{
     "UPDATE org.api_key SET models = $2, updated_at = now(), updated_by = $3 WHERE key_id = $1"};
 
@@ -93,15 +101,16 @@ Maybe<Excess> excess_in_models(Texts owned, Texts owner)
     return extra ? Maybe<Excess>{{model, c_string(*extra), show_list(owner)}} : Maybe<Excess>{};
 }
 
-Maybe<Excess> excess_of_team(const Row &team)
+// In a row of find_teams, or of find_user_of_key.
+Maybe<Excess> excess_of(const Row &owned)
 {
-    if (const auto excess = excess_in_number(team, 1, "max_budget"))
+    if (const auto excess = excess_in_number(owned, 1, "max_budget"))
         return excess;
-    if (const auto excess = excess_in_number(team, 3, "tpm_limit"))
+    if (const auto excess = excess_in_number(owned, 3, "tpm_limit"))
         return excess;
-    if (const auto excess = excess_in_number(team, 5, "rpm_limit"))
+    if (const auto excess = excess_in_number(owned, 5, "rpm_limit"))
         return excess;
-    return excess_in_models(*team.get<Texts>(7), *team.get<Texts>(8));
+    return excess_in_models(*owned.get<Texts>(7), *owned.get<Texts>(8));
 }
 
 Maybe<Excess> excess_of_key(const Row &key)
@@ -155,7 +164,7 @@ private:
 void keep_teams_within(Session &session, Text organization_id, bool cascade, Excesses &excesses)
 {
     for (const Row team : session.run(find_teams, organization_id, Maybe<Text>{})) {
-        const auto excess = excess_of_team(team);
+        const auto excess = excess_of(team);
         if (!excess)
             continue;
         const Text team_id = *team.get<Text>(0);
@@ -198,7 +207,7 @@ void require_models_of_caller(const Caller &caller, Texts models)
 void require_team_within_organization(Session &session, Text organization_id, Text team_id)
 {
     for (const Row team : session.run(find_teams, organization_id, Maybe<Text>{team_id}))
-        if (const auto excess = excess_of_team(team))
+        if (const auto excess = excess_of(team))
             refuse("Team", *excess, "Organization", organization_id);
 }
 
@@ -213,6 +222,13 @@ void require_key_within_owners(Session &session, Text key_id)
         require(excess_in_models(models, *key.get<Texts>(2)), "Organization", key.get<Text>(1));
         require(excess_in_models(models, *key.get<Texts>(4)), "Team", key.get<Text>(3));
     }
+}
+
+void require_key_within_user(Session &session, Text key_id)
+{
+    for (const Row key : session.run(find_user_of_key, key_id))
+        if (const auto excess = excess_of(key))
+            refuse("Key", *excess, "User", *key.get<Text>(0));
 }
 
 void keep_within_organization(Session &session, Text organization_id, bool cascade)

@@ -14,6 +14,9 @@ void require_team_within_organization(Session &session, Text organization_id, Te
 // After a change of a key: the same for its models and those of its team and organization.
 void require_key_within_owners(Session &session, Text key_id);
 
+// After somebody else than a proxy admin has changed a key outside organizations: the same for its user.
+void require_key_within_user(Session &session, Text key_id);
+
 // After a change of an organization or of its budget: refuses it if teams or keys now exceed it, naming them, or lowers
 // them with cascade.
 void keep_within_organization(Session &session, Text organization_id, bool cascade);

@@ -203,4 +203,9 @@ void require_room_for_key(Session &session, const Maybe<Text> &organization_id, 
     }
 }
 
+void require_room_for_key_in_team(Session &session, Text organization_id, Text team_id)
+{
+    require_room(session, team_keys, organization_id, team_id, 1);
+}
+
 } // namespace pg_org

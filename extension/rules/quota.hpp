@@ -20,5 +20,6 @@ void require_room_for_members(Session &session, Text organization_id, Texts user
 void require_room_for_keys(Session &session, Text organization_id, int64 more);
 void require_room_for_key(Session &session, const Maybe<Text> &organization_id, const Maybe<Text> &team_id,
                           const Maybe<Text> &user_id);
+void require_room_for_key_in_team(Session &session, Text organization_id, Text team_id);
 
 } // namespace pg_org

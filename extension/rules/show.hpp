@@ -13,15 +13,18 @@ namespace pg_org {
 // A team t.
 #define TEAM_COLUMNS                                                                                                   \
     "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, t.metadata, t.tpm_limit, "             \
-    "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, t.budget_reset_at, t.created_at, "      \
-    "t.updated_at, t.team_member_permissions, t.open, NULL::text AS model_id, NULL::text AS litellm_model_table"
+    "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, "            \
+    "t.budget_reset_at, t.created_at, t.updated_at, NULL::text AS model_id, NULL::text AS litellm_model_table, "       \
+    "t.tags, t.model_aliases, t.team_member_permissions, t.open"
 
-// A key k. LiteLLM calls the id that may be shown token_id.
+// A key k. LiteLLM calls the id that may be shown token_id, or token.
 #define KEY_COLUMNS                                                                                                    \
-    "k.key_name, k.key_id AS token_id, k.expires, k.key_alias, k.user_id, k.team_id, k.organization_id, k.models, "    \
-    "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
-    "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.permissions, k.created_at, k.created_by, "         \
-    "k.updated_at, k.updated_by"
+    "k.key_name, k.key_id AS token_id, k.expires, k.key_id AS token, k.key_alias, k.user_id, k.team_id, "              \
+    "k.organization_id, k.models, k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, "               \
+    "k.max_parallel_requests, k.budget_duration, k.budget_reset_at, k.blocked, k.allowed_routes, k.aliases, k.tags, "  \
+    "k.metadata, k.permissions, k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, "                 \
+    "(SELECT shown FROM (SELECT " BUDGET_COLUMNS " FROM org.budget b WHERE b.budget_id = k.budget_id) AS shown)"       \
+    " AS litellm_budget_table"
 inline constexpr int key_id_column = 1;
 
 // A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1

@@ -53,6 +53,12 @@ constinit Statement update_team{R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
+constinit Statement set_labels{R"(
+    UPDATE org.team
+       SET tags = coalesce($3, tags), model_aliases = coalesce($4, model_aliases)
+     WHERE organization_id = $1
+       AND team_id = $2)"};
+
 constinit Statement set_blocked{R"(
     UPDATE org.team
        SET blocked = $3, updated_at = now(), updated_by = $4
@@ -110,6 +116,24 @@ constinit Statement list_teams{"SELECT " TEAM_COLUMNS VISIBLE_TEAMS R"(
      LIMIT $9)",
                                Planned::each_time};
 
+// What a team gives the calls of its keys.
+struct Labels {
+    Maybe<Texts> tags;
+    Maybe<Json> model_aliases;
+    bool any() const { return tags || model_aliases; }
+};
+
+Labels read_labels(const Session &session)
+{
+    return {session.argument("tags", tag_list), session.argument("model_aliases", model_aliases)};
+}
+
+void label(Session &session, const TeamName &team, const Labels &labels)
+{
+    if (labels.any())
+        session.run(set_labels, team.organization_id, team.team_id, labels.tags, labels.model_aliases);
+}
+
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
 
 // Proxy admins make any team, an organization's admins make teams inside it.
@@ -157,6 +181,7 @@ void warm_up_teams(Session &session, Text nobody)
 {
     const Maybe<Text> none;
     find_team(session, nobody, none);
+    warm_up_team_rights(session, nobody);
     session.run(list_teams, Maybe<Text>{nobody}, none, Maybe<Texts>{}, none, none, none, Maybe<Time>{}, none,
                 Maybe<int64>{1});
 }
@@ -189,6 +214,7 @@ PG_ORG_WRITE(team_new)
     const auto blocked = session.argument<bool>("blocked");
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
+    const Labels labels = read_labels(session);
 
     if (!team.is_of_platform()) {
         lock_organization_as_admin(session, organization_id, "/team/new");
@@ -201,6 +227,7 @@ PG_ORG_WRITE(team_new)
                     permissions, open);
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
+    label(session, team, labels);
     require_team_within_organization(session, organization_id, team.team_id);
     put_first_members(session, team, members);
     write_team(session, team);
@@ -223,7 +250,8 @@ PG_ORG_WRITE(team_update)
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
     // Admins of the team do not change what limits it.
-    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id &&
+    const Labels labels = read_labels(session);
+    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() &&
                                 std::ranges::all_of(clear, [](Text field) { return field == "team_alias"; });
 
     TeamName team = organization_id
@@ -237,6 +265,7 @@ PG_ORG_WRITE(team_update)
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open);
+    label(session, team, labels);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || moves)
         keep_within_team(session, team_id, cascade);

@@ -47,9 +47,6 @@ constinit Statement delete_team_member{
 constinit Statement find_open_team{
     "SELECT organization_id FROM org.team WHERE team_id = $1 AND open AND ($2 IS NULL OR organization_id = $2)"};
 
-constinit Statement is_in_team{
-    "SELECT FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
-
 // Everybody who may be in the team, but is not: all users, or all members of its organization.
 constinit Statement find_others{R"(
     SELECT u.user_id
@@ -141,7 +138,7 @@ Texts put_members(Session &session, const TeamName &team, std::span<const NewTea
 Text find_team_member(Session &session, const TeamName &team, const Person &person)
 {
     const auto user_id = person.user_id ? person.user_id : user_of_email(session, *person.user_email);
-    if (!user_id || session.run(is_in_team, team.organization_id, team.team_id, *user_id).empty())
+    if (!user_id || !is_in_team(session, team, *user_id))
         not_found("Member not found in team for %s=%.*s", person.user_id ? "user_id" : "user_email",
                   FMT_ARG(person.user_id ? *person.user_id : *person.user_email));
     return *user_id;
@@ -207,11 +204,6 @@ void put_first_members(Session &session, const TeamName &team, std::span<const N
     const bool joins = caller.user_id && std::ranges::none_of(members, is_caller) &&
                        (team.is_of_platform() || known_member(session, team.organization_id, all[0].person));
     put_members(session, team, joins ? all : all.subspan(1), {});
-}
-
-void warm_up_team_members(Session &session, Text nobody)
-{
-    session.run(is_in_team, nobody, nobody, nobody);
 }
 
 } // namespace pg_org

@@ -17,7 +17,4 @@ NewTeamMember read_team_member(const Value &value);
 // not a member of the team's organization does not become one.
 void put_first_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members);
 
-// See warm_up.
-void warm_up_team_members(Session &session, Text nobody);
-
 } // namespace pg_org

@@ -43,6 +43,11 @@ Maybe<Text> role_in_team(Session &session, const TeamName &team)
     return rows.empty() ? Maybe<Text>{} : rows[0].get<Text>(0);
 }
 
+bool is_in_team(Session &session, const TeamName &team, Text user_id)
+{
+    return !session.run(find_role, team.organization_id, team.team_id, user_id).empty();
+}
+
 bool has_right(Session &session, const TeamName &team, TeamRight right)
 {
     const Caller &caller = session.caller;
@@ -104,10 +109,8 @@ bool may_with_keys_of(Session &session, const TeamName &team, Text route)
 
 void require_permission_of_team(Session &session, const TeamName &team, const char *route)
 {
-    if (may_with_keys_of(session, team, route))
+    if (may_with_keys_of(session, team, route) || !role_in_team(session, team))
         return;
-    if (!role_in_team(session, team))
-        forbid(session.caller, team.team_id, route);
     Refusal refused = refusal(errcode_team_permission, nullptr,
                               "Team member does not have permissions for endpoint: %s. You only have access to the "
                               "endpoints that team_id=%.*s permits its members",

@@ -13,6 +13,8 @@ enum class TeamRight { owner, team_admin };
 // the teams of others.
 Maybe<Text> role_in_team(Session &session, const TeamName &team);
 
+bool is_in_team(Session &session, const TeamName &team, Text user_id);
+
 bool has_right(Session &session, const TeamName &team, TeamRight right);
 
 // The team, locked, if the caller has the right. An unknown team is refused like one of others.
@@ -30,7 +32,7 @@ Maybe<Texts> team_permissions(Maybe<Texts> permissions, const char *name);
 // Whether the caller may do with the team's keys what the route does: its admins may, and its other members if the team
 // permits it.
 bool may_with_keys_of(Session &session, const TeamName &team, Text route);
-// Refuses a member of the team whom it does not permit that.
+// Refuses a member of the team whom it does not permit that, by name of the missing permission; others do nothing here.
 void require_permission_of_team(Session &session, const TeamName &team, const char *route);
 
 // See warm_up.

@@ -2,6 +2,7 @@
 
 #include "owners.hpp"
 
+#include "base/bounds.hpp"
 #include "ranges.hpp"
 #include "rules/budget.hpp"
 
@@ -51,7 +52,8 @@ constinit Statement read_organizations{R"(
     SELECT n.place, x.created_at, x.spend,
            b.max_budget, b.soft_budget, b.model_max_budget, b.tpm_limit, b.rpm_limit, b.max_parallel_requests,
            b.budget_duration, b.budget_reset_at,
-           x.blocked, x.models, x.model_aliases, x.default_reserve, NULL::text, NULL::timestamptz
+           x.blocked, x.models, x.model_aliases, x.default_reserve, NULL::text, NULL::timestamptz,
+           x.tags, '{}'::text[], NULL::timestamptz
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN (org.organization x LEFT JOIN org.budget b USING (budget_id)) ON x.organization_id = n.organization_id)"};
 
@@ -59,7 +61,8 @@ constinit Statement read_teams{R"(
     SELECT n.place, x.created_at, x.spend,
            x.max_budget, NULL::numeric, NULL::jsonb, x.tpm_limit, x.rpm_limit, x.max_parallel_requests,
            x.budget_duration, x.budget_reset_at,
-           x.blocked, x.models, NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz
+           x.blocked, x.models, x.model_aliases, NULL::numeric, NULL::text, NULL::timestamptz,
+           x.tags, '{}'::text[], NULL::timestamptz
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN org.team x ON x.organization_id = n.organization_id AND x.team_id = n.team_id)"};
 
@@ -67,7 +70,8 @@ constinit Statement read_members{R"(
     SELECT n.place, x.created_at, x.spend,
            b.max_budget, b.soft_budget, b.model_max_budget, b.tpm_limit, b.rpm_limit, b.max_parallel_requests,
            b.budget_duration, b.budget_reset_at,
-           false, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz
+           false, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz,
+           '{}'::text[], '{}'::text[], NULL::timestamptz
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN (org.membership x LEFT JOIN org.budget b USING (budget_id))
         ON x.organization_id = n.organization_id AND x.user_id = n.user_id)"};
@@ -76,7 +80,8 @@ constinit Statement read_team_members{R"(
     SELECT n.place, x.created_at, x.spend,
            b.max_budget, b.soft_budget, b.model_max_budget, b.tpm_limit, b.rpm_limit, b.max_parallel_requests,
            b.budget_duration, b.budget_reset_at,
-           false, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz
+           false, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz,
+           '{}'::text[], '{}'::text[], NULL::timestamptz
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN (org.team_member x LEFT JOIN org.budget b USING (budget_id))
         ON x.organization_id = n.organization_id AND x.team_id = n.team_id AND x.user_id = n.user_id)"};
@@ -85,17 +90,25 @@ constinit Statement read_users{R"(
     SELECT n.place, x.created_at, x.spend,
            x.max_budget, NULL::numeric, x.model_max_budget, x.tpm_limit, x.rpm_limit, NULL::bigint,
            x.budget_duration, x.budget_reset_at,
-           false, x.models, NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz
+           false, x.models, NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz,
+           '{}'::text[], '{}'::text[], NULL::timestamptz
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN org."user" x ON x.user_id = n.user_id)"};
 
+// A key may have limits of its own and those of a budget; both hold. The calls that it made before it moved to another
+// organization are not charged to it any more.
 constinit Statement read_keys{R"(
     SELECT n.place, x.created_at, x.spend,
-           x.max_budget, NULL::numeric, x.model_max_budget, x.tpm_limit, x.rpm_limit, x.max_parallel_requests,
-           x.budget_duration, x.budget_reset_at,
-           x.blocked, x.models, NULL::jsonb, NULL::numeric, x.key_alias, x.expires
+           coalesce(x.max_budget, b.max_budget), b.soft_budget,
+           CASE WHEN b.budget_id IS NULL THEN x.model_max_budget ELSE b.model_max_budget END,
+           least(x.tpm_limit, b.tpm_limit), least(x.rpm_limit, b.rpm_limit),
+           least(x.max_parallel_requests, b.max_parallel_requests),
+           coalesce(x.budget_duration, b.budget_duration), coalesce(x.budget_reset_at, b.budget_reset_at),
+           x.blocked, x.models, x.aliases, NULL::numeric, x.key_alias, x.expires,
+           x.tags, x.allowed_routes, x.spend_reset_at
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
-      JOIN org.api_key x ON x.key_id = n.key_id AND coalesce(x.organization_id, '') = n.organization_id)"};
+      JOIN (org.api_key x LEFT JOIN org.budget b USING (budget_id))
+        ON x.key_id = n.key_id AND coalesce(x.organization_id, '') = n.organization_id)"};
 
 Statement &statement_to_read(OwnerKind kind)
 {
@@ -113,11 +126,20 @@ Statement &statement_to_read(OwnerKind kind)
 constexpr std::array<Text, owner_kinds.size()> kind_names{"organization", "team", "member",
                                                           "team_member",  "user", "key"};
 
+// The period without what was before the last reset.
+Window since_reset(const Owner &owner, Window window)
+{
+    if (owner.spend_reset_at && owner.spend_reset_at->value > window.start.value)
+        window.start = *owner.spend_reset_at;
+    return window;
+}
+
 Window window_of(const Owner &owner, Time now)
 {
     const OwnerLimits &limits = owner.limits;
     const auto duration = limits.budget_duration ? parse_duration(*limits.budget_duration) : Maybe<Duration>{};
-    return duration ? window_at(now, *duration, limits.budget_reset_at.value_or(owner.created_at)) : forever;
+    return since_reset(owner, duration ? window_at(now, *duration, limits.budget_reset_at.value_or(owner.created_at))
+                                       : forever);
 }
 
 // The columns after the place.
@@ -145,6 +167,9 @@ Owner read_owner(const Row &row, OwnerKind kind, const OwnerIds &ids, Time now)
         .default_reserve = row.get<Number>(14),
         .key_alias = row.get<Text>(15),
         .expires = row.get<Time>(16),
+        .tags = *row.get<Texts>(17),
+        .allowed_routes = *row.get<Texts>(18),
+        .spend_reset_at = row.get<Time>(19),
     };
     owner.window = window_of(owner, now);
     return owner;
@@ -221,16 +246,31 @@ ModelBudget model_budget(const Owner &owner, Text model, const Value &entry, Tim
     const auto text = read.duration.text();
     const auto duration = text ? parse_duration(*text) : Maybe<Duration>{};
     return {model, amount && *amount >= zero() ? *amount : zero(),
-            duration ? window_at(now, *duration, owner.created_at) : owner.window};
+            duration ? since_reset(owner, window_at(now, *duration, owner.created_at)) : owner.window};
 }
 
-Text CallOwners::resolve_model(Text name) const
+Text CallOwners::resolve_model(Text name, Maybe<OwnerKind> within) const
 {
-    const Owner *organization = find(OwnerKind::organization);
-    if (organization == nullptr || !organization->model_aliases)
-        return name;
-    const auto model = to_value(*organization->model_aliases, "").member(c_string(name)).text();
-    return model && !model->empty() && model->size() <= max_name_bytes ? *model : name;
+    for (const OwnerKind kind : {OwnerKind::key, OwnerKind::team, OwnerKind::organization}) {
+        if (kind == within)
+            break;
+        const Owner *owner = find(kind);
+        if (owner == nullptr || !owner->model_aliases)
+            continue;
+        const auto model = to_value(*owner->model_aliases, "").member(c_string(name)).text();
+        if (model && !model->empty() && model->size() <= max_name_bytes)
+            name = *model;
+    }
+    return name;
+}
+
+Texts CallOwners::tags(Texts of_call) const
+{
+    Texts all = of_call;
+    for (const OwnerKind kind : {OwnerKind::key, OwnerKind::team, OwnerKind::organization})
+        if (const Owner *owner = find(kind); owner != nullptr && !owner->tags.empty())
+            all = concatenate<Text>(all, owner->tags);
+    return all.size() == of_call.size() ? of_call : each_once(all);
 }
 
 bool LockedOwners::has(const OwnerIds &ids, OwnerKind kind) const

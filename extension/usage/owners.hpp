@@ -51,6 +51,8 @@ struct Owner {
     Maybe<Number> default_reserve;
     Maybe<Text> key_alias;
     Maybe<Time> expires;
+    Texts tags, allowed_routes;
+    Maybe<Time> spend_reset_at;
 
     Window window; // the current budget period
     CounterList counters;
@@ -79,8 +81,11 @@ struct CallOwners {
     std::array<Owner *, owner_kinds.size()> owners; // by kind; null: the call has none, or it was deleted
 
     Owner *find(OwnerKind kind) const { return owners[static_cast<size_t>(kind)]; }
-    // The model that a name stands for: an organization may define aliases.
-    Text resolve_model(Text name) const;
+    // The model that a name stands for: a key, then its team, then its organization may define aliases. Within one of
+    // these: the name that a call of the owners inside it comes with.
+    Text resolve_model(Text name, Maybe<OwnerKind> within = {}) const;
+    // The tags of a call and of these owners, each once.
+    Texts tags(Texts of_call) const;
 };
 
 // The owners that several calls are charged to, each once.

@@ -38,11 +38,11 @@ bool has_null(const Maybe<Texts> &texts)
     return texts && std::ranges::any_of(*texts, [](Text text) { return text.data() == nullptr; });
 }
 
-Text array_literal(const Maybe<Texts> &texts)
+Text array_literal(Texts texts)
 {
-    if (!texts || texts->empty())
+    if (texts.empty())
         return "{}";
-    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(*texts)));
+    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(texts)));
 }
 
 // Time-ordered, like UUIDv7, so that index inserts append.
@@ -162,13 +162,13 @@ void NewCall::check()
         request_id = new_request_id();
 }
 
-Call *NewCall::call(Text resolved_model, Time now) const
+Call *NewCall::call(const CallOwners &call_owners, Text resolved_model, Time now) const
 {
     Call *call = allocate<Call>(1).data();
     *call = {.owners = owners,
              .request_id = *request_id,
              .model = resolved_model,
-             .tags = array_literal(tags),
+             .tags = array_literal(call_owners.tags(tags.value_or(Texts{}))),
              .max_cost = zero(),
              .reserved_at = now,
              .expires_at = now,

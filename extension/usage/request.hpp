@@ -134,7 +134,7 @@ struct NewCall {
     void check();
     CallName name() const { return {owners.organization_id, *request_id}; }
     // The call that the request asks for.
-    Call *call(Text resolved_model, Time now) const;
+    Call *call(const CallOwners &call_owners, Text resolved_model, Time now) const;
 };
 
 // Finds the owners of the requests, and returns them; a request with an unknown key is refused. Locks the names of

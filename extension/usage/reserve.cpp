@@ -1,6 +1,7 @@
 // Reserving: before a model is called, the maximum cost of the call is held against every limit that applies.
 
 #include "base/clock.hpp"
+#include "base/route.hpp"
 #include "budget_events.hpp"
 #include "limit_refusal.hpp"
 #include "request.hpp"
@@ -66,6 +67,9 @@ Maybe<Refusal> key_refusal(const CallOwners &owners, Time now)
         return blocked_key("key");
     if (key->expires && key->expires->value <= now.value)
         return expired_key(*key->expires, "key");
+    if (!allows_model_calls(key->allowed_routes))
+        return refusal(errcode_route_denied, "key", "Key is not allowed to call models. Its allowed_routes are %s",
+                       show_list(key->allowed_routes));
     if (team != nullptr && team->blocked)
         return blocked_team(team->id(), "key");
     if (organization != nullptr && organization->blocked)
@@ -73,8 +77,9 @@ Maybe<Refusal> key_refusal(const CallOwners &owners, Time now)
     return {};
 }
 
-// The refusal of calls of the model. Every list of models must allow it, by the name asked for or the resolved one; a
-// key with its team's models has no list of its own.
+// The refusal of calls of the model. Every list of models must allow it, by the resolved name or by the one that it is
+// asked for there: an alias of a key allows nothing that its team does not. A key with its team's models has no list of
+// its own.
 Maybe<Refusal> model_refusal(const CallOwners &owners, Text asked, Text model)
 {
     for (const OwnerKind kind : {OwnerKind::key, OwnerKind::team, OwnerKind::organization, OwnerKind::user}) {
@@ -85,7 +90,8 @@ Maybe<Refusal> model_refusal(const CallOwners &owners, Text asked, Text model)
         if (list.empty() || has_team_models)
             continue;
         const Text name = name_of(kind);
-        if (!is_model(asked) || !is_model(model) || !(allows(list, asked) || allows(list, model)))
+        const Text asked_there = owners.resolve_model(asked, kind == OwnerKind::user ? OwnerKind::organization : kind);
+        if (!is_model(asked_there) || !is_model(model) || !(allows(list, asked_there) || allows(list, model)))
             return refusal(errcode_model_denied, "model",
                            "%.*s not allowed to access model. This %.*s can only access models=%s. "
                            "Tried to access %.*s",
@@ -152,7 +158,7 @@ Answer decide(Counters &counters, const Reserve &asked, Call *&known)
         return answer;
 
     answer.limits = limits_of(counters, owners, model);
-    Call *call = asked.call(model, now);
+    Call *call = asked.call(owners, model, now);
     call->expires_at = {now.value + asked.ttl_seconds.value_or(default_ttl) * USECS_PER_SEC};
     call->state = State::held;
     if ((answer.refusal = set_amounts(*call, asked, owners, answer.limits)))

@@ -285,7 +285,7 @@ PG_ORG_CALL(usage_record)
     if (call_owners.find(OwnerKind::key) == nullptr)
         raise(unknown_key("key"));
     const Text model = call_owners.resolve_model(*request.model);
-    Call *call = found.empty() ? request.call(model, counters.now()) : found[0].call;
+    Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
         counters.count(*call, State::none, State::settled);

@@ -1,0 +1,137 @@
+// Which routes functions stand for, and which of them lists allow.
+
+#include "route.hpp"
+
+#include "bounds.hpp"
+#include "caller.hpp"
+#include "fail.hpp"
+#include "pattern.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constexpr Text model_calls = "llm_api_routes", management = "management_routes", information = "info_routes";
+
+struct FunctionRoute {
+    Text function, route;
+};
+
+// Routes that are not called like their functions.
+constexpr std::array<FunctionRoute, 9> other_routes{{
+    {"org_patch", "/v2/organization/{organization_id}"},
+    {"org_info_many", "/organization/info"},
+    {"org_daily_activity", "/organization/daily/activity"},
+    {"org_events", "/events"},
+    {"key_info", "/v2/key/info"},
+    {"key_info_many", "/v2/key/info"},
+    {"key_regenerate", "/key/{key}/regenerate"},
+    {"key_reset_spend", "/key/{key}/reset_spend"},
+    {"key_service_account_generate", "/key/service-account/generate"},
+}};
+
+// Functions that only show something.
+constexpr std::array<Text, 13> showing{"_info",   "_info_many",      "_list",    "_audit", "_events",
+                                       "_limits", "_daily_activity", "_aliases", "_ui",    "_roles",
+                                       "_verify", "_available",      "_health"};
+
+// Paths that are this API's, not the LLM gateway's.
+constexpr std::array<Text, 12> own_paths{"/organization", "/v2/organization", "/team",     "/v2/team",
+                                         "/user",         "/v2/user",         "/key",      "/v2/key",
+                                         "/budget",       "/customer",        "/end_user", "/events"};
+
+bool is_usage(Text function) { return function.starts_with("usage_"); }
+
+// /key/info for key_info, and /usage/reserve for usage_reserve_many.
+Text derived_route(Text function)
+{
+    constexpr Text many = "_many";
+    if (function.ends_with(many))
+        function.remove_suffix(many.size());
+    const size_t end = std::min(function.find('_'), function.size());
+    const Text thing = head(function, end) == "org" ? Text{"organization"} : head(function, end);
+    return to_text(psprintf("/%.*s/%.*s", FMT_ARG(thing), FMT_ARG(tail(function, std::min(end + 1, function.size())))));
+}
+
+bool is_in_group(Text group, Text function)
+{
+    if (group == model_calls)
+        return is_usage(function);
+    if (group == management)
+        return !is_usage(function);
+    return group == information &&
+           std::ranges::any_of(showing, [&](Text ending) { return function.ends_with(ending); });
+}
+
+[[noreturn]] void refuse_route(const Caller &caller, Text function)
+{
+    const Text route = derived_route(function);
+    Refusal refused = refusal(errcode_route_denied, nullptr,
+                              "Virtual key is not allowed to call this route. Only allowed to call routes: %s. "
+                              "Tried to call route: %.*s",
+                              show_list(caller.allowed_routes), FMT_ARG(route));
+    raise(refused);
+}
+
+} // namespace
+
+Maybe<Texts> route_list(Maybe<Texts> routes, const char *name)
+{
+    if (!text_list(routes, name))
+        return {};
+    for (const Text route : bounded_list(*routes, name)) {
+        const bool is_group = route == model_calls || route == management || route == information;
+        if (!is_group && !route.starts_with('/') && route != "*")
+            invalid(name, "must be paths that begin with /, or llm_api_routes, management_routes or info_routes");
+        if (route.size() > max_name_bytes)
+            invalid(name, "must be of at most %zu bytes each", max_name_bytes);
+    }
+    return routes;
+}
+
+bool allows_function(Texts routes, Text function)
+{
+    const Text derived = derived_route(function);
+    return routes.empty() || std::ranges::any_of(routes, [&](Text route) {
+               const auto is_meant = [&](const FunctionRoute &other) {
+                   return other.function == function && matches_pattern(route, other.route);
+               };
+               return is_in_group(route, function) || matches_pattern(route, derived) ||
+                      std::ranges::any_of(other_routes, is_meant);
+           });
+}
+
+bool allows_model_calls(Texts routes)
+{
+    return routes.empty() || std::ranges::any_of(routes, [](Text route) {
+               const auto begins = [&](Text path) { return route.starts_with(path); };
+               return route == model_calls ||
+                      (route != management && route != information && std::ranges::none_of(own_paths, begins));
+           });
+}
+
+void require_route(const Caller &caller, Text function)
+{
+    if (function != "key_info" && function != "key_health")
+        require_route_to_others(caller, function);
+}
+
+void require_route_to_others(const Caller &caller, Text function)
+{
+    if (!allows_function(caller.allowed_routes, function))
+        refuse_route(caller, function);
+}
+
+void require_routes_of_caller(const Caller &caller, Texts routes)
+{
+    if (caller.allowed_routes.empty())
+        return;
+    const auto is_callers = [&](Text route) {
+        return std::ranges::find(caller.allowed_routes, route) != caller.allowed_routes.end();
+    };
+    if (routes.empty() || !std::ranges::all_of(routes, is_callers))
+        refused("User not allowed to give access to other routes than those of their own key: %s",
+                show_list(caller.allowed_routes));
+}
+
+} // namespace pg_org
