@@ -186,8 +186,7 @@ Bound bind(const Asked &asked, const Functions &functions)
     }
     if (!bound.errors.empty()) {
         std::vector<FieldError> none;
-        const Fields fields{{"limit", Value{Value::Kind::number, "1", {}}}};
-        auto key_check = bind_arguments(named(key_check_function), fields, asked.api_key, "query", none);
+        auto key_check = bind_arguments(named(key_check_function), {}, asked.api_key, "query", none);
         return {std::move(bound.errors), std::move(key_check), {}, nullptr, {}};
     }
     if (is_tagged(asked.route))

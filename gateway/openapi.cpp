@@ -185,7 +185,7 @@ ordered_json parameters(const Route &route, const Described &function)
     for (const Argument &argument : function.function.arguments) {
         const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
         const bool in_body = route.kind == Kind::patch ? argument.name == "patch" : !reads_query(route);
-        if (in_body || !is_field(route, argument))
+        if ((in_body && !in_path) || !is_field(route, argument))
             continue;
         const bool is_filter = route.kind == Kind::activity && argument.name == "key";
         const auto name = is_filter ? "api_key" : argument.name;
@@ -225,7 +225,9 @@ ordered_json body(const Route &route, const Described &function)
     ordered_json schema{{"type", "object"}};
     ordered_json required = ordered_json::array(), request = ordered_json::object();
     for (const Argument &argument : function.function.arguments) {
-        if (is_patch ? argument.comment.empty() || argument.name.ends_with("_id") : !is_field(route, argument))
+        const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
+        if (in_path ||
+            (is_patch ? argument.comment.empty() || argument.name.ends_with("_id") : !is_field(route, argument)))
             continue;
         const bool must_be_there = !is_patch && function.is_required(argument);
         schema["properties"][argument.name] = property(function, argument, must_be_there);
@@ -238,7 +240,8 @@ ordered_json body(const Route &route, const Described &function)
         schema["required"] = std::move(required);
     if (is_patch)
         schema["additionalProperties"] = false;
-    return {{"required", true}, {"content", {{"application/json", {{"schema", schema}, {"example", request}}}}}};
+    return {{"required", route.needs_body},
+            {"content", {{"application/json", {{"schema", schema}, {"example", request}}}}}};
 }
 
 ordered_json reply(const ordered_json &description, const ordered_json &content)

@@ -38,6 +38,8 @@ public:
             add_patch(body.fields);
         else if (!in_query)
             asked_.fields = std::move(body.fields);
+        if (route.kind != Kind::patch && !match_.parameter.empty())
+            asked_.fields[match_.parameter] = text(match_.parameter_value);
         if (route.kind == Kind::activity && asked_.fields.contains("api_key"))
             asked_.fields["key"] = asked_.fields["api_key"];
         add_headers();
@@ -66,9 +68,9 @@ private:
 
     void check_body(const Body &body)
     {
-        if (request_.body.empty())
+        if (request_.body.empty() && asked_.route.needs_body)
             add_error("missing", ordered_json::array({"body"}), "Field required");
-        else if (body.kind != Value::Kind::object)
+        else if (!request_.body.empty() && body.kind != Value::Kind::object)
             add_error("dict_type", ordered_json::array({"body"}), "Input should be a valid dictionary");
         if (!is_storable(match_.parameter_value))
             add_error("value_error", {"path", match_.parameter}, unstorable);

@@ -43,7 +43,8 @@ constexpr std::array translations{
     Translation{"3F000", 503, not_set_up},
     Translation{"40001", 503, "Too busy, try again"},
     Translation{"40P01", 503, "Too busy, try again"},
-    Translation{"42501", 401, {}},
+    Translation{"42501", 401, {}}, // or 403
+    Translation{"42RTE", 403, {}},
     Translation{"42501", 503, not_set_up},
     Translation{"42883", 503, not_set_up},
     Translation{"53300", 503, "Too busy, try again"},
@@ -80,7 +81,8 @@ const Translation &translation_of(const DatabaseError &error)
 std::string_view error_type(int status)
 {
     switch (status) {
-    case 401: return "auth_error";
+    case 401:
+    case 403: return "auth_error";
     case 404: return "not_found_error";
     default: return status < 500 ? "bad_request_error" : "internal_server_error";
     }
@@ -262,10 +264,11 @@ std::optional<std::string> held_by(std::string_view element)
 Reply translate(const Refusal &refusal, const Route &route, const Request &request)
 {
     const DatabaseError &error = refusal.error;
-    const auto &[prefix, status, own_message, type] = translation_of(error);
+    const auto &[prefix, usual_status, own_message, type] = translation_of(error);
+    const int status = prefix == "42501" && usual_status == 401 && forbids_with_403(route) ? 403 : usual_status;
     const bool in_its_words = !error.internal && status < 500;
     std::string message{in_its_words ? std::string_view{error.message} : own_message};
-    const bool of_key = error.sqlstate.starts_with("28");
+    const bool of_key = error.sqlstate.starts_with("28") || error.sqlstate == "42RTE";
     // Hints about the caller's key speak of the argument that SQL has for it.
     const std::string_view hint = in_its_words && !of_key ? std::string_view{error.hint} : std::string_view{};
     const HeaderArgument *header = in_its_words ? header_of(error, request) : nullptr;

@@ -32,6 +32,7 @@ struct Route {
     Kind kind = Kind::own;
     Envelope envelope = Envelope::detail;
     std::string_view cursor = {}; // of a list: the field of its elements that `after` takes
+    bool needs_body = true;
 };
 
 constexpr Route list(std::string_view path, std::string_view function, std::string_view cursor)
@@ -44,7 +45,18 @@ constexpr Route usage(std::string_view path, std::string_view function, Kind kin
     return {"POST", path, function, kind, Envelope::error};
 }
 
+// A route about keys.
+constexpr Route key_route(std::string_view path, std::string_view function, Kind kind, bool needs_body = true)
+{
+    return {"POST", path, function, kind, Envelope::error, {}, needs_body};
+}
+
 constexpr bool reads_query(const Route &route) { return route.method == "GET"; }
+// Whether a refused right is 403: on other routes it is 401, as LiteLLM answers there.
+constexpr bool forbids_with_403(const Route &route)
+{
+    return route.path.starts_with("/key/") || route.path.starts_with("/v2/key/");
+}
 constexpr bool is_tagged(const Route &route)
 {
     return route.kind == Kind::thing || route.kind == Kind::patch || route.kind == Kind::look;
@@ -72,7 +84,7 @@ inline constexpr std::string_view tag_function = "org_etag";
 // The function that changes the same fields as a patch.
 inline constexpr std::string_view patched_function = "org_update";
 // Called only to check a key, since it costs little.
-inline constexpr std::string_view key_check_function = "org_list";
+inline constexpr std::string_view key_check_function = "key_health";
 
 inline constexpr Route root{"GET", "/", {}};
 inline constexpr Route liveness{"GET", "/health/liveliness", {}};
@@ -120,14 +132,20 @@ inline constexpr std::array routes{
     Route{"POST", "/team/member_add", "team_member_add", Kind::change},
     Route{"POST", "/team/member_update", "team_member_update", Kind::change},
     Route{"POST", "/team/member_delete", "team_member_delete", Kind::change},
-    Route{"POST", "/key/generate", "key_generate", Kind::change},
-    Route{"POST", "/key/update", "key_update", Kind::change},
-    Route{"GET", "/key/info", "key_info", Kind::info},
-    list("/key/list", "key_list", "token_id"),
-    Route{"POST", "/key/delete", "key_delete", Kind::change},
-    Route{"POST", "/key/regenerate", "key_regenerate", Kind::change},
-    Route{"POST", "/key/block", "key_block", Kind::change},
-    Route{"POST", "/key/unblock", "key_unblock", Kind::change},
+    key_route("/key/generate", "key_generate", Kind::change),
+    key_route("/key/service-account/generate", "key_service_account_generate", Kind::change),
+    key_route("/key/update", "key_update", Kind::change),
+    key_route("/key/bulk_update", "key_bulk_update", Kind::change),
+    Route{"GET", "/key/info", "key_info", Kind::info, Envelope::error},
+    key_route("/v2/key/info", "key_info_many", Kind::info),
+    Route{"GET", "/key/list", "key_list", Kind::list, Envelope::error, "token_id"},
+    key_route("/key/delete", "key_delete", Kind::change),
+    key_route("/key/regenerate", "key_regenerate", Kind::change),
+    key_route("/key/{key}/regenerate", "key_regenerate", Kind::change, false),
+    key_route("/key/{key}/reset_spend", "key_reset_spend", Kind::change),
+    key_route("/key/block", "key_block", Kind::change),
+    key_route("/key/unblock", "key_unblock", Kind::change),
+    key_route("/key/health", "key_health", Kind::info, false),
     Route{"POST", "/budget/new", "budget_new", Kind::thing},
     Route{"POST", "/budget/update", "budget_update", Kind::thing},
     Route{"POST", "/budget/info", "budget_info", Kind::look},

@@ -46,10 +46,10 @@ SELECT proname FROM extension_function
    AND (proargnames[pronargs] IS DISTINCT FROM 'api_key' OR pg_get_function_arg_default(oid, pronargs) <> 'NULL::text');
 SELECT proname FROM extension_function WHERE '' = ANY (proargnames) OR cardinality(proargnames) <> pronargs;
 
--- An argument's name has the same type in all functions.
+-- An argument's name has the same type in all functions, except for LiteLLM's two kinds of keys.
 SELECT name, array_agg(DISTINCT type::regtype) AS types
   FROM extension_function, unnest(proargnames, proargtypes::oid[]) AS argument (name, type)
- WHERE proname <> 'org_grant_access' GROUP BY name HAVING count(DISTINCT type) > 1;
+ WHERE proname NOT IN ('org_grant_access', 'key_bulk_update') GROUP BY name HAVING count(DISTINCT type) > 1;
 
 -- A function's comment has a summary, a blank line and details, in lines of up to 100 characters. Its last sentence
 -- names the callers.

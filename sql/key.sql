@@ -49,8 +49,8 @@ SELECT attempt($$key_generate('bob', models => '{anything}')$$),
 SELECT key_generate(team_id => 'alone') -> 'organization_id' AS organization_id;
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES
-    ($$key_generate('nobody')$$),
     ($$key_generate('')$$),
+    ($$key_generate('nobody', 'acme', api_key => 'sk-0123456789abcdefwxyz')$$),
     ($$key_generate(organization_id => 'nowhere')$$),
     ($$key_generate(team_id => 'nowhere')$$),
     ($$key_generate(team_id => 'alone', organization_id => 'beta')$$),
@@ -182,10 +182,10 @@ SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 SELECT key_generate('eve', key_alias => 'ci', key => 'sk-ci-eve') \g /dev/null
 SELECT attempt($$key_delete(key_aliases => '{ci}', api_key => 'sk-eve')$$);
 -- Otherwise it names the one key that the caller may delete; a key named twice or in both ways is deleted once.
-SELECT json_array_length(key_delete('{sk-ci-eve}', api_key => 'sk-eve')) AS deleted;
-SELECT json_array_length(key_delete(key_aliases => '{ci, ci}', api_key => 'sk-eve')) AS deleted;
-SELECT json_array_length(key_delete('{sk-ci-acme, sk-ci-acme}', '{ci}', api_key => 'sk-ann')) AS deleted;
-SELECT json_array_length(key_delete(key_aliases => '{ci}', api_key => 'sk-bob')) AS deleted;
+SELECT key_delete('{sk-ci-eve}', api_key => 'sk-eve') -> 'deleted_keys' AS deleted;
+SELECT key_delete(key_aliases => '{ci, ci}', api_key => 'sk-eve') -> 'deleted_keys' AS deleted;
+SELECT key_delete('{sk-ci-acme, sk-ci-acme}', '{ci}', api_key => 'sk-ann') -> 'deleted_keys' AS deleted;
+SELECT key_delete(key_aliases => '{ci}', api_key => 'sk-bob') -> 'deleted_keys' AS deleted;
 SELECT key_alias FROM org.api_key WHERE key_alias = 'ci';
 
 -- key_update, key_info, key_list -----------------------------------------------
@@ -199,9 +199,10 @@ SELECT call, attempt(call) FROM (VALUES
     ($$key_update('sk-unknown')$$),
     ($$key_info('sk-unknown')$$),
     ($$key_info('sk-0123456789-of-alone', 'sk-eve')$$)) AS t (call);
-SELECT info ->> 'key' = info -> 'info' ->> 'token_id' AS by_its_identifier,
-       key_info(info ->> 'key')::text = info::text AS same_by_identifier,
-       key_info(api_key => 'sk-0123456789-of-alone')::text = info::text AS same_by_itself
+SELECT info ->> 'key' AS as_asked,
+       key_info(info -> 'info' ->> 'token_id') ->> 'key' = info -> 'info' ->> 'token' AS by_identifier,
+       (key_info(info -> 'info' ->> 'token') -> 'info')::text = (info -> 'info')::text AS same_by_identifier,
+       (key_info(api_key => 'sk-0123456789-of-alone') -> 'info')::text = (info -> 'info')::text AS same_by_itself
   FROM key_info('sk-0123456789-of-alone') AS info;
 SELECT filter, (SELECT string_agg(k ->> 'key_alias', ' ') FROM json_array_elements(keys) AS k WHERE k ->> 'team_id' = 'alone') AS listed
   FROM (VALUES ('user_id', key_list(user_id => 'ann')), ('team_id', key_list(team_id => 'alone')),

@@ -64,6 +64,14 @@ INSERT INTO test.call (call) VALUES
     ('key_generate(user_id => ''ann''{})'), ('key_generate(user_id => ''default_user_id''{})'), ('key_generate(key => ''sk-chosen''{})'),
     ('key_generate(organization_id => ''A'', permissions => ''{"usage":true}''{})'),
     ('key_update(''sk-annred'', key_alias => ''mine''{})'), ('key_update(''sk-annred'', max_budget => 1{})'),
+    ('key_generate(organization_id => ''A'', user_id => ''ben''{})'), ('key_generate(organization_id => ''A'', budget_id => ''free''{})'),
+    ('key_service_account_generate(''red''{})'),
+    ('key_update(''sk-annred'', blocked => true{})'), ('key_update(''sk-annred'', allowed_routes => ''{/key/info}''{})'),
+    ('key_update(''sk-annred'', budget_id => ''free''{})'), ('key_update(''sk-annred'', user_id => ''ada''{})'),
+    ('key_update(''sk-annred'', organization_id => ''B''{})'), ('key_update(''sk-annred'', spend => 0{})'),
+    ('key_bulk_update(''[{"key":"sk-annred"}]''{})'), ('key_reset_spend(''sk-annred'', 0{})'),
+    ('key_info_many(''{sk-annred}''{})'), ('key_health({})'),
+    ('key_regenerate(''sk-annred'', new_key => ''sk-chosen''{})'), ('key_regenerate(''sk-annred'', max_budget => 1{})'),
     ('key_update(''sk-annred'', permissions => ''{"usage":true}''{})'),
     ('key_update(''sk-annred'', permissions => ''{ }''{})'),
     ('key_info(''sk-annred''{})'), ('key_delete(''{sk-annred}''{})'), ('key_delete(key_aliases => ''{red}''{})'), ('key_regenerate(''sk-annred''{})'),
@@ -82,7 +90,7 @@ INSERT INTO test.call (call) VALUES
 -- Gives yes or the SQLSTATE of the refusal, and undoes the call.
 CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE 'SELECT ' || replace(call, '{}', format(', api_key => %L', key));
+    EXECUTE 'SELECT ' || replace(replace(call, '({})', format('(api_key => %L)', key)), '{}', format(', api_key => %L', key));
     RAISE SQLSTATE 'YESOK';
 EXCEPTION
     WHEN SQLSTATE 'YESOK' THEN RETURN 'yes';

@@ -119,7 +119,7 @@ SELECT reply ->> 'user_id' AS user_id, json_array_length(reply -> 'token_ids_to_
 SELECT org_member_add('a', '{"role": "org_admin", "user_id": "ada"}') \g /dev/null
 
 -- A token_id is no secret -----------------------------------------------------
-SELECT key_info('sk-bea-a', 'sk-admin') ->> 'key' AS token_of_bea \gset
+SELECT key_info('sk-bea-a', 'sk-admin') -> 'info' ->> 'token_id' AS token_of_bea \gset
 SELECT attempt(format('usage_reserve(%L, %L, 1)', :'token_of_bea', 'm')) AS reserve,
        attempt(format('usage_record(%L, %L, 1)', :'token_of_bea', 'm')) AS record,
        usage_reserve_many(json_build_array(json_build_object('key', :'token_of_bea', 'model', 'm')))

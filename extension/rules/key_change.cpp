@@ -115,10 +115,14 @@ void lock_owners_of(Session &session, const NamedKey &key, const NewKey &after, 
             organizations[count++] = *organization;
     if (count > 0) {
         session.audit_as(organizations[count - 1]);
-        const Texts wanted = each_once(organizations.first(count));
-        if (lock_organizations(session, wanted).size() < wanted.size())
-            no_such_reference("Organization not found for organization_id=%.*s",
-                              FMT_ARG(after.organization_id.value_or(Text{})));
+        const Texts locked = lock_organizations(session, each_once(organizations.first(count)));
+        const auto is_gone = [&](const Maybe<Text> &organization) {
+            return organization && std::ranges::find(locked, *organization) == locked.end();
+        };
+        if (is_gone(key.organization_id))
+            not_found("Key not found");
+        if (is_gone(after.organization_id))
+            no_such_reference("Organization not found for organization_id=%.*s", FMT_ARG(*after.organization_id));
     }
     if (!moves)
         return;

@@ -41,8 +41,8 @@ constinit Statement lock_alias{"SELECT pg_advisory_xact_lock(hashtextextended(co
 
 [[noreturn]] void forbid_keys(const Caller &caller)
 {
-    forbidden("You are not allowed to make this key: only admins of an organization can make keys for others or "
-              "outside a team they belong to. Your role is = %s",
+    forbidden("You are not allowed to make this key: only admins can make keys for others, or in an organization "
+              "outside their own teams. Your role is = %s",
               role_name(caller.role));
 }
 

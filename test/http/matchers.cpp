@@ -155,6 +155,8 @@ constexpr std::array team_fields{
     Field{"updated_at", Type::time},
     Field{"model_id", Type::nothing},
     Field{"litellm_model_table", Type::nothing},
+    Field{"tags", Type::texts},
+    Field{"model_aliases", Type::object},
 };
 
 constexpr std::array team_member_fields{
@@ -201,6 +203,7 @@ constexpr std::array key_fields{
     Field{"key_name", Type::text},
     Field{"token_id", Type::text},
     Field{"expires", Type::time, or_null},
+    Field{"token", Type::text},
     Field{"key_alias", Type::text, or_null},
     Field{"user_id", Type::text, or_null},
     Field{"team_id", Type::text, or_null},
@@ -215,12 +218,17 @@ constexpr std::array key_fields{
     Field{"budget_duration", Type::text, or_null},
     Field{"budget_reset_at", Type::time, or_null},
     Field{"blocked", Type::boolean},
+    Field{"allowed_routes", Type::texts},
+    Field{"aliases", Type::object},
+    Field{"tags", Type::texts},
     Field{"metadata", Type::object},
     Field{"permissions", Type::object},
     Field{"created_at", Type::time},
     Field{"created_by", Type::text, or_null},
     Field{"updated_at", Type::time},
     Field{"updated_by", Type::text, or_null},
+    Field{"budget_id", Type::text, or_null},
+    Field{"litellm_budget_table", Type::budget, or_null},
 };
 
 constexpr std::array audit_entry_fields{

@@ -101,7 +101,7 @@ private:
 // A refusal of the same request by a stranger or, where a stranger gets something as well, of another one by the admin.
 struct No {
     Matcher<const Reply &> answer;
-    std::string target = {};
+    std::string target = {}, body = {};
 };
 
 struct Line {
@@ -113,7 +113,7 @@ struct Line {
 };
 
 const No not_allowed{e2(401, testing::_)}, not_allowed_e1{e1(401, testing::_)},
-    not_found{e2(404, HasSubstr("not found"))};
+    forbidden{e1(403, HasSubstr("not allowed"), "auth_error")}, not_found{e2(404, HasSubstr("not found"))};
 
 No no_such_limit(const std::string &path) { return {e3({"query", "limit"}, "value_error"), path + "?limit=0"}; }
 
@@ -178,14 +178,25 @@ const std::vector<Line> table{
            is_team_membership),
     change("POST /team/member_delete", R"({"team_id": "<team>", "user_id": "<member>"})", is_team),
 
-    change("POST /key/generate", in_organization, with_secret(is_key)),
-    change("POST /key/update", R"({"key": "<key>", "key_alias": "x"})", is_key),
-    look("/key/info", "?key=<key>", has({"key", "info"}), {e2(404, "Key not found")}),
+    change("POST /key/generate", in_organization, with_secret(is_key), forbidden),
+    change("POST /key/service-account/generate", of_team, with_secret(is_key), forbidden),
+    change("POST /key/update", R"({"key": "<key>", "key_alias": "x"})", with_more(is_key, {"key"}), forbidden),
+    change("POST /key/bulk_update", R"({"keys": [{"key": "<key>", "tags": ["x"]}]})",
+           has({"total_requested", "successful_updates", "failed_updates"}),
+           {e3({"body", "keys"}, "value_error"), "", R"({"keys": {}})"}),
+    look("/key/info", "?key=<key>", has({"key", "info"}), {e1(404, "Key not found")}),
+    change("POST /v2/key/info", R"({"keys": ["<key>"]})", has({"key", "info"}),
+           {e3({"body", "keys"}, "missing"), "", R"({"keys": null})"}),
     list("/key/list", is_key),
-    change("POST /key/delete", R"({"keys": ["<key>"]})", list_of(is_key)),
-    change("POST /key/regenerate", R"({"key": "<key>"})", with_secret(is_key)),
-    change("POST /key/block", R"({"key": "<key>"})", is_key),
-    change("POST /key/unblock", R"({"key": "<key>"})", is_key),
+    change("POST /key/delete", R"({"keys": ["<key>"]})", has({"deleted_keys"}), forbidden),
+    change("POST /key/regenerate", R"({"key": "<key>"})", with_secret(is_key), forbidden),
+    {"POST /key/{key}/regenerate", "/key/<key>/regenerate", "", with_secret(is_key), forbidden},
+    {"POST /key/{key}/reset_spend", "/key/<key>/reset_spend", R"({"reset_to": 0})", with_more(is_key, {"key"}),
+     forbidden},
+    change("POST /key/block", R"({"key": "<key>"})", is_key, forbidden),
+    change("POST /key/unblock", R"({"key": "<key>"})", is_key, forbidden),
+    change("POST /key/health", "{}", has({"key", "logging_callbacks"}),
+           {e3(Json::array({"body"}), "dict_type"), "", "[]"}),
 
     change("POST /budget/new", R"({"budget_id": "<new>"})", is_budget),
     change("POST /budget/update", R"({"budget_id": "<budget>", "max_budget": 1})", is_budget),
@@ -227,7 +238,9 @@ TEST_P(RouteTable, AnswersAndRefuses)
     EXPECT_THAT(send(target, body, {}), e1(401, "Authentication Error, No api key passed in."));
     EXPECT_THAT(send(target, body, bearer("sk-unknown")),
                 e1(401, "Authentication Error, Invalid proxy server token passed."));
-    if (line.no.target.empty())
+    if (!line.no.body.empty())
+        EXPECT_THAT(send(target, line.no.body, bearer(Scene::stranger())), line.no.answer);
+    else if (line.no.target.empty())
         EXPECT_THAT(send(target, body, bearer(Scene::stranger())), line.no.answer);
     else
         EXPECT_THAT(send(method(line) + line.no.target, body, bearer(admin_key())), line.no.answer);

@@ -221,6 +221,7 @@ const Functions functions{{"org_new",
                             {{"limit", "\"limit\"", Type::bigint, false},
                              {"after", "after", Type::text, false},
                              {"api_key", "api_key", Type::text, false}}}},
+                          {"key_health", {"public.key_health", {{"api_key", "api_key", Type::text, false}}}},
                           {"org_events",
                            {"public.org_events",
                             {{"limit", "\"limit\"", Type::bigint, false},
@@ -269,8 +270,8 @@ TEST(BindingRequests, ChecksTheKeyAloneIfThereAreErrors)
 {
     const auto check = [](const Asked &asked, std::size_t errors) {
         const auto call = call_of(asked);
-        EXPECT_EQ(call.statement.sql, "SELECT public.org_list(\"limit\" => $1::bigint, api_key => $2::text)");
-        EXPECT_EQ(call.statement.values, (Values{"1", "sk-1"}));
+        EXPECT_EQ(call.statement.sql, "SELECT public.key_health(api_key => $1::text)");
+        EXPECT_EQ(call.statement.values, (Values{"sk-1"}));
         EXPECT_EQ(call.errors.size(), errors);
         EXPECT_EQ(call.many, nullptr);
     };
