@@ -382,11 +382,11 @@ PG_ORG_READ(org_list)
     const auto after = session.argument<Text>("after");
 
     const auto visible = visible_organizations(session);
-    const auto after_created =
-        after ? page_start(session.run(find_page_start, *after, visible), "organization_id") : Maybe<Time>{};
+    const PageStart start =
+        page_start(after, "organization_id", [&](Text id) { return session.run(find_page_start, id, visible); });
     session.reply.begin_array();
     write_organizations(
-        session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
+        session, session.run(list_organizations, org_id, org_alias, visible, start.time, start.id, limit).texts());
     session.reply.end_array();
 }
 
