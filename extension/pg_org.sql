@@ -178,8 +178,8 @@ The oldest come first.
 - org_id: only the organization with this identifier
 - org_alias: only organizations whose alias contains this text, in upper or lower case
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last organization_id of the previous page, or its created_at, a slash and its organization_id (which
-  works even after it was deleted); null begins with the first page
+- after: the last organization_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its organization_id; null begins with the first page
 
 Returns an array of organizations.
 Callers: proxy admins and viewers for all organizations, others for those they are members of.';
@@ -282,8 +282,8 @@ identifier.
 
 - organization_id: the organization; an empty text means changes outside of organizations
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last audit_id of the previous page, or its occurred_at, a slash and its audit_id (which
-  works even after it was deleted); null begins with the first page
+- after: the last audit_id of the previous page or, which works even if that was deleted,
+  its occurred_at, a slash and its audit_id; null begins with the first page
 
 Returns an array of entries.
 Callers: the organization''s admins, proxy admins and viewers.';
@@ -558,10 +558,10 @@ RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_
 COMMENT ON FUNCTION user_list IS
 'List users.
 
-The newest come first, unless sort_by or sort_order says otherwise. With limit or after, it lists the
-oldest first, in pages that neither repeat nor skip a user when others are made or deleted meanwhile,
-and does not count them. Organizations'' admins see the users'' names and e-mail addresses, and the
-teams and spend in their organizations; the user_id stands in for the time of creation.
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a user when others are made or deleted
+meanwhile, and are not counted. Organizations'' admins see the users'' names and e-mail addresses, and
+the teams and spend in their organizations; for them the user_id stands in for the time of creation.
 
 - page: the number of the page, from 1
 - page_size: the number of users on a page, 1 to 1000; 25 by default
@@ -693,11 +693,11 @@ The oldest come first.
 - user_id: only teams that this user is in
 - team_alias: only teams whose alias contains this text, in upper or lower case
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last team_id of the previous page, or its created_at, a slash and its team_id (which
-  works even after it was deleted); null begins with the first page
+- after: the last team_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its team_id; null begins with the first page
 
-Returns an array of teams, each with its keys (of teams that the caller does not administer, only the
-caller''s own) and its members'' budgets.
+Returns an array of teams, each with its keys (of teams that the caller does not administer, only
+the caller''s own) and its members'' budgets.
 Callers: proxy admins and viewers for all teams, organizations'' admins for theirs, others for those
 they are in.';
 
@@ -717,9 +717,9 @@ RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_
 COMMENT ON FUNCTION team_list_v2 IS
 'List teams in numbered pages.
 
-The newest come first, unless sort_by or sort_order says otherwise. With limit or after, it lists the
-oldest first, in pages that neither repeat nor skip a team when others are made or deleted meanwhile,
-and does not count them.
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a team when others are made or deleted
+meanwhile, and are not counted.
 
 - page: the number of the page, from 1
 - page_size: the number of teams on a page, 1 to 1000; 10 by default
@@ -732,8 +732,8 @@ and does not count them.
 - limit: the page size, 1 to 1000; not with page, page_size, sort_by or sort_order
 - after: next of the previous page, or the last team_id; null begins with the first page
 
-Returns an object with teams as in team_list, total, page, page_size, total_pages and next (what after
-takes for the next page; null without limit, and on a page that is not full).
+Returns an object with teams as in team_list, total, page, page_size, total_pages and next (what
+after takes for the next page; null without limit, and on a page that is not full).
 Callers: proxy admins and viewers for all teams, organizations'' admins for theirs, others for those
 they are in.';
 
@@ -956,9 +956,9 @@ RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_
 COMMENT ON FUNCTION key_list IS
 'List keys.
 
-The newest come first, unless sort_by or sort_order says otherwise. With limit or after, it lists the
-oldest first, in pages that neither repeat nor skip a key when others are made or deleted meanwhile,
-and does not count them.
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a key when others are made or deleted
+meanwhile, and are not counted.
 
 - page: the number of the page, from 1
 - size: the number of keys on a page, 1 to 1000; 10 by default
@@ -967,7 +967,7 @@ and does not count them.
 - user_id: only keys of this user
 - key_alias: only keys with this alias
 - key_hash: only the key with this token_id
-- include_team_keys: true for also the keys of teams that the caller is an admin of, whoever user_id is
+- include_team_keys: true for also the keys of teams that the caller is an admin of
 - include_created_by_keys: true for also the keys that the user with this user_id made
 - return_full_object: true for whole keys; otherwise the list is of their token_ids
 - expand: user, for whole keys, each with its user''s user_id, user_email and user_alias
@@ -1151,8 +1151,8 @@ COMMENT ON FUNCTION budget_list IS
 The oldest come first.
 
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last budget_id of the previous page, or its created_at, a slash and its budget_id (which
-  works even after it was deleted); null begins with the first page
+- after: the last budget_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its budget_id; null begins with the first page
 
 Returns an array of budgets.
 Callers: proxy admins and viewers.';

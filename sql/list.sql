@@ -199,7 +199,8 @@ CREATE FUNCTION test.wrong_totals() RETURNS SETOF text LANGUAGE sql AS $$
       FROM (SELECT list, count(*) AS n
               FROM (SELECT 'user' AS list FROM org."user" UNION ALL SELECT 'team' FROM org.team UNION ALL
                     SELECT unnest(ARRAY['api_key', 'api_key/' || organization_id]) FROM org.api_key UNION ALL
-                    SELECT 'key_alias' FROM org.api_key WHERE key_alias IS NOT NULL) AS listed
+                    SELECT unnest(ARRAY['key_alias', 'key_alias/' || organization_id]) FROM org.api_key
+                     WHERE key_alias IS NOT NULL) AS listed
              WHERE list IS NOT NULL GROUP BY list) AS counted
       FULL JOIN (SELECT list, sum(amount) AS n FROM org.list_total GROUP BY list) AS told USING (list)
      WHERE coalesce(counted.n, 0) <> coalesce(told.n, 0)

@@ -12,8 +12,8 @@ COMMENT ON TABLE org.list_total IS
 ' added up.';
 COMMENT ON COLUMN org.list_total.total_id IS 'Identifier of the row.';
 COMMENT ON COLUMN org.list_total.list IS
-'What is counted: user, team, api_key or key_alias (keys that have one); api_key, a slash and an organization_id for the'
-' keys of that organization.';
+'What is counted: user, team, api_key or key_alias (keys that have one); the last two also with a slash and an'
+' organization_id, for the keys of that organization.';
 COMMENT ON COLUMN org.list_total.amount IS 'How many more (or fewer, if negative) there are.';
 
 CREATE FUNCTION org.add_to_total(of_list text, more bigint, adds_up boolean) RETURNS void LANGUAGE plpgsql
@@ -47,16 +47,20 @@ DECLARE
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM org.list_total
-         WHERE list = TG_TABLE_NAME OR TG_TABLE_NAME = 'api_key' AND (list = 'key_alias' OR list LIKE 'api\_key/%');
+         WHERE list = TG_TABLE_NAME OR TG_TABLE_NAME = 'api_key' AND list ~ '^(api_key/|key_alias)';
     ELSIF TG_OP = 'UPDATE' THEN
         IF OLD.organization_id IS DISTINCT FROM NEW.organization_id THEN
             PERFORM org.add_to_total('api_key/' || OLD.organization_id, -1, true),
                     org.add_to_total('api_key/' || NEW.organization_id, 1, true);
         END IF;
-        PERFORM org.add_to_total('key_alias', num_nonnulls(NEW.key_alias) - num_nonnulls(OLD.key_alias), adds_up);
+        PERFORM org.add_to_total('key_alias/' || OLD.organization_id, -num_nonnulls(OLD.key_alias), true),
+                org.add_to_total('key_alias/' || NEW.organization_id, num_nonnulls(NEW.key_alias), true),
+                org.add_to_total('key_alias', num_nonnulls(NEW.key_alias) - num_nonnulls(OLD.key_alias), adds_up);
     ELSIF TG_TABLE_NAME = 'api_key' THEN
-        PERFORM org.add_to_total('api_key/' || organization_id, sign * elements, true)
-           FROM (SELECT organization_id, count(*) AS elements FROM changed GROUP BY organization_id) AS counted;
+        PERFORM org.add_to_total('api_key/' || organization_id, sign * elements, true),
+                org.add_to_total('key_alias/' || organization_id, sign * aliases, true)
+           FROM (SELECT organization_id, count(*) AS elements, count(key_alias) AS aliases
+                   FROM changed GROUP BY organization_id) AS counted;
         PERFORM org.add_to_total('api_key', sign * elements, adds_up),
                 org.add_to_total('key_alias', sign * aliases, adds_up)
            FROM (SELECT count(*) AS elements, count(key_alias) AS aliases FROM changed) AS counted;
@@ -93,7 +97,8 @@ SELECT list, count(*)
          UNION ALL
         SELECT unnest(ARRAY['api_key', 'api_key/' || organization_id]) FROM org.api_key
          UNION ALL
-        SELECT 'key_alias' FROM org.api_key WHERE key_alias IS NOT NULL) AS listed
+        SELECT unnest(ARRAY['key_alias', 'key_alias/' || organization_id]) FROM org.api_key WHERE key_alias IS NOT NULL)
+       AS listed
  WHERE list IS NOT NULL
  GROUP BY list;
 

@@ -56,7 +56,7 @@ constinit Statement find_page_start{"SELECT k.created_at FROM org.api_key k WHER
 #define LISTED_ALIASES                                                                                                 \
     "  FROM org.api_key k"                                                                                             \
     " WHERE " SEES_KEY " AND k.key_alias IS NOT NULL"                                                                  \
-    "   AND ($4 IS NULL OR position(org.folded($4) IN org.folded(k.key_alias)) > 0)"
+    "   AND ($4 IS NULL OR " HAS_PART("k.key_alias", "$4") ")"
 #define ALIASES_BY(direction)                                                                                          \
     Statement                                                                                                          \
     {                                                                                                                  \
@@ -66,7 +66,10 @@ constinit Statement find_page_start{"SELECT k.created_at FROM org.api_key k WHER
     }
 constinit std::array<Order, 1> alias_orders{{{"key_alias", ALIASES_BY(""), ALIASES_BY(" DESC")}}};
 
-constinit Statement count_aliases{"SELECT count(*)" LISTED_ALIASES, Planned::each_time};
+// Those outside the organizations $5.
+constinit Statement count_aliases{"SELECT count(*)" LISTED_ALIASES
+                                  " AND ($5 IS NULL OR (k.organization_id = ANY ($5)) IS NOT TRUE)",
+                                  Planned::each_time};
 
 // What the caller wants to see of the keys that they see.
 struct KeyFilter {
@@ -94,6 +97,19 @@ int64 count(Session &session, const Maybe<Texts> &visible, const KeyFilter &filt
         return list_total(session, "api_key", {});
     const int64 administered = filter.organization_id ? 0 : list_total(session, "api_key", *visible);
     return administered + *run(session, count_keys, Maybe<Texts>{Texts{}}, filter, visible)[0].get<int64>(0);
+}
+
+int64 count_aliases_found(Session &session, const Maybe<Texts> &visible, const Maybe<Text> &search)
+{
+    if (!visible && !search)
+        return list_total(session, "key_alias", {});
+    const auto count = [&](const Maybe<Texts> &organizations, const Maybe<Texts> &but_not) {
+        return *session
+                    .run(count_aliases, organizations, session.caller.user_id, session.caller.organization_id, search,
+                         but_not)[0]
+                    .get<int64>(0);
+    };
+    return search ? count(visible, {}) : list_total(session, "key_alias", *visible) + count(Texts{}, visible);
 }
 
 // Whether the keys shall have their users.
@@ -169,16 +185,12 @@ PG_ORG_READ(key_aliases)
 
     const Caller &caller = session.caller;
     const auto visible = visible_organizations(session);
-    const auto count = [&] {
-        return visible || search
-                   ? *session.run(count_aliases, visible, caller.user_id, caller.organization_id, search)[0].get<int64>(
-                         0)
-                   : list_total(session, "key_alias", {});
-    };
     const auto read = [&](Statement &statement, const PageStart &, Maybe<int64> limit, int64 offset) {
         return session.run(statement, visible, caller.user_id, caller.organization_id, search, limit, offset);
     };
-    const ListPage page = read_page(asked, alias_orders, [] { return PageStart{}; }, count, read);
+    const ListPage page = read_page(
+        asked, alias_orders, [] { return PageStart{}; }, [&] { return count_aliases_found(session, visible, search); },
+        read);
 
     session.reply.begin_object().key("aliases").begin_array();
     for (const Text alias : page.ids)

@@ -80,7 +80,7 @@ constinit Statement list_organizations{R"(
     SELECT organization_id
       FROM org.organization
      WHERE ($1 IS NULL OR organization_id = $1)
-       AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)
+       AND ($2 IS NULL OR )" HAS_PART("organization_alias", "$2") R"()
        AND ($3 IS NULL OR organization_id = ANY ($3))
        AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))
      ORDER BY created_at, organization_id

@@ -24,8 +24,8 @@ namespace {
 // Those with $6 in their alias and the team_id $7.
 #define LISTED_TEAMS                                                                                                   \
     VISIBLE_TEAMS                                                                                                      \
-    "   AND ($6 IS NULL OR position(org.folded($6) IN org.folded(t.team_alias)) > 0)"                                  \
-    "   AND ($7 IS NULL OR t.team_id = $7)"
+    "   AND ($6 IS NULL OR " HAS_PART("t.team_alias", "$6") ")"                                                        \
+                                                            "   AND ($7 IS NULL OR t.team_id = $7)"
 
 // The direction must be that of both columns.
 #define TEAMS_BY(column, direction)                                                                                    \

@@ -17,28 +17,34 @@ namespace {
     "                CASE WHEN u.user_id = $2 THEN $3 END AS inside) AS seen"
 
 // When an account was made is nobody's business but a platform admin's: others get users in the order of the user_id.
-#define SEEN_SINCE "CASE WHEN seen.whole THEN u.created_at ELSE timestamptz 'epoch' END"
+#define SEEN_SINCE "CASE WHEN $1 IS NULL THEN u.created_at ELSE timestamptz 'epoch' END"
 
 #define VISIBLE_USERS                                                                                                  \
     "  FROM org.\"user\" u, " SEEN                                                                                     \
     " WHERE ($1 IS NULL OR u.user_id = ANY (ARRAY(SELECT m.user_id FROM org.membership m"                              \
     "                                              WHERE m.organization_id = ANY ($1) UNION SELECT $2)))"
 
+// Whether the caller sees what the user does in the organization.
+#define IS_SEEN_IN(row)                                                                                                \
+    "($1 IS NULL OR " row ".organization_id = ANY ($1)"                                                                \
+    " OR (" row ".user_id = $2 AND ($3 IS NULL OR " row ".organization_id = $3)))"
+
 // Of the role $4, with $5 in the e-mail address, with the user_id $6, of the user_ids $7, in the organization $8 and
 // the team $9.
 #define LISTED_USERS                                                                                                   \
     VISIBLE_USERS                                                                                                      \
     "   AND ($4 IS NULL OR (u.user_role = $4 AND seen.whole))"                                                         \
-    "   AND ($5 IS NULL OR position(org.folded($5) IN org.folded(u.user_email)) > 0)"                                  \
-    "   AND ($6 IS NULL OR u.user_id = $6)"                                                                            \
-    "   AND ($7 IS NULL OR u.user_id = ANY ($7))"                                                                      \
-    "   AND ($8 IS NULL OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id"                           \
-    "                                 AND m.organization_id = $8"                                                      \
-    "                                 AND (seen.whole OR m.organization_id = ANY ($1)"                                 \
-    "                                      OR m.organization_id = seen.inside)))"                                      \
-    "   AND ($9 IS NULL OR EXISTS (SELECT FROM org.team_member tm WHERE tm.user_id = u.user_id AND tm.team_id = $9"    \
-    "                                 AND (seen.whole OR tm.organization_id = ANY ($1)"                                \
-    "                                      OR tm.organization_id = seen.inside)))"
+    "   AND ($5 IS NULL OR " HAS_PART(                                                                                 \
+        "u.user_email",                                                                                                \
+        "$5") ")"                                                                                                      \
+              "   AND ($6 IS NULL OR u.user_id = $6)"                                                                  \
+              "   AND ($7 IS NULL OR u.user_id = ANY ($7))"                                                            \
+              "   AND ($8 IS NULL OR u.user_id = ANY (ARRAY(SELECT m.user_id FROM org.membership m"                    \
+              "                                              WHERE m.organization_id = $8 AND " IS_SEEN_IN(            \
+                  "m") ")))"                                                                                           \
+                       "   AND ($9 IS NULL OR u.user_id = ANY (ARRAY(SELECT tm.user_id FROM org.team_member tm"        \
+                       "                                              WHERE tm.team_id = $9 AND " IS_SEEN_IN(          \
+                           "tm") ")))"
 
 // The direction must be that of both columns.
 #define USERS_BY(column, direction)                                                                                    \
