@@ -80,7 +80,7 @@ TEST(Lists, GoOnAfterAnElementThatIsDeleted)
 {
     const std::string id = organization();
     std::vector<Json> teams{team(id), team(id), team(id)};
-    for (const std::string &path : {"/team/list", "/v2/team/list"}) {
+    for (const std::string path : {"/team/list", "/v2/team/list"}) {
         SCOPED_TRACE(path);
         const Reply page = call("GET " + path + "?limit=1&organization_id=" + id);
         ASSERT_EQ(values_of(elements_of(page.body), "team_id"), std::vector<Json>{teams.front()});
@@ -134,7 +134,7 @@ TEST(Lists, GiveNumberedPagesWithTotals)
 
 TEST(Lists, RefuseWhatTheyCannotDo)
 {
-    for (const std::string &path : {"/key/list?size", "/user/list?page_size", "/v2/team/list?page_size"}) {
+    for (const std::string path : {"/key/list?size", "/user/list?page_size", "/v2/team/list?page_size"}) {
         const std::string size = path.substr(path.find('?') + 1), list = "GET " + path.substr(0, path.find('?') + 1);
         EXPECT_THAT(call(list + size + "=x"), e3({"query", size}, "int_parsing"));
         EXPECT_THAT(call(list + size + "=1.5"), e3({"query", size}, "int_parsing"));
