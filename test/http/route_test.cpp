@@ -135,8 +135,7 @@ Line list(const std::string &path, const Shape &shape)
 // A page of the list under this name.
 Shape page_of(const std::string &elements, const Shape &is, std::vector<std::string> fields)
 {
-    fields.push_back(elements);
-    std::sort(fields.begin(), fields.end());
+    fields.insert(fields.begin(), elements);
     return [=](const Json &page) -> testing::AssertionResult {
         const auto result = has(fields)(page);
         return result ? list_of(is)(page.at(elements)) : result;
