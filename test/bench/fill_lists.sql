@@ -21,4 +21,4 @@ ALTER TABLE org."user" ENABLE TRIGGER USER;
 ALTER TABLE org.api_key ENABLE TRIGGER USER;
 
 SELECT key_generate(user_id => 'default_user_id', key => 'sk-bench') \g /dev/null
-VACUUM ANALYZE;
+VACUUM ANALYZE org.budget, org.organization, org."user", org.api_key, org.list_total;
