@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 12> migrations{
+constexpr std::array<const char *, 13> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -42,6 +42,8 @@ constexpr std::array<const char *, 12> migrations{
 #include "migrations/11_teams.inc"
     ,
 #include "migrations/12_keys.inc"
+    ,
+#include "migrations/13_lists.inc"
 };
 
 void run(const char *sql)

@@ -4,13 +4,13 @@
 
 #include "base/duration.hpp"
 #include "base/fail.hpp"
-#include "base/paging.hpp"
 #include "base/route.hpp"
 #include "key_rights.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
 #include "quota.hpp"
 #include "show.hpp"
+#include "team_rights.hpp"
 
 using namespace pg_org;
 
@@ -32,18 +32,6 @@ constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FO
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
                                      Planned::each_time};
-
-constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4", Planned::each_time};
-
-constinit Statement list_keys{"SELECT " KEY_COLUMNS VISIBLE_KEYS R"(
-       AND ($4 IS NULL OR k.organization_id = $4)
-       AND ($5 IS NULL OR k.team_id = $5)
-       AND ($6 IS NULL OR k.user_id = $6)
-       AND ($7 IS NULL OR k.key_alias = $7)
-       AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))
-     ORDER BY k.created_at, k.key_id
-     LIMIT $10)",
-                              Planned::each_time};
 
 } // namespace
 
@@ -112,8 +100,7 @@ void warm_up_keys(Session &session, Text nobody)
 {
     const Maybe<Text> none;
     session.run(find_visible_key, Maybe<Texts>{}, none, none, nobody, nobody);
-    session.run(list_keys, Maybe<Texts>{}, none, none, none, none, Maybe<Text>{nobody}, none, Maybe<Time>{}, none,
-                Maybe<int64>{1});
+    warm_up_key_list(session, nobody);
 }
 
 } // namespace pg_org
@@ -161,16 +148,23 @@ void generate(Session &session, NewKey &key)
     write_new_key(session, key_id, secret);
 }
 
-// The key of that secret or token_id, if the caller may see it; a key always sees itself.
+// The key of that secret or token_id, if the caller may see it; a key always sees itself, and a team may show its keys to
+// its members.
 Rows find_visible(Session &session, Text key)
 {
     const Caller &caller = session.caller;
     const Rows found = session.run(find_visible_key, visible_organizations(session), caller.user_id,
                                    caller.organization_id, digest(key), key);
-    if (!found.empty() || !caller.key_id)
+    if (!found.empty())
         return found;
     const auto named = find_key(session, key);
-    return named && named->key_id == *caller.key_id ? read_key(session, *caller.key_id) : found;
+    if (!named)
+        return found;
+    const bool is_itself = named->key_id == caller.key_id;
+    const auto permits = [&](const Text &team_id) {
+        return may_with_keys_of(session, {named->organization_id.value_or(Text{}), team_id}, "/key/info");
+    };
+    return is_itself || (named->team_id && permits(*named->team_id)) ? read_key(session, named->key_id) : found;
 }
 
 // Callers whose key is for calls of models may ask about that key only.
@@ -237,26 +231,4 @@ PG_ORG_READ(key_info_many)
 PG_ORG_READ(key_health)
 {
     session.reply.begin_object().key("key").value(Text{"healthy"}).key("logging_callbacks").null().end_object();
-}
-
-PG_ORG_READ(key_list)
-{
-    const auto organization_id = session.argument<Text>("organization_id");
-    const auto team_id = session.argument<Text>("team_id");
-    const auto user_id = session.argument<Text>("user_id");
-    const auto key_alias = session.argument<Text>("key_alias");
-    const auto limit = session.argument("limit", page_limit);
-    const auto after = session.argument<Text>("after");
-
-    const Caller &caller = session.caller;
-    const auto visible = visible_organizations(session);
-    const auto after_created =
-        after ? page_start(session.run(find_page_start, visible, caller.user_id, caller.organization_id, *after),
-                           "token_id")
-              : Maybe<Time>{};
-    session.reply.begin_array();
-    for (const Row row : session.run(list_keys, visible, caller.user_id, caller.organization_id, organization_id,
-                                     team_id, user_id, key_alias, after_created, after, limit))
-        session.reply.object(row);
-    session.reply.end_array();
 }

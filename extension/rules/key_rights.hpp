@@ -55,10 +55,7 @@ void require_free_alias(Session &session, const NewKey &key, Maybe<Text> key_id)
 
 // Keys that the caller sees: $1 is null for all, else the organizations they administer; $2 is who they are and $3
 // the organization that their key is confined to.
-#define VISIBLE_KEYS                                                                                                   \
-    "  FROM org.api_key k"                                                                                             \
-    " WHERE ($1 IS NULL OR k.organization_id = ANY ($1)"                                                               \
-    "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
+#define VISIBLE_KEYS "  FROM org.api_key k WHERE " SEES_KEY
 
 // The organizations whose keys the caller sees; none means all.
 Maybe<Texts> visible_organizations(Session &session);

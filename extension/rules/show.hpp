@@ -25,7 +25,7 @@ namespace pg_org {
     "k.metadata, k.permissions, k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, "                 \
     "(SELECT shown FROM (SELECT " BUDGET_COLUMNS " FROM org.budget b WHERE b.budget_id = k.budget_id) AS shown)"       \
     " AS litellm_budget_table"
-inline constexpr int key_id_column = 1;
+inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6;
 
 // A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1
 // and seen.inside.
@@ -66,6 +66,9 @@ size_t write_organizations(Session &session, Texts organization_ids);
 void write_memberships(Session &session, Text organization_id, Texts user_ids);
 void write_membership_fields(Session &session, Text organization_id, Text user_id);
 
+// Teams with their members, budgets of members, and keys: all of the organizations `visible` (none: of all) and of
+// teams that the caller is an admin of, of others only the caller's own.
+void write_listed_teams(Session &session, Texts team_ids, const Maybe<Texts> &visible);
 // Rows of TEAM_COLUMNS, with the teams' members.
 void write_teams(Session &session, const Rows &teams);
 void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
@@ -79,6 +82,9 @@ void write_team_memberships(Session &session, Text organization_id, Text team_id
 // The row of KEY_COLUMNS of a key, none if there is no such key.
 Rows read_key(Session &session, Text key_id);
 void write_key(Session &session, Text key_id);
+// Keys, each with its user if asked to: null, unless the caller sees all users (`visible` is none), is that user or
+// administers an organization of theirs.
+void write_keys(Session &session, Texts key_ids, bool with_user, const Maybe<Texts> &visible);
 void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
 void write_keys_of_team(Session &session, Text organization_id, Text team_id);
 // A key with its secret, which no other reply shows.

@@ -18,5 +18,6 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
 
 // See warm_up.
 void warm_up_teams(Session &session, Text nobody);
+void warm_up_team_list(Session &session, Text nobody);
 
 } // namespace pg_org
