@@ -23,7 +23,9 @@ READS = {
     "team_info": ("GET", "/team/info?organization_id=acme&team_id=red"),
     "team_list": ("GET", "/team/list"),
     "key_info": ("GET", "/key/info?key=sk-ada"),
+    "key_info_many": ("POST", "/v2/key/info", dict(keys=["sk-ada"])),
     "key_list": ("GET", "/key/list"),
+    "key_health": ("POST", "/key/health", {}),
     "budget_info": ("POST", "/budget/info", dict(budgets=["small"])),
     "budget_list": ("GET", "/budget/list"),
 }
