@@ -218,6 +218,13 @@ ordered_json property(const Described &function, const Argument &argument, bool 
     return schema;
 }
 
+// Whether a request has a body with fields.
+bool has_fields(const Route &route, const Function &function)
+{
+    return !reads_query(route) && std::any_of(function.arguments.begin(), function.arguments.end(),
+                                              [&](const Argument &argument) { return is_field(route, argument); });
+}
+
 // A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers.
 ordered_json body(const Route &route, const Described &function)
 {
@@ -303,7 +310,7 @@ ordered_json operation(const Route &route, const Functions &functions)
                            {"description", function.comment.text},
                            {"operationId", route.function},
                            {"parameters", parameters(route, function)}};
-    if (!reads_query(route))
+    if (has_fields(route, function.function))
         operation["requestBody"] = route.kind == Kind::patch ? body(route, Described{*functions.find(patched_function)})
                                                              : body(route, function);
     operation["responses"] = replies(route, function.function);
