@@ -173,7 +173,7 @@ ordered_json parameter(std::string_view name, std::string_view place, const Desc
         parameter.update({{"style", "form"}, {"explode", false}});
     if (!required) // viewers fill in the example of a parameter, but none of its schema: it may be a filter
         show_example(schema, function.name, argument.name);
-    else if (const auto *example = example_of(function.name, argument.name))
+    else if (const auto *example = example_of((place == "path" ? "path/" : "") + function.name, argument.name))
         parameter["example"] = *example;
     parameter["schema"] = std::move(schema);
     return parameter;
