@@ -173,7 +173,7 @@ ordered_json parameter(std::string_view name, std::string_view place, const Desc
         parameter.update({{"style", "form"}, {"explode", false}});
     if (!required) // viewers fill in the example of a parameter, but none of its schema: it may be a filter
         show_example(schema, function.name, argument.name);
-    else if (const auto *example = example_of(function.name, argument.name))
+    else if (const auto *example = example_of((place == "path" ? "path/" : "") + function.name, argument.name))
         parameter["example"] = *example;
     parameter["schema"] = std::move(schema);
     return parameter;
@@ -216,6 +216,13 @@ ordered_json property(const Described &function, const Argument &argument, bool 
     describe(schema, function, argument);
     show_example(schema, function.name, argument.name);
     return schema;
+}
+
+// Whether a request has a body with fields.
+bool has_fields(const Route &route, const Function &function)
+{
+    return !reads_query(route) && std::any_of(function.arguments.begin(), function.arguments.end(),
+                                              [&](const Argument &argument) { return is_field(route, argument); });
 }
 
 // A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers.
@@ -303,7 +310,7 @@ ordered_json operation(const Route &route, const Functions &functions)
                            {"description", function.comment.text},
                            {"operationId", route.function},
                            {"parameters", parameters(route, function)}};
-    if (!reads_query(route))
+    if (has_fields(route, function.function))
         operation["requestBody"] = route.kind == Kind::patch ? body(route, Described{*functions.find(patched_function)})
                                                              : body(route, function);
     operation["responses"] = replies(route, function.function);

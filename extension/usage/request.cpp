@@ -103,6 +103,13 @@ Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id)
     return first_of(session.run(find_by_id, token_id));
 }
 
+Refusal lost_key(Session &session, const OwnerIds &owners)
+{
+    if (owners_of_token_id(session, owners.key_id))
+        return refusal(ERRCODE_T_R_SERIALIZATION_FAILURE, "key", "Changed by somebody else just now. Try again");
+    return unknown_key("key");
+}
+
 std::span<const Value> read_elements(Session &session)
 {
     const auto requests = required(session.json("requests"), "requests").elements();

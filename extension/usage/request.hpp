@@ -19,6 +19,10 @@ Maybe<OwnerIds> owners_of_secret(Session &session, Text key);
 // The same by token_id, for callers who have checked the secret.
 Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id);
 
+// The refusal of a call whose key was found, but is not there any more under the locks of its owners: it was deleted,
+// or has moved to another organization, so that the caller may try again.
+Refusal lost_key(Session &session, const OwnerIds &owners);
+
 // The argument `wait`: false refuses requests that need locks of other transactions.
 inline bool read_wait(Session &session) { return session.argument<bool>("wait").value_or(true); }
 

@@ -57,12 +57,12 @@ Number asked_of(const UsageLimit &limit, const Call &call)
 }
 
 // The refusal of every call with the key.
-Maybe<Refusal> key_refusal(const CallOwners &owners, Time now)
+Maybe<Refusal> key_refusal(Session &session, const CallOwners &owners, Time now)
 {
     const Owner *key = owners.find(OwnerKind::key), *team = owners.find(OwnerKind::team),
                 *organization = owners.find(OwnerKind::organization);
     if (key == nullptr)
-        return unknown_key("key");
+        return lost_key(session, owners.ids);
     if (key->blocked)
         return blocked_key("key");
     if (key->expires && key->expires->value <= now.value)
@@ -145,7 +145,7 @@ Answer decide(Counters &counters, const Reserve &asked, Call *&known)
     Answer answer{};
     const CallOwners &owners = counters.owners_of(asked.owners);
     const Time now = counters.now();
-    if ((answer.refusal = key_refusal(owners, now)))
+    if ((answer.refusal = key_refusal(counters.session(), owners, now)))
         return answer;
     const Text model = owners.resolve_model(*asked.model);
     if (known != nullptr) {

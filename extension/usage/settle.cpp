@@ -283,7 +283,7 @@ PG_ORG_CALL(usage_record)
     Counters counters{session, owners, present(), locked};
     const CallOwners &call_owners = counters.owners_of(request.owners);
     if (call_owners.find(OwnerKind::key) == nullptr)
-        raise(unknown_key("key"));
+        raise(lost_key(session, request.owners));
     const Text model = call_owners.resolve_model(*request.model);
     Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
     if (found.empty()) {

@@ -24,8 +24,10 @@ READS = {
     "team_list": ("GET", "/team/list"),
     "team_list_v2": ("GET", "/v2/team/list"),
     "key_info": ("GET", "/key/info?key=sk-ada"),
+    "key_info_many": ("POST", "/v2/key/info", dict(keys=["sk-ada"])),
     "key_list": ("GET", "/key/list"),
     "key_aliases": ("GET", "/key/aliases"),
+    "key_health": ("POST", "/key/health", {}),
     "budget_info": ("POST", "/budget/info", dict(budgets=["small"])),
     "budget_list": ("GET", "/budget/list"),
 }

@@ -210,7 +210,7 @@ const std::vector<Line> table{
     change("POST /key/bulk_update", R"({"keys": [{"key": "<key>", "tags": ["x"]}]})",
            has({"total_requested", "successful_updates", "failed_updates"}),
            {e3({"body", "keys"}, "value_error"), "", R"({"keys": {}})"}),
-    look("/key/info", "?key=<key>", has({"key", "info"}), {e1(404, "Key not found")}),
+    look("/key/info", "?key=<key>", has({"key", "info"}), {e1(404, "Key not found", "not_found_error")}),
     change("POST /v2/key/info", R"({"keys": ["<key>"]})", has({"key", "info"}),
            {e3({"body", "keys"}, "missing"), "", R"({"keys": null})"}),
     pages("/key/list", page_of("keys", is_string, {"total_count", "current_page", "total_pages", "next"})),

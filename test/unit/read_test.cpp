@@ -122,6 +122,14 @@ TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter)
     EXPECT_EQ(fields_of(ask("GET", "/key/info?api_key=sk-2")), R"({"api_key":"sk-2"})");
 }
 
+TEST(Read, TakesTheKeyFromThePath)
+{
+    EXPECT_EQ(fields_of(ask("POST", "/key/sk-2/regenerate", R"({"key":"x"})")), R"({"key":"sk-2"})");
+    EXPECT_EQ(fields_of(ask("POST", "/key/sk-2/regenerate")), R"({"key":"sk-2"})");
+    EXPECT_TRUE(ask("POST", "/key/sk-2/regenerate").errors.empty());
+    EXPECT_EQ(ask("POST", "/key/sk-2/reset_spend").errors.size(), 1U);
+}
+
 TEST(Read, TakesWhereEventsGoOn)
 {
     EXPECT_EQ(fields_of(ask("GET", "/events")), R"({"after":})");

@@ -25,7 +25,7 @@ TEST(Routes, ThatChangeNothingSaySo)
     EXPECT_FALSE(may_be_stale(*find_route("GET", "/usage/limits").route));
     EXPECT_FALSE(may_be_stale(*find_route("GET", "/events").route));
     for (const Route &route : routes) {
-        const bool reads = route.method == "GET" || route.path.ends_with("/info");
+        const bool reads = route.method == "GET" || route.path.ends_with("/info") || route.path == "/key/health";
         EXPECT_TRUE(route.kind == Kind::own || changes_data(route) != reads) << route.path;
         EXPECT_FALSE(changes_data(route) && may_be_stale(route)) << route.path;
     }
@@ -38,6 +38,8 @@ TEST(Routes, TakeAParameterFromThePath)
     EXPECT_EQ(match.route->function, "org_patch");
     EXPECT_EQ(match.parameter, "organization_id");
     EXPECT_EQ(match.parameter_value, "a/b");
+    EXPECT_EQ(find_route("POST", "/key/sk-1/regenerate").route->function, "key_regenerate");
+    EXPECT_EQ(find_route("POST", "/key/service-account/generate").route->function, "key_service_account_generate");
 }
 
 TEST(Routes, UnknownPathsHaveNoMethods)
