@@ -178,7 +178,8 @@ The oldest come first.
 - org_id: only the organization with this identifier
 - org_alias: only organizations whose alias contains this text, in upper or lower case
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last organization_id of the previous page; null begins with the first page
+- after: the last organization_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its organization_id; null begins with the first page
 
 Returns an array of organizations.
 Callers: proxy admins and viewers for all organizations, others for those they are members of.';
@@ -281,7 +282,8 @@ identifier.
 
 - organization_id: the organization; an empty text means changes outside of organizations
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last audit_id of the previous page; null begins with the first page
+- after: the last audit_id of the previous page or, which works even if that was deleted,
+  its occurred_at, a slash and its audit_id; null begins with the first page
 
 Returns an array of entries.
 Callers: the organization''s admins, proxy admins and viewers.';
@@ -537,11 +539,18 @@ Returns the user.
 Callers: the user, proxy admins and viewers; admins of the user''s organizations.';
 
 CREATE FUNCTION user_list(
+    page bigint DEFAULT NULL,
+    page_size bigint DEFAULT NULL,
     role text DEFAULT NULL,
+    user_role text DEFAULT NULL,
     user_email text DEFAULT NULL,
     user_id text DEFAULT NULL,
+    user_ids text[] DEFAULT NULL,
     organization_id text DEFAULT NULL,
+    team text DEFAULT NULL,
     team_id text DEFAULT NULL,
+    sort_by text DEFAULT NULL,
+    sort_order text DEFAULT NULL,
     "limit" bigint DEFAULT NULL,
     after text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -549,18 +558,28 @@ RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_
 COMMENT ON FUNCTION user_list IS
 'List users.
 
-The oldest come first. Organizations'' admins see the users'' names and e-mail addresses, and the
-teams and spend in their organizations.
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a user when others are made or deleted
+meanwhile, and are not counted. Organizations'' admins see the users'' names and e-mail addresses, and
+the teams and spend in their organizations; for them the user_id stands in for the time of creation.
 
+- page: the number of the page, from 1
+- page_size: the number of users on a page, 1 to 1000; 25 by default
 - role: only users with this role on the platform
+- user_role: the same
 - user_email: only users whose e-mail address contains this text, in upper or lower case
 - user_id: only this user
+- user_ids: only these users
 - organization_id: only members of this organization
-- team_id: only members of this team
-- limit: the page size, 1 to 1000; null returns everything
-- after: the last user_id of the previous page; null begins with the first page
+- team: only members of the team with this team_id
+- team_id: the same
+- sort_by: created_at, user_id, user_email, user_alias, user_role or spend
+- sort_order: asc or desc; asc by default if there is a sort_by
+- limit: the page size, 1 to 1000; not with page, page_size, sort_by or sort_order
+- after: next of the previous page, or the last user_id; null begins with the first page
 
-Returns an array of users.
+Returns an object with users, total, page, page_size, total_pages and next (what after takes for the
+next page; null without limit, and on a page that is not full).
 Callers: proxy admins and viewers for all users, organizations'' admins for their members, others for
 themselves.';
 
@@ -674,9 +693,47 @@ The oldest come first.
 - user_id: only teams that this user is in
 - team_alias: only teams whose alias contains this text, in upper or lower case
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last team_id of the previous page; null begins with the first page
+- after: the last team_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its team_id; null begins with the first page
 
-Returns an array of teams.
+Returns an array of teams, each with its keys (of teams that the caller does not administer, only
+the caller''s own) and its members'' budgets.
+Callers: proxy admins and viewers for all teams, organizations'' admins for theirs, others for those
+they are in.';
+
+CREATE FUNCTION team_list_v2(
+    page bigint DEFAULT NULL,
+    page_size bigint DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    team_alias text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    sort_by text DEFAULT NULL,
+    sort_order text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_list_v2 IS
+'List teams in numbered pages.
+
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a team when others are made or deleted
+meanwhile, and are not counted.
+
+- page: the number of the page, from 1
+- page_size: the number of teams on a page, 1 to 1000; 10 by default
+- team_id: only this team
+- team_alias: only teams whose alias contains this text, in upper or lower case
+- organization_id: only teams of this organization
+- user_id: only teams that this user is in
+- sort_by: created_at, updated_at, team_id, team_alias, spend or max_budget
+- sort_order: asc or desc; asc by default if there is a sort_by
+- limit: the page size, 1 to 1000; not with page, page_size, sort_by or sort_order
+- after: next of the previous page, or the last team_id; null begins with the first page
+
+Returns an object with teams as in team_list, total, page, page_size, total_pages and next (what
+after takes for the next page; null without limit, and on a page that is not full).
 Callers: proxy admins and viewers for all teams, organizations'' admins for theirs, others for those
 they are in.';
 
@@ -879,10 +936,19 @@ Returns the key, without its secret.
 Callers: its user, the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION key_list(
+    page bigint DEFAULT NULL,
+    size bigint DEFAULT NULL,
     organization_id text DEFAULT NULL,
     team_id text DEFAULT NULL,
     user_id text DEFAULT NULL,
     key_alias text DEFAULT NULL,
+    key_hash text DEFAULT NULL,
+    include_team_keys boolean DEFAULT NULL,
+    include_created_by_keys boolean DEFAULT NULL,
+    return_full_object boolean DEFAULT NULL,
+    expand text[] DEFAULT NULL,
+    sort_by text DEFAULT NULL,
+    sort_order text DEFAULT NULL,
     "limit" bigint DEFAULT NULL,
     after text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -890,16 +956,47 @@ RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_
 COMMENT ON FUNCTION key_list IS
 'List keys.
 
-The oldest come first.
+The newest come first, unless sort_by or sort_order says otherwise. With limit or after, the
+oldest come first, in pages that neither repeat nor skip a key when others are made or deleted
+meanwhile, and are not counted.
 
+- page: the number of the page, from 1
+- size: the number of keys on a page, 1 to 1000; 10 by default
 - organization_id: only keys of this organization
 - team_id: only keys of this team
 - user_id: only keys of this user
 - key_alias: only keys with this alias
-- limit: the page size, 1 to 1000; null returns everything
-- after: the last token_id of the previous page; null begins with the first page
+- key_hash: only the key with this token_id
+- include_team_keys: true for also the keys of teams that the caller is an admin of
+- include_created_by_keys: true for also the keys that the user with this user_id made
+- return_full_object: true for whole keys; otherwise the list is of their token_ids
+- expand: user, for whole keys, each with its user''s user_id, user_email and user_alias
+- sort_by: created_at, updated_at, spend, max_budget, key_alias or token
+- sort_order: asc or desc; desc by default
+- limit: the page size, 1 to 1000; not with page, size, sort_by or sort_order
+- after: next of the previous page, or the last token_id; null begins with the first page
 
-Returns an array of keys, without their secrets.
+Returns an object with keys (without their secrets), total_count, current_page, total_pages and next
+(what after takes for the next page; null without limit, and on a page that is not full).
+Callers: proxy admins and viewers for all keys, organizations'' admins for theirs, others for their
+own.';
+
+CREATE FUNCTION key_aliases(
+    page bigint DEFAULT NULL,
+    size bigint DEFAULT NULL,
+    search text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION key_aliases IS
+'List the aliases of keys.
+
+In the order of the alphabet, once for each key that has one.
+
+- page: the number of the page, from 1
+- size: the number of aliases on a page, 1 to 1000; 50 by default
+- search: only aliases that contain this text, in upper or lower case
+
+Returns an object with aliases, total_count, current_page and total_pages.
 Callers: proxy admins and viewers for all keys, organizations'' admins for theirs, others for their
 own.';
 
@@ -1054,7 +1151,8 @@ COMMENT ON FUNCTION budget_list IS
 The oldest come first.
 
 - limit: the page size, 1 to 1000; null returns everything
-- after: the last budget_id of the previous page; null begins with the first page
+- after: the last budget_id of the previous page or, which works even if that was deleted,
+  its created_at, a slash and its budget_id; null begins with the first page
 
 Returns an array of budgets.
 Callers: proxy admins and viewers.';
@@ -1267,9 +1365,9 @@ REVOKE ALL ON FUNCTION
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_info, user_list, user_delete,
-    team_new, team_update, team_info, team_list, team_delete, team_block, team_unblock,
+    team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
     team_member_add, team_member_update, team_member_delete,
-    key_generate, key_update, key_info, key_list, key_delete, key_regenerate, key_block, key_unblock,
+    key_generate, key_update, key_info, key_list, key_aliases, key_delete, key_regenerate, key_block, key_unblock,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
     usage_verify, usage_repair

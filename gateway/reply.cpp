@@ -187,6 +187,30 @@ Fields parts_of(std::string_view element)
     }
 }
 
+// What `after` takes for an element of a list: with its time, if it has one, it works when the element is gone.
+std::string cursor_of(const json &element, const std::string &field)
+{
+    const json &id = element.at(field);
+    if (!id.is_string())
+        return id.dump();
+    for (const auto *time : {"created_at", "occurred_at"})
+        if (const auto found = element.find(time); found != element.end() && found->is_string())
+            return found->get<std::string>() + '/' + id.get<std::string>();
+    return id.get<std::string>();
+}
+
+// What `after` takes for the page after this one; empty if this one is not full.
+std::string next_after(const json &page, const std::string &field, std::string_view limit)
+{
+    if (page.is_object()) {
+        const auto found = page.find(field);
+        return found != page.end() && found->is_string() ? found->get<std::string>() : std::string{};
+    }
+    if (page.empty() || std::to_string(page.size()) != integer_text(limit))
+        return {};
+    return cursor_of(page.back(), field);
+}
+
 } // namespace
 
 Reply refuse_fields(const std::vector<FieldError> &errors, const Request &request)
@@ -325,15 +349,14 @@ std::string next_page(const Route &route, const Fields &query, std::string_view 
         const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
         return depth < 2 || !opens; // only plain fields matter here
     });
-    if (page.empty() || std::to_string(page.size()) != integer_text(limit->second.text))
+    const std::string after = next_after(page, std::string{route.cursor}, limit->second.text);
+    if (after.empty())
         return {};
     std::string link = "<" + std::string{route.path} + "?";
     for (const auto &[name, value] : query)
         if (name != "after")
             link += percent_encode(name) + "=" + percent_encode(value.text) + "&";
-    const auto &last = page.back().at(std::string{route.cursor});
-    return link + "after=" + percent_encode(last.is_string() ? last.get<std::string>() : last.dump()) +
-           ">; rel=\"next\"";
+    return link + "after=" + percent_encode(after) + ">; rel=\"next\"";
 }
 
 } // namespace pg_org

@@ -31,7 +31,7 @@ struct Route {
     std::string_view function;
     Kind kind = Kind::own;
     Envelope envelope = Envelope::detail;
-    std::string_view cursor = {}; // of a list: the field of its elements that `after` takes
+    std::string_view cursor = {}; // of a list: the field of its elements, or of itself, that `after` takes
 };
 
 constexpr Route list(std::string_view path, std::string_view function, std::string_view cursor)
@@ -108,12 +108,13 @@ inline constexpr std::array routes{
     Route{"POST", "/user/new", "user_new", Kind::change},
     Route{"POST", "/user/update", "user_update", Kind::change},
     Route{"GET", "/user/info", "user_info", Kind::info},
-    list("/user/list", "user_list", "user_id"),
+    list("/user/list", "user_list", "next"),
     Route{"POST", "/user/delete", "user_delete", Kind::change},
     Route{"POST", "/team/new", "team_new", Kind::thing},
     Route{"POST", "/team/update", "team_update", Kind::thing},
     Route{"GET", "/team/info", "team_info", Kind::look},
     list("/team/list", "team_list", "team_id"),
+    list("/v2/team/list", "team_list_v2", "next"),
     Route{"POST", "/team/delete", "team_delete", Kind::change},
     Route{"POST", "/team/block", "team_block", Kind::change},
     Route{"POST", "/team/unblock", "team_unblock", Kind::change},
@@ -123,7 +124,8 @@ inline constexpr std::array routes{
     Route{"POST", "/key/generate", "key_generate", Kind::change},
     Route{"POST", "/key/update", "key_update", Kind::change},
     Route{"GET", "/key/info", "key_info", Kind::info},
-    list("/key/list", "key_list", "token_id"),
+    list("/key/list", "key_list", "next"),
+    Route{"GET", "/key/aliases", "key_aliases", Kind::info},
     Route{"POST", "/key/delete", "key_delete", Kind::change},
     Route{"POST", "/key/regenerate", "key_regenerate", Kind::change},
     Route{"POST", "/key/block", "key_block", Kind::change},

@@ -136,7 +136,7 @@ SELECT string_agg(organization ->> 'organization_id', ' ') AS organizations
 -- A search text has at most 255 bytes.
 SELECT attempt(format('%s => repeat(''x'', 255))', call)) AS most, attempt(format('%s => repeat(''x'', 256))', call))
        AS more
-  FROM unnest('{org_list(org_alias, team_list(team_alias, user_list(user_email}'::text[]) AS call;
+  FROM unnest('{org_list(org_alias, team_list(team_alias, team_list_v2(team_alias, user_list(user_email, key_aliases(search}'::text[]) AS call;
 
 -- Refusals abbreviate long lists ----------------------------------------------
 SELECT key_generate(user_id => 'default_user_id', models => names(12), key => 'sk-twelve') \g /dev/null

@@ -203,10 +203,10 @@ SELECT info ->> 'key' = info -> 'info' ->> 'token_id' AS by_its_identifier,
        key_info(info ->> 'key')::text = info::text AS same_by_identifier,
        key_info(api_key => 'sk-0123456789-of-alone')::text = info::text AS same_by_itself
   FROM key_info('sk-0123456789-of-alone') AS info;
-SELECT filter, (SELECT string_agg(k ->> 'key_alias', ' ') FROM json_array_elements(keys) AS k WHERE k ->> 'team_id' = 'alone') AS listed
-  FROM (VALUES ('user_id', key_list(user_id => 'ann')), ('team_id', key_list(team_id => 'alone')),
-               ('organization_id', key_list(organization_id => 'acme')), ('key_alias', key_list(key_alias => 'alone''s')),
-               ('another user', key_list(user_id => 'bob'))) AS t (filter, keys);
+SELECT filter, (SELECT string_agg(k ->> 'key_alias', ' ') FROM json_array_elements(keys -> 'keys') AS k WHERE k ->> 'team_id' = 'alone') AS listed
+  FROM (VALUES ('user_id', key_list(user_id => 'ann', return_full_object => true)), ('team_id', key_list(team_id => 'alone', return_full_object => true)),
+               ('organization_id', key_list(organization_id => 'acme', return_full_object => true)), ('key_alias', key_list(key_alias => 'alone''s', return_full_object => true)),
+               ('another user', key_list(user_id => 'bob', return_full_object => true))) AS t (filter, keys);
 
 -- key_regenerate --------------------------------------------------------------
 -- The old secret is refused at once, or when its time of grace is over.

@@ -16,7 +16,7 @@ SELECT attempt($$user_new('two', 'info@ikea.com', auto_create_key => false)$$);
 SELECT org_new('ICI', 'ici') ->> 'organization_id' AS made;
 SELECT org_member_add('ici', '{"role": "org_admin", "user_email": "Info@Ikea.com"}') -> 'updated_users' -> 0 ->> 'user_id' AS added,
        org_member_update('ici', user_email => 'iNFO@iKEA.com', role => 'internal_user') ->> 'user_id' AS found,
-       user_list(user_email => 'info@') -> 0 ->> 'user_id' AS listed, org_list(org_alias => 'ici') -> 0 ->> 'organization_id' AS organization;
+       user_list(user_email => 'info@') -> 'users' -> 0 ->> 'user_id' AS listed, org_list(org_alias => 'ici') -> 0 ->> 'organization_id' AS organization;
 
 \set ECHO none
 \c :before

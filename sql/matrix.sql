@@ -100,7 +100,10 @@ SELECT replace(call, '{}', '') AS call, test.outcome(call, caller.key) AS outcom
 -- Lists show only the caller's own objects.
 SELECT caller,
        json_array_length(org_list(api_key => key)) AS organizations, json_array_length(team_list(api_key => key)) AS teams,
-       json_array_length(user_list(api_key => key)) AS users, json_array_length(key_list(api_key => key)) AS keys
+       json_array_length(user_list(api_key => key) -> 'users') AS users, json_array_length(key_list(api_key => key) -> 'keys') AS keys,
+       key_list(api_key => key, include_team_keys => true) ->> 'total_count' AS with_teams,
+       team_list_v2(api_key => key) ->> 'total' AS teams_v2, user_list(api_key => key) ->> 'total' AS users_in_all,
+       key_list(api_key => key) ->> 'total_count' AS keys_in_all, key_aliases(api_key => key) ->> 'total_count' AS aliases
   FROM test.caller ORDER BY place;
 
 -- The calls changed nothing.

@@ -127,10 +127,10 @@ SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 CREATE FUNCTION test.ids(users json) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(u ->> 'user_id', ' ' ORDER BY u ->> 'user_id') FROM json_array_elements(users) AS u
 $$;
-SELECT ids(user_list()) AS everybody, ids(user_list(user_email => 'NN@exam')) AS by_part_of_address,
-       ids(user_list(user_id => 'ann')) AS by_id, ids(user_list(organization_id => 'acme')) AS of_organization,
-       ids(user_list(team_id => 'in-acme')) AS of_team, ids(user_list(role => 'proxy_admin')) AS by_role,
-       ids(user_list(role => 'proxy_admin', user_id => 'ann')) AS both;
+SELECT ids(user_list() -> 'users') AS everybody, ids(user_list(user_email => 'NN@exam') -> 'users') AS by_part_of_address,
+       ids(user_list(user_id => 'ann') -> 'users') AS by_id, ids(user_list(organization_id => 'acme') -> 'users') AS of_organization,
+       ids(user_list(team_id => 'in-acme') -> 'users') AS of_team, ids(user_list(role => 'proxy_admin') -> 'users') AS by_role,
+       ids(user_list(role => 'proxy_admin', user_id => 'ann') -> 'users') AS both;
 SELECT attempt($$user_list(role => 'king')$$), attempt($$user_list("limit" => 0)$$), attempt($$user_list(after => 'nobody')$$);
 DROP FUNCTION test.ids;
 

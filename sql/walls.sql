@@ -62,20 +62,20 @@ SELECT seen_by, bea(told) FROM (VALUES
     ('herself', user_info('bea', 'sk-bea') -> 'user_info'),
     ('a proxy admin', user_info('bea', 'sk-admin') -> 'user_info'),
     ('an admin of A', user_info('bea', 'sk-ada') -> 'user_info'),
-    ('that admin, in a list', user_list(user_id => 'bea', api_key => 'sk-ada') -> 0),
+    ('that admin, in a list', user_list(user_id => 'bea', api_key => 'sk-ada') -> 'users' -> 0),
     ('that admin, who adds her', org_member_add('a', '{"role": "internal_user", "user_id": "bea"}', api_key => 'sk-ada')
                                  -> 'updated_users' -> 0),
     ('her own key in A', user_info('bea', 'sk-bea-a') -> 'user_info'),
-    ('that key, in a list', user_list(api_key => 'sk-bea-a') -> 0)) AS t (seen_by, told);
+    ('that key, in a list', user_list(api_key => 'sk-bea-a') -> 'users' -> 0)) AS t (seen_by, told);
 -- No filter reveals it either.
-SELECT json_array_length(user_list(role => 'internal_user', api_key => 'sk-ada')) AS by_role,
-       json_array_length(user_list(organization_id => 'b', api_key => 'sk-ada')) AS by_organization,
-       json_array_length(user_list(organization_id => 'a', api_key => 'sk-ada')) AS by_own,
-       json_array_length(user_list(organization_id => 'b', api_key => 'sk-bea-a')) AS by_confined_key,
-       json_array_length(user_list(organization_id => 'b', api_key => 'sk-bea')) AS by_herself;
+SELECT json_array_length(user_list(role => 'internal_user', api_key => 'sk-ada') -> 'users') AS by_role,
+       json_array_length(user_list(organization_id => 'b', api_key => 'sk-ada') -> 'users') AS by_organization,
+       json_array_length(user_list(organization_id => 'a', api_key => 'sk-ada') -> 'users') AS by_own,
+       json_array_length(user_list(organization_id => 'b', api_key => 'sk-bea-a') -> 'users') AS by_confined_key,
+       json_array_length(user_list(organization_id => 'b', api_key => 'sk-bea') -> 'users') AS by_herself;
 SELECT json_array_length(org_list(api_key => 'sk-bea-a')) AS organizations,
-       json_array_length(key_list(api_key => 'sk-bea-a')) AS keys,
-       json_array_length(key_list(organization_id => 'b', api_key => 'sk-bea-a')) AS of_b;
+       json_array_length(key_list(api_key => 'sk-bea-a') -> 'keys') AS keys,
+       json_array_length(key_list(organization_id => 'b', api_key => 'sk-bea-a') -> 'keys') AS of_b;
 
 -- Keys made for a user don't count against them --------------------------------
 SELECT user_update('bea', max_budget => 20, models => '{}') \g /dev/null
@@ -96,7 +96,7 @@ SELECT e ->> 'actor' AS actor, e ->> 'key_made_by' AS key_made_by, e ->> 'action
   FROM json_array_elements(org_audit('a', 3)) AS e WHERE e ->> 'action' = 'key_update';
 -- Such a key does not see what the user has elsewhere.
 SELECT bea(user_info(api_key => :'made_for_bea') -> 'user_info') AS told,
-       json_array_length(user_list(organization_id => 'b', api_key => :'made_for_bea')) AS in_b;
+       json_array_length(user_list(organization_id => 'b', api_key => :'made_for_bea') -> 'users') AS in_b;
 
 -- Members can leave; the last admin can't --------------------------------------
 SELECT attempt($$org_member_delete('b', 'bea', api_key => 'sk-bea-b')$$) AS herself;

@@ -33,6 +33,10 @@ std::span<const Value> bounded_elements(const Value &list);
 Maybe<Texts> tag_list(Maybe<Texts> tags, const char *name);
 bool are_bounded_tags(Texts tags);
 inline constexpr const char *tags_rule = "must be at most 1000, of 64 KiB all together";
+// In SQL: whether a column has a folded text in it. In ASCII, which is most of it, folding is but lower case.
+#define HAS_PART(column, part)                                                                                         \
+    "position(org.folded(" part ") IN CASE WHEN octet_length(" column ") = length(" column ")"                         \
+    "                                      THEN lower(" column " COLLATE \"C\") ELSE org.folded(" column ") END) > 0"
 // A text to search names for, or an error naming the field.
 Maybe<Text> part_of_name(Maybe<Text> part, const char *name);
 

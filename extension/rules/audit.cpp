@@ -36,11 +36,11 @@ PG_ORG_READ(org_audit)
     const bool reads_everything = session.caller.reads_everything();
     if (!reads_everything)
         require_organization_admin(session, organization_id, "/organization/audit");
-    const auto after_time =
-        after ? page_start(session.run(find_page_start, organization_id, reads_everything, *after), "audit_id")
-              : Maybe<Time>{};
+    const PageStart start = page_start(after, "audit_id", [&](Text id) {
+        return session.run(find_page_start, organization_id, reads_everything, id);
+    });
     session.reply.begin_array();
-    for (const Row row : session.run(list_entries, organization_id, reads_everything, after_time, after, limit))
+    for (const Row row : session.run(list_entries, organization_id, reads_everything, start.time, start.id, limit))
         session.reply.object(row);
     session.reply.end_array();
 }

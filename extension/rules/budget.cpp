@@ -429,9 +429,9 @@ PG_ORG_READ(budget_list)
     const auto limit = session.argument("limit", page_limit);
     const auto after = session.argument<Text>("after");
     require_budget_reader(session.caller);
-    const auto after_created = after ? page_start(session.run(find_page_start, *after), "budget_id") : Maybe<Time>{};
+    const PageStart start = page_start(after, "budget_id", [&](Text id) { return session.run(find_page_start, id); });
     session.reply.begin_array();
-    for (const Row row : session.run(list_budgets, after_created, after, limit))
+    for (const Row row : session.run(list_budgets, start.time, start.id, limit))
         session.reply.object(row);
     session.reply.end_array();
 }

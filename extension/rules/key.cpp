@@ -4,7 +4,6 @@
 
 #include "base/duration.hpp"
 #include "base/fail.hpp"
-#include "base/paging.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -79,12 +78,7 @@ constinit Statement replace_secret{R"(
            updated_by = $7
      WHERE key_id = $1)"};
 
-// Keys that the caller sees: $1 is null for all, else the organizations they administer; $2 is who they are and $3
-// the organization that their key is confined to.
-#define VISIBLE_KEYS                                                                                                   \
-    "  FROM org.api_key k"                                                                                             \
-    " WHERE ($1 IS NULL OR k.organization_id = ANY ($1)"                                                               \
-    "        OR (k.user_id = $2 AND ($3 IS NULL OR k.organization_id = $3)))"
+#define VISIBLE_KEYS "  FROM org.api_key k WHERE " SEES_KEY
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
                                      Planned::each_time};
@@ -92,18 +86,6 @@ constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k
 constinit Statement find_keys_of_aliases{"SELECT k.key_alias, k.key_id, k.organization_id, k.user_id" VISIBLE_KEYS
                                          " AND k.key_alias = ANY ($4)",
                                          Planned::each_time};
-
-constinit Statement find_page_start{"SELECT k.created_at" VISIBLE_KEYS " AND k.key_id = $4", Planned::each_time};
-
-constinit Statement list_keys{"SELECT " KEY_COLUMNS VISIBLE_KEYS R"(
-       AND ($4 IS NULL OR k.organization_id = $4)
-       AND ($5 IS NULL OR k.team_id = $5)
-       AND ($6 IS NULL OR k.user_id = $6)
-       AND ($7 IS NULL OR k.key_alias = $7)
-       AND ($8 IS NULL OR (k.created_at, k.key_id) > ($8, $9))
-     ORDER BY k.created_at, k.key_id
-     LIMIT $10)",
-                              Planned::each_time};
 
 // An object of booleans. Unknown permissions are kept, since clients of LiteLLM have some of their own.
 Maybe<Json> permissions_object(Maybe<Json> value, const char *name)
@@ -313,8 +295,7 @@ void warm_up_keys(Session &session, Text nobody)
 {
     const Maybe<Text> none;
     session.run(find_visible_key, Maybe<Texts>{}, none, none, nobody, nobody);
-    session.run(list_keys, Maybe<Texts>{}, none, none, none, none, Maybe<Text>{nobody}, none, Maybe<Time>{}, none,
-                Maybe<int64>{1});
+    warm_up_key_list(session, nobody);
 }
 
 } // namespace pg_org
@@ -387,28 +368,6 @@ PG_ORG_READ(key_info)
         not_found("Key not found");
     session.reply.begin_object().key("key").value(*rows[0].get<Text>(key_id_column));
     session.reply.key("info").object(rows[0]).end_object();
-}
-
-PG_ORG_READ(key_list)
-{
-    const auto organization_id = session.argument<Text>("organization_id");
-    const auto team_id = session.argument<Text>("team_id");
-    const auto user_id = session.argument<Text>("user_id");
-    const auto key_alias = session.argument<Text>("key_alias");
-    const auto limit = session.argument("limit", page_limit);
-    const auto after = session.argument<Text>("after");
-
-    const Caller &caller = session.caller;
-    const auto visible = visible_organizations(session);
-    const auto after_created =
-        after ? page_start(session.run(find_page_start, visible, caller.user_id, caller.organization_id, *after),
-                           "token_id")
-              : Maybe<Time>{};
-    session.reply.begin_array();
-    for (const Row row : session.run(list_keys, visible, caller.user_id, caller.organization_id, organization_id,
-                                     team_id, user_id, key_alias, after_created, after, limit))
-        session.reply.object(row);
-    session.reply.end_array();
 }
 
 PG_ORG_WRITE(key_delete)

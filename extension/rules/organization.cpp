@@ -80,7 +80,7 @@ constinit Statement list_organizations{R"(
     SELECT organization_id
       FROM org.organization
      WHERE ($1 IS NULL OR organization_id = $1)
-       AND ($2 IS NULL OR position(org.folded($2) IN org.folded(organization_alias)) > 0)
+       AND ($2 IS NULL OR )" HAS_PART("organization_alias", "$2") R"()
        AND ($3 IS NULL OR organization_id = ANY ($3))
        AND ($4 IS NULL OR (created_at, organization_id) > ($4, $5))
      ORDER BY created_at, organization_id
@@ -382,11 +382,11 @@ PG_ORG_READ(org_list)
     const auto after = session.argument<Text>("after");
 
     const auto visible = visible_organizations(session);
-    const auto after_created =
-        after ? page_start(session.run(find_page_start, *after, visible), "organization_id") : Maybe<Time>{};
+    const PageStart start =
+        page_start(after, "organization_id", [&](Text id) { return session.run(find_page_start, id, visible); });
     session.reply.begin_array();
     write_organizations(
-        session, session.run(list_organizations, org_id, org_alias, visible, after_created, after, limit).texts());
+        session, session.run(list_organizations, org_id, org_alias, visible, start.time, start.id, limit).texts());
     session.reply.end_array();
 }
 

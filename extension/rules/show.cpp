@@ -70,6 +70,12 @@ constinit Statement show_team{"SELECT " TEAM_COLUMNS R"(
      WHERE t.organization_id = $1
        AND t.team_id = $2)"};
 
+constinit Statement show_listed_teams{"SELECT " TEAM_COLUMNS R"(
+      FROM unnest($1) WITH ORDINALITY AS asked (id, place)
+      JOIN org.team t ON t.team_id = asked.id
+     ORDER BY asked.place)",
+                                      Planned::each_time};
+
 constinit Statement show_teams_of_user{"SELECT " TEAM_COLUMNS R"(
       FROM org.team_member of_user
       JOIN org.team t USING (organization_id, team_id)
@@ -83,16 +89,23 @@ constinit Statement show_members_of_teams{R"(
       JOIN org.team_member tm USING (organization_id, team_id)
       JOIN org."user" u USING (user_id))"};
 
-constinit Statement show_team_memberships{R"(
-    SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, tm.budget_id,
-           b.max_budget AS max_budget_in_team, )" BUDGET_COLUMNS R"(
-      FROM org.team_member tm
-      JOIN org."user" u USING (user_id)
-      LEFT JOIN org.budget b ON b.budget_id = tm.budget_id
+#define SELECT_TEAM_MEMBERSHIPS                                                                                        \
+    "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, tm.budget_id,"                                    \
+    "       b.max_budget AS max_budget_in_team, " BUDGET_COLUMNS "  FROM org.team_member tm"                           \
+    "  JOIN org.\"user\" u USING (user_id)"                                                                            \
+    "  LEFT JOIN org.budget b ON b.budget_id = tm.budget_id"
+constexpr int team_membership_team_column = 1;
+
+constinit Statement show_team_memberships{SELECT_TEAM_MEMBERSHIPS R"(
      WHERE tm.organization_id = $1
        AND tm.team_id = $2
        AND ($3 IS NULL OR tm.user_id = ANY ($3))
      ORDER BY tm.created_at, tm.user_id)"};
+
+constinit Statement show_memberships_of_teams{SELECT_TEAM_MEMBERSHIPS R"(
+     WHERE tm.team_id = ANY ($1)
+     ORDER BY tm.team_id, tm.created_at, tm.user_id)",
+                                              Planned::each_time};
 
 constinit Statement show_key{"SELECT " KEY_COLUMNS " FROM org.api_key k WHERE k.key_id = $1"};
 
@@ -118,11 +131,24 @@ constinit Statement show_users{"SELECT " USER_COLUMNS R"(
            (SELECT $1 IS NULL AS whole, NULL::text AS inside) AS seen
      ORDER BY asked.place)"};
 
-// The rows of one organization among rows in the order of the organization_id that they have in a column.
-std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, int column)
+constinit Statement show_keys_of_teams{"SELECT " KEY_COLUMNS R"(
+      FROM org.api_key k
+     WHERE k.team_id = ANY ($1)
+       AND ($2 IS NULL OR k.organization_id = ANY ($2) OR k.user_id = $3
+            OR EXISTS (SELECT
+                         FROM org.team_member tm
+                        WHERE tm.organization_id = k.organization_id
+                          AND tm.team_id = k.team_id
+                          AND tm.user_id = $3
+                          AND tm.role = 'admin'))
+     ORDER BY k.team_id, k.created_at, k.key_id)",
+                                       Planned::each_time};
+
+// The rows with this identifier among rows in the order of the identifier that they have in a column.
+std::span<const Row> rows_of(Text identifier, std::span<const Row> rows, int column)
 {
     const auto id = [column](const Row &row) { return *row.get<Text>(column); };
-    const auto found = std::ranges::equal_range(rows, organization_id, {}, id);
+    const auto found = std::ranges::equal_range(rows, identifier, {}, id);
     return {found.begin(), found.end()};
 }
 
@@ -165,6 +191,14 @@ void write_membership_fields(Writer &reply, const Row &row)
 void write_membership(Writer &reply, const Row &row)
 {
     write_membership_fields(reply.begin_object(), row);
+    reply.end_object();
+}
+
+void write_team_membership(Writer &reply, const Row &row)
+{
+    constexpr int own_columns = 7, budget_id = 5;
+    reply.begin_object().columns(row, 0, own_columns);
+    write_budget_of(reply, row, row.get<Text>(budget_id).has_value(), own_columns);
     reply.end_object();
 }
 
@@ -315,11 +349,28 @@ void write_team_info(Session &session, Text organization_id, Text team_id)
 
 void write_team_memberships(Session &session, Text organization_id, Text team_id, Maybe<Texts> user_ids)
 {
-    constexpr int own_columns = 7, budget_id = 5;
-    for (const Row row : session.run(show_team_memberships, organization_id, team_id, user_ids)) {
-        Writer &reply = session.reply.begin_object().columns(row, 0, own_columns);
-        write_budget_of(reply, row, row.get<Text>(budget_id).has_value(), own_columns);
-        reply.end_object();
+    for (const Row row : session.run(show_team_memberships, organization_id, team_id, user_ids))
+        write_team_membership(session.reply, row);
+}
+
+void write_listed_teams(Session &session, Texts team_ids, const Maybe<Texts> &visible)
+{
+    const auto teams = session.run(show_listed_teams, team_ids).all();
+    const auto keys = session.run(show_keys_of_teams, team_ids, visible, session.caller.user_id).all();
+    const auto memberships = session.run(show_memberships_of_teams, team_ids).all();
+    const TeamWriter writer{session, teams};
+    Writer &reply = session.reply;
+    for (const Row &team : teams) {
+        const Text team_id = *team.get<Text>(team_id_column);
+        reply.begin_object();
+        writer.write_fields(team);
+        reply.key("keys").begin_array();
+        for (const Row &key : rows_of(team_id, keys, key_team_column))
+            reply.object(key);
+        reply.end_array().key("team_memberships").begin_array();
+        for (const Row &membership : rows_of(team_id, memberships, team_membership_team_column))
+            write_team_membership(reply, membership);
+        reply.end_array().end_object();
     }
 }
 

@@ -22,7 +22,7 @@ namespace pg_org {
     "k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, "                   \
     "k.budget_duration, k.budget_reset_at, k.blocked, k.metadata, k.permissions, k.created_at, k.created_by, "         \
     "k.updated_at, k.updated_by"
-inline constexpr int key_id_column = 1;
+inline constexpr int key_id_column = 1, key_user_column = 4, key_team_column = 5;
 
 // A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1
 // and seen.inside.
@@ -63,6 +63,9 @@ size_t write_organizations(Session &session, Texts organization_ids);
 void write_memberships(Session &session, Text organization_id, Texts user_ids);
 void write_membership_fields(Session &session, Text organization_id, Text user_id);
 
+// Teams with their members, budgets of members, and keys: all of the organizations `visible` (none: of all) and of
+// teams that the caller is an admin of, of others only the caller's own.
+void write_listed_teams(Session &session, Texts team_ids, const Maybe<Texts> &visible);
 // Rows of TEAM_COLUMNS, with the teams' members.
 void write_teams(Session &session, const Rows &teams);
 void write_teams_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);

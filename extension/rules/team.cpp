@@ -3,7 +3,6 @@
 #include "team.hpp"
 
 #include "base/fail.hpp"
-#include "base/paging.hpp"
 #include "budget.hpp"
 #include "etag.hpp"
 #include "lock.hpp"
@@ -97,27 +96,6 @@ constinit Statement delete_keys_of_member{
 
 constinit Statement delete_team_member{
     "DELETE FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
-
-// Teams of the organization $1 and with the member $2 (null: any) that the caller sees: $3 is null for all, else the
-// organizations they administer; $4 is who they are and $5 the organization that their key is confined to.
-#define VISIBLE_TEAMS                                                                                                  \
-    "  FROM org.team t"                                                                                                \
-    " WHERE ($1 IS NULL OR t.organization_id = $1)"                                                                    \
-    "   AND ($2 IS NULL OR EXISTS (SELECT FROM org.team_member tm WHERE (tm.organization_id, tm.team_id, tm.user_id)"  \
-    "                              = (t.organization_id, t.team_id, $2)))"                                             \
-    "   AND ($3 IS NULL OR t.organization_id = ANY ($3)"                                                               \
-    "        OR (EXISTS (SELECT FROM org.team_member tm WHERE (tm.organization_id, tm.team_id, tm.user_id)"            \
-    "                    = (t.organization_id, t.team_id, $4))"                                                        \
-    "            AND ($5 IS NULL OR t.organization_id = $5)))"
-
-constinit Statement find_page_start{"SELECT t.created_at" VISIBLE_TEAMS " AND t.team_id = $6", Planned::each_time};
-
-constinit Statement list_teams{"SELECT " TEAM_COLUMNS VISIBLE_TEAMS R"(
-       AND ($6 IS NULL OR position(org.folded($6) IN org.folded(t.team_alias)) > 0)
-       AND ($7 IS NULL OR (t.created_at, t.team_id) > ($7, $8))
-     ORDER BY t.created_at, t.team_id
-     LIMIT $9)",
-                               Planned::each_time};
 
 // A member to be put into a team, as the request names them.
 struct NewTeamMember {
@@ -238,8 +216,7 @@ void warm_up_teams(Session &session, Text nobody)
 {
     const Maybe<Text> none;
     find_team(session, nobody, none);
-    session.run(list_teams, Maybe<Text>{nobody}, none, Maybe<Texts>{}, none, none, none, Maybe<Time>{}, none,
-                Maybe<int64>{1});
+    warm_up_team_list(session, nobody);
 }
 
 Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organization_id)
@@ -314,26 +291,6 @@ PG_ORG_READ(team_info)
     if (!team)
         not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
     write_team_info(session, team->organization_id, team_id);
-}
-
-PG_ORG_READ(team_list)
-{
-    const auto organization_id = session.argument<Text>("organization_id");
-    const auto user_id = session.argument<Text>("user_id");
-    const auto team_alias = session.argument("team_alias", part_of_name);
-    const auto limit = session.argument("limit", page_limit);
-    const auto after = session.argument<Text>("after");
-
-    const Caller &caller = session.caller;
-    const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
-    const auto after_created = after ? page_start(session.run(find_page_start, organization_id, user_id, administered,
-                                                              caller.user_id, caller.organization_id, *after),
-                                                  "team_id")
-                                     : Maybe<Time>{};
-    session.reply.begin_array();
-    write_teams(session, session.run(list_teams, organization_id, user_id, administered, caller.user_id,
-                                     caller.organization_id, team_alias, after_created, after, limit));
-    session.reply.end_array();
 }
 
 PG_ORG_WRITE(team_delete)

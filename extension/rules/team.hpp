@@ -18,5 +18,6 @@ Maybe<Text> role_in_team(Session &session, const TeamName &team);
 
 // See warm_up.
 void warm_up_teams(Session &session, Text nobody);
+void warm_up_team_list(Session &session, Text nobody);
 
 } // namespace pg_org

@@ -4,7 +4,6 @@
 
 #include "base/duration.hpp"
 #include "base/fail.hpp"
-#include "base/paging.hpp"
 #include "budget.hpp"
 #include "key.hpp"
 #include "lock.hpp"
@@ -80,40 +79,6 @@ constinit Statement find_budgets_of_users{R"(
 
 constinit Statement delete_users{R"(DELETE FROM org."user" WHERE user_id = ANY ($1))"};
 
-// Whether the caller sees the user u: $1 is null for all, else the users in one of these organizations, and $2.
-#define IS_VISIBLE                                                                                                     \
-    "($1 IS NULL OR u.user_id = ANY (ARRAY(SELECT m.user_id FROM org.membership m"                                     \
-    "                                       WHERE m.organization_id = ANY ($1) UNION SELECT $2)))"
-
-constinit Statement find_page_start{R"(SELECT u.created_at FROM org."user" u WHERE u.user_id = $3 AND )" IS_VISIBLE,
-                                    Planned::each_time};
-
-// $2 is who the caller is, and $11 the organization that their key is confined to.
-constinit Statement list_users{"SELECT " USER_COLUMNS R"(
-      FROM org."user" u, LATERAL (
-               SELECT $1 IS NULL OR (u.user_id = $2 AND $11 IS NULL) AS whole,
-                      CASE WHEN u.user_id = $2 THEN $11 END AS inside) AS seen
-     WHERE )" IS_VISIBLE R"(
-       AND ($3 IS NULL OR (u.user_role = $3 AND seen.whole))
-       AND ($4 IS NULL OR position(org.folded($4) IN org.folded(u.user_email)) > 0)
-       AND ($5 IS NULL OR u.user_id = $5)
-       AND ($6 IS NULL OR EXISTS (SELECT
-                                    FROM org.membership m
-                                   WHERE m.user_id = u.user_id
-                                     AND m.organization_id = $6
-                                     AND (seen.whole OR m.organization_id = ANY ($1)
-                                          OR m.organization_id = seen.inside)))
-       AND ($7 IS NULL OR EXISTS (SELECT
-                                    FROM org.team_member tm
-                                   WHERE tm.user_id = u.user_id
-                                     AND tm.team_id = $7
-                                     AND (seen.whole OR tm.organization_id = ANY ($1)
-                                          OR tm.organization_id = seen.inside)))
-       AND ($8 IS NULL OR (u.created_at, u.user_id) > ($8, $9))
-     ORDER BY u.created_at, u.user_id
-     LIMIT $10)",
-                               Planned::each_time};
-
 // The organizations through which the caller sees the user; none means the whole user, an empty list nothing.
 Maybe<Texts> seen_organizations(Session &session, Text user_id)
 {
@@ -136,7 +101,9 @@ void require_free_email(Session &session, Text user_email, Text user_id)
         exists_already("User with email %.*s already exists", FMT_ARG(user_email));
 }
 
-Role checked_role(Maybe<Text> value, const char *name = "user_role")
+} // namespace
+
+Role pg_org::checked_role(Maybe<Text> value, const char *name)
 {
     const auto role = parse_role(value.value_or("internal_user"));
     if (!role)
@@ -144,25 +111,12 @@ Role checked_role(Maybe<Text> value, const char *name = "user_role")
     return *role;
 }
 
-} // namespace
-
-namespace pg_org {
-
-void warm_up_users(Session &session, Text nobody)
-{
-    const Maybe<Text> none;
-    session.run(list_users, Maybe<Texts>{}, none, none, none, Maybe<Text>{nobody}, none, none, Maybe<Time>{}, none,
-                Maybe<int64>{1}, none);
-}
-
-} // namespace pg_org
-
 PG_ORG_WRITE(user_new)
 {
     const Text user_id = session.argument("user_id", identifier_or_new);
     const auto user_email = session.argument("user_email", email_address);
     const auto user_alias = session.argument<Text>("user_alias");
-    const Role role = checked_role(session.argument<Text>("user_role"));
+    const Role role = checked_role(session.argument<Text>("user_role"), "user_role");
     const auto models = session.argument("models", model_list);
     const OwnLimits limits = read_own_limits(session, LimitsOf::user);
     const auto sso_user_id = session.argument<Text>("sso_user_id");
@@ -230,7 +184,7 @@ PG_ORG_WRITE(user_update)
     const auto user_alias = session.argument<Text>("user_alias");
     const auto user_role = session.argument<Text>("user_role");
     if (user_role)
-        checked_role(user_role);
+        checked_role(user_role, "user_role");
     const auto models = session.argument("models", model_list);
     const OwnLimits limits = read_own_limits(session, LimitsOf::user);
     const auto metadata = session.argument("metadata", object);
@@ -281,30 +235,6 @@ PG_ORG_WRITE(user_delete)
     session.reply.end_array();
     session.run(delete_users, locked);
     delete_unowned_budgets(session, budgets);
-}
-
-PG_ORG_READ(user_list)
-{
-    const auto role = session.argument<Text>("role");
-    if (role)
-        checked_role(role, "role");
-    const auto user_email = session.argument("user_email", part_of_name);
-    const auto user_id = session.argument<Text>("user_id");
-    const auto organization_id = session.argument<Text>("organization_id");
-    const auto team_id = session.argument<Text>("team_id");
-    const auto limit = session.argument("limit", page_limit);
-    const auto after = session.argument<Text>("after");
-
-    const Caller &caller = session.caller;
-    const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
-    const auto after_created =
-        after ? page_start(session.run(find_page_start, administered, caller.user_id, *after), "user_id")
-              : Maybe<Time>{};
-    session.reply.begin_array();
-    for (const Row row : session.run(list_users, administered, caller.user_id, role, user_email, user_id,
-                                     organization_id, team_id, after_created, after, limit, caller.organization_id))
-        session.reply.object(row);
-    session.reply.end_array();
 }
 
 PG_ORG_READ(user_info)

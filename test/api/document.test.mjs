@@ -159,10 +159,11 @@ const { order } = JSON.parse(readFileSync(new URL("../../gateway/openapi.json", 
 const rank = ({ operation: { operationId } }) => order.first.includes(operationId)
   ? order.first.indexOf(operationId) - order.first.length : order.last.indexOf(operationId) + 1;
 
-// All filters of a list but where a page begins, with their examples.
+// All filters of a list but where a page begins (by number, if it has numbers), with their examples.
 const filters = ({ method, operation }) => method !== "GET" ? {} : Object.fromEntries(
   operation.parameters.map(resolved)
-    .filter(({ name, in: place, schema }) => place === "query" && name !== "after" && schema.examples)
+    .filter(({ name, in: place, schema }, _, all) => place === "query" && name !== "after" && schema.examples
+      && !(name === "limit" && all.some((other) => other.name === "page")))
     .map(({ name, schema }) => [name, schema.examples[0]]));
 
 test("has examples that work, one after the other, and describes the replies", async () => {

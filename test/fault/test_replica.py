@@ -22,8 +22,10 @@ READS = {
     "user_list": ("GET", "/user/list"),
     "team_info": ("GET", "/team/info?organization_id=acme&team_id=red"),
     "team_list": ("GET", "/team/list"),
+    "team_list_v2": ("GET", "/v2/team/list"),
     "key_info": ("GET", "/key/info?key=sk-ada"),
     "key_list": ("GET", "/key/list"),
+    "key_aliases": ("GET", "/key/aliases"),
     "budget_info": ("POST", "/budget/info", dict(budgets=["small"])),
     "budget_list": ("GET", "/budget/list"),
 }

@@ -132,6 +132,31 @@ Line list(const std::string &path, const Shape &shape)
     return {"GET " + path, path + "?limit=1", "", list_of(shape), no_such_limit(path)};
 }
 
+// A page of the list under this name.
+Shape page_of(const std::string &elements, const Shape &is, std::vector<std::string> fields)
+{
+    fields.insert(fields.begin(), elements);
+    return [=](const Json &page) -> testing::AssertionResult {
+        const auto result = has(fields)(page);
+        return result ? list_of(is)(page.at(elements)) : result;
+    };
+}
+
+Shape is_page_of(const std::string &elements, const Shape &is)
+{
+    return page_of(elements, is, {"total", "page", "page_size", "total_pages", "next"});
+}
+
+testing::AssertionResult is_string(const Json &value)
+{
+    return value.is_string() ? testing::AssertionSuccess() : testing::AssertionFailure() << value.dump();
+}
+
+Line pages(const std::string &path, const Shape &shape)
+{
+    return {"GET " + path, path + "?limit=1", "", shape, {e3({"query", "page"}, "value_error"), path + "?page=0"}};
+}
+
 const std::string in_organization = R"({"organization_id": "<organization>"})", of_team = R"({"team_id": "<team>"})";
 const std::string one_member =
     R"({"organization_id": "<organization>", "member": {"role": "internal_user", "user_id": "<new>"}})";
@@ -162,13 +187,14 @@ const std::vector<Line> table{
     change("POST /user/new", R"({"user_id": "<new>"})", with_secret(is_user, {"key_name", "token_id", "expires"})),
     change("POST /user/update", R"({"user_id": "<member>", "user_alias": "x"})", is_user),
     look("/user/info", "?user_id=<member>", has({"user_id", "user_info", "keys", "teams"}), not_found),
-    list("/user/list", is_user),
+    pages("/user/list", is_page_of("users", is_user)),
     change("POST /user/delete", R"({"user_ids": ["<member>"]})", list_of(is_user)),
 
     change("POST /team/new", in_organization, is_team),
     change("POST /team/update", R"({"team_id": "<team>", "team_alias": "x"})", is_team),
     look("/team/info", "?team_id=<team>", has({"team_id", "team_info", "keys", "team_memberships"}), not_found),
-    list("/team/list", is_team),
+    list("/team/list", with_more(is_team, {"keys", "team_memberships"})),
+    pages("/v2/team/list", is_page_of("teams", with_more(is_team, {"keys", "team_memberships"}))),
     change("POST /team/delete", R"({"team_ids": ["<team>"]})", list_of(is_team)),
     change("POST /team/block", of_team, is_team),
     change("POST /team/unblock", of_team, is_team),
@@ -181,7 +207,12 @@ const std::vector<Line> table{
     change("POST /key/generate", in_organization, with_secret(is_key)),
     change("POST /key/update", R"({"key": "<key>", "key_alias": "x"})", is_key),
     look("/key/info", "?key=<key>", has({"key", "info"}), {e2(404, "Key not found")}),
-    list("/key/list", is_key),
+    pages("/key/list", page_of("keys", is_string, {"total_count", "current_page", "total_pages", "next"})),
+    {"GET /key/aliases",
+     "/key/aliases",
+     "",
+     page_of("aliases", is_string, {"total_count", "current_page", "total_pages"}),
+     {e3({"query", "page"}, "int_parsing"), "/key/aliases?page=one"}},
     change("POST /key/delete", R"({"keys": ["<key>"]})", list_of(is_key)),
     change("POST /key/regenerate", R"({"key": "<key>"})", with_secret(is_key)),
     change("POST /key/block", R"({"key": "<key>"})", is_key),

@@ -19,6 +19,26 @@ TEST(Paging, LinksAFullPageToTheNext)
     EXPECT_EQ(next_page(pages, read_query("limit=2"), two), "</organization/list?limit=2&after=b%26c>; rel=\"next\"");
 }
 
+TEST(Paging, NamesTheTimeOfTheLastElementToo)
+{
+    EXPECT_EQ(next_page(pages, read_query("limit=1"),
+                        R"([{"organization_id":"a","created_at":"2026-11-23T10:18:07.402113Z"}])"),
+              "</organization/list?limit=1&after=2026-11-23T10%3A18%3A07.402113Z%2Fa>; rel=\"next\"");
+    constexpr Route audit{"GET", "/organization/audit", "org_audit", Kind::list, Envelope::detail, "audit_id"};
+    EXPECT_EQ(next_page(audit, read_query("limit=1"),
+                        R"([{"audit_id":"a","occurred_at":"2026-11-23T10:18:07.402113Z","after":{"created_at":"x"}}])"),
+              "</organization/audit?limit=1&after=2026-11-23T10%3A18%3A07.402113Z%2Fa>; rel=\"next\"");
+}
+
+TEST(Paging, TakesWhatAnObjectNamesAsNext)
+{
+    constexpr Route keys{"GET", "/key/list", "key_list", Kind::list, Envelope::detail, "next"};
+    EXPECT_EQ(next_page(keys, read_query("limit=1"), R"({"keys":["a"],"total_count":null,"next":"t/a"})"),
+              "</key/list?limit=1&after=t%2Fa>; rel=\"next\"");
+    EXPECT_EQ(next_page(keys, read_query("limit=1"), R"({"keys":[{"next":"x"}],"next":null})"), "");
+    EXPECT_EQ(next_page(keys, read_query("page=1"), R"({"keys":["a"],"next":null})"), "");
+}
+
 TEST(Paging, TakesNumbersToo)
 {
     constexpr Route events{"GET", "/events", "org_events", Kind::list, Envelope::detail, "event_id"};
