@@ -39,11 +39,11 @@ constexpr std::array<const char *, 13> migrations{
     ,
 #include "migrations/10_alias.inc"
     ,
-#include "migrations/11_teams.inc"
+#include "migrations/11_lists.inc"
     ,
-#include "migrations/12_keys.inc"
+#include "migrations/12_teams.inc"
     ,
-#include "migrations/13_lists.inc"
+#include "migrations/13_keys.inc"
 };
 
 void run(const char *sql)

@@ -72,6 +72,21 @@ constinit Statement count_aliases{"SELECT count(*)" LISTED_ALIASES
                                   " AND ($5 IS NULL OR (k.organization_id = ANY ($5)) IS NOT TRUE)",
                                   Planned::each_time};
 
+constinit Statement show_listed_keys{"SELECT " KEY_COLUMNS R"(
+      FROM unnest($1) WITH ORDINALITY AS asked (id, place)
+      JOIN org.api_key k ON k.key_id = asked.id
+     ORDER BY asked.place)",
+                                     Planned::each_time};
+
+constinit Statement find_names_of_users{R"(
+    SELECT u.user_id, u.user_email, u.user_alias
+      FROM org."user" u
+     WHERE u.user_id = ANY ($1)
+       AND ($2 IS NULL OR u.user_id = $3
+            OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = ANY ($2)))
+     ORDER BY u.user_id)",
+                                        Planned::each_time};
+
 // What the caller wants to see of the keys that they see.
 struct KeyFilter {
     bool include_team_keys, include_created_by_keys;
@@ -120,6 +135,40 @@ bool expands_user(Session &session)
     if (!std::ranges::all_of(expand, [](Text field) { return field == "user"; }))
         invalid("expand", "must be user");
     return !expand.empty();
+}
+
+// The users of keys who are of the caller's organizations, if they do not see all users (`visible` is none).
+std::span<const Row> names_of_users(Session &session, const Rows &keys, const Maybe<Texts> &visible)
+{
+    const auto user_ids = allocate<Text>(keys.size());
+    for (size_t i = 0; i < keys.size(); i++)
+        user_ids[i] = keys[i].get<Text>(key_user_column).value_or(Text{});
+    return session.run(find_names_of_users, Texts{user_ids}, visible, session.caller.user_id).all();
+}
+
+// Writes a key and its user: null if it has none, or one of whom the caller may not know.
+void write_with_user(Writer &reply, const Row &key, std::span<const Row> users)
+{
+    const auto user_id = key.get<Text>(key_user_column);
+    const auto found = std::ranges::equal_range(users, user_id.value_or(Text{}), {},
+                                                [](const Row &user) { return *user.get<Text>(0); });
+    reply.begin_object().columns(key, 0, key.columns()).key("user");
+    if (found.empty())
+        reply.null();
+    else
+        reply.object(found.front());
+    reply.end_object();
+}
+
+void write_keys(Session &session, Texts key_ids, bool with_user, const Maybe<Texts> &visible)
+{
+    const Rows keys = session.run(show_listed_keys, key_ids);
+    const auto users = with_user ? names_of_users(session, keys, visible) : std::span<const Row>{};
+    for (const Row key : keys)
+        if (with_user)
+            write_with_user(session.reply, key, users);
+        else
+            session.reply.object(key);
 }
 
 void end_keys(Writer &reply, const ListPage &page)

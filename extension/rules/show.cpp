@@ -131,12 +131,6 @@ constinit Statement show_users{"SELECT " USER_COLUMNS R"(
            (SELECT $1 IS NULL AS whole, NULL::text AS inside) AS seen
      ORDER BY asked.place)"};
 
-constinit Statement show_listed_keys{"SELECT " KEY_COLUMNS R"(
-      FROM unnest($1) WITH ORDINALITY AS asked (id, place)
-      JOIN org.api_key k ON k.key_id = asked.id
-     ORDER BY asked.place)",
-                                     Planned::each_time};
-
 constinit Statement show_keys_of_teams{"SELECT " KEY_COLUMNS R"(
       FROM org.api_key k
      WHERE k.team_id = ANY ($1)
@@ -149,15 +143,6 @@ constinit Statement show_keys_of_teams{"SELECT " KEY_COLUMNS R"(
                           AND tm.role = 'admin'))
      ORDER BY k.team_id, k.created_at, k.key_id)",
                                        Planned::each_time};
-
-constinit Statement find_names_of_users{R"(
-    SELECT u.user_id, u.user_email, u.user_alias
-      FROM org."user" u
-     WHERE u.user_id = ANY ($1)
-       AND ($2 IS NULL OR u.user_id = $3
-            OR EXISTS (SELECT FROM org.membership m WHERE m.user_id = u.user_id AND m.organization_id = ANY ($2)))
-     ORDER BY u.user_id)",
-                                        Planned::each_time};
 
 // The rows with this identifier among rows in the order of the identifier that they have in a column.
 std::span<const Row> rows_of(Text identifier, std::span<const Row> rows, int column)
@@ -398,29 +383,6 @@ void write_listed_teams(Session &session, Texts team_ids, const Maybe<Texts> &vi
 Rows read_key(Session &session, Text key_id) { return session.run(show_key, key_id); }
 
 void write_key(Session &session, Text key_id) { session.reply.object(read_key(session, key_id)[0]); }
-
-void write_keys(Session &session, Texts key_ids, bool with_user, const Maybe<Texts> &visible)
-{
-    const Rows keys = session.run(show_listed_keys, key_ids);
-    if (!with_user) {
-        write_rows(session, keys);
-        return;
-    }
-    const auto user_ids = allocate<Text>(keys.size());
-    for (size_t i = 0; i < keys.size(); i++)
-        user_ids[i] = keys[i].get<Text>(key_user_column).value_or(Text{});
-    const auto users = session.run(find_names_of_users, Texts{user_ids}, visible, session.caller.user_id).all();
-    for (size_t i = 0; i < keys.size(); i++) {
-        const Row key = keys[i];
-        session.reply.begin_object().columns(key, 0, key.columns()).key("user");
-        const auto found = rows_of(user_ids[i], users, 0);
-        if (found.empty())
-            session.reply.null();
-        else
-            session.reply.object(found[0]);
-        session.reply.end_object();
-    }
-}
 
 void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids)
 {

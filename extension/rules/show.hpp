@@ -82,9 +82,6 @@ void write_team_memberships(Session &session, Text organization_id, Text team_id
 // The row of KEY_COLUMNS of a key, none if there is no such key.
 Rows read_key(Session &session, Text key_id);
 void write_key(Session &session, Text key_id);
-// Keys, each with its user if asked to: null, unless the caller sees all users (`visible` is none), is that user or
-// administers an organization of theirs.
-void write_keys(Session &session, Texts key_ids, bool with_user, const Maybe<Texts> &visible);
 void write_keys_of_user(Session &session, Text user_id, Maybe<Texts> organization_ids);
 void write_keys_of_team(Session &session, Text organization_id, Text team_id);
 // A key with its secret, which no other reply shows.
