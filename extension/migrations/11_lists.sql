@@ -12,8 +12,8 @@ COMMENT ON TABLE org.list_total IS
 ' added up.';
 COMMENT ON COLUMN org.list_total.total_id IS 'Identifier of the row.';
 COMMENT ON COLUMN org.list_total.list IS
-'What is counted: user, team, api_key or key_alias (keys that have one); the last two also with a slash and an'
-' organization_id, for the keys of that organization.';
+'Name of the list: user, team, api_key or key_alias (keys with an alias). The keys and aliases of one organization are'
+' lists of their own, named api_key/<organization_id> and key_alias/<organization_id>.';
 COMMENT ON COLUMN org.list_total.amount IS 'How many more (or fewer, if negative) there are.';
 
 CREATE FUNCTION org.add_to_total(of_list text, more bigint, adds_up boolean) RETURNS void LANGUAGE plpgsql
