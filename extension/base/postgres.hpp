@@ -50,6 +50,7 @@ extern "C" {
 #include <utils/numeric.h>
 #include <utils/syscache.h>
 #include <utils/timestamp.h>
+#include <utils/typcache.h>
 #include <utils/uuid.h>
 #if PG_VERSION_NUM >= 160000
 #include <varatt.h>

@@ -4,6 +4,7 @@
 
 #include "fail.hpp"
 #include "number.hpp"
+#include "usage/period.hpp"
 
 namespace pg_org {
 
@@ -140,6 +141,7 @@ void Writer::column(Oid type, Datum datum)
         appendBinaryStringInfo(buffer_, text.data(), static_cast<int>(text.size()));
         break;
     }
+    case RECORDOID: write_period(*this, datum); break;
     case TEXTARRAYOID:
         begin_array();
         for (const Text text : to_texts(datum))

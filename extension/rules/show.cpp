@@ -9,16 +9,22 @@ namespace {
 constexpr int budget_columns = 13;
 
 #define ORGANIZATION_COLUMNS                                                                                           \
-    "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
-    "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
-constexpr int organization_columns = 15;
+    "o.organization_id, o.organization_alias, o.budget_id, o.spend, " PERIOD_SPEND(                                    \
+        "o", "b", "o.organization_id", "''", "''",                                                                     \
+        "''") ", "                                                                                                     \
+              "o.model_spend, o.metadata, o.models, o.blocked, "                                                       \
+              "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
+constexpr int organization_columns = 16;
 
 #define MEMBERSHIP_COLUMNS                                                                                             \
-    "m.user_id, m.organization_id, m.user_role, m.spend, m.budget_id, m.created_at, m.updated_at, u.user_email, "      \
-    R"(NULL::text AS "user")"
+    "m.user_id, m.organization_id, m.user_role, m.spend, " PERIOD_SPEND(                                               \
+        "m", "b", "m.organization_id", "''", "m.user_id",                                                              \
+        "''") ", "                                                                                                     \
+              "m.budget_id, m.created_at, m.updated_at, u.user_email, "                                                \
+              R"(NULL::text AS "user")"
 #define MEMBERSHIP_TABLES                                                                                              \
     R"(org.membership m JOIN org."user" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = m.budget_id)"
-constexpr int membership_columns = 9, membership_organization_column = 1, membership_budget_column = 4;
+constexpr int membership_columns = 10, membership_organization_column = 1, membership_budget_column = 5;
 
 constexpr int team_id_column = 0, team_organization_column = 2;
 constexpr int team_columns_before_members = 3;
@@ -37,14 +43,15 @@ struct ByOrganization {
 };
 
 #define SELECT_ORGANIZATIONS                                                                                           \
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS ", o.quotas"                                                    \
-    "  FROM org.organization o JOIN org.budget b USING (budget_id)"
+    "SELECT " ORGANIZATION_COLUMNS                                                                                     \
+    ", " BUDGET_COLUMNS_OF("o") ", o.quotas"                                                                           \
+                                "  FROM org.organization o JOIN org.budget b USING (budget_id)"
 constinit ByOrganization show_organizations{
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = $1"},
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = ANY ($1)"},
 };
 
-#define SELECT_MEMBERSHIPS "SELECT " MEMBERSHIP_COLUMNS ", " BUDGET_COLUMNS " FROM " MEMBERSHIP_TABLES
+#define SELECT_MEMBERSHIPS "SELECT " MEMBERSHIP_COLUMNS ", " BUDGET_COLUMNS_OF("m") " FROM " MEMBERSHIP_TABLES
 constinit ByOrganization show_members_of_organizations{
     Statement{SELECT_MEMBERSHIPS " WHERE m.organization_id = $1"},
     Statement{SELECT_MEMBERSHIPS " WHERE m.organization_id = ANY ($1)"},
@@ -84,8 +91,9 @@ constinit Statement show_members_of_teams{R"(
       JOIN org."user" u USING (user_id))"};
 
 constinit Statement show_team_memberships{R"(
-    SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, tm.budget_id,
-           b.max_budget AS max_budget_in_team, )" BUDGET_COLUMNS R"(
+    SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, )" PERIOD_SPEND(
+    "tm", "b", "tm.organization_id", "tm.team_id", "tm.user_id", "''") R"(, tm.budget_id,
+           b.max_budget AS max_budget_in_team, )" BUDGET_COLUMNS_OF("tm") R"(
       FROM org.team_member tm
       JOIN org."user" u USING (user_id)
       LEFT JOIN org.budget b ON b.budget_id = tm.budget_id
@@ -128,14 +136,14 @@ std::span<const Row> rows_of(Text organization_id, std::span<const Row> rows, in
 
 auto membership_order(const Row &row)
 {
-    constexpr int user_id = 0, created_at = 5;
+    constexpr int user_id = 0, created_at = 6;
     return std::tuple{*row.get<Text>(membership_organization_column), row.get<Time>(created_at)->value,
                       *row.get<Text>(user_id)};
 }
 
 auto team_order(const Row &row)
 {
-    constexpr int created_at = 13;
+    constexpr int created_at = 14;
     return std::tuple{*row.get<Text>(team_organization_column), row.get<Time>(created_at)->value,
                       *row.get<Text>(team_id_column)};
 }
@@ -315,7 +323,7 @@ void write_team_info(Session &session, Text organization_id, Text team_id)
 
 void write_team_memberships(Session &session, Text organization_id, Text team_id, Maybe<Texts> user_ids)
 {
-    constexpr int own_columns = 7, budget_id = 5;
+    constexpr int own_columns = 8, budget_id = 6;
     for (const Row row : session.run(show_team_memberships, organization_id, team_id, user_ids)) {
         Writer &reply = session.reply.begin_object().columns(row, 0, own_columns);
         write_budget_of(reply, row, row.get<Text>(budget_id).has_value(), own_columns);

@@ -226,6 +226,18 @@ void set_blocked_and_reply(Session &session, bool blocked, const char *route)
 
 namespace pg_org {
 
+Text team_role(Text role, const char *name)
+{
+    require_team_role(role, name);
+    return role;
+}
+
+void put_into_team(Session &session, const TeamName &team, Text user_id, Text role, const BudgetChange &budget)
+{
+    const NewTeamMember member{.role = role, .person = {.user_id = user_id, .user_email = {}}};
+    put_members(session, team, {&member, 1}, budget);
+}
+
 Maybe<Text> role_in_team(Session &session, const TeamName &team)
 {
     if (!session.caller.user_id)
