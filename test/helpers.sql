@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION test.attempt(command text) RETURNS text LANGUAGE plpg
 DECLARE
     hint text;
 BEGIN
-    EXECUTE CASE WHEN command ~ '^[a-z_.]+\(' THEN 'SELECT ' ELSE '' END || command;
+    EXECUTE CASE WHEN command ~ '^[a-z0-9_.]+\(' THEN 'SELECT ' ELSE '' END || command;
     RETURN 'ok';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;

@@ -226,7 +226,9 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
     if (found.empty()) {
         if (user_id.empty() || user_id.size() > max_name_bytes)
             return unknown_user("user_id", user_id);
-        if (session.run(insert_user, user_id, caller.user_id, session.made_at()).empty())
+        // Another request may be making the same user.
+        if (session.run(insert_user, user_id, caller.user_id, session.made_at()).empty() &&
+            session.run(find_user, user_id).empty())
             busy();
     }
     const OwnLimits &limits = change.limits;
