@@ -474,6 +474,9 @@ CREATE FUNCTION user_new(
     auto_create_key boolean DEFAULT true,
     key_alias text DEFAULT NULL,
     duration text DEFAULT NULL,
+    teams json DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    organizations text[] DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -488,6 +491,10 @@ Also makes a key for the user and shows it this once, unless auto_create_key is 
 - auto_create_key: whether to make a key for the user
 - key_alias: the alias of that key
 - duration: how long that key works, such as 30d; null means without end
+- teams: teams that the user joins, an array of their identifiers, or of objects with team_id,
+  user_role (admin or user) and max_budget_in_team; the user joins their organizations as well
+- team_id: a team that the user joins, and that the key belongs to
+- organizations: organizations that the user joins as internal_user
 - quotas: how many the user may have, an object: max_keys (keys outside organizations, 10,000 by
   default)
 
@@ -495,7 +502,7 @@ Returns the user.
 Callers: proxy admins.';
 
 CREATE FUNCTION user_update(
-    user_id text,
+    user_id text DEFAULT NULL,
     user_email text DEFAULT NULL,
     user_alias text DEFAULT NULL,
     user_role text DEFAULT NULL,
@@ -515,13 +522,39 @@ RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAM
 COMMENT ON FUNCTION user_update IS
 'Change a user.
 
-An argument that is null leaves its field unchanged. The last proxy admin must stay one.
+An argument that is null leaves its field unchanged. The last proxy admin must stay one. If no user
+has the user_id, a user with it is made.
 
+- user_id: the user; user_id or user_email is required
+- user_email: with user_id the new e-mail address, without it the user''s address now
 - quotas: an object as in user_new that replaces all quotas
 - clear: names of the fields to reset
 
-Returns the user.
+Returns an object of the user_id and, as data, the user.
 Callers: proxy admins; the user, for user_alias.';
+
+CREATE FUNCTION user_bulk_update(
+    users json DEFAULT NULL,
+    all_users boolean DEFAULT NULL,
+    user_updates json DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_bulk_update IS
+'Change many users.
+
+Changes one user after the other as user_update does. If a rule refuses the change of one, the
+others are changed all the same. A field that is null is reset.
+
+- users: an array of up to 1,000 objects, each with user_id or user_email and the fields to change;
+  users or all_users is required
+- all_users: true changes all users, up to 10,000, by user_updates
+- user_updates: an object of the fields to change
+
+Returns an object: results has for each user whether it was changed, and the error or the user; and
+how many changes were requested, were successful and failed.
+Callers: proxy admins.';
 
 CREATE FUNCTION user_info(
     user_id text DEFAULT NULL,
@@ -537,6 +570,50 @@ teams, keys and spend in their organizations.
 
 Returns the user.
 Callers: the user, proxy admins and viewers; admins of the user''s organizations.';
+
+CREATE FUNCTION user_info_v2(
+    user_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_info_v2 IS
+'Show a user alone.
+
+Like user_info, without their keys and teams.
+
+- user_id: the user; null means the caller
+
+Returns the user.
+Callers: the user, proxy admins and viewers; admins of the user''s organizations.';
+
+CREATE FUNCTION user_filter(
+    user_email text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_filter IS
+'Find users to add to a team or organization.
+
+The oldest come first.
+
+- user_email: only users whose e-mail address contains this text, in upper or lower case
+- user_id: only users whose identifier contains this text, in upper or lower case
+- page: the number of the page, from 1
+- page_size: how many users a page has, 1 to 1000
+
+Returns an array of objects with user_id, user_email and user_alias.
+Callers: proxy admins and viewers for all users, organizations'' admins for their members, others for
+themselves.';
+
+CREATE FUNCTION user_available_roles(
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_available_roles IS
+'List the roles that users can have on the platform.
+
+Returns an object that has the description and ui_label of each role.
+Callers: everybody who may call the functions.';
 
 CREATE FUNCTION user_list(
     page bigint DEFAULT NULL,
@@ -597,7 +674,7 @@ admin cannot be deleted. If one of the users does not exist, none is deleted.
 
 - user_ids: the users to delete
 
-Returns the users as they were before.
+Returns how many users were deleted.
 Callers: proxy admins.';
 
 -- Teams ---------------------------------------------------------------------
@@ -1626,7 +1703,8 @@ REVOKE ALL ON FUNCTION
     org_daily_activity, org_audit, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
-    user_new, user_update, user_info, user_list, user_delete,
+    user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,
+    user_delete,
     team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
     team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,

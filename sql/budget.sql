@@ -172,9 +172,11 @@ SELECT org_update('acme', model_max_budget => '{"m": 1}') \g /dev/null
 SELECT org_update('acme', model_max_budget => '{"n": 2}', max_parallel_requests => 7) \g /dev/null
 SELECT * FROM budgets();
 -- The same duration keeps the period, another one begins a new period, and clearing it ends the period.
+SET pg_org.now = '2026-12-15Z';
 SELECT org_update('acme', budget_duration => '30d', max_budget => 4) -> 'litellm_budget_table'
        -> 'budget_reset_at' AS same;
 SELECT org_patch('acme', '{"budget_duration": "30d"}') -> 'litellm_budget_table' -> 'budget_reset_at' AS same;
+RESET pg_org.now;
 SELECT (org_update('acme', budget_duration => '1h') -> 'litellm_budget_table' ->> 'budget_reset_at')::timestamptz
        = now() + interval '1 hour' AS begun;
 SELECT org_update('acme', clear => '{budget_duration, soft_budget, tpm_limit, rpm_limit, max_parallel_requests,
@@ -191,7 +193,9 @@ SELECT org_new('A', 'a', budget_id => 'gold'), org_new('B', 'b', budget_id => 'g
 -- A change of other fields copies nothing.
 SELECT org_update('a', organization_alias => 'A') ->> 'budget_id' AS budget_id;
 -- Only a gets the new limit; its copy keeps the other fields of the original.
+SET pg_org.now = '2026-12-15Z';
 SELECT org_update('a', max_budget => 1) -> 'litellm_budget_table' -> 'budget_reset_at' AS budget_reset_at;
+RESET pg_org.now;
 SELECT org_patch('b', '{"model_max_budget": {"n": 2}, "max_budget": null}') ->> 'budget_id' = 'gold' AS same_budget;
 SELECT * FROM budgets();
 -- c is the last owner of the original, so its change makes no copy.
@@ -282,7 +286,9 @@ INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_request
                         updated_by)
 VALUES ('gold', 100, 90.5, 80, 70, 60, '{"m": 50}', '30d', '2026-12-31Z', '2026-01-01Z', 'ann', '2026-01-02Z', 'bob'),
        ('silver', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '2026-01-01Z', NULL, '2026-01-02Z', NULL);
+SET pg_org.now = '2026-12-15Z';
 SELECT replace(budget_info('{silver, nowhere, gold}')::text, ',"', E',\n"') \g (format=unaligned tuples_only=on)
+RESET pg_org.now;
 SELECT call, attempt(call) FROM (VALUES
     ($$budget_info(NULL)$$),
     ($$budget_info('{gold, NULL}')$$)) AS t (call);

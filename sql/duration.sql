@@ -32,6 +32,7 @@ SELECT duration, attempt(format('budget_new(budget_duration => %L)', duration)) 
                 1d@Europe, 1d@../etc/passwd, 2d@UTC, 3mo@UTC, 24h@UTC, 60m@UTC, 1s@UTC, 0d@UTC, @UTC, d@UTC, "1d @UTC",
                 "1d@ UTC", 1d@UTC@UTC}'::text[]) AS duration;
 -- The first period ends with the current calendar period.
+RESET pg_org.now;
 SELECT (budget ->> 'budget_reset_at')::timestamptz = date_trunc('month', now()) + interval '1 month' AS its_end
   FROM budget_new(budget_duration => '1mo@UTC') AS budget;
 

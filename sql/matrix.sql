@@ -54,6 +54,10 @@ INSERT INTO test.call (call) VALUES
     ('user_new(''new''{})'), ('user_update(''ann'', user_alias => ''Ann''{})'),
     ('user_update(''ann'', user_email => ''a@b''{})'), ('user_update(''ann'', user_role => ''proxy_admin''{})'), ('user_update(''ann'', max_budget => 1{})'),
     ('user_update(''ann'', clear => ''{max_budget}''{})'),
+    ('user_update(user_email => ''ann@example.com'', user_alias => ''Ann''{})'), ('user_update(''unknown''{})'),
+    ('user_new(''new'', teams => ''["red"]'', organizations => ''{B}''{})'),
+    ('user_bulk_update(''[{"user_id":"ann","user_alias":"Ann"}]''{})'), ('user_info_v2(''ann''{})'),
+    ('user_filter(NULL{})'), ('user_available_roles({})'),
     ('user_info(''ann''{})'), ('user_delete(''{ann}''{})'),
     ('team_new(''A''{})'), ('team_update(''red'', team_alias => ''Red''{})'), ('team_info(''red''{})'),
     ('team_delete(''{red}''{})'), ('team_block(''red''{})'), ('team_unblock(''red''{})'),
@@ -90,7 +94,8 @@ INSERT INTO test.call (call) VALUES
 -- Gives yes or the SQLSTATE of the refusal, and undoes the call.
 CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE 'SELECT ' || replace(replace(call, '({})', format('(api_key => %L)', key)), '{}', format(', api_key => %L', key));
+    EXECUTE 'SELECT ' || replace(replace(call, '({})', format('(api_key => %L)', key)), '{}',
+                                  format(', api_key => %L', key));
     RAISE SQLSTATE 'YESOK';
 EXCEPTION
     WHEN SQLSTATE 'YESOK' THEN RETURN 'yes';

@@ -66,9 +66,9 @@ SELECT user_new('cid', auto_create_key => false, quotas => '{"max_keys": 2}') ->
 SELECT attempt(format('key_generate(%L, key => %L)', 'cid', 'sk-cid-' || n)) FROM generate_series(1, 3) AS n;
 SELECT attempt($$key_generate('cid', 'beta')$$) AS inside, attempt($$key_generate()$$) AS of_nobody,
        attempt($$key_regenerate('sk-cid-1')$$) AS regenerated;
-SELECT user_update('cid', quotas => '{"max_keys": 3}') -> 'quotas' AS quotas, attempt($$key_generate('cid')$$) AS third,
+SELECT user_update('cid', quotas => '{"max_keys": 3}') -> 'data' -> 'quotas' AS quotas, attempt($$key_generate('cid')$$) AS third,
        attempt($$key_generate('cid')$$) AS fourth;
-SELECT user_update('cid', user_alias => 'Cid') -> 'quotas' AS kept, user_update('cid', clear => '{quotas}') -> 'quotas' AS cleared,
+SELECT user_update('cid', user_alias => 'Cid') -> 'data' -> 'quotas' AS kept, user_update('cid', clear => '{quotas}') -> 'data' -> 'quotas' AS cleared,
        attempt($$key_generate('cid')$$) AS by_default;
 SELECT value, attempt(format('user_update(%L, quotas => %L)', 'cid', value))
   FROM unnest(ARRAY['[]', '{"max_keys": -1}', '{"max_teams": 1}']) AS value;

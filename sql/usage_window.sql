@@ -37,6 +37,7 @@ COMMIT;
 SELECT (usage_record('sk-ann', 'm', 1) ->> 'settled_at')::timestamptz < now() + interval '1 minute' AS by_the_clock;
 SET pg_org.now = 'soon';
 SELECT left(attempt($$usage_reserve('sk-ann', 'm')$$), 5) AS not_a_time;
+RESET pg_org.now;
 
 -- Minutes -----------------------------------------------------------------------
 CALL begin_again();

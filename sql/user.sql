@@ -105,9 +105,9 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT reply(user_update('eve', user_role => 'proxy_admin', max_budget => 7, models => '{m}', tpm_limit => 1,
                          metadata => '{"a": 1}')) \g (format=unaligned tuples_only=on)
 SELECT attempt($$budget_list(api_key => 'sk-eve')$$) AS at_once;
-SELECT user_update('eve', user_role => 'internal_user', clear => '{max_budget}') -> 'max_budget' AS cleared;
+SELECT user_update('eve', user_role => 'internal_user', clear => '{max_budget}') -> 'data' -> 'max_budget' AS cleared;
 SELECT attempt($$budget_list(api_key => 'sk-eve')$$) AS at_once;
-SELECT user_update('eve', user_alias => 'Eve', api_key => 'sk-eve') -> 'user_alias' AS by_herself;
+SELECT user_update('eve', user_alias => 'Eve', api_key => 'sk-eve') -> 'data' -> 'user_alias' AS by_herself;
 SELECT fingerprint() AS contents \gset before_
 SELECT call, attempt(call) FROM (VALUES
     ($$user_update(NULL)$$),
@@ -144,7 +144,7 @@ SELECT call, attempt(call) FROM (VALUES
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 -- With all that is theirs: keys, memberships, teams, and the budgets made for those.
 SELECT org_member_update('acme', 'ann', max_budget_in_organization => 5) ->> 'budget_id' AS budget_id \gset
-SELECT user_id FROM json_to_recordset(user_delete('{ann}')) AS receipt (user_id text);
+SELECT user_delete('{ann}') AS deleted;
 SELECT attempt($$org_list(api_key => 'sk-ann')$$) AS own_key, attempt($$org_list(api_key => 'sk-ann-acme')$$) AS key_in_acme,
        json_array_length(budget_info(ARRAY[:'budget_id'])) AS budgets,
        (SELECT count(*) FROM org.membership WHERE user_id = 'ann') AS memberships, team_info('in-acme') -> 'team_info' -> 'members' AS of_team;

@@ -37,7 +37,7 @@ SELECT key, attempt(format('user_update(%L, user_email => %L, api_key => %L)', u
        attempt(format('user_update(%L, clear => %L, api_key => %L)', user_id, '{user_email}', key)) AS clear,
        attempt(format('user_update(%L, user_alias => %L, api_key => %L)', user_id, 'Bea', key)) AS alias
   FROM (VALUES ('bea', 'sk-bea'), ('bea', 'sk-ada'), ('bea', 'sk-admin')) AS t (user_id, key);
-SELECT user_update('bea', user_email => 'bea@b.example', api_key => 'sk-admin') ->> 'user_email' AS user_email;
+SELECT user_update('bea', user_email => 'bea@b.example', api_key => 'sk-admin') -> 'data' ->> 'user_email' AS user_email;
 -- An identifier and an address must name the same user; only a proxy admin gives an existing user an address.
 SELECT member, attempt(format('org_member_add(%L, %L, api_key => %L)', 'a', member, key)) AS answer, key FROM (VALUES
     ('{"role": "internal_user", "user_id": "mal", "user_email": "bea@b.example"}', 'sk-admin'),

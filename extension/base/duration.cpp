@@ -158,4 +158,10 @@ Window window_at(Time time, const Duration &duration, Time anchor)
     return {{end - length}, Time{end}};
 }
 
+Window budget_window(Time time, Maybe<Text> duration, Maybe<Time> reset_at, Time owner_created_at)
+{
+    const auto parsed = duration ? parse_duration(*duration) : Maybe<Duration>{};
+    return parsed ? window_at(time, *parsed, reset_at.value_or(owner_created_at)) : forever;
+}
+
 } // namespace pg_org

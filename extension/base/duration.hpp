@@ -29,5 +29,8 @@ struct Window {
 inline constexpr Window forever{{DT_NOBEGIN}, {}};
 // The period that a point in time is in. One period ends at the anchor; calendar periods ignore it.
 Window window_at(Time time, const Duration &duration, Time anchor);
+// The period of a budget that a point in time is in; forever without a duration. A budget without a reset counts its
+// periods from the creation of its owner.
+Window budget_window(Time time, Maybe<Text> duration, Maybe<Time> reset_at, Time owner_created_at);
 
 } // namespace pg_org

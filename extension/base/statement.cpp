@@ -6,6 +6,16 @@
 
 namespace pg_org {
 
+Row Row::of(Datum record)
+{
+    HeapTupleHeader header = DatumGetHeapTupleHeader(record);
+    HeapTupleData tuple{};
+    tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+    tuple.t_data = header;
+    return {&tuple,
+            lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header))};
+}
+
 void Row::refuse_column(int column, Oid type) const
 {
     if (column >= columns())

@@ -84,6 +84,9 @@ public:
         heap_deform_tuple(tuple, description, values_.data(), nulls_.data());
     }
 
+    // A value of type record.
+    static Row of(Datum record);
+
     TupleDesc description() const { return description_; }
     int columns() const { return description_ == nullptr ? 0 : description_->natts; }
     bool is_null(int column) const { return nulls_[column]; }

@@ -4,6 +4,7 @@
 
 #include "fail.hpp"
 #include "number.hpp"
+#include "period.hpp"
 
 namespace pg_org {
 
@@ -34,21 +35,6 @@ const char *iso_8601(Time time)
     *at = '\0';
     return text;
 }
-
-namespace {
-
-Row to_row(Datum record)
-{
-    HeapTupleHeader header = DatumGetHeapTupleHeader(record);
-    TupleDesc description =
-        lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-    HeapTupleData tuple{};
-    tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-    tuple.t_data = header;
-    return {&tuple, description};
-}
-
-} // namespace
 
 void Writer::comma()
 {
@@ -155,7 +141,14 @@ void Writer::column(Oid type, Datum datum)
         appendBinaryStringInfo(buffer_, text.data(), static_cast<int>(text.size()));
         break;
     }
-    case RECORDOID: object(to_row(datum)); break;
+    case RECORDOID: {
+        const Row row = Row::of(datum);
+        if (is_period(row))
+            write_period(*this, row);
+        else
+            object(row);
+        break;
+    }
     case TEXTARRAYOID:
         begin_array();
         for (const Text text : to_texts(datum))

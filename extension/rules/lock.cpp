@@ -46,7 +46,7 @@ constinit Statement lock_several_platform_teams{R"(
 
 constinit Statement lock_one_user{R"(SELECT FROM org."user" WHERE user_id = $1 FOR KEY SHARE)"};
 
-constinit Statement lock_names{R"(
+constinit Statement lock_all_names{R"(
     SELECT pg_advisory_xact_lock(hash)
       FROM (SELECT DISTINCT hashtextextended(org.folded(btrim(name)), 1869768034) AS hash
               FROM unnest($1) AS name
@@ -128,9 +128,11 @@ void lock_user(Session &session, Text user_id)
         no_such_reference("User not found for user_id=%.*s", FMT_ARG(user_id));
 }
 
+void lock_names(Session &session, Texts names) { session.run(lock_all_names, names); }
+
 void lock_user_names(Session &session, Texts names)
 {
-    session.run(lock_names, names);
+    lock_names(session, names);
     session.run(lock_named_users, names);
     session.look_up_caller_again();
 }

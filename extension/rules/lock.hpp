@@ -43,5 +43,7 @@ void lock_user(Session &session, Text user_id);
 // Locks names (ids or e-mail addresses) and the users who have them, so that two requests at once do not make two users
 // of one.
 void lock_user_names(Session &session, Texts names);
+// Only the names, before the users are locked otherwise.
+void lock_names(Session &session, Texts names);
 
 } // namespace pg_org

@@ -1,5 +1,7 @@
 // Memberships: who belongs to an organization, as what, with which budget.
 
+#include "membership.hpp"
+
 #include "base/fail.hpp"
 #include "budget.hpp"
 #include "lock.hpp"
@@ -128,6 +130,19 @@ void put_member(Session &session, Text organization_id, Text user_id, Text role,
 }
 
 } // namespace
+
+namespace pg_org {
+
+void add_member(Session &session, Text organization_id, Text user_id)
+{
+    if (!session.run(find_membership, organization_id, user_id).empty())
+        return;
+    session.audit_as(organization_id);
+    require_room_for_members(session, organization_id, {&user_id, 1});
+    put_member(session, organization_id, user_id, "internal_user", {});
+}
+
+} // namespace pg_org
 
 PG_ORG_WRITE(org_member_add)
 {

@@ -8,17 +8,24 @@ namespace {
 
 constexpr int budget_columns = 13;
 
-#define ORGANIZATION_COLUMNS                                                                                           \
-    "o.organization_id, o.organization_alias, o.budget_id, o.spend, o.model_spend, o.metadata, o.models, o.blocked, "  \
-    "o.tags, o.model_aliases, o.default_reserve, o.created_by, o.updated_by, o.created_at, o.updated_at"
-constexpr int organization_columns = 15;
+// clang-format off
 
-#define MEMBERSHIP_COLUMNS                                                                                             \
-    "m.user_id, m.organization_id, m.user_role, m.spend, m.budget_id, m.created_at, m.updated_at, u.user_email, "      \
-    R"(NULL::text AS "user")"
-#define MEMBERSHIP_TABLES                                                                                              \
+#define ORGANIZATION_COLUMNS \
+    "o.organization_id, o.organization_alias, o.budget_id, o.spend, " \
+    PERIOD_SPEND("o", "b", "o.organization_id, '', '', ''") ", " \
+    "o.model_spend, o.metadata, o.models, o.blocked, o.tags, o.model_aliases, o.default_reserve, " \
+    "o.created_by, o.updated_by, o.created_at, o.updated_at"
+constexpr int organization_columns = 16;
+
+#define MEMBERSHIP_COLUMNS \
+    "m.user_id, m.organization_id, m.user_role, m.spend, " \
+    PERIOD_SPEND("m", "b", "m.organization_id, '', m.user_id, ''") ", " \
+    R"(m.budget_id, m.created_at, m.updated_at, u.user_email, NULL::text AS "user")"
+#define MEMBERSHIP_TABLES \
     R"(org.membership m JOIN org."user" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = m.budget_id)"
-constexpr int membership_columns = 9, membership_organization_column = 1, membership_budget_column = 4;
+constexpr int membership_columns = 10, membership_organization_column = 1, membership_budget_column = 5;
+
+// clang-format on
 
 constexpr int team_id_column = 0, team_organization_column = 2;
 constexpr int team_columns_before_members = 3;
@@ -37,14 +44,14 @@ struct ByOrganization {
 };
 
 #define SELECT_ORGANIZATIONS                                                                                           \
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS ", o.quotas"                                                    \
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS_OF("o") ", o.quotas"                                             \
     "  FROM org.organization o JOIN org.budget b USING (budget_id)"
 constinit ByOrganization show_organizations{
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = $1"},
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = ANY ($1)"},
 };
 
-#define SELECT_MEMBERSHIPS "SELECT " MEMBERSHIP_COLUMNS ", " BUDGET_COLUMNS " FROM " MEMBERSHIP_TABLES
+#define SELECT_MEMBERSHIPS "SELECT " MEMBERSHIP_COLUMNS ", " BUDGET_COLUMNS_OF("m") " FROM " MEMBERSHIP_TABLES
 constinit ByOrganization show_members_of_organizations{
     Statement{SELECT_MEMBERSHIPS " WHERE m.organization_id = $1"},
     Statement{SELECT_MEMBERSHIPS " WHERE m.organization_id = ANY ($1)"},
@@ -89,11 +96,15 @@ constinit Statement show_members_of_teams{R"(
       JOIN org.team_member tm USING (organization_id, team_id)
       JOIN org."user" u USING (user_id))"};
 
-#define SELECT_TEAM_MEMBERSHIPS                                                                                        \
-    "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, tm.budget_id,"                                    \
-    "       b.max_budget AS max_budget_in_team, " BUDGET_COLUMNS "  FROM org.team_member tm"                           \
-    "  JOIN org.\"user\" u USING (user_id)"                                                                            \
+// clang-format off
+#define SELECT_TEAM_MEMBERSHIPS \
+    "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, " \
+    PERIOD_SPEND("tm", "b", "tm.organization_id, tm.team_id, tm.user_id, ''") "," \
+    "       tm.budget_id, b.max_budget AS max_budget_in_team, " BUDGET_COLUMNS_OF("tm") \
+    "  FROM org.team_member tm" \
+    "  JOIN org.\"user\" u USING (user_id)" \
     "  LEFT JOIN org.budget b ON b.budget_id = tm.budget_id"
+// clang-format on
 constexpr int team_membership_team_column = 1;
 
 constinit Statement show_team_memberships{SELECT_TEAM_MEMBERSHIPS R"(
@@ -154,14 +165,14 @@ std::span<const Row> rows_of(Text identifier, std::span<const Row> rows, int col
 
 auto membership_order(const Row &row)
 {
-    constexpr int user_id = 0, created_at = 5;
+    constexpr int user_id = 0, created_at = 6;
     return std::tuple{*row.get<Text>(membership_organization_column), row.get<Time>(created_at)->value,
                       *row.get<Text>(user_id)};
 }
 
 auto team_order(const Row &row)
 {
-    constexpr int created_at = 13;
+    constexpr int created_at = 14;
     return std::tuple{*row.get<Text>(team_organization_column), row.get<Time>(created_at)->value,
                       *row.get<Text>(team_id_column)};
 }
@@ -196,7 +207,7 @@ void write_membership(Writer &reply, const Row &row)
 
 void write_team_membership(Writer &reply, const Row &row)
 {
-    constexpr int own_columns = 7, budget_id = 5;
+    constexpr int own_columns = 8, budget_id = 6;
     reply.begin_object().columns(row, 0, own_columns);
     write_budget_of(reply, row, row.get<Text>(budget_id).has_value(), own_columns);
     reply.end_object();

@@ -1,59 +1,81 @@
 // How things are shown: their columns in wire order, and the functions that write them into a reply.
 #pragma once
 
+#include "base/period.hpp"
 #include "base/session.hpp"
 
 namespace pg_org {
 
-// A budget b.
-#define BUDGET_COLUMNS                                                                                                 \
-    "b.budget_id, b.max_budget, b.soft_budget, b.max_parallel_requests, b.tpm_limit, b.rpm_limit, "                    \
-    "b.model_max_budget, b.budget_duration, b.budget_reset_at, b.created_at, b.created_by, b.updated_at, b.updated_by"
+// clang-format off
+
+// A budget b, of an owner or alone.
+#define BUDGET_COLUMNS BUDGET_COLUMNS_OF("b")
+#define BUDGET_COLUMNS_OF(owner) \
+    "b.budget_id, b.max_budget, b.soft_budget, b.max_parallel_requests, b.tpm_limit, b.rpm_limit, " \
+    "b.model_max_budget, b.budget_duration, " PERIOD_END(owner, "b") ", " \
+    "b.created_at, b.created_by, b.updated_at, b.updated_by"
 
 // A team t.
-#define TEAM_COLUMNS                                                                                                   \
-    "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, t.metadata, t.tpm_limit, "             \
-    "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, t.max_parallel_requests, "            \
-    "t.budget_reset_at, t.created_at, t.updated_at, NULL::text AS model_id, NULL::text AS litellm_model_table, "       \
+#define TEAM_COLUMNS \
+    "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, t.metadata, t.tpm_limit, " \
+    "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
+    PERIOD_SPEND("t", "t", "t.organization_id, t.team_id, '', ''") ", " \
+    "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
+    "NULL::text AS model_id, NULL::text AS litellm_model_table, " \
     "t.tags, t.model_aliases, t.team_member_permissions, t.open"
 
+// A column of the budget of a key k.
+#define OF_BUDGET_OF_KEY(column) "(SELECT b." column " FROM org.budget b WHERE b.budget_id = k.budget_id)"
+
 // A key k. LiteLLM calls the id that may be shown token_id, or token.
-#define KEY_COLUMNS                                                                                                    \
-    "k.key_name, k.key_id AS token_id, k.expires, k.key_id AS token, k.key_alias, k.user_id, k.team_id, "              \
-    "k.organization_id, k.models, k.spend, k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, "               \
-    "k.max_parallel_requests, k.budget_duration, k.budget_reset_at, k.blocked, k.allowed_routes, k.aliases, k.tags, "  \
-    "k.metadata, k.permissions, k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, "                 \
-    "(SELECT shown FROM (SELECT " BUDGET_COLUMNS " FROM org.budget b WHERE b.budget_id = k.budget_id) AS shown)"       \
-    " AS litellm_budget_table"
+#define KEY_COLUMNS \
+    "k.key_name, k.key_id AS token_id, k.expires, k.key_id AS token, k.key_alias, k.user_id, k.team_id, " \
+    "k.organization_id, k.models, k.spend, " \
+    PERIOD_SPEND_OF("k", "coalesce(k.budget_duration, " OF_BUDGET_OF_KEY("budget_duration") ")", \
+                    "coalesce(k.budget_reset_at, " OF_BUDGET_OF_KEY("budget_reset_at") ")", "k.spend", \
+                    "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id") ", " \
+    "k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration, " \
+    PERIOD_END("k", "k") ", k.blocked, k.allowed_routes, k.aliases, k.tags, k.metadata, k.permissions, " \
+    "k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, " \
+    "(SELECT shown FROM (SELECT " BUDGET_COLUMNS_OF("k") " FROM org.budget b WHERE b.budget_id = k.budget_id) " \
+    "AS shown) AS litellm_budget_table"
 inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6;
+
+// What a user u spent, in all or as far as the caller sees it.
+#define SPEND_OF_USER \
+    "CASE WHEN seen.whole THEN u.spend" \
+    "     ELSE (SELECT coalesce(sum(m.spend), 0) FROM org.membership m" \
+    "            WHERE m.user_id = u.user_id" \
+    "              AND (m.organization_id = ANY ($1) OR m.organization_id = seen.inside)) END"
 
 // A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1
 // and seen.inside.
-#define USER_COLUMNS                                                                                                   \
-    "u.user_id, u.user_email, u.user_alias, "                                                                          \
-    "CASE WHEN seen.whole THEN u.user_role END AS user_role, "                                                         \
-    "ARRAY(SELECT tm.team_id::text FROM org.team_member tm"                                                            \
-    "       WHERE tm.user_id = u.user_id"                                                                              \
-    "         AND (seen.whole OR tm.organization_id = ANY ($1) OR tm.organization_id = seen.inside)"                   \
-    "       ORDER BY tm.created_at, tm.team_id) AS teams, "                                                            \
-    "CASE WHEN seen.whole THEN u.models END AS models, "                                                               \
-    "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, "                                                       \
-    "CASE WHEN seen.whole THEN u.spend"                                                                                \
-    "     ELSE (SELECT coalesce(sum(m.spend), 0) FROM org.membership m"                                                \
-    "            WHERE m.user_id = u.user_id"                                                                          \
-    "              AND (m.organization_id = ANY ($1) OR m.organization_id = seen.inside)) END AS spend, "              \
-    "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, "                                           \
-    "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, "                                                     \
-    "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, "                                                         \
-    "CASE WHEN seen.whole THEN u.rpm_limit END AS rpm_limit, "                                                         \
-    "CASE WHEN seen.whole THEN u.budget_duration END AS budget_duration, "                                             \
-    "CASE WHEN seen.whole THEN u.budget_reset_at END AS budget_reset_at, "                                             \
-    "CASE WHEN seen.whole THEN u.sso_user_id END AS sso_user_id, "                                                     \
-    "NULL::text AS organization_memberships, "                                                                         \
-    "CASE WHEN seen.whole THEN u.metadata END AS metadata, "                                                           \
-    "CASE WHEN seen.whole THEN u.created_at END AS created_at, "                                                       \
-    "CASE WHEN seen.whole THEN u.updated_at END AS updated_at, "                                                       \
+#define USER_COLUMNS \
+    "u.user_id, u.user_email, u.user_alias, " \
+    "CASE WHEN seen.whole THEN u.user_role END AS user_role, " \
+    "ARRAY(SELECT tm.team_id::text FROM org.team_member tm" \
+    "       WHERE tm.user_id = u.user_id" \
+    "         AND (seen.whole OR tm.organization_id = ANY ($1) OR tm.organization_id = seen.inside)" \
+    "       ORDER BY tm.created_at, tm.team_id) AS teams, " \
+    "CASE WHEN seen.whole THEN u.models END AS models, " \
+    "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, " \
+    SPEND_OF_USER " AS spend, " \
+    PERIOD_SPEND_OF("u", "CASE WHEN seen.whole THEN u.budget_duration END", "u.budget_reset_at", \
+                    SPEND_OF_USER, "NULL::timestamptz", "'', '', u.user_id, ''") ", " \
+    "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, " \
+    "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, " \
+    "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, " \
+    "CASE WHEN seen.whole THEN u.rpm_limit END AS rpm_limit, " \
+    "CASE WHEN seen.whole THEN u.budget_duration END AS budget_duration, " \
+    "CASE WHEN seen.whole THEN " PERIOD_END_OF("u", "u") " END AS budget_reset_at, " \
+    "CASE WHEN seen.whole THEN u.sso_user_id END AS sso_user_id, " \
+    "NULL::text AS organization_memberships, " \
+    "CASE WHEN seen.whole THEN u.metadata END AS metadata, " \
+    "CASE WHEN seen.whole THEN u.created_at END AS created_at, " \
+    "CASE WHEN seen.whole THEN u.updated_at END AS updated_at, " \
     "CASE WHEN seen.whole THEN u.quotas END AS quotas"
+
+// clang-format on
 
 // Things are written in the order asked, and those that do not exist are left out. Functions that write one thing
 // return whether it exists; those named _fields write it without the braces.

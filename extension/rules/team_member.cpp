@@ -65,12 +65,6 @@ constinit Statement find_others{R"(
 
 constexpr const char *max_budget_in_team = "max_budget_in_team";
 
-void require_team_role(Text role, const char *name)
-{
-    if (role != "admin" && role != "user")
-        invalid(name, "must be one of admin, user");
-}
-
 // The budget that each of the members gets, or its change.
 BudgetChange read_team_member_budget(Session &session)
 {
@@ -117,21 +111,6 @@ void put_users(Session &session, const TeamName &team, Texts user_ids, std::span
     }
     require_room_in_team(session, team.organization_id, team.team_id);
     session.run(touch_team, team.organization_id, team.team_id, session.caller.user_id);
-}
-
-// The same for people, who become users if they are unknown. Returns their ids.
-Texts put_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members,
-                  const BudgetChange &budget)
-{
-    lock_people(session, people_of(members));
-    const auto user_ids = allocate<Text>(members.size());
-    const auto roles = allocate<Maybe<Text>>(members.size());
-    for (size_t i = 0; i < members.size(); i++) {
-        user_ids[i] = find_or_add_person(session, team, members[i].person);
-        roles[i] = members[i].role;
-    }
-    put_users(session, team, user_ids, roles, budget);
-    return each_once(user_ids);
 }
 
 // The id of the team's member whom the request names.
@@ -182,12 +161,32 @@ TeamName lock_team_to_add(Session &session, Text team_id, std::span<const NewTea
 
 namespace pg_org {
 
+Text team_role(Text role, const char *name)
+{
+    if (role != "admin" && role != "user")
+        invalid(name, "must be one of admin, user");
+    return role;
+}
+
 NewTeamMember read_team_member(const Value &value)
 {
     const Value role = value.member("role");
     const Text role_name = pg_org::required(optional_text(role), role.path());
-    require_team_role(role_name, role.path());
-    return {role_name, read_new_person(value)};
+    return {team_role(role_name, role.path()), read_new_person(value)};
+}
+
+Texts put_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members,
+                  const BudgetChange &budget)
+{
+    lock_people(session, people_of(members));
+    const auto user_ids = allocate<Text>(members.size());
+    const auto roles = allocate<Maybe<Text>>(members.size());
+    for (size_t i = 0; i < members.size(); i++) {
+        user_ids[i] = find_or_add_person(session, team, members[i].person);
+        roles[i] = members[i].role;
+    }
+    put_users(session, team, user_ids, roles, budget);
+    return each_once(user_ids);
 }
 
 void put_first_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members)
@@ -266,7 +265,7 @@ PG_ORG_WRITE(team_member_update)
     const Person person = read_person(session);
     const auto role = session.argument<Text>("role");
     if (role)
-        require_team_role(*role, "role");
+        team_role(*role, "role");
     BudgetChange budget = read_team_member_budget(session);
     static constexpr std::array<Text, 4> clearable{max_budget_in_team, "tpm_limit", "rpm_limit", "budget_duration"};
     for (const Text field : fields_to_clear(session, clearable))

@@ -7,10 +7,12 @@
 #include "budget.hpp"
 #include "key.hpp"
 #include "lock.hpp"
+#include "membership.hpp"
 #include "models.hpp"
 #include "person.hpp"
 #include "quota.hpp"
 #include "show.hpp"
+#include "team_member.hpp"
 
 using namespace pg_org;
 
@@ -44,28 +46,6 @@ constinit Statement lock_with_proxy_admins{R"(
      ORDER BY user_id
        FOR UPDATE)"};
 
-constinit Statement lock_to_change{R"(SELECT FROM org."user" WHERE user_id = $1 FOR NO KEY UPDATE)"};
-
-constinit Statement update_user{R"(
-    UPDATE org."user"
-       SET user_email = CASE WHEN 'user_email' = ANY ($13) THEN NULL ELSE coalesce($2, user_email) END,
-           user_alias = CASE WHEN 'user_alias' = ANY ($13) THEN NULL ELSE coalesce($3, user_alias) END,
-           user_role = coalesce($4, user_role),
-           models = coalesce($5, models),
-           max_budget = CASE WHEN 'max_budget' = ANY ($13) THEN NULL ELSE coalesce($6, max_budget) END,
-           model_max_budget = coalesce($7, model_max_budget),
-           tpm_limit = CASE WHEN 'tpm_limit' = ANY ($13) THEN NULL ELSE coalesce($8, tpm_limit) END,
-           rpm_limit = CASE WHEN 'rpm_limit' = ANY ($13) THEN NULL ELSE coalesce($9, rpm_limit) END,
-           budget_duration = CASE WHEN 'budget_duration' = ANY ($13) THEN NULL ELSE coalesce($10, budget_duration) END,
-           budget_reset_at = CASE WHEN 'budget_duration' = ANY ($13) THEN NULL
-                                  WHEN $10 <> coalesce(budget_duration, '') THEN $11
-                                  ELSE budget_reset_at END,
-           metadata = coalesce($12, metadata),
-           quotas = CASE WHEN 'quotas' = ANY ($13) THEN '{}' ELSE coalesce($15, quotas) END,
-           updated_at = now(),
-           updated_by = $14
-     WHERE user_id = $1)"};
-
 constinit Statement find_organizations_of_users{R"(
     SELECT organization_id FROM org.membership WHERE user_id = ANY ($1)
      UNION
@@ -98,24 +78,129 @@ Maybe<Texts> seen_organizations(Session &session, Text user_id)
     return session.run(find_administered_organizations_of, user_id, *caller.user_id, caller.organization_id).texts();
 }
 
+// A team that the request puts the user into, and as what.
+struct TeamToJoin {
+    Text team_id;
+    Text role = "user";
+    BudgetChange budget = {};
+};
+
+TeamToJoin read_team(const Value &value)
+{
+    if (const auto team_id = value.text())
+        return {identifier(*team_id, value.path())};
+    if (!value.is_object())
+        invalid(value.path(), "must be a team_id, or an object of team_id, user_role and max_budget_in_team");
+    TeamToJoin team{required(optional_text(value.member("team_id")), psprintf("%s.team_id", value.path()))};
+    if (const Value role = value.member("user_role"); !role.is_null())
+        team.role = team_role(role.as_text(), role.path());
+    if (const Value amount = value.member("max_budget_in_team"); !amount.is_null())
+        team.budget.set("max_budget", Value{amount.raw(), amount.path()}, false);
+    return team;
+}
+
+// The teams and organizations that a new user joins, locked. Whoever joins a team becomes a member of its organization.
+struct ToJoin {
+    std::span<const TeamToJoin> teams;
+    std::span<const TeamName> names; // of the teams
+    Texts organization_ids;
+};
+
+TeamName team_to_join(Session &session, Text team_id)
+{
+    const auto team = find_team(session, team_id, {});
+    if (!team)
+        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+    return *team;
+}
+
+ToJoin lock_to_join(Session &session, std::span<const TeamToJoin> teams, Texts organization_ids)
+{
+    const auto names = allocate<TeamName>(teams.size());
+    const auto platform_teams = allocate<Text>(teams.size());
+    size_t platform_count = 0;
+    const auto all = allocate<Text>(organization_ids.size() + teams.size());
+    auto end = std::ranges::copy(organization_ids, all.begin()).out;
+    for (size_t i = 0; i < teams.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
+        names[i] = team_to_join(session, teams[i].team_id);
+        if (names[i].is_of_platform())
+            platform_teams[platform_count++] = names[i].team_id;
+        else
+            *end++ = names[i].organization_id;
+    }
+    const auto named = all.first(static_cast<size_t>(end - all.begin()));
+    std::ranges::sort(named);
+    const Texts each = each_once(named);
+    if (!each.empty())
+        lock_organizations(session, each);
+    for (const Text organization_id : each)
+        lock_organization_as_admin(session, organization_id, "/organization/member_add");
+    if (platform_count > 0)
+        lock_platform_teams(session, each_once(platform_teams.first(platform_count)));
+    for (const TeamName &team : names)
+        lock_team(session, team.organization_id, team.team_id);
+    session.audit_as({}); // the user belongs to no organization
+    return {teams, names, each};
+}
+
+void join(Session &session, const ToJoin &to_join, Text user_id)
+{
+    for (const Text organization_id : to_join.organization_ids)
+        add_member(session, organization_id, user_id);
+    for (size_t i = 0; i < to_join.teams.size(); i++) {
+        const TeamName &team = to_join.names[i];
+        session.audit_as(team.organization_id);
+        const NewTeamMember member{.role = to_join.teams[i].role, .person = {.user_id = user_id, .user_email = {}}};
+        put_members(session, team, {&member, 1}, to_join.teams[i].budget);
+    }
+}
+
+// The teams that the arguments teams and team_id name.
+std::span<const TeamToJoin> read_teams(const Session &session, Maybe<Text> team_id)
+{
+    const auto given = session.json("teams");
+    const std::span<const TeamToJoin> teams = given ? read_list(*given, read_team) : std::span<TeamToJoin>{};
+    if (!team_id || std::ranges::find(teams, *team_id, &TeamToJoin::team_id) != teams.end())
+        return teams;
+    const auto all = allocate<TeamToJoin>(teams.size() + 1);
+    std::ranges::copy(teams, all.begin());
+    all[teams.size()].team_id = *team_id;
+    return all;
+}
+
 // Each address belongs to one user only.
-void require_free_email(Session &session, Text user_email, Text user_id)
+void require_free_email(Session &session, Text user_email)
 {
     lock_user_names(session, Texts{&user_email, 1});
-    const auto holder = user_of_email(session, user_email);
-    if (holder && *holder != user_id)
-        exists_already("User with email %.*s already exists", FMT_ARG(user_email));
+    if (user_of_email(session, user_email))
+        raise(taken_email(user_email));
 }
 
 } // namespace
 
-Role pg_org::checked_role(Maybe<Text> value, const char *name)
+namespace pg_org {
+
+Refusal taken_email(Text user_email)
+{
+    return refusal(ERRCODE_UNIQUE_VIOLATION, nullptr, "User with email %.*s already exists", FMT_ARG(user_email));
+}
+
+Role checked_role(Maybe<Text> value, const char *name)
 {
     const auto role = parse_role(value.value_or("internal_user"));
     if (!role)
         invalid(name, "must be one of proxy_admin, proxy_admin_viewer, internal_user, internal_user_viewer");
     return *role;
 }
+
+Refusal last_proxy_admin()
+{
+    return refusal(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, nullptr,
+                   "The last proxy_admin cannot be deleted or demoted");
+}
+
+} // namespace pg_org
 
 PG_ORG_WRITE(user_new)
 {
@@ -134,18 +219,25 @@ PG_ORG_WRITE(user_new)
     key.key_alias = session.argument<Text>("key_alias");
     key.expires = session.argument("duration", from_now);
     const auto quotas = session.argument("quotas", quotas_of_user);
+    key.team_id = session.argument("team_id", not_empty);
+    const auto teams = read_teams(session, key.team_id);
+    const Texts organization_ids = each_once(session.argument("organizations", text_list).value_or(Texts{}));
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
         forbidden("Only proxy admins can create users. Your role is = %s", role_name(caller.role));
+    const ToJoin to_join = lock_to_join(session, teams, organization_ids);
+    if (key.team_id)
+        key.organization_id = team_to_join(session, *key.team_id).organization_id;
     if (user_email)
-        require_free_email(session, *user_email, user_id);
+        require_free_email(session, *user_email);
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
                  limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at(), quotas)
             .empty())
         exists_already("User already exists for user_id=%.*s or sso_user_id", FMT_ARG(user_id));
+    join(session, to_join, user_id);
 
     session.reply.begin_object();
     if (with_key) {
@@ -160,8 +252,8 @@ PG_ORG_WRITE(user_new)
 
 namespace {
 
-// Locks the users to be deleted or demoted, and returns those that exist. It locks all proxy admins with them, for one
-// must remain.
+// Locks the users to be deleted, and returns those that exist. It locks all proxy admins with them, for one must
+// remain.
 Texts lock_keeping_a_proxy_admin(Session &session, Texts user_ids)
 {
     const auto is_named = [&](Text user_id) { return std::ranges::find(user_ids, user_id) != user_ids.end(); };
@@ -177,50 +269,11 @@ Texts lock_keeping_a_proxy_admin(Session &session, Texts user_ids)
             locked[count++] = user_id;
     }
     if (admins_named > 0 && admins_remaining == 0)
-        refused("The last proxy_admin cannot be deleted or demoted");
+        raise(last_proxy_admin());
     return locked.first(count);
 }
 
 } // namespace
-
-PG_ORG_WRITE(user_update)
-{
-    const Text user_id = session.required<Text>("user_id");
-    const auto user_email = session.argument("user_email", email_address);
-    const auto user_alias = session.argument<Text>("user_alias");
-    const auto user_role = session.argument<Text>("user_role");
-    if (user_role)
-        checked_role(user_role, "user_role");
-    const auto models = session.argument("models", model_list);
-    const OwnLimits limits = read_own_limits(session, LimitsOf::user);
-    const auto metadata = session.argument("metadata", object);
-    const auto quotas = session.argument("quotas", quotas_of_user);
-    static constexpr std::array<Text, 7> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
-                                                   "rpm_limit",  "budget_duration", "quotas"};
-    const Texts clear = fields_to_clear(session, clearable);
-
-    const Caller &caller = session.caller;
-    if (!caller.is_proxy_admin()) {
-        // A key that is confined to an organization may be in other hands than its user's.
-        const bool own =
-            caller.user_id == user_id && !caller.organization_id && caller.role != Role::proxy_admin_viewer;
-        const bool clears_others = std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
-        if (!own || user_email || user_role || models || limits.any() || metadata || quotas || clears_others)
-            forbidden("Only proxy admins can change users, beyond one's own user_alias. Your role is = %s",
-                      role_name(caller.role));
-    }
-    if (user_email)
-        require_free_email(session, *user_email, user_id);
-    if (user_role && *user_role != "proxy_admin")
-        lock_keeping_a_proxy_admin(session, {&user_id, 1});
-    if (session.run(lock_to_change, user_id).empty())
-        not_found("User not found for user_id=%.*s", FMT_ARG(user_id));
-    session.look_up_caller_again();
-    session.run(update_user, user_id, user_email, user_alias, user_role, models, limits.max_budget,
-                limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                limits.budget_reset_at, metadata, clear, caller.user_id, quotas);
-    write_user(session, user_id, {});
-}
 
 PG_ORG_WRITE(user_delete)
 {
@@ -237,26 +290,66 @@ PG_ORG_WRITE(user_delete)
     for (const Text user_id : asked)
         if (!std::ranges::binary_search(locked, user_id))
             not_found("User not found for user_id=%.*s", FMT_ARG(user_id));
-    session.reply.begin_array();
-    write_users(session, locked, {});
-    session.reply.end_array();
     session.run(delete_users, locked);
     delete_unowned_budgets(session, budgets);
+    session.reply.value(static_cast<int64>(locked.size()));
 }
 
-PG_ORG_READ(user_info)
+namespace {
+
+// The user whom a call asks about: the caller, unless it names another.
+Text asked_user(const Session &session)
 {
     const auto asked = session.argument<Text>("user_id");
-    const Text user_id = required(asked ? asked : session.caller.user_id, "user_id");
-    const auto organizations = seen_organizations(session, user_id);
-    Writer &reply = session.reply;
-    reply.begin_object().key("user_id").value(user_id).key("user_info");
+    return required(asked ? asked : session.caller.user_id, "user_id");
+}
+
+void write_seen_user(Session &session, Text user_id, Maybe<Texts> organizations)
+{
     const bool exists = write_user(session, user_id, organizations);
     if (!exists || (organizations && organizations->empty() && session.caller.user_id != user_id))
         not_found("User not found for user_id=%.*s", FMT_ARG(user_id));
+}
+
+} // namespace
+
+PG_ORG_READ(user_info)
+{
+    const Text user_id = asked_user(session);
+    const auto organizations = seen_organizations(session, user_id);
+    Writer &reply = session.reply;
+    reply.begin_object().key("user_id").value(user_id).key("user_info");
+    write_seen_user(session, user_id, organizations);
     reply.key("keys").begin_array();
     write_keys_of_user(session, user_id, organizations);
     reply.end_array().key("teams").begin_array();
     write_teams_of_user(session, user_id, organizations);
     reply.end_array().end_object();
+}
+
+PG_ORG_READ(user_info_v2)
+{
+    const Text user_id = asked_user(session);
+    write_seen_user(session, user_id, seen_organizations(session, user_id));
+}
+
+PG_ORG_READ(user_available_roles)
+{
+    struct Described {
+        const char *role, *description, *ui_label;
+    };
+    constexpr std::array roles{
+        Described{"proxy_admin", "Changes and sees everything on the platform", "Admin (all permissions)"},
+        Described{"proxy_admin_viewer", "Sees everything on the platform and changes nothing", "Admin (view only)"},
+        Described{"internal_user", "Makes keys for themself, and sees and changes what is their own",
+                  "Internal user (own keys and spend)"},
+        Described{"internal_user_viewer", "Sees what is their own, and changes nothing", "Internal user (view only)"},
+    };
+    Writer &reply = session.reply;
+    reply.begin_object();
+    for (const auto &[role, description, ui_label] : roles) {
+        reply.key(role).begin_object().key("description").value(to_text(description));
+        reply.key("ui_label").value(to_text(ui_label)).end_object();
+    }
+    reply.end_object();
 }

@@ -1,12 +1,18 @@
 // Users, as the other rooms need them.
 #pragma once
 
+#include "base/fail.hpp"
 #include "base/session.hpp"
 
 namespace pg_org {
 
-// The role of this name, internal_user by default; another name is an error naming the argument.
+// A role on the platform, internal_user if there is none, or an error naming the field.
 Role checked_role(Maybe<Text> value, const char *name);
+
+// Each address belongs to one user only.
+Refusal taken_email(Text user_email);
+// There is always a proxy admin.
+Refusal last_proxy_admin();
 
 // See warm_up.
 void warm_up_users(Session &session, Text nobody);

@@ -1,4 +1,4 @@
-// The list of users.
+// Lists of users, and finding users to add.
 
 #include "base/bounds.hpp"
 #include "base/fail.hpp"
@@ -75,6 +75,12 @@ constinit Statement show_page{"SELECT " USER_COLUMNS R"(
       JOIN org."user" u ON u.user_id = asked.id, )" SEEN " ORDER BY asked.place",
                               Planned::each_time};
 
+constinit Statement filter_users{"SELECT u.user_id, u.user_email, u.user_alias" VISIBLE_USERS
+                                 " AND ($4 IS NULL OR " HAS_PART("u.user_email", "$4") ")"
+                                 " AND ($5 IS NULL OR " HAS_PART("u.user_id", "$5") ")"
+                                 " ORDER BY " SEEN_SINCE ", u.user_id LIMIT $6 OFFSET $7",
+                                 Planned::each_time};
+
 struct UserFilter {
     Maybe<Text> role, user_email, user_id;
     Maybe<Texts> user_ids;
@@ -143,4 +149,23 @@ PG_ORG_READ(user_list)
         reply.object(row);
     reply.end_array();
     end_list(reply, page);
+}
+
+PG_ORG_READ(user_filter)
+{
+    const auto user_email = session.argument("user_email", part_of_name);
+    const auto user_id = session.argument("user_id", part_of_name);
+    const int64 page = session.argument<int64>("page").value_or(1);
+    const int64 page_size = *page_limit(session.argument<int64>("page_size").value_or(50), "page_size");
+    constexpr int64 max_page = 1'000'000'000;
+    if (page < 1 || page > max_page)
+        invalid("page", "must be from 1 to " INT64_FORMAT, max_page);
+
+    const Caller &caller = session.caller;
+    const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
+    session.reply.begin_array();
+    for (const Row row : session.run(filter_users, administered, caller.user_id, caller.organization_id, user_email,
+                                     user_id, page_size, (page - 1) * page_size))
+        session.reply.object(row);
+    session.reply.end_array();
 }

@@ -60,10 +60,11 @@ Counter read_counter(const Row &row)
     };
 }
 
-bool has_limit_of_all_models(const OwnerLimits &limits)
+// Of an owner with a budget period, period_spend is shown even if nothing is limited.
+bool has_counter_of_all_models(const OwnerLimits &limits)
 {
     return limits.max_budget || limits.soft_budget || limits.tpm_limit || limits.rpm_limit ||
-           limits.max_parallel_requests;
+           limits.max_parallel_requests || limits.budget_duration;
 }
 
 // The period of the model's budget, or of the owner's if the model has none.
@@ -126,7 +127,7 @@ Counters::Counters(Session &session, std::span<const OwnerIds> calls, Time now, 
     read_counters();
     for (Owner &owner : owners_.all) {
         start_periods(owner);
-        if (has_limit_of_all_models(owner.limits))
+        if (has_counter_of_all_models(owner.limits))
             counter_of(owner, {}, owner.window);
     }
 }

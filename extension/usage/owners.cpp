@@ -136,10 +136,8 @@ Window since_reset(const Owner &owner, Window window)
 
 Window window_of(const Owner &owner, Time now)
 {
-    const OwnerLimits &limits = owner.limits;
-    const auto duration = limits.budget_duration ? parse_duration(*limits.budget_duration) : Maybe<Duration>{};
-    return since_reset(owner, duration ? window_at(now, *duration, limits.budget_reset_at.value_or(owner.created_at))
-                                       : forever);
+    return since_reset(
+        owner, budget_window(now, owner.limits.budget_duration, owner.limits.budget_reset_at, owner.created_at));
 }
 
 // The columns after the place.

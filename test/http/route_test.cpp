@@ -22,6 +22,11 @@ Shape has(const std::vector<std::string> &fields)
     };
 }
 
+testing::AssertionResult is_one(const Json &number)
+{
+    return number == 1 ? testing::AssertionSuccess() : testing::AssertionFailure() << "not 1: " << number.dump();
+}
+
 // A list of at least one.
 Shape list_of(const Shape &is)
 {
@@ -185,10 +190,18 @@ const std::vector<Line> table{
            with_more(is_membership, {"token_ids_to_rotate"})),
 
     change("POST /user/new", R"({"user_id": "<new>"})", with_secret(is_user, {"key_name", "token_id", "expires"})),
-    change("POST /user/update", R"({"user_id": "<member>", "user_alias": "x"})", is_user),
+    change("POST /user/update", R"({"user_id": "<member>", "user_alias": "x"})", has({"user_id", "data"})),
+    change("POST /user/bulk_update", R"({"users": [{"user_id": "<member>", "user_alias": "x"}]})",
+           has({"results", "total_requested", "successful_updates", "failed_updates"})),
+    look("/v2/user/info", "?user_id=<member>", is_user, not_found),
+    look("/user/filter/ui", "?user_id=<member>", list_of(has({"user_id", "user_email", "user_alias"})),
+         {e3({"query", "page_size"}, "value_error"), "/user/filter/ui?page_size=0"}),
+    look("/user/available_roles", "",
+         has({"proxy_admin", "proxy_admin_viewer", "internal_user", "internal_user_viewer"}),
+         {testing::Field(&Reply::status, 404), "/user/available_roles/none"}),
     look("/user/info", "?user_id=<member>", has({"user_id", "user_info", "keys", "teams"}), not_found),
     pages("/user/list", is_page_of("users", is_user)),
-    change("POST /user/delete", R"({"user_ids": ["<member>"]})", list_of(is_user)),
+    change("POST /user/delete", R"({"user_ids": ["<member>"]})", is_one),
 
     change("POST /team/new", in_organization, is_team),
     change("POST /team/update", R"({"team_id": "<team>", "team_alias": "x"})", is_team),
