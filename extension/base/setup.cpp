@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 10> migrations{
+constexpr std::array<const char *, 11> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -38,6 +38,8 @@ constexpr std::array<const char *, 10> migrations{
 #include "migrations/9_comments.inc"
     ,
 #include "migrations/10_alias.inc"
+    ,
+#include "migrations/15_kept.inc"
 };
 
 void run(const char *sql)

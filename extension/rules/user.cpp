@@ -54,7 +54,8 @@ constinit Statement update_user{R"(
            user_role = coalesce($4, user_role),
            models = coalesce($5, models),
            max_budget = CASE WHEN 'max_budget' = ANY ($13) THEN NULL ELSE coalesce($6, max_budget) END,
-           model_max_budget = coalesce($7, model_max_budget),
+           model_max_budget = CASE WHEN 'model_max_budget' = ANY ($13) THEN '{}'
+                                   ELSE coalesce($7, model_max_budget) END,
            tpm_limit = CASE WHEN 'tpm_limit' = ANY ($13) THEN NULL ELSE coalesce($8, tpm_limit) END,
            rpm_limit = CASE WHEN 'rpm_limit' = ANY ($13) THEN NULL ELSE coalesce($9, rpm_limit) END,
            budget_duration = CASE WHEN 'budget_duration' = ANY ($13) THEN NULL ELSE coalesce($10, budget_duration) END,
@@ -235,8 +236,8 @@ PG_ORG_WRITE(user_update)
     const OwnLimits limits = read_own_limits(session, LimitsOf::user);
     const auto metadata = session.argument("metadata", object);
     const auto quotas = session.argument("quotas", quotas_of_user);
-    static constexpr std::array<Text, 7> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
-                                                   "rpm_limit",  "budget_duration", "quotas"};
+    static constexpr std::array<Text, 8> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
+                                                   "rpm_limit",  "budget_duration", "quotas",     "model_max_budget"};
     const Texts clear = fields_to_clear(session, clearable);
 
     const Caller &caller = session.caller;
