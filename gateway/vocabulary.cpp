@@ -114,7 +114,7 @@ constexpr std::array<std::string_view, 48> key_fields{
     "user_id",
 };
 
-constexpr std::array<std::string_view, 37> user_fields{
+constexpr std::array<std::string_view, 36> user_fields{
     "aliases",
     "allowed_cache_controls",
     "allowed_routes",
@@ -133,7 +133,6 @@ constexpr std::array<std::string_view, 37> user_fields{
     "model_rpm_limit",
     "model_tpm_limit",
     "object_permission",
-    "organization_id",
     "organizations",
     "password",
     "permissions",

@@ -30,7 +30,7 @@ TEST(Dashboard, CreatesAnOrganization)
                            {"object_permission", {{"vector_stores", {"vs-1"}}, {"mcp_servers", {"mcp-1"}}}}});
     EXPECT_EQ(made["litellm_budget_table"]["max_budget"], 50.0);
     EXPECT_EQ(made["metadata"], (Json{{"cost_center", "4711"}}));
-    EXPECT_EQ(made["object_permission"], (Json{{"vector_stores", {"vs-1"}}, {"mcp_servers", {"mcp-1"}}}));
+    EXPECT_EQ(made["object_permission"], (Json{{"mcp_servers", {"mcp-1"}}, {"vector_stores", {"vs-1"}}}));
 }
 
 TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm)
