@@ -62,6 +62,13 @@ CREATE FUNCTION org_new(
     model_aliases jsonb DEFAULT NULL,
     default_reserve numeric DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -76,6 +83,13 @@ budget fields are refused.
 - budget_id: an existing budget to use
 - quotas: how many it may have, an object: max_teams (10,000 by default), max_members (100,000),
   max_keys (100,000) and max_team_keys (keys in one team, 10,000)
+- access_group_ids: a list that an LLM gateway reads, kept in metadata
+- guardrails: likewise
+- logging: likewise
+- object_permission: an object that an LLM gateway reads
+- policies: a list that an LLM gateway reads, kept in metadata
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, kept in metadata
 
 Returns the organization.
 Callers: proxy admins.';
@@ -99,6 +113,13 @@ CREATE FUNCTION org_update(
     budget_duration text DEFAULT NULL,
     litellm_budget_table jsonb DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -116,7 +137,14 @@ teams or keys exceed are refused, and the error names them.
 - budget_id: an existing budget to use from now on
 - litellm_budget_table: budget fields as one object; a budget field of its own takes precedence
 - quotas: an object as in org_new that replaces all quotas; a lower quota deletes nothing
-- clear: names of the fields to reset
+- access_group_ids: as in org_new
+- guardrails: as in org_new
+- logging: as in org_new
+- object_permission: as in org_new
+- policies: as in org_new
+- prompts: as in org_new
+- router_settings: as in org_new
+- clear: names of the fields to reset; arguments that cannot be null stay as they are
 - cascade: true lowers the limits of its teams and keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
 
@@ -136,8 +164,9 @@ COMMENT ON FUNCTION org_patch IS
 'Change an organization by merge patch.
 
 The patch follows RFC 7396: null resets a field, objects are merged. It may have organization_alias,
-models, metadata, blocked, tags, model_aliases, default_reserve, quotas and the budget fields. Any
-other field is refused.
+models, metadata, blocked, tags, model_aliases, default_reserve, quotas, the budget fields, and the
+fields for LLM gateways (access_group_ids, guardrails, logging, object_permission, policies,
+prompts, router_settings). Any other field is refused.
 
 - patch: an object with the fields to change
 - cascade: as in org_update

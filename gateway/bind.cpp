@@ -1,5 +1,6 @@
 #include "bind.hpp"
 
+#include "unbound.hpp"
 #include "url.hpp"
 
 #include <algorithm>
@@ -143,6 +144,50 @@ private:
     }
 };
 
+const Argument *find_argument(const Function &function, std::string_view name)
+{
+    const auto &arguments = function.arguments;
+    const auto found = std::find_if(arguments.begin(), arguments.end(),
+                                    [&](const Argument &argument) { return argument.name == name; });
+    return found == arguments.end() ? nullptr : &*found;
+}
+
+// Whether a field may have no value: booleans, lists and objects have one that is empty, except for limits by model.
+bool can_be_null(const Function &function, std::string_view name)
+{
+    const Argument *argument = find_argument(function, name);
+    if (!argument || argument->required)
+        return false;
+    const Type type = argument->type;
+    return type == Type::text || type == Type::numeric || type == Type::bigint || type == Type::json ||
+           name == "model_max_budget";
+}
+
+// Null clears a field on routes whose function has the argument `clear`.  So do fields of an object that stands for
+// several, unless they are also sent by themselves.
+Fields with_nulls_cleared(const Fields &fields, const Function &function)
+{
+    Fields result = fields;
+    Value &clear = result.try_emplace("clear", Value{Value::Kind::array, "[]", {}}).first->second;
+    if (clear.kind == Value::Kind::null)
+        clear.kind = Value::Kind::array;
+    if (clear.kind != Value::Kind::array) // refused when it is bound
+        return result;
+    const auto add_nulls = [&](const Fields &among, const Fields &except) {
+        for (const auto &[name, value] : among)
+            if (value.kind == Value::Kind::null && !except.contains(name) && can_be_null(function, name))
+                clear.elements.push_back({Value::Kind::string, name, {}});
+    };
+    add_nulls(fields, {});
+    const auto nested = fields.find("litellm_budget_table");
+    if (nested != fields.end() && nested->second.kind == Value::Kind::object &&
+        find_argument(function, "litellm_budget_table"))
+        add_nulls(read_body(nested->second.text).fields, fields);
+    if (clear.elements.empty() && !fields.contains("clear"))
+        result.erase("clear");
+    return result;
+}
+
 // The JSON of an argument that is passed as this text.
 std::string json_of(Type type, const Value &value, std::string text)
 {
@@ -171,8 +216,10 @@ std::optional<Type> type_named(std::string_view name)
 Bound bind(const Asked &asked, const Functions &functions)
 {
     const auto named = [&](std::string_view name) -> const Function & { return functions.find(name)->second; };
-    Bound bound{asked.errors, {}, {}, nullptr, {}};
     const Function &function = named(asked.route.function);
+    auto unbound = sort_out(asked, function);
+    Bound bound{asked.errors, {}, {}, nullptr, {}, std::move(unbound.ignored)};
+    bound.errors.insert(bound.errors.end(), unbound.errors.begin(), unbound.errors.end());
     if (asked.route.kind == Kind::calls) {
         bound.many = &named(many(asked.route));
         bound.object = bind_object(function, asked.fields, asked.source, bound.errors);
@@ -182,12 +229,14 @@ Bound bind(const Asked &asked, const Functions &functions)
                 break;
             bound.after += argument.required || argument.name == "api_key" || asked.fields.contains(argument.name);
         }
-        bound.statement = bind_arguments(function, asked.fields, asked.api_key, asked.source, bound.errors);
+        const Fields fields =
+            find_argument(function, "clear") ? with_nulls_cleared(asked.fields, function) : asked.fields;
+        bound.statement = bind_arguments(function, fields, asked.api_key, asked.source, bound.errors);
     }
     if (!bound.errors.empty()) {
         std::vector<FieldError> none;
         auto key_check = bind_arguments(named(key_check_function), {}, asked.api_key, "query", none);
-        return {std::move(bound.errors), std::move(key_check), {}, nullptr, {}};
+        return {std::move(bound.errors), std::move(key_check), {}, nullptr, {}, std::move(bound.ignored)};
     }
     if (is_tagged(asked.route))
         bound.statement.sql = "SELECT reply, " + named(tag_function).identifier + "(reply) FROM (" +

@@ -43,6 +43,7 @@ struct Bound {
     // Or, for a function that takes a batch:
     const Function *many = nullptr;
     std::string object;
+    std::vector<std::string> ignored = {}; // fields that are not arguments
 };
 Bound bind(const Asked &asked, const Functions &functions);
 

@@ -28,6 +28,7 @@ Answer Caller::call(const Asked &asked, const Bound &bound)
                   : asked.route.kind == Kind::events && bound.errors.empty() ? listen(asked, bound)
                                                                              : call_alone(asked, bound);
     answer.errors = bound.errors;
+    answer.ignored = bound.ignored;
     trace().key_is_good = !answer.refusal || !answer.refusal->error.sqlstate.starts_with("28");
     return answer;
 }

@@ -19,9 +19,10 @@ namespace pg_org {
 
 struct Answer {
     Reply reply;
-    std::string tag = {};                // entity tag of the reply
-    std::optional<Refusal> refusal = {}; // of a request in a batch
-    std::vector<FieldError> errors = {}; // of a request with a valid key
+    std::string tag = {};                  // entity tag of the reply
+    std::optional<Refusal> refusal = {};   // of a request in a batch
+    std::vector<FieldError> errors = {};   // of a request with a valid key
+    std::vector<std::string> ignored = {}; // fields that were sent for nothing
 };
 
 class Caller {

@@ -4,6 +4,7 @@
 #include "observation.hpp"
 #include "read.hpp"
 #include "reply.hpp"
+#include "unbound.hpp"
 #include "url.hpp"
 #include "viewer.hpp"
 
@@ -23,6 +24,16 @@ Reply about()
         {"description", "The organizations of an LLM platform: members, teams, keys, budgets"},
         {"routes", listed}};
     return {200, body.dump()};
+}
+
+Reply reply_with(Answer &answer, const Asked &asked, const Request &request)
+{
+    if (answer.refusal)
+        return refuse(*answer.refusal, asked.route, request);
+    if (!answer.errors.empty())
+        return refuse_fields(answer.errors, request);
+    add_page_and_tag(answer.reply, asked, answer.tag);
+    return std::move(answer.reply);
 }
 
 } // namespace
@@ -78,12 +89,12 @@ Reply Gateway::answer(const Match &match, std::string_view query, const Request 
         if (!catalog_.functions())
             return refuse_all();
         Answer answer = call(asked);
-        if (answer.refusal)
-            return refuse(*answer.refusal, asked.route, request);
-        if (!answer.errors.empty())
-            return refuse_fields(answer.errors, request);
-        add_page_and_tag(answer.reply, asked, answer.tag);
-        return std::move(answer.reply);
+        Reply reply = reply_with(answer, asked, request);
+        if (!answer.ignored.empty())
+            reply.headers.emplace_back("x-ignored-fields", listed(answer.ignored));
+        if (asked.is_strict)
+            reply.headers.emplace_back("Preference-Applied", "handling=strict");
+        return reply;
     } catch (const InvalidJson &error) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},
                              request);

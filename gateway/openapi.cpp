@@ -202,7 +202,6 @@ ordered_json parameters(const Route &route, const Described &function)
     return parameters;
 }
 
-// null is the same as leaving a field out.
 ordered_json property(const Described &function, const Argument &argument, bool required)
 {
     auto schema = schema_of(argument.type);
@@ -225,7 +224,15 @@ bool has_fields(const Route &route, const Function &function)
                                               [&](const Argument &argument) { return is_field(route, argument); });
 }
 
-// A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers.
+// A merge patch may change those fields of the function it corresponds to that are columns, but not identifiers, and
+// those that are kept together in one column.
+bool can_be_patched(const Argument &argument)
+{
+    const auto &kept = known()["kept"];
+    return (!argument.comment.empty() && !argument.name.ends_with("_id")) ||
+           std::find(kept.begin(), kept.end(), argument.name) != kept.end();
+}
+
 ordered_json body(const Route &route, const Described &function)
 {
     const bool is_patch = route.kind == Kind::patch;
@@ -233,8 +240,7 @@ ordered_json body(const Route &route, const Described &function)
     ordered_json required = ordered_json::array(), request = ordered_json::object();
     for (const Argument &argument : function.function.arguments) {
         const bool in_path = route.path.find('{' + argument.name + '}') != route.path.npos;
-        if (in_path ||
-            (is_patch ? argument.comment.empty() || argument.name.ends_with("_id") : !is_field(route, argument)))
+        if (in_path || (is_patch ? !can_be_patched(argument) : !is_field(route, argument)))
             continue;
         const bool must_be_there = !is_patch && function.is_required(argument);
         schema["properties"][argument.name] = property(function, argument, must_be_there);

@@ -2,7 +2,10 @@
 
 #include "bind.hpp"
 #include "credentials.hpp"
+#include "url.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace pg_org {
@@ -13,7 +16,28 @@ using nlohmann::ordered_json;
 constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
 constexpr int max_wait = 60;
 
+// Whether the text is this lower-case one in any case.
+bool is_like(std::string_view text, std::string_view lower)
+{
+    return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                      [](unsigned char a, char b) { return std::tolower(a) == b; });
+}
+
 Value text(std::string_view characters) { return {Value::Kind::string, std::string{characters}, {}}; }
+
+// Whether a Prefer header (RFC 7240) has handling=strict.
+bool prefers_strict(std::string_view header)
+{
+    while (!header.empty()) {
+        auto preference = take_until(header, ',');
+        preference = take_until(preference, ';');
+        const auto name = trimmed(take_until(preference, '='));
+        const auto value = trimmed(preference);
+        if (is_like(name, "handling") && (is_like(value, "strict") || is_like(value, "\"strict\"")))
+            return true;
+    }
+    return false;
+}
 
 class Reader {
 public:
@@ -29,6 +53,7 @@ public:
         asked_.source = in_query || route.kind == Kind::patch ? "query" : "body";
         Body body = in_query || request_.body.empty() ? Body{} : read_body(request_.body);
         read_key();
+        asked_.is_strict = prefers_strict(request_.header("prefer"));
         if (in_query)
             asked_.fields = read_query(asked_.query);
         else
@@ -38,6 +63,7 @@ public:
             add_patch(body.fields);
         else if (!in_query)
             asked_.fields = std::move(body.fields);
+        note_sent();
         if (route.kind != Kind::patch && !match_.parameter.empty())
             asked_.fields[match_.parameter] = text(match_.parameter_value);
         if (route.kind == Kind::activity && asked_.fields.contains("api_key"))
@@ -81,6 +107,20 @@ private:
         for (const auto &[name, value] : fields)
             if (!value.storable)
                 add_error("value_error", {source, name}, unstorable);
+    }
+
+    void note_sent()
+    {
+        const Kind kind = asked_.route.kind;
+        asked_.sent = asked_.fields;
+        if (kind == Kind::patch)
+            asked_.sent.erase("patch");
+        else if (asked_.source == "body")
+            asked_.beside = read_query(asked_.query);
+        if (kind == Kind::activity)
+            asked_.sent.erase("api_key");
+        if (kind == Kind::events)
+            asked_.sent.erase("wait");
     }
 
     void add_patch(const Fields &body)

@@ -20,6 +20,9 @@ struct Asked {
     Fields fields;                  // by the arguments' names
     std::string_view source;        // of the fields: body or query
     std::vector<FieldError> errors; // found without knowing the function
+    Fields sent = {};               // fields that only the function can give a meaning
+    Fields beside = {};             // of the query, which a route with a body does not read
+    bool is_strict = false;         // what is not understood is to be refused
     // For events:
     std::chrono::seconds wait{}; // for the next one
     bool is_stream = false;

@@ -309,7 +309,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$budget_new('')$$),
     ($$budget_update(NULL)$$),
     ($$budget_update('nowhere')$$),
-    ($$budget_update('mine', clear => '{budget_id}')$$),
+    ($$budget_update('mine', clear => '{created_at}')$$),
     ($$budget_delete(NULL)$$),
     ($$budget_delete('mine')$$),
     ($$budget_delete('nowhere')$$),

@@ -42,7 +42,7 @@ CREATE TABLE test.call (place serial, call text);
 INSERT INTO test.call (call) VALUES
     ('org_new(''C''{})'), ('org_update(''A'', organization_alias => ''a''{})'), ('org_update(''A'', max_budget => 1{})'),
     ('org_patch(''A'', ''{"blocked":true}''{})'), ('org_delete(''{A}''{})'), ('org_info(''A''{})'),
-    ('org_update(''A'', quotas => jsonb_build_object(){})'),
+    ('org_update(''A'', quotas => jsonb_build_object(){})'), ('org_update(''A'', guardrails => ''["g"]''{})'),
     ('org_info_many(''{A}''{})'), ('org_info_many(''{A,nowhere}''{})'), ('org_block(''A''{})'), ('org_unblock(''A''{})'), ('org_audit(''A''{})'),
     ('org_daily_activity(''{A}'', ''2026-01-01'', ''2026-01-31''{})'),
     ('org_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),

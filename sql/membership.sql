@@ -150,7 +150,8 @@ SELECT fingerprint() AS contents \gset before_
 SELECT org_member_update('acme', 'ann') -> 'user_role' AS user_role,
        org_member_update('acme', 'bob', NULL, NULL, NULL, NULL) -> 'budget_id' AS budget_id;
 SELECT org_member_update('acme', 'bob', clear => '{}') -> 'user_role' AS user_role,
-       org_member_update('acme', 'bob', clear => '{max_budget_in_organization}') -> 'budget_id' AS nothing_to_clear;
+       org_member_update('acme', 'bob', clear => '{max_budget_in_organization}') -> 'budget_id' AS nothing_to_clear,
+       org_member_update('acme', 'bob', clear => '{role}') -> 'user_role' AS never_null;
 SELECT fingerprint() = :'before_contents' AS unchanged;
 -- Each field can be changed alone.
 SELECT * FROM members('acme');
@@ -185,7 +186,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$org_member_update('acme', 'ann', role => '')$$),
     ($$org_member_update('acme', 'ann', role => 'org_admin', max_budget_in_organization => -1)$$),
     ($$org_member_update('acme', 'ann', max_budget_in_organization => 'NaN')$$),
-    ($$org_member_update('acme', 'ann', clear => '{role}')$$),
+    ($$org_member_update('acme', 'ann', clear => '{spend}')$$),
     ($$org_member_update('acme', 'ann', clear => '{max_budget_in_organization, NULL}')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 

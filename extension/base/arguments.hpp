@@ -20,6 +20,8 @@ public:
     // An argument of type json, not jsonb.
     Maybe<Value> json(const char *name) const;
 
+    bool contains(Text name) const { return std::ranges::find(names_, name) != names_.end(); }
+
     // By position, from 0.
     size_t size() const { return types_.size(); }
     const char *name(size_t position) const { return names_[position]; }

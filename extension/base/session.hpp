@@ -38,6 +38,7 @@ public:
     {
         return check(argument<T>(name));
     }
+    bool has_argument(Text name) const { return arguments_.contains(name); }
     // A json (not jsonb) argument.
     Maybe<Value> json(const char *name) const { return arguments_.json(name); }
     // An argument that must not be null.

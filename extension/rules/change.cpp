@@ -20,21 +20,25 @@ namespace {
     raise(refused);
 }
 
+[[noreturn]] void cannot_be_cleared(Text field, Texts clearable)
+{
+    const char *rule = psprintf("must name fields that can be cleared, not %.*s", FMT_ARG(field));
+    refuse_field(invalid_value("clear", rule), "cleared", clearable);
+}
+
 } // namespace
 
 Texts fields_to_clear(const Session &session, Texts clearable)
 {
-    const Texts fields = session.argument("clear", text_list).value_or(Texts{});
-    for (const Text field : fields)
-        if (std::ranges::find(clearable, field) == clearable.end())
+    const Texts named = session.argument("clear", text_list).value_or(Texts{});
+    const auto fields = allocate<Text>(named.size());
+    size_t count = 0;
+    for (const Text field : named)
+        if (std::ranges::find(clearable, field) != clearable.end())
+            fields[count++] = field;
+        else if (!session.has_argument(field))
             cannot_be_cleared(field, clearable);
-    return fields;
-}
-
-void cannot_be_cleared(Text field, Texts clearable)
-{
-    const char *rule = psprintf("must name fields that can be cleared, not %.*s", FMT_ARG(field));
-    refuse_field(invalid_value("clear", rule), "cleared", clearable);
+    return fields.first(count);
 }
 
 void cannot_be_changed(const char *field, Texts changeable)

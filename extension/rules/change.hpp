@@ -18,11 +18,11 @@ struct ObjectChange {
 // A caller's change of a field to the value; none keeps the field.
 template <typename T> Change<T> change_to(Maybe<T> value) { return value ? Change<T>{value} : Change<T>{}; }
 
-// The fields that the argument `clear` of a call names, all of them among those that can be cleared.
+// The fields that the argument `clear` of a call names. Other arguments of the call may be among them, since clients
+// send null for everything that they leave empty: what can't be null stays as it is.
 Texts fields_to_clear(const Session &session, Texts clearable);
 
-// Refuses a field that `clear` or a patch names, with a hint that lists the possible ones.
-[[noreturn]] void cannot_be_cleared(Text field, Texts clearable);
+// Refuses a field that a patch names, with a hint that lists the possible ones.
 [[noreturn]] void cannot_be_changed(const char *field, Texts changeable);
 
 } // namespace pg_org

@@ -6,6 +6,7 @@
 #include "base/paging.hpp"
 #include "budget.hpp"
 #include "etag.hpp"
+#include "kept.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -28,9 +29,9 @@ constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FO
 constinit Statement insert_organization{R"(
     INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,
                                   model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,
-                                  quotas)
+                                  quotas, kept)
     VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9, $10,
-            $10, $11, $11, coalesce($12, '{}'))
+            $10, $11, $11, coalesce($12, '{}'), coalesce($13, '{}'))
         ON CONFLICT DO NOTHING
     RETURNING organization_id)"};
 
@@ -45,6 +46,7 @@ constinit Statement update_organization{R"(
            budget_id = coalesce($8, budget_id),
            default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END,
            quotas = coalesce($12, quotas),
+           kept = CASE WHEN $13 IS NULL THEN kept ELSE kept || $13 END,
            updated_at = now(),
            updated_by = $11
      WHERE organization_id = $1)"};
@@ -88,7 +90,7 @@ constinit Statement list_organizations{R"(
                                        Planned::each_time};
 
 // The fields that a patch can change; the first two have no empty value to be cleared to.
-constexpr std::array<Text, 15> changeable{"organization_alias",
+constexpr std::array<Text, 22> changeable{"organization_alias",
                                           "models",
                                           "tags",
                                           "metadata",
@@ -102,7 +104,14 @@ constexpr std::array<Text, 15> changeable{"organization_alias",
                                           "rpm_limit",
                                           "max_parallel_requests",
                                           "model_max_budget",
-                                          "budget_duration"};
+                                          "budget_duration",
+                                          "access_group_ids",
+                                          "guardrails",
+                                          "logging",
+                                          "object_permission",
+                                          "policies",
+                                          "prompts",
+                                          "router_settings"};
 constexpr size_t never_cleared = 2;
 
 // A caller's change of an organization's fields.
@@ -113,6 +122,7 @@ struct OrganizationChange {
     Maybe<bool> blocked;
     Change<Number> default_reserve;
     BudgetChange budget;
+    KeptChange kept{kept_of_organizations};
     bool cascade = false; // lowers teams and keys that would exceed the organization; otherwise they forbid the change
 
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
@@ -137,7 +147,7 @@ struct OrganizationChange {
         else if (field == "default_reserve")
             default_reserve = money(value.as_number(), value.path());
         else
-            return budget.set(field, value, true);
+            return kept.set(field, value) || budget.set(field, value, true);
         return true;
     }
 
@@ -158,7 +168,7 @@ struct OrganizationChange {
         else if (field == "default_reserve")
             default_reserve.emplace();
         else
-            return budget.clear(field);
+            return kept.set(field, Value{}) || budget.clear(field);
         return true;
     }
 };
@@ -193,10 +203,13 @@ void change_organization(Session &session, Text organization_id, const Organizat
     require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
-                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked, change.tags,
+                change.kept.metadata(new_value(change.metadata, organization.metadata, object, "metadata"),
+                                     organization.metadata),
+                change.blocked, change.tags,
                 new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
                 change.budget_id, change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
-                session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"));
+                session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"),
+                change.kept.beside_metadata());
     const Text attached = change.budget_id.value_or(organization.budget_id);
     const Text budget_id = *change_budget(session, attached, change.budget);
     if (budget_id != attached)
@@ -257,6 +270,9 @@ PG_ORG_WRITE(org_new)
     const auto aliases = session.argument("model_aliases", model_aliases);
     const auto default_reserve = session.argument("default_reserve", money);
     const auto own_quotas = session.argument("quotas", quotas);
+    KeptChange kept{kept_of_organizations};
+    kept.read(session);
+    const auto all_metadata = kept.metadata(metadata, {});
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -272,9 +288,10 @@ PG_ORG_WRITE(org_new)
 
     // The audit log of the organization starts at this time, before its budget is made.
     const Time made_at = session.made_at();
-    const Rows made = session.run(insert_organization, organization_id, organization_alias,
-                                  budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
-                                  tags, aliases, default_reserve, caller.user_id, made_at, own_quotas);
+    const Rows made =
+        session.run(insert_organization, organization_id, organization_alias,
+                    budget_id ? *budget_id : create_budget(session, budget), all_metadata, *models, blocked, tags,
+                    aliases, default_reserve, caller.user_id, made_at, own_quotas, kept.beside_metadata());
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", FMT_ARG(organization_id));
 
@@ -301,10 +318,9 @@ PG_ORG_WRITE(org_update)
                 change.budget.set(field, value, false);
     change.budget.override_with(flat);
     change.quotas = replaced(session.argument("quotas", quotas));
-    const Texts cleared = session.argument("clear", text_list).value_or(Texts{});
-    for (const Text field : cleared)
-        if (!change.clear(field))
-            cannot_be_cleared(field, Texts{changeable}.subspan(never_cleared));
+    change.kept.read(session);
+    for (const Text field : fields_to_clear(session, Texts{changeable}.subspan(never_cleared)))
+        change.clear(field);
     change.cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
 
@@ -317,9 +333,8 @@ PG_ORG_WRITE(org_patch)
     const Text organization_id = session.required<Text>("organization_id");
     const auto patch = session.argument("patch", object_of_objects);
     OrganizationChange change;
-    // LiteLLM's dashboard always sends object_permission, which has no counterpart here.
     for (const auto &[field, value] : members(required(patch, "patch")))
-        if (field != "object_permission" && !change.set(field, value))
+        if (!change.set(field, value))
             cannot_be_changed(value.path(), changeable);
     change.cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");

@@ -44,7 +44,8 @@ struct ByOrganization {
 };
 
 #define SELECT_ORGANIZATIONS                                                                                           \
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS_OF("o") ", o.quotas"                                             \
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS_OF("o")                                                         \
+    ", o.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id, o.quotas"               \
     "  FROM org.organization o JOIN org.budget b USING (budget_id)"
 constinit ByOrganization show_organizations{
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = $1"},
@@ -305,8 +306,8 @@ size_t write_organizations(Session &session, Texts organization_ids)
                 team_writer.write(team);
             reply.end_array();
             write_budget_of(reply, row, true, organization_columns);
-            // Clients of LiteLLM may read these fields, which have no counterpart here.
-            reply.key("users").null().key("object_permission").null().key("object_permission_id").null();
+            // Clients of LiteLLM may read this field, which has no counterpart here.
+            reply.key("users").null();
             reply.columns(row, organization_columns + budget_columns, row.columns()).end_object();
             written++;
         }

@@ -30,7 +30,7 @@ TEST(Dashboard, CreatesAnOrganization)
                            {"object_permission", {{"vector_stores", {"vs-1"}}, {"mcp_servers", {"mcp-1"}}}}});
     EXPECT_EQ(made["litellm_budget_table"]["max_budget"], 50.0);
     EXPECT_EQ(made["metadata"], (Json{{"cost_center", "4711"}}));
-    EXPECT_EQ(made["object_permission"], nullptr);
+    EXPECT_EQ(made["object_permission"], (Json{{"mcp_servers", {"mcp-1"}}, {"vector_stores", {"vs-1"}}}));
 }
 
 TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm)
@@ -46,7 +46,7 @@ TEST(Dashboard, CreatesAnOrganizationFromAnUntouchedForm)
 
 TEST(Dashboard, SavesTheSettingsFormWithItsNestedBudget)
 {
-    const std::string id = organization({{"metadata", {{"kept", true}}}, {"max_budget", 1}});
+    const std::string id = organization({{"metadata", {{"kept", true}}}, {"max_budget", 1}, {"rpm_limit", 5}});
     Json changed =
         dashboard("PATCH /organization/update",
                   {{"organization_id", id},
@@ -59,6 +59,7 @@ TEST(Dashboard, SavesTheSettingsFormWithItsNestedBudget)
     EXPECT_EQ(changed["organization_alias"], "Renamed");
     EXPECT_EQ(changed["litellm_budget_table"]["max_budget"], 25.5);
     EXPECT_EQ(changed["litellm_budget_table"]["tpm_limit"], 10);
+    EXPECT_EQ(changed["litellm_budget_table"]["rpm_limit"], nullptr);
     EXPECT_EQ(changed["metadata"], (Json{{"kept", true}}));
 }
 

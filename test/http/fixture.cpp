@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -129,6 +130,7 @@ public:
     void TearDown() override
     {
         if (gateway_) {
+            send("GET /openapi.json", "", {}); // recorded with the replies that it describes
             EXPECT_TRUE(gateway_->running()) << "the gateway died during the tests";
             EXPECT_EQ(gateway_->stop(), 0) << "the gateway did not stop cleanly on SIGTERM";
             if (testing::UnitTest::GetInstance()->Failed())
@@ -242,6 +244,26 @@ private:
 
 Secrets secrets;
 
+// Writes each reply as a line of JSON into the file that PG_ORG_REPLIES names, for check-replies.
+class Record {
+public:
+    void add(const std::string &route, int status, const Json &body)
+    {
+        const std::lock_guard lock{mutex_};
+        if (file_.is_open())
+            file_ << Json{{"route", route}, {"status", status}, {"body", body}}.dump(-1, ' ', false,
+                                                                                     Json::error_handler_t::replace)
+                  << '\n';
+    }
+
+private:
+    const char *const name_ = std::getenv("PG_ORG_REPLIES");
+    std::ofstream file_ = name_ ? std::ofstream{name_} : std::ofstream{};
+    std::mutex mutex_;
+};
+
+Record record;
+
 void check_every_reply(const Reply &reply, const std::string &route)
 {
     EXPECT_LT(reply.status, 500) << route << "\n" << reply.text.substr(0, 1000);
@@ -299,6 +321,8 @@ Reply send(const std::string &route, const std::string &body, const httplib::Hea
         throw std::runtime_error(route + ": no reply, " + httplib::to_string(result.error()));
     const Reply reply{result->status, result->headers, result->body, Json::parse(result->body, nullptr, false)};
     check_every_reply(reply, route);
+    if (request.method != "HEAD" && !reply.body.is_discarded())
+        record.add(route, reply.status, reply.body);
     return reply;
 }
 

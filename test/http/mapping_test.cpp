@@ -104,6 +104,102 @@ TEST(Mapping, IgnoresUnknownFieldsAndThoseThatAreNotTheClientsToSay)
             << "a patch has no fields to ignore";
 }
 
+TEST(Mapping, TellsWhichFieldsAreIgnored)
+{
+    const auto ignored = [](const std::string &route, const std::string &body) {
+        return send(route, body, bearer(admin_key())).header("x-ignored-fields");
+    };
+    EXPECT_EQ(ignored("POST /organization/new", R"({"organization_alias":"a","max_bugdet":5,"colour":1})"),
+              "colour, max_bugdet");
+    EXPECT_EQ(ignored("POST /organization/new", R"({"organization_alias":"a","max_budget":5})"), "");
+    EXPECT_EQ(ignored("POST /organization/new?x=1", R"({"organization_alias":"a"})"), "x");
+    EXPECT_EQ(ignored("GET /organization/list?limit=1&colour=blue", ""), "colour");
+    EXPECT_EQ(ignored("GET /events?limit=1&wait=0", ""), "");
+}
+
+TEST(Mapping, RefusesUnknownFieldsIfTheClientPrefersThat)
+{
+    auto strict = bearer(admin_key());
+    strict.emplace("Prefer", "handling=strict");
+    const auto before = database_digest();
+    const Reply refused = send("POST /organization/new", R"({"organization_alias":"a","max_bugdet":5})", strict);
+    EXPECT_THAT(refused, e3({"body", "max_bugdet"}));
+    EXPECT_EQ(refused.header("Preference-Applied"), "handling=strict");
+    EXPECT_THAT(send("GET /organization/list?colour=blue", "", strict), e3({"query", "colour"}));
+    EXPECT_THAT(send("POST /organization/info?x=1", R"({"organizations":["x"]})", strict), e3({"query", "x"}));
+    EXPECT_EQ(database_digest(), before);
+    const Reply done = send("POST /organization/new", R"({"organization_alias":"a"})", strict);
+    EXPECT_EQ(done.status, 200);
+    EXPECT_EQ(done.header("Preference-Applied"), "handling=strict");
+}
+
+TEST(Mapping, RefusesWhatLiteLLMDocumentsButIsNotSupported)
+{
+    const auto before = database_digest();
+    for (const auto &[route, field] : {std::pair{"POST /organization/new", "model_rpm_limit"},
+                                       {"PATCH /organization/update", "model_tpm_limit"},
+                                       {"POST /team/new", "team_member_budget"},
+                                       {"POST /key/generate", "auto_rotate"},
+                                       {"POST /key/update", "temp_budget_increase"},
+                                       {"POST /user/new", "send_invite_email"},
+                                       {"POST /budget/new", "budget_reset_at"}}) {
+        const Reply refused = call(route, {{field, true}});
+        EXPECT_THAT(refused, e3({"body", field})) << route;
+        EXPECT_EQ(refused.body.at("detail").at(0).at("msg"), '"' + std::string{field} + "\" is not supported");
+        EXPECT_THAT(call(route, {{field, true}}, "sk-unknown"), e1(401, testing::_)) << "the key comes first";
+    }
+    EXPECT_EQ(database_digest(), before);
+    EXPECT_EQ(call("POST /budget/new", {{"budget_reset_at", nullptr}}).status, 200);
+}
+
+TEST(Mapping, ClearsWhatIsNullInAnUpdate)
+{
+    const Json limits = {{"max_budget", 5}, {"tpm_limit", 5}, {"rpm_limit", 5}, {"budget_duration", "1d"}};
+    const auto update = [](Json limits, const char *name, const Json &id) {
+        for (auto &[field, value] : limits.items())
+            value = nullptr;
+        limits[name] = id;
+        return limits;
+    };
+    const auto expect_cleared = [&](const Json &thing) {
+        for (const auto &[field, value] : limits.items())
+            EXPECT_EQ(thing.at(field), nullptr) << field;
+    };
+    const std::string id = organization(limits);
+    Json kept = update(limits, "organization_id", id);
+    kept.update(Json{{"models", nullptr}, {"metadata", nullptr}, {"organization_alias", nullptr}});
+    expect_cleared(ask("PATCH /organization/update", kept).at("litellm_budget_table"));
+    const std::string other = organization(limits);
+    const Json nested = {{"organization_id", other}, {"litellm_budget_table", update(limits, "soft_budget", nullptr)}};
+    expect_cleared(ask("PATCH /organization/update", nested).at("litellm_budget_table"));
+    const std::string budget_id = ask("POST /budget/new", limits).at("budget_id");
+    expect_cleared(ask("POST /budget/update", update(limits, "budget_id", budget_id)));
+    const std::string team_id = team(id, limits);
+    call("POST /team/update", update(limits, "team_id", team_id));
+    expect_cleared(ask("GET /team/info?team_id=" + team_id).at("team_info"));
+    const Person user = person("internal_user");
+    Json of_user = limits;
+    of_user["user_id"] = user.id;
+    call("POST /user/update", of_user);
+    call("POST /user/update", update(limits, "user_id", user.id));
+    expect_cleared(ask("GET /user/info?user_id=" + user.id).at("user_info"));
+    Json of_key = limits;
+    of_key.update(Json{{"duration", "1d"}, {"organization_id", id}});
+    const std::string key = key_for(of_key);
+    Json changes = update(limits, "key", key);
+    changes["duration"] = nullptr;
+    call("POST /key/update", changes);
+    const Json info = ask("GET /key/info?key=" + key).at("info");
+    expect_cleared(info);
+    EXPECT_EQ(info.at("expires"), nullptr);
+    join(id, user.id, "internal_user");
+    const Json member = {{"organization_id", id}, {"user_id", user.id}, {"max_budget_in_organization", 5}};
+    ask("PATCH /organization/member_update", member);
+    Json without = member;
+    without["max_budget_in_organization"] = nullptr;
+    EXPECT_EQ(ask("PATCH /organization/member_update", without).at("litellm_budget_table").at("max_budget"), nullptr);
+}
+
 TEST(Mapping, TellsWhereInABodyARefusedValueStands)
 {
     const std::string id = organization();

@@ -117,7 +117,7 @@ constexpr std::array organization_fields{
     Field{"teams", Type::list},
     Field{"litellm_budget_table", Type::budget},
     Field{"users", Type::nothing},
-    Field{"object_permission", Type::nothing},
+    Field{"object_permission", Type::object, or_null},
     Field{"object_permission_id", Type::nothing},
     Field{"quotas", Type::object},
 };

@@ -283,6 +283,42 @@ TEST(BindingRequests, ChecksTheKeyAloneIfThereAreErrors)
     EXPECT_EQ(call_of(read_badly).errors.at(0).message, "m");
 }
 
+TEST(BindingRequests, ClearWhatIsNull)
+{
+    const Functions updates{{"org_update",
+                             {"public.org_update",
+                              {{"organization_id", "organization_id", Type::text, true},
+                               {"organization_alias", "organization_alias", Type::text, false},
+                               {"models", "models", Type::text_array, false},
+                               {"metadata", "metadata", Type::jsonb, false},
+                               {"blocked", "blocked", Type::boolean, false},
+                               {"max_budget", "max_budget", Type::numeric, false},
+                               {"rpm_limit", "rpm_limit", Type::bigint, false},
+                               {"model_max_budget", "model_max_budget", Type::jsonb, false},
+                               {"litellm_budget_table", "litellm_budget_table", Type::jsonb, false},
+                               {"clear", "clear", Type::text_array, false},
+                               {"api_key", "api_key", Type::text, false}}}},
+                            {"org_etag", {"public.org_etag", {{"thing", "thing", Type::json, true}}}},
+                            {"org_list", functions.at("org_list")}};
+    const auto cleared = [&](std::string_view json) {
+        const auto call = pg_org::bind(asked("PATCH", "/organization/update", json), updates);
+        if (!call.errors.empty())
+            return "!" + call.errors.at(0).type;
+        const bool is_passed = call.statement.sql.find("clear => ") != std::string::npos;
+        return is_passed ? call.statement.values.at(call.statement.values.size() - 2).value_or("NULL") : "";
+    };
+    EXPECT_EQ(cleared(R"({"max_budget":1})"), "");
+    EXPECT_EQ(cleared(R"({"max_budget":null,"rpm_limit":null})"), R"({"max_budget","rpm_limit"})");
+    EXPECT_EQ(cleared(R"({"organization_id":null,"models":null,"metadata":null,"blocked":null,"unknown":null})"), "");
+    EXPECT_EQ(cleared(R"({"model_max_budget":null})"), R"({"model_max_budget"})");
+    EXPECT_EQ(cleared(R"({"clear":["metadata"],"max_budget":null})"), R"({"metadata","max_budget"})");
+    EXPECT_EQ(cleared(R"({"clear":null,"max_budget":null})"), R"({"max_budget"})");
+    EXPECT_EQ(cleared(R"({"clear":"max_budget","rpm_limit":null})"), "!list_type");
+    EXPECT_EQ(cleared(R"({"litellm_budget_table":{"max_budget":null,"rpm_limit":5}})"), R"({"max_budget"})");
+    EXPECT_EQ(cleared(R"({"litellm_budget_table":{"max_budget":null},"max_budget":5})"), "") << "flat wins";
+    EXPECT_EQ(cleared(R"({"litellm_budget_table":null})"), "");
+}
+
 TEST(BindingRequests, KnowsWhereEventsGoOn)
 {
     for (const auto &[json, position] : {std::pair{R"({"after":"7"})", 0u},

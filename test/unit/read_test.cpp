@@ -178,3 +178,25 @@ TEST(Read, RefusesMalformedJsonThenTheKeyThenTheFields)
     EXPECT_EQ(refusal_of("{}", {{"authorization", "Bearer \xff"}}),
               "Authentication Error, Invalid proxy server token passed.");
 }
+
+TEST(Read, KnowsWhatOnlyTheFunctionGivesAMeaning)
+{
+    const auto sent = [](const Asked &asked) { return json_text(asked.sent) + json_text(asked.beside); };
+    EXPECT_EQ(sent(ask("POST", "/organization/new?x=1", R"({"a":1})", {{"If-Match", "t"}})), R"({"a":1}{"x":"1"})");
+    EXPECT_EQ(sent(ask("GET", "/organization/list?x=1")), R"({"x":"1"}{})");
+    EXPECT_EQ(sent(ask("GET", "/events?wait=0&x=1")), R"({"x":"1"}{})");
+    EXPECT_EQ(sent(ask("GET", "/organization/daily/activity?api_key=k&x=1")), R"({"x":"1"}{})");
+    EXPECT_EQ(sent(ask("PATCH", "/v2/organization/a?cascade=true", R"({"a":1})")),
+              R"({"cascade":"true","organization_id":"a"}{})");
+}
+
+TEST(Read, KnowsWhetherUnknownFieldsAreToBeRefused)
+{
+    const auto strict = [](const std::string &prefer) {
+        return ask("GET", "/organization/list", {}, {{"prefer", prefer}}).is_strict;
+    };
+    for (const auto *prefer : {"handling=strict", "Handling = \"Strict\"", "respond-async, handling=strict;a=b"})
+        EXPECT_TRUE(strict(prefer)) << prefer;
+    for (const auto *prefer : {"", "handling=lenient", "strict", "handling", "xhandling=strict", "handling=strict2"})
+        EXPECT_FALSE(strict(prefer)) << prefer;
+}

@@ -1,0 +1,265 @@
+#include "vocabulary.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace pg_org {
+namespace {
+
+using Names = std::span<const std::string_view>;
+
+constexpr std::array<std::string_view, 6> organization_fields{
+    "access_group_ids", "model_rpm_limit", "model_tpm_limit", "object_permission", "policies", "router_settings",
+};
+
+constexpr std::array<std::string_view, 43> team_fields{
+    "access_group_ids",
+    "admins",
+    "allow_team_guardrail_config",
+    "allowed_passthrough_routes",
+    "allowed_vector_store_indexes",
+    "budget_limits",
+    "default_team_member_models",
+    "disable_global_guardrails",
+    "enforced_batch_output_expires_after",
+    "enforced_file_expires_after",
+    "enforced_params",
+    "guardrails",
+    "logging",
+    "max_parallel_requests",
+    "members",
+    "model_aliases",
+    "model_max_budget",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "object_permission",
+    "organization_id",
+    "policies",
+    "project_id",
+    "prompts",
+    "router_settings",
+    "rpd_limit",
+    "rpm_limit_type",
+    "secret_manager_settings",
+    "soft_budget",
+    "soft_budget_alerting_emails",
+    "spend",
+    "tags",
+    "team_alias",
+    "team_member_budget",
+    "team_member_budget_duration",
+    "team_member_key_duration",
+    "team_member_permissions",
+    "team_member_rpm_limit",
+    "team_member_tpm_limit",
+    "temp_budget_expiry",
+    "temp_budget_increase",
+    "tpd_limit",
+    "tpm_limit_type",
+};
+
+constexpr std::array<std::string_view, 6> team_member_fields{
+    "allowed_models", "budget_duration", "budget_id", "max_budget_in_team", "rpm_limit", "tpm_limit",
+};
+
+constexpr std::array<std::string_view, 48> key_fields{
+    "access_group_ids",
+    "agent_id",
+    "aliases",
+    "allowed_cache_controls",
+    "allowed_passthrough_routes",
+    "allowed_routes",
+    "allowed_vector_store_indexes",
+    "auto_rotate",
+    "blocked",
+    "budget_duration",
+    "budget_id",
+    "budget_limits",
+    "config",
+    "disable_global_guardrails",
+    "duration",
+    "enforced_params",
+    "guardrails",
+    "key_alias",
+    "key_type",
+    "logging",
+    "max_budget",
+    "max_parallel_requests",
+    "model_max_budget",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "new_key",
+    "object_permission",
+    "organization_id",
+    "policies",
+    "project_id",
+    "prompts",
+    "rotation_interval",
+    "router_settings",
+    "rpd_limit",
+    "rpm_limit",
+    "rpm_limit_type",
+    "send_invite_email",
+    "soft_budget",
+    "spend",
+    "tags",
+    "team_id",
+    "temp_budget_expiry",
+    "temp_budget_increase",
+    "throttle_on_budget_exceeded",
+    "tpd_limit",
+    "tpm_limit",
+    "tpm_limit_type",
+    "user_id",
+};
+
+constexpr std::array<std::string_view, 36> user_fields{
+    "aliases",
+    "allowed_cache_controls",
+    "allowed_routes",
+    "auto_create_key",
+    "blocked",
+    "budget_id",
+    "budget_limits",
+    "config",
+    "disable_global_guardrails",
+    "duration",
+    "enforced_params",
+    "guardrails",
+    "invitation_code",
+    "key_alias",
+    "max_parallel_requests",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "object_permission",
+    "organizations",
+    "password",
+    "permissions",
+    "policies",
+    "prompts",
+    "rpd_limit",
+    "rpm_limit_type",
+    "send_invite_email",
+    "soft_budget",
+    "spend",
+    "sso_user_id",
+    "tags",
+    "team_id",
+    "teams",
+    "temp_budget_expiry",
+    "temp_budget_increase",
+    "tpd_limit",
+    "tpm_limit_type",
+};
+
+constexpr std::array<std::string_view, 4> budget_fields{
+    "allowed_models",
+    "budget_limits",
+    "budget_reset_at",
+    "spend",
+};
+
+constexpr std::array<std::string_view, 13> customer_fields{
+    "alias",
+    "allowed_model_region",
+    "budget_duration",
+    "budget_id",
+    "default_model",
+    "max_budget",
+    "max_parallel_requests",
+    "model_max_budget",
+    "object_permission",
+    "rpm_limit",
+    "soft_budget",
+    "spend",
+    "tpm_limit",
+};
+
+constexpr std::array<std::string_view, 13> key_filters{
+    "access_group_id", "include_team_keys",  "key_alias", "key_hash", "organization_id", "page",
+    "project_id",      "return_full_object", "size",      "sort_by",  "sort_order",      "status",
+    "team_id",
+};
+
+constexpr std::array<std::string_view, 13> user_filters{
+    "organization_id", "organization_ids", "page",         "page_size", "role",
+    "sort_by",         "sort_order",       "sso_user_ids", "team",      "user_email",
+    "user_ids",        "user_role",        "user_roles",
+};
+
+constexpr std::array<std::string_view, 12> team_filters{
+    "access_group_id", "models",     "organization_id", "page",       "page_size", "search",
+    "sort_by",         "sort_order", "status",          "team_alias", "team_id",   "user_id",
+};
+
+constexpr std::array<std::string_view, 3> activity_filters{
+    "exclude_organization_ids",
+    "exclude_team_ids",
+    "timezone",
+};
+
+struct Entry {
+    std::string_view method;
+    std::string_view path;
+    Names names;
+};
+
+constexpr std::array vocabulary{
+    Entry{"POST", "/organization/new", organization_fields},
+    Entry{"PATCH", "/organization/update", organization_fields},
+    Entry{"POST", "/organization/update", organization_fields},
+    Entry{"GET", "/organization/daily/activity", activity_filters},
+    Entry{"POST", "/team/new", team_fields},
+    Entry{"POST", "/team/update", team_fields},
+    Entry{"POST", "/team/member_add", team_member_fields},
+    Entry{"POST", "/team/bulk_member_add", team_member_fields},
+    Entry{"POST", "/team/member_update", team_member_fields},
+    Entry{"GET", "/team/list", team_filters},
+    Entry{"GET", "/v2/team/list", team_filters},
+    Entry{"GET", "/team/daily/activity", activity_filters},
+    Entry{"POST", "/key/generate", key_fields},
+    Entry{"POST", "/key/service-account/generate", key_fields},
+    Entry{"POST", "/key/update", key_fields},
+    Entry{"POST", "/key/regenerate", key_fields},
+    Entry{"POST", "/key/{key}/regenerate", key_fields},
+    Entry{"GET", "/key/list", key_filters},
+    Entry{"GET", "/key/aliases", key_filters},
+    Entry{"POST", "/user/new", user_fields},
+    Entry{"POST", "/user/update", user_fields},
+    Entry{"GET", "/user/list", user_filters},
+    Entry{"GET", "/user/daily/activity", activity_filters},
+    Entry{"POST", "/budget/new", budget_fields},
+    Entry{"POST", "/budget/update", budget_fields},
+    Entry{"POST", "/customer/new", customer_fields},
+    Entry{"POST", "/customer/update", customer_fields},
+    Entry{"POST", "/end_user/new", customer_fields},
+    Entry{"POST", "/end_user/update", customer_fields},
+};
+
+} // namespace
+
+bool is_documented(const Route &route, std::string_view field)
+{
+    const auto found = std::find_if(vocabulary.begin(), vocabulary.end(), [&](const Entry &entry) {
+        return entry.method == route.method && entry.path == route.path;
+    });
+    return found != vocabulary.end() &&
+           std::find(found->names.begin(), found->names.end(), field) != found->names.end();
+}
+
+// In a query string, everything is text.
+bool is_set(const Value &value)
+{
+    switch (value.kind) {
+    case Value::Kind::null: return false;
+    case Value::Kind::boolean: return value.text == "true";
+    case Value::Kind::string: return !value.text.empty() && value.text != "false" && value.text != "null";
+    case Value::Kind::array: return !value.elements.empty();
+    case Value::Kind::object: return value.text != "{}";
+    case Value::Kind::number: return true;
+    }
+    return true;
+}
+
+} // namespace pg_org
