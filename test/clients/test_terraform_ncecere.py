@@ -137,7 +137,7 @@ def test_team_member(provider, team):
     # Added again, the member stays; the provider does not ask for an error.
     provider.post("/team/member_add", added).ok()
     info, _ = read_team(provider, ours["team_id"])
-    assert by("user_id", info["members_with_roles"])[user_id] == {"user_id": user_id, "user_email": email, "role": "user"}
+    assert by("user_id", info["members_with_roles"])[user_id] == member
     changed = {"user_id": user_id, "user_email": email, "role": "admin", "max_budget_in_team": 6}
     provider.post("/team/member_update", ours | changed).ok()
     provider.post("/team/member_delete", ours | {"user_id": user_id, "user_email": email}).ok()

@@ -93,8 +93,8 @@ class Undecodable(Exception):
 
 
 def decode(kind, value, where="the reply", complete=False):
-    """A value of that type.  As in Go, null and what is missing become the type's zero value, and what the type does not
-    name is skipped; anything of another type is an error, also 1.0 for an int."""
+    """A value of that type.  As in Go, null and what is missing become the type's zero value, and what the type does
+    not name is skipped; anything of another type is an error, also 1.0 for an int."""
     if kind is typing.Any:
         return value
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
