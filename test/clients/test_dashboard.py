@@ -166,8 +166,8 @@ def test_available_teams(page):
 def test_users_page(page, team):
     team_id, prefix = team()["team_id"], fresh("user")
     form = {"user_role": "internal_user", "team_id": team_id, "models": [], "metadata": {}, "auto_create_key": False}
-    users = [page.post("/user/new", form | {"user_email": f"{prefix}-{number}@example.com"}).ok() for number in range(2)]
-    ids = [user["user_id"] for user in users]
+    emails = [f"{prefix}-{number}@example.com" for number in range(2)]
+    ids = [page.post("/user/new", form | {"user_email": email}).ok()["user_id"] for email in emails]
 
     query = {"page": 1, "page_size": 25, "sort_by": "created_at", "sort_order": "desc"}
     found = page.get("/user/list", user_email=prefix, **query).complete(Users)
