@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 
-from wire import fresh, fresh_email, only
+from wire import assert_reads_back, fresh, fresh_email, only
 
 
 @dataclasses.dataclass
@@ -59,7 +59,8 @@ def test_provisioning(plugin, team):
     user_id = provision(plugin, teams=[team_id], **limits)
     info = plugin.get("/user/info", user_id=user_id).ok()
     assert [one["team_id"] for one in info["teams"]] == [team_id]
-    assert limits.items() <= info["user_info"].items() and info["keys"] == []
+    assert_reads_back(info["user_info"], limits)
+    assert info["keys"] == []
 
     plugin.post("/user/update", {"user_id": user_id, "max_budget": 20, "teams": [team_id]}).ok()
     assert plugin.get("/user/info", user_id=user_id).ok()["user_info"]["max_budget"] == 20

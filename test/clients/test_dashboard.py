@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from wire import by, fresh, fresh_email, only
+from wire import assert_reads_back, by, fresh, fresh_email, only
 
 Object = dict[str, typing.Any]
 
@@ -72,7 +72,7 @@ def test_organizations(page):
     changed = {"organization_id": organization_id, "organization_alias": "acme inc", "models": ["gpt-4o"]}
     page.patch("/organization/update", changed | {"litellm_budget_table": nested, "metadata": {"note": "edited"}}).ok()
     info = page.get("/organization/info", organization_id=organization_id).ok()
-    assert nested.items() <= info["litellm_budget_table"].items()
+    assert_reads_back(info["litellm_budget_table"], nested)
     assert (info["organization_alias"], info["metadata"]) == ("acme inc", {"note": "edited"})
 
     page.delete("/organization/delete", {"organization_ids": [organization_id]}).ok()
@@ -120,7 +120,8 @@ def test_team_settings(page, team):
     updated = page.post("/team/update", form).ok()
     assert updated["team_id"] == team_id and updated["data"]["team_alias"] == "edited"
     info = page.get("/team/info", team_id=team_id).ok()
-    assert info["team_id"] == team_id and form.items() <= info["team_info"].items()
+    assert info["team_id"] == team_id
+    assert_reads_back(info["team_info"], form)
 
     permissions = page.get("/team/permissions_list", team_id=team_id).ok()
     assert set(permissions["team_member_permissions"]) <= set(permissions["all_available_permissions"])
@@ -192,9 +193,10 @@ def test_user_settings(page):
     form = {"user_id": user_id, "user_alias": "Ada", "models": ["gpt-4o"], "user_role": "internal_user_viewer"}
     form |= {"max_budget": None, "tpm_limit": None, "metadata": {"note": "edited"}}
     updated = page.post("/user/update", form).ok()
-    assert updated["user_id"] == user_id and form.items() <= updated["data"].items()
-    assert form.items() <= page.get("/v2/user/info", user_id=user_id).ok().items()
-    assert form.items() <= page.get("/user/info", user_id=user_id).ok()["user_info"].items()
+    assert updated["user_id"] == user_id
+    assert_reads_back(updated["data"], form)
+    assert_reads_back(page.get("/v2/user/info", user_id=user_id).ok(), form)
+    assert_reads_back(page.get("/user/info", user_id=user_id).ok()["user_info"], form)
 
     many = {"users": [{"user_id": user_id, "max_budget": 7}]}
     assert page.post("/user/bulk_update", many).ok()["successful_updates"] == 1

@@ -140,5 +140,5 @@ def test_taken_id(admin):
 def test_right_before_fields(person):
     """Somebody without the right to make teams is told so, whatever is wrong with the team."""
     ada = person()
-    for body in ({"team_alias": "x"}, {"max_budget": "much"}):
+    for body in ({"team_alias": "x"}, {"max_budget": -1}):
         assert ada.post("/team/new", body).status in (401, 403)

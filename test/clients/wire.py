@@ -164,3 +164,9 @@ def only(items):
 def by(field, items):
     """The items by one of their fields."""
     return {item[field]: item for item in items}
+
+
+def assert_reads_back(read, plan):
+    """Each field as it was sent: Terraform, for one, reports whatever reads back in another way."""
+    changed = {name: read.get(name) for name, value in plan.items() if read.get(name) != value}
+    assert not changed, f"sent {({name: plan[name] for name in changed})}, read {changed}"
