@@ -50,7 +50,8 @@ def test_organization(provider):
     plan |= {"organization_alias": "acme inc", "blocked": True, "models": ["gpt-4o", "gpt-4o-mini"]}
     provider.patch("/organization/update", plan).ok()
     read = provider.get("/organization/info", organization_id=organization_id).into(Map)
-    assert_reads_back(read, {name: plan[name] for name in ("organization_alias", "blocked", "models", "tags", "metadata")})
+    compared = ("organization_alias", "blocked", "models", "tags", "metadata")
+    assert_reads_back(read, {name: plan[name] for name in compared})
     assert organization_id in by("organization_id", provider.get("/organization/list", org_alias="acme inc").ok())
 
     provider.delete("/organization/delete", {"organization_ids": [organization_id]}).ok()
