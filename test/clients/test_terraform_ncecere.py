@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from wire import assert_reads_back, by, fresh, fresh_email, only
+from wire import assert_kept_or_refused, assert_reads_back, by, fresh, fresh_email, only
 
 # It decodes into maps, and looks at the type of each value it uses.
 Map = dict[str, typing.Any]
@@ -163,7 +163,6 @@ def test_key(provider, team):
         "allowed_routes": ["llm_api_routes"],
     }
     folded = {
-        "soft_budget": 8.5,
         "allowed_cache_controls": ["no-cache"],
         "guardrails": ["pii"],
         "prompts": ["greeting"],
@@ -171,8 +170,6 @@ def test_key(provider, team):
         "tags": ["terraform"],
         "aliases": {"small": "gpt-4o-mini"},
         "config": {"region": "eu"},
-        "model_rpm_limit": {"gpt-4o": 5},
-        "model_tpm_limit": {"gpt-4o": 500},
     }
     more = {"user_id": fresh("user"), "duration": "90d", "metadata": {"owner": "terraform"}}
     key = provider.post("/key/generate", plan | folded | more).into(Map)["key"]
@@ -191,6 +188,22 @@ def test_key(provider, team):
     assert is_gone(provider.get("/key/info", key=key))
     # Deleted by somebody else: not found is as good.
     assert is_gone(provider.post("/key/delete", {"keys": [key]}))
+
+
+LIMITS = {"soft_budget": 8.5, "model_rpm_limit": {"gpt-4o": 5}, "model_tpm_limit": {"gpt-4o": 500}}
+TEAM_LIMITS = {"team_member_budget": 5.5, "team_member_rpm_limit": 10, "team_member_tpm_limit": 1000}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_key_with_more_limits(provider, name):
+    reply = provider.post("/key/generate", {"max_budget": 10.5, name: LIMITS[name]})
+    assert_kept_or_refused(reply, name, LIMITS[name])
+
+
+@pytest.mark.parametrize("name", TEAM_LIMITS)
+def test_team_with_more_limits(provider, name):
+    reply = provider.post("/team/new", {"team_alias": "research", name: TEAM_LIMITS[name]})
+    assert_kept_or_refused(reply, name, TEAM_LIMITS[name])
 
 
 def test_key_with_a_budget(provider):

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from wire import fresh, fresh_email, only
+from wire import assert_kept_or_refused, fresh, fresh_email, only
 
 Map = dict[str, typing.Any]
 Time = datetime.datetime
@@ -291,19 +291,17 @@ def test_key(provider):
         "prompts": ["greeting"],
         "tags": ["scalepad"],
         "max_budget": 12.5,
-        "soft_budget": 10,
         "budget_duration": "1mo",
         "max_parallel_requests": 3,
         "rpm_limit": 10,
         "tpm_limit": 1000,
-        "model_rpm_limit": {"gpt-4o": 5},
         "metadata": {"owner": "terraform"},
         "send_invite_email": False,
         "blocked": False,
     }
     created = provider.post("/key/generate", plan).into(Key)
     assert created.token == created.token_id and created.key_alias == alias
-    assert (created.tags, created.soft_budget, created.aliases) == (["scalepad"], 10, plan["aliases"])
+    assert (created.tags, created.aliases) == (["scalepad"], plan["aliases"])
 
     read = provider.get("/key/info", key=created.token_id).into(KeyInfo)
     assert read.key == created.token_id and read.info.user_id == plan["user_id"]
@@ -328,6 +326,12 @@ def test_key_without_anything(provider):
     """What is not configured comes back as null or empty, never as another type."""
     created = provider.post("/key/generate", {"send_invite_email": False, "blocked": False}).into(Key)
     provider.get("/key/info", key=created.token_id).into(KeyInfo)
+
+
+@pytest.mark.parametrize("name", ["soft_budget", "model_rpm_limit", "model_tpm_limit"])
+def test_key_with_more_limits(provider, name):
+    value = 8 if name == "soft_budget" else {"gpt-4o": 5}
+    assert_kept_or_refused(provider.post("/key/generate", {"max_budget": 10, name: value}), name, value)
 
 
 def test_service_account(provider, team):
@@ -391,6 +395,11 @@ def test_team(provider):
     assert read_team(provider, team_id) is None
 
 
+def test_team_with_budgets_of_members(provider):
+    reply = provider.post("/team/new", {"team_alias": "research", "team_member_budget": 5})
+    assert_kept_or_refused(reply, "team_member_budget", 5)
+
+
 def test_team_member(provider, team):
     """Somebody unknown; the budget is read from the membership in the reply."""
     ours, user_id, email = {"team_id": team()["team_id"]}, fresh("user"), fresh_email()
@@ -434,6 +443,7 @@ def test_user(provider, admin):
         "metadata": {"team": "research"},
         "send_invite_email": False,
         "auto_create_key": False,
+        "blocked": False,
         "organizations": [organization_id],
     }
     created = provider.post("/user/new", plan).into(User)
@@ -443,7 +453,7 @@ def test_user(provider, admin):
     members = admin.get("/organization/info", organization_id=organization_id).ok()["members"]
     assert user_id in [member["user_id"] for member in members]
 
-    changed = {"user_id": user_id, "user_alias": "Ada L.", "max_budget": 30}
+    changed = {"user_id": user_id, "user_alias": "Ada L.", "max_budget": 30, "blocked": False}
     provider.post("/user/update", changed).into(User)
     read = provider.get("/user/info", user_id=user_id).into(UserInfo)
     assert (read.user_info.user_alias, read.user_info.max_budget) == ("Ada L.", 30)

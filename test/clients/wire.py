@@ -170,3 +170,12 @@ def assert_reads_back(read, plan):
     """Each field as it was sent: Terraform, for one, reports whatever reads back in another way."""
     changed = {name: read.get(name) for name, value in plan.items() if read.get(name) != value}
     assert not changed, f"sent {({name: plan[name] for name in changed})}, read {changed}"
+
+
+def assert_kept_or_refused(reply, name, value):
+    """A limit that does not hold is refused, never dropped."""
+    if reply.status == 422:
+        reply.refused(422, name, "is not supported")
+        return
+    body = reply.ok()
+    assert body.get(name, body["metadata"].get(name)) == value, f"{name} is lost: {reply}"
