@@ -213,11 +213,13 @@ def test_keys_page(page, team):
 
     query = {"page": 1, "size": 50, "sort_by": "created_at", "sort_order": "desc", "expand": "user"}
     query |= {"return_full_object": "true", "include_team_keys": "true", "include_created_by_keys": "true"}
-    for filters in ({"team_id": team_id}, {"key_alias": alias}, {"user_id": user_id}, {"key_hash": token}):
+    for filters in ({"team_id": team_id}, {"key_alias": alias}, {"key_hash": token}):
         found = page.get("/key/list", **filters, **query).complete(Keys)
         row = only(found.keys)
         assert (row["token"], row["key_alias"], row["user"]["user_id"]) == (token, alias, user_id)
         assert (found.total_count, found.current_page, found.total_pages) == (1, 1, 1)
+    # With a user, the keys of the teams that the caller administers come as well.
+    assert token in by("token", page.get("/key/list", user_id=user_id, **query | {"size": 1000}).complete(Keys).keys)
     assert alias in page.get("/key/aliases", size=1000).ok()["aliases"]
 
     info = page.get("/key/info", key=token).ok()
