@@ -39,6 +39,7 @@ constexpr std::array translations{
     Translation{"25006", 503, unavailable},
     Translation{"28EXP", 400, {}, "expired_key"},
     Translation{"28MOD", 401, {}, "key_model_access_denied"},
+    Translation{"28TMP", 401, {}, "team_member_permission_error"},
     Translation{"28", 401, {}},
     Translation{"3F000", 503, not_set_up},
     Translation{"40001", 503, "Too busy, try again"},

@@ -55,7 +55,8 @@ constexpr bool reads_query(const Route &route) { return route.method == "GET"; }
 // Whether a refused right is 403: on other routes it is 401, as LiteLLM answers there.
 constexpr bool forbids_with_403(const Route &route)
 {
-    return route.path.starts_with("/key/") || route.path.starts_with("/v2/key/");
+    const auto path = route.path.starts_with("/v2/") ? route.path.substr(3) : route.path;
+    return path.starts_with("/key/") || path.starts_with("/team/");
 }
 constexpr bool is_tagged(const Route &route)
 {
@@ -135,6 +136,10 @@ inline constexpr std::array routes{
     Route{"POST", "/team/block", "team_block", Kind::change},
     Route{"POST", "/team/unblock", "team_unblock", Kind::change},
     Route{"POST", "/team/member_add", "team_member_add", Kind::change},
+    Route{"POST", "/team/bulk_member_add", "team_bulk_member_add", Kind::change},
+    Route{"GET", "/team/available", "team_available", Kind::info},
+    Route{"GET", "/team/permissions_list", "team_permissions_list", Kind::info},
+    Route{"POST", "/team/permissions_update", "team_permissions_update", Kind::change},
     Route{"POST", "/team/member_update", "team_member_update", Kind::change},
     Route{"POST", "/team/member_delete", "team_member_delete", Kind::change},
     key_route("/key/generate", "key_generate", Kind::change),

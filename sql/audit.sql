@@ -60,7 +60,7 @@ SET ROLE biller;
 UPDATE org.organization SET organization_alias = 'billed' WHERE organization_id = 'A';
 RESET ROLE;
 SELECT org_delete('{A}') \g /dev/null
-SELECT * FROM test.log('A') OFFSET 12;
+SELECT * FROM test.log('A') OFFSET 13;
 TRUNCATE org.team_member;
 SELECT action, kind, organization_id FROM org.audit_log ORDER BY occurred_at DESC LIMIT 1;
 

@@ -76,7 +76,7 @@ SELECT obj_description('org'::regnamespace, 'pg_namespace') IS NOT NULL AS schem
 SELECT relname FROM org_table WHERE obj_description(oid, 'pg_class') IS NULL;
 SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) IS NULL;
 
--- The schema has tables and indexes, no other relations or generated columns, and only these functions and triggers.
+-- The schema has tables and indexes, no other relations, and only these functions, generated columns and triggers.
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
 SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
 SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
@@ -90,7 +90,8 @@ SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'o
 -- Every table has a primary key.
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
 
--- Tables of an organization have organization_id first in every key, and in every foreign key to such a table.
+-- Tables of an organization have organization_id first in every key, and in every foreign key to such a table, or a
+-- generated column that stands for it, since it is empty for teams of the platform.
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')
    AND columns[1] <> 'organization_id' ORDER BY relname;

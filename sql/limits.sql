@@ -40,7 +40,7 @@ SELECT test.masked(test.attempt('team_update(''full'', models => ''{openai/gpt-4
 SELECT test.fingerprint() = :'before' AS refusals_changed_nothing;
 
 -- A limit can be lowered if nothing owned exceeds it.
-SELECT team_update('full', max_budget => 50, tpm_limit => 500, rpm_limit => 5) ->> 'max_budget' AS max_budget;
+SELECT team_update('full', max_budget => 50, tpm_limit => 500, rpm_limit => 5) -> 'data' ->> 'max_budget' AS max_budget;
 SELECT org_update('A', max_budget => 50) -> 'litellm_budget_table' ->> 'max_budget' AS max_budget;
 
 -- With cascade owned limits are lowered as well; a list of models never becomes empty, which would mean all.
@@ -50,7 +50,7 @@ SELECT team ->> 'team_id' AS team, team ->> 'max_budget' AS max_budget, team ->>
   FROM json_array_elements(org_info('A') -> 'teams') AS team;
 SELECT key_info('sk-limited') -> 'info' ->> 'models' AS models;
 SELECT team_update('full', models => '{claude,gpt-4o}'), key_update('sk-limited', models => '{claude,gpt-4o}') \g /dev/null
-SELECT team_update('full', models => '{claude}', cascade => true) ->> 'models' AS team;
+SELECT team_update('full', models => '{claude}', cascade => true) -> 'data' ->> 'models' AS team;
 SELECT key_info('sk-limited') -> 'info' ->> 'models' AS key;
 
 -- Raising or clearing a limit is always allowed.

@@ -14,6 +14,8 @@ SELECT user_update('vera', user_role => 'proxy_admin_viewer') \g /dev/null
 SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"},{"role":"internal_user_viewer","user_id":"vic"}]') \g /dev/null
 SELECT org_member_add('B', '[{"role":"org_admin","user_id":"bea"},{"role":"internal_user","user_id":"ben"}]') \g /dev/null
 SELECT team_new('A', team_id => 'red', members_with_roles => '[{"role":"admin","user_id":"ann"}]') \g /dev/null
+-- A team of the platform: ada is its admin, ben a member.
+SELECT team_new(team_id => 'blue', members_with_roles => '[{"role":"admin","user_id":"ada"},{"role":"user","user_id":"ben"}]') \g /dev/null
 SELECT budget_new('free') \g /dev/null
 SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_generate(user_id => 'vera', key => 'sk-viewer'),
        key_generate(user_id => 'ada', key => 'sk-orgadmin'), key_generate(user_id => 'ann', key => 'sk-member'),
@@ -22,6 +24,7 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(user_id => 'sam', key => 'sk-stranger'), key_generate(key => 'sk-nobody'),
        key_generate(organization_id => 'A', key => 'sk-ofa'), key_generate(organization_id => 'B', key => 'sk-ofb'),
        key_generate(organization_id => 'A', team_id => 'red', user_id => 'ann', key => 'sk-annred', key_alias => 'red'),
+       key_generate(team_id => 'blue', key => 'sk-blue'),
        key_generate(key => 'sk-usage', permissions => '{"usage":true}'),
        key_generate(organization_id => 'A', key => 'sk-usageofa', permissions => '{"usage":true}'),
        key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
@@ -62,6 +65,13 @@ INSERT INTO test.call (call) VALUES
     ('team_new(''A''{})'), ('team_update(''red'', team_alias => ''Red''{})'), ('team_info(''red''{})'),
     ('team_delete(''{red}''{})'), ('team_block(''red''{})'), ('team_unblock(''red''{})'),
     ('team_member_add(''red'', ''{"role":"user","user_id":"ada"}''{})'),
+    ('team_new(NULL{})'), ('team_update(''red'', max_budget => 1{})'), ('team_update(''red'', organization_id => ''B''{})'),
+    ('team_bulk_member_add(''red'', ''[{"role":"user","user_id":"ada"}]''{})'),
+    ('team_bulk_member_add(''red'', all_users => true{})'), ('team_available(api_key => NULL)'),
+    ('team_permissions_list(''red''{})'), ('team_permissions_update(''red'', ''{/key/update}''{})'),
+    ('team_info(''blue''{})'), ('team_update(''blue'', team_alias => ''Blue''{})'), ('team_block(''blue''{})'),
+    ('team_delete(''{blue}''{})'), ('team_member_add(''blue'', ''{"role":"user","user_id":"ada"}''{})'),
+    ('key_generate(team_id => ''blue''{})'), ('key_update(''sk-blue'', max_budget => 1{})'), ('key_info(''sk-blue''{})'),
     ('team_member_update(''red'', ''ann'', role => ''user''{})'), ('team_member_delete(''red'', ''ann''{})'),
     ('key_generate(organization_id => ''A''{})'), ('key_generate(team_id => ''red''{})'),
     ('key_generate(team_id => ''red'', organization_id => ''A'', user_id => ''ann''{})'),

@@ -21,6 +21,7 @@ SELECT team_new('acme', team_id => 'team',
                 members_with_roles => '[{"role": "user", "user_id": "member"},
                                          {"role": "admin", "user_id": "reader"}]'),
        team_new('acme', team_id => 'others'), team_new('beta', team_id => 'in-beta') \g /dev/null
+SELECT team_permissions_update('team', '{/key/generate}') \g /dev/null
 INSERT INTO org.budget (budget_id) VALUES ('gold');
 SELECT key_generate(id, key => 'sk-' || id)
   FROM unnest('{admin, viewer, boss, member, reader, stranger}'::text[]) AS id \g /dev/null

@@ -63,6 +63,7 @@ $$;
 -- Resets the tables to the state after org_setup().
 CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.api_key;
+    DELETE FROM org.team;
     DELETE FROM org.organization;
     DELETE FROM org.budget;
     DELETE FROM org."user" WHERE user_id <> 'default_user_id';

@@ -60,7 +60,7 @@ constinit Statement set_labels{R"(
 
 constinit Statement set_blocked{R"(
     UPDATE org.team
-       SET blocked = $3, updated_at = now(), updated_by = $4
+       SET blocked = $3, updated_at = greatest(now(), created_at), updated_by = $4
      WHERE organization_id = $1
        AND team_id = $2)"};
 
@@ -69,7 +69,7 @@ constinit Statement find_permissions{
 
 constinit Statement set_permissions{R"(
     UPDATE org.team
-       SET team_member_permissions = $3, updated_at = now(), updated_by = $4
+       SET team_member_permissions = $3, updated_at = greatest(now(), created_at), updated_by = $4
      WHERE organization_id = $1
        AND team_id = $2)"};
 
@@ -113,6 +113,13 @@ void label(Session &session, const TeamName &team, const Labels &labels)
 }
 
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
+
+// Whether the team is known to the caller as one of the organization, or with an empty one, of the platform.
+bool is_of(Session &session, Text team_id, Text organization_id)
+{
+    const auto team = find_team(session, team_id, {});
+    return team && team->organization_id == organization_id;
+}
 
 // Proxy admins make any team, an organization's admins make teams inside it.
 void require_maker_of_teams(Session &session, Text organization_id)
@@ -179,7 +186,7 @@ Maybe<TeamName> find_team(Session &session, Text team_id, Maybe<Text> organizati
 
 PG_ORG_WRITE(team_new)
 {
-    const Text organization_id = session.argument("organization_id", not_empty).value_or(Text{});
+    const Text organization_id = session.argument<Text>("organization_id").value_or(Text{});
     require_maker_of_teams(session, organization_id);
     const auto team_alias = session.argument<Text>("team_alias");
     const TeamName team{organization_id, session.argument("team_id", identifier_or_new)};
@@ -213,7 +220,7 @@ PG_ORG_WRITE(team_new)
 PG_ORG_WRITE(team_update)
 {
     const Text team_id = session.required<Text>("team_id");
-    const auto organization_id = session.argument("organization_id", not_empty);
+    auto organization_id = session.argument<Text>("organization_id");
     const auto team_alias = session.argument<Text>("team_alias");
     const auto models = session.argument("models", model_list);
     const auto metadata = session.argument("metadata", object);
@@ -221,30 +228,35 @@ PG_ORG_WRITE(team_update)
     const auto blocked = session.argument<bool>("blocked");
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
-    static constexpr std::array<Text, 6> clearable{
-        "team_alias", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
+    static constexpr std::array<Text, 7> clearable{
+        "organization_id", "team_alias", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
     const Texts clear = fields_to_clear(session, clearable);
+    if (std::ranges::find(clear, "organization_id") != clear.end())
+        organization_id = Text{}; // to the platform
+    if (organization_id && is_of(session, team_id, *organization_id))
+        organization_id = {}; // clients send it along with what they change
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
     // Admins of the team do not change what limits it.
     const Labels labels = read_labels(session);
     const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() &&
-                                std::ranges::all_of(clear, [](Text field) { return field == "team_alias"; });
+                                std::ranges::all_of(clear, [](Text field) {
+                                    return field == "team_alias" || field == "organization_id";
+                                });
 
     TeamName team = organization_id
                         ? lock_team_to_move(session, team_id, *organization_id)
                         : lock_team_to_change(session, team_id, {},
                                               only_describes ? TeamRight::team_admin : TeamRight::owner, "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team.organization_id, team_id); });
-    const bool moves = organization_id && *organization_id != team.organization_id;
-    if (moves)
+    if (organization_id)
         team = move_team(session, team, *organization_id);
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open);
     label(session, team, labels);
     require_team_within_organization(session, team.organization_id, team_id);
-    if (models || moves)
+    if (models || organization_id)
         keep_within_team(session, team_id, cascade);
     session.reply.begin_object().key("team_id").value(team_id).key("data");
     write_team(session, team);
@@ -303,7 +315,7 @@ PG_ORG_WRITE(team_delete)
     const auto teams = allocate<TeamName>(team_ids.size());
     const auto organizations = allocate<Text>(team_ids.size());
     for (size_t i = 0; i < team_ids.size(); i++) {
-        teams[i] = team_to_change(session, team_ids[i], organization_id, TeamRight::owner, "/team/delete");
+        teams[i] = team_to_change(session, team_ids[i], organization_id, TeamRight::remove, "/team/delete");
         organizations[i] = teams[i].organization_id;
     }
     lock_organizations(session, Texts{organizations});
@@ -313,7 +325,7 @@ PG_ORG_WRITE(team_delete)
     for (const TeamName &team : teams) {
         CHECK_FOR_INTERRUPTS();
         // The caller may have lost the right while waiting for the locks, and somebody else may have deleted the team.
-        team_to_change(session, team.team_id, team.organization_id, TeamRight::owner, "/team/delete");
+        team_to_change(session, team.team_id, team.organization_id, TeamRight::remove, "/team/delete");
         if (!write_team(session, team.organization_id, team.team_id))
             not_found("Team not found for team_id=%.*s", FMT_ARG(team.team_id));
     }

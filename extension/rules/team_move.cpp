@@ -1,4 +1,4 @@
-// Moving teams.
+// Moving teams between organizations and the platform.
 
 #include "team_move.hpp"
 
@@ -25,6 +25,10 @@ constinit Statement find_members{R"(
 
 constinit Statement count_keys{"SELECT count(*) FROM org.api_key WHERE team_id = $1", Planned::each_time};
 
+constinit Statement find_key_with_permissions{
+    "SELECT key_id FROM org.api_key WHERE team_id = $1 AND permissions <> '{}' ORDER BY key_id LIMIT 1",
+    Planned::each_time};
+
 // Counters stay where the calls were counted, which is nobody's place any more.
 constinit Statement delete_counters{R"(
     DELETE FROM org.usage_account
@@ -42,7 +46,7 @@ constinit Statement move_rows{R"(
            AND state = 'settled'
     ), moved_team AS (
         UPDATE org.team
-           SET organization_id = $3, updated_at = now(), updated_by = $4,
+           SET organization_id = $3, updated_at = greatest(now(), created_at), updated_by = $4,
                spend = (SELECT coalesce(sum(cost), 0) FROM spent WHERE reserved_at >= created_at)
          WHERE organization_id = $1
            AND team_id = $2
@@ -57,7 +61,7 @@ constinit Statement move_rows{R"(
            AND team_id = $2
     )
     UPDATE org.api_key k
-       SET organization_id = $3, updated_at = now(), updated_by = $4,
+       SET organization_id = nullif($3, ''), updated_at = greatest(now(), created_at), updated_by = $4,
            spend = (SELECT coalesce(sum(cost), 0)
                       FROM org.usage c
                      WHERE c.organization_id = $3
@@ -67,26 +71,9 @@ constinit Statement move_rows{R"(
      WHERE team_id = $2)",
                               Planned::each_time};
 
-} // namespace
-
-TeamName lock_team_to_move(Session &session, Text team_id, Text organization_id)
+// Makes the team's members also members of the organization, if it has room for all that the team has.
+void make_room(Session &session, const TeamName &team, Text organization_id)
 {
-    const TeamName team = team_to_change(session, team_id, {}, TeamRight::owner, "/team/update");
-    if (team.organization_id == organization_id)
-        return lock_team_to_change(session, team_id, {}, TeamRight::owner, "/team/update");
-    if (!session.caller.is_proxy_admin())
-        forbidden("User not allowed to move Team %.*s to another organization. Your role is %s", FMT_ARG(team_id),
-                  role_name(session.caller.role));
-    const std::array organizations{team.organization_id, organization_id};
-    if (!std::ranges::binary_search(lock_organizations(session, organizations), organization_id))
-        no_such_reference("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
-    lock_team_to_write(session, team.organization_id, team_id);
-    return team;
-}
-
-TeamName move_team(Session &session, const TeamName &team, Text organization_id)
-{
-    session.audit_as(organization_id);
     require_room_for_team(session, organization_id);
     const Texts newcomers = session.run(find_members, team.organization_id, team.team_id, organization_id).texts();
     require_room_for_members(session, organization_id, newcomers);
@@ -95,6 +82,41 @@ TeamName move_team(Session &session, const TeamName &team, Text organization_id)
         upsert_membership(session, organization_id, user_id, "internal_user");
     }
     require_room_for_keys(session, organization_id, *session.run(count_keys, team.team_id)[0].get<int64>(0));
+}
+
+// The permissions of an organization's keys are limited to it: on the platform they would hold for all organizations.
+void require_no_permissions(Session &session, const TeamName &team)
+{
+    const Rows keys = session.run(find_key_with_permissions, team.team_id);
+    if (!keys.empty())
+        refused("A key of Team %.*s has permissions, which outside its organization would hold for all. Please take "
+                "them away first: token_id=%.*s",
+                FMT_ARG(team.team_id), FMT_ARG(*keys[0].get<Text>(0)));
+}
+
+} // namespace
+
+TeamName lock_team_to_move(Session &session, Text team_id, Text organization_id)
+{
+    const TeamName team = team_to_change(session, team_id, {}, TeamRight::owner, "/team/update");
+    if (!session.caller.is_proxy_admin())
+        forbidden("User not allowed to move Team %.*s to another organization. Your role is %s", FMT_ARG(team_id),
+                  role_name(session.caller.role));
+    const std::array organizations{team.organization_id, organization_id};
+    const Texts locked = lock_organizations(session, organizations);
+    if (!organization_id.empty() && !std::ranges::binary_search(locked, organization_id))
+        no_such_reference("Organization not found for organization_id=%.*s", FMT_ARG(organization_id));
+    lock_team_to_write(session, team.organization_id, team_id);
+    return team;
+}
+
+TeamName move_team(Session &session, const TeamName &team, Text organization_id)
+{
+    session.audit_as(organization_id);
+    if (organization_id.empty())
+        require_no_permissions(session, team);
+    else
+        make_room(session, team, organization_id);
     session.run(delete_counters, team.organization_id, team.team_id);
     session.run(move_rows, team.organization_id, team.team_id, organization_id, session.caller.user_id);
     return {organization_id, team.team_id};

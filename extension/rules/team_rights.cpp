@@ -53,7 +53,9 @@ bool has_right(Session &session, const TeamName &team, TeamRight right)
     const Caller &caller = session.caller;
     if (caller.is_proxy_admin() || (!team.is_of_platform() && administers(session, team.organization_id)))
         return true;
-    return right == TeamRight::team_admin && caller.role == Role::internal_user &&
+    const bool for_team_admins =
+        right == TeamRight::team_admin || (right == TeamRight::remove && team.is_of_platform());
+    return for_team_admins && caller.role == Role::internal_user &&
            writes_in_organization(session, team) && role_in_team(session, team) == "admin";
 }
 

@@ -6,8 +6,8 @@
 namespace pg_org {
 
 // The callers that may change a team: the admins of its organization (proxy admins of a team of the platform), or the
-// team's own admins, too.
-enum class TeamRight { owner, team_admin };
+// team's own admins, too. A team of the platform may also be removed by its own admins.
+enum class TeamRight { owner, remove, team_admin };
 
 // The caller's role in the team, none if they are not in it. A key that is confined to an organization has no role in
 // the teams of others.

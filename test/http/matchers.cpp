@@ -139,7 +139,7 @@ constexpr std::array membership_fields{
 constexpr std::array team_fields{
     Field{"team_id", Type::text},
     Field{"team_alias", Type::text, or_null},
-    Field{"organization_id", Type::text},
+    Field{"organization_id", Type::text, or_null},
     Field{"admins", Type::texts},
     Field{"members", Type::texts},
     Field{"members_with_roles", Type::list},
@@ -160,6 +160,8 @@ constexpr std::array team_fields{
     Field{"litellm_model_table", Type::nothing},
     Field{"tags", Type::texts},
     Field{"model_aliases", Type::object},
+    Field{"team_member_permissions", Type::texts},
+    Field{"open", Type::boolean},
 };
 
 constexpr std::array team_member_fields{

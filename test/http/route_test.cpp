@@ -41,6 +41,11 @@ Shape list_of(const Shape &is)
     };
 }
 
+testing::AssertionResult is_empty_list(const Json &list)
+{
+    return list == Json::array() ? testing::AssertionSuccess() : testing::AssertionFailure() << list.dump();
+}
+
 Shape with_more(const Shape &is, const std::vector<std::string> &fields)
 {
     return [is, fields](Json object) -> testing::AssertionResult {
@@ -118,7 +123,8 @@ struct Line {
 };
 
 const No not_allowed{e2(401, testing::_)}, not_allowed_e1{e1(401, testing::_)},
-    forbidden{e1(403, HasSubstr("not allowed"), "auth_error")}, not_found{e2(404, HasSubstr("not found"))};
+    forbidden{e2(403, testing::_)},
+    forbidden_e1{e1(403, HasSubstr("not allowed"), "auth_error")}, not_found{e2(404, HasSubstr("not found"))};
 
 No no_such_limit(const std::string &path) { return {e3({"query", "limit"}, "value_error"), path + "?limit=0"}; }
 
@@ -203,23 +209,33 @@ const std::vector<Line> table{
     pages("/user/list", is_page_of("users", is_user)),
     change("POST /user/delete", R"({"user_ids": ["<member>"]})", is_one),
 
-    change("POST /team/new", in_organization, is_team),
-    change("POST /team/update", R"({"team_id": "<team>", "team_alias": "x"})", is_team),
+    change("POST /team/new", in_organization, is_team, forbidden),
+    change("POST /team/update", R"({"team_id": "<team>", "team_alias": "x"})", has({"team_id", "data"}), forbidden),
     look("/team/info", "?team_id=<team>", has({"team_id", "team_info", "keys", "team_memberships"}), not_found),
     list("/team/list", with_more(is_team, {"keys", "team_memberships"})),
     pages("/v2/team/list", is_page_of("teams", with_more(is_team, {"keys", "team_memberships"}))),
-    change("POST /team/delete", R"({"team_ids": ["<team>"]})", list_of(is_team)),
-    change("POST /team/block", of_team, is_team),
-    change("POST /team/unblock", of_team, is_team),
+    change("POST /team/delete", R"({"team_ids": ["<team>"]})", list_of(is_team), forbidden),
+    change("POST /team/block", of_team, is_team, forbidden),
+    change("POST /team/unblock", of_team, is_team, forbidden),
     change("POST /team/member_add", R"({"team_id": "<team>", "member": {"role": "user", "user_id": "<other>"}})",
-           with_more(is_team, {"updated_users", "updated_team_memberships"})),
+           with_more(is_team, {"updated_users", "updated_team_memberships"}), forbidden),
+    change("POST /team/bulk_member_add",
+           R"({"team_id": "<team>", "members": [{"role": "user", "user_id": "<other>"}]})",
+           has({"team_id", "results", "total_requested", "successful_additions", "failed_additions", "updated_team"}),
+           forbidden),
+    look("/team/permissions_list", "?team_id=<team>",
+         has({"team_id", "team_member_permissions", "all_available_permissions"}), not_found),
+    change("POST /team/permissions_update", R"({"team_id": "<team>", "team_member_permissions": ["/key/generate"]})",
+           is_team, forbidden),
+    // Nobody is refused: there is nothing to see.
+    {"GET /team/available", "/team/available", "", is_empty_list, {testing::_, "/team/available"}},
     change("POST /team/member_update", R"({"team_id": "<team>", "user_id": "<member>", "role": "admin"})",
-           is_team_membership),
-    change("POST /team/member_delete", R"({"team_id": "<team>", "user_id": "<member>"})", is_team),
+           is_team_membership, forbidden),
+    change("POST /team/member_delete", R"({"team_id": "<team>", "user_id": "<member>"})", is_team, forbidden),
 
-    change("POST /key/generate", in_organization, with_secret(is_key), forbidden),
-    change("POST /key/service-account/generate", of_team, with_secret(is_key), forbidden),
-    change("POST /key/update", R"({"key": "<key>", "key_alias": "x"})", with_more(is_key, {"key"}), forbidden),
+    change("POST /key/generate", in_organization, with_secret(is_key), forbidden_e1),
+    change("POST /key/service-account/generate", of_team, with_secret(is_key), forbidden_e1),
+    change("POST /key/update", R"({"key": "<key>", "key_alias": "x"})", with_more(is_key, {"key"}), forbidden_e1),
     change("POST /key/bulk_update", R"({"keys": [{"key": "<key>", "tags": ["x"]}]})",
            has({"total_requested", "successful_updates", "failed_updates"}),
            {e3({"body", "keys"}, "value_error"), "", R"({"keys": {}})"}),
@@ -232,13 +248,13 @@ const std::vector<Line> table{
      "",
      page_of("aliases", is_string, {"total_count", "current_page", "total_pages"}),
      {e3({"query", "page"}, "int_parsing"), "/key/aliases?page=one"}},
-    change("POST /key/delete", R"({"keys": ["<key>"]})", has({"deleted_keys"}), forbidden),
-    change("POST /key/regenerate", R"({"key": "<key>"})", with_secret(is_key), forbidden),
-    {"POST /key/{key}/regenerate", "/key/<key>/regenerate", "", with_secret(is_key), forbidden},
+    change("POST /key/delete", R"({"keys": ["<key>"]})", has({"deleted_keys"}), forbidden_e1),
+    change("POST /key/regenerate", R"({"key": "<key>"})", with_secret(is_key), forbidden_e1),
+    {"POST /key/{key}/regenerate", "/key/<key>/regenerate", "", with_secret(is_key), forbidden_e1},
     {"POST /key/{key}/reset_spend", "/key/<key>/reset_spend", R"({"reset_to": 0})", with_more(is_key, {"key"}),
-     forbidden},
-    change("POST /key/block", R"({"key": "<key>"})", is_key, forbidden),
-    change("POST /key/unblock", R"({"key": "<key>"})", is_key, forbidden),
+     forbidden_e1},
+    change("POST /key/block", R"({"key": "<key>"})", is_key, forbidden_e1),
+    change("POST /key/unblock", R"({"key": "<key>"})", is_key, forbidden_e1),
     change("POST /key/health", "{}", has({"key", "logging_callbacks"}),
            {e3(Json::array({"body"}), "dict_type"), "", "[]"}),
 
