@@ -735,8 +735,8 @@ COMMENT ON FUNCTION team_new IS
 The caller becomes an admin of the team unless members_with_roles lists them. A proxy admin who is
 not a member of the organization is left out.
 
-- organization_id: the organization, whose models and limits bound those of the team; null makes a
-  team of the platform, which belongs to no organization
+- organization_id: the organization, whose models and limits bound those of the team; null or empty
+  makes a team of the platform, which belongs to no organization
 - team_id: its identifier; null makes one
 - members_with_roles: its members, an array of objects with role (admin or user) and user_id or
   user_email; unknown people become users, and members of the organization as internal_user
@@ -745,7 +745,7 @@ not a member of the organization is left out.
 - open: true lets people add themselves to the team
 
 Returns the team.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins; the organization''s admins for its teams.';
 
 CREATE FUNCTION team_update(
     team_id text,
@@ -776,8 +776,8 @@ COMMENT ON FUNCTION team_update IS
 An argument that is null leaves its field unchanged. Its models and limits must be within those of
 the organization. Models that its keys still list cannot be removed, and the error names the keys.
 
-- organization_id: the organization to which a proxy admin moves the team, with its members and keys;
-  what was spent stays on record in the organization where it was spent
+- organization_id: where a proxy admin moves the team, with its members and keys; empty moves it to
+  the platform. What was spent stays on record in the organization where it was spent
 - team_member_permissions: routes by which members who are no admins of the team may see and change
   its keys
 - open: true lets people add themselves to the team
@@ -917,7 +917,7 @@ does not exist, none is deleted.
 - team_ids: the teams to delete
 
 Returns the teams as they were before.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins and, of a team of the platform, the team''s admins.';
 
 CREATE FUNCTION team_block(
     team_id text,
@@ -1109,8 +1109,9 @@ user. An alias belongs to one key of an organization.
 - aliases: names that stand for models in calls with the key
 
 Returns the key.
-Callers: proxy admins for everybody, organizations'' admins inside the organization, members for
-themselves in their teams, internal users for themselves outside organizations.';
+Callers: proxy admins for everybody, organizations'' admins inside the organization, teams'' admins
+for the members of the team, members for themselves as their team permits it, internal users for
+themselves outside organizations.';
 
 CREATE FUNCTION key_update(
     key text,
@@ -1166,7 +1167,8 @@ spent.
 - clear: names of the fields to reset; without its duration a key never expires
 
 Returns the key, and in key what it was asked for by.
-Callers: proxy admins and the organization''s admins; its user, for key_alias and metadata.';
+Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it
+permits that; its user, for key_alias and metadata.';
 
 CREATE FUNCTION key_info(
     key text DEFAULT NULL,
@@ -1178,7 +1180,8 @@ COMMENT ON FUNCTION key_info IS
 - key: the key itself or its token_id; null means the caller''s own
 
 Returns the key, without its secret.
-Callers: the key itself, its user, the organization''s admins, proxy admins and viewers.';
+Callers: the key itself, its user, the organization''s admins, the team''s admins, members of the team
+whom it permits that, proxy admins and viewers.';
 
 CREATE FUNCTION key_info_many(
     keys text[],
@@ -1190,7 +1193,7 @@ COMMENT ON FUNCTION key_info_many IS
 - keys: the keys themselves or their token_ids
 
 Returns keys as they were asked for in key, and those that the caller may see in info.
-Callers: their users, the organizations'' admins, proxy admins and viewers.';
+Callers: as in key_info.';
 
 CREATE FUNCTION key_health(
     api_key text DEFAULT NULL)
@@ -1284,7 +1287,8 @@ From the next request on they are refused. If one of them does not exist, none i
 - key_aliases: aliases of keys; each must belong to exactly one key that the caller may delete
 
 Returns in deleted_keys what they were asked for by.
-Callers: proxy admins, the organization''s admins and their users.';
+Callers: proxy admins, the organization''s admins, their users, the team''s admins, and members of the
+team whom it permits that.';
 
 CREATE FUNCTION key_regenerate(
     key text,
@@ -1335,7 +1339,8 @@ arguments as in key_update, for callers who may change it there.
 - clear: names of the fields to reset
 
 Returns the key.
-Callers: proxy admins, its user and, if it has no permissions, the organization''s admins.';
+Callers: proxy admins, its user and, if it has no permissions, the organization''s admins, the team''s
+admins, and members of the team whom it permits that.';
 
 CREATE FUNCTION key_reset_spend(
     key text,
@@ -1353,7 +1358,7 @@ Its budgets count from now on. What was spent with it remains in its spend.
 - reset_to: 0 (required)
 
 Returns the key, and in key what it was asked for by.
-Callers: proxy admins and the organization''s admins.';
+Callers: those who may change limits with key_update.';
 
 CREATE FUNCTION key_service_account_generate(
     team_id text,
@@ -1389,7 +1394,8 @@ The arguments are those of key_generate.
 - key: the secret, chosen by a proxy admin; null makes one
 
 Returns the key, with its secret this once.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it
+permits that.';
 
 CREATE FUNCTION key_bulk_update(
     keys json,
@@ -1422,7 +1428,8 @@ From the next request on it is refused.
 - key: the key itself or its token_id
 
 Returns the key, without its secret.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it
+permits that.';
 
 CREATE FUNCTION key_unblock(
     key text,
@@ -1438,7 +1445,8 @@ From the next request on it is accepted again.
 - key: the key itself or its token_id
 
 Returns the key, without its secret.
-Callers: proxy admins and the organization''s admins.';
+Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it
+permits that.';
 
 -- Budgets -------------------------------------------------------------------
 

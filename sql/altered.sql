@@ -107,8 +107,7 @@ SELECT place, answer
     (15, 'UPDATE org.api_key SET models = ''{{NULL}, {m}}'''),
     (16, 'ALTER TABLE org.api_key DROP key_alias'),
     (17, 'ALTER TABLE org.usage_account DROP held_cost'),
-    (18, 'ALTER TABLE org.api_key DROP CONSTRAINT api_key_pkey CASCADE, DROP CONSTRAINT api_key_key_id_key CASCADE,
-              ALTER team_owner_id DROP EXPRESSION;
+    (18, 'ALTER TABLE org.api_key DROP CONSTRAINT api_key_pkey CASCADE, DROP CONSTRAINT api_key_key_id_key CASCADE;
           INSERT INTO org.api_key SELECT * FROM org.api_key'),
     (19, 'CREATE RULE none AS ON INSERT TO org.api_key DO INSTEAD NOTHING'),
     (20, 'CREATE RULE none AS ON UPDATE TO org.usage_account DO INSTEAD SELECT 1'),

@@ -183,7 +183,6 @@ SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
        VALUES ('catalog', 'catalog-team', 'default_user_id', 'user')$$),
     ($$UPDATE org.api_key SET key_hash = 'sk-secret' WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET key_hash = repeat('A', 64) WHERE key_id = 'catalog-key'$$),
-    ($$UPDATE org.api_key SET team_id = 'catalog-team' WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET team_id = 'nowhere', organization_id = 'catalog' WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.usage SET state = 'held'$$),
     ($$INSERT INTO org.reservation SELECT * FROM org.reservation$$),

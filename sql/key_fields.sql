@@ -16,7 +16,7 @@ SELECT budget_new('gold', max_budget => 5, budget_duration => '1d', rpm_limit =>
 SELECT key_generate('ann', key => 'sk-ann'), key_generate('bob', key => 'sk-bob'), key_generate('eve', key => 'sk-eve'),
        key_generate('rich', key => 'sk-rich') \g /dev/null
 SELECT team -> 'tags' AS tags, team -> 'model_aliases' AS model_aliases
-  FROM team_update('red', tags => '{of-red, red}') AS team;
+  FROM json_extract_path(team_update('red', tags => '{of-red, red}'), 'data') AS team;
 
 -- key_generate ----------------------------------------------------------------
 SELECT reply(key_generate('bob', 'acme', 'red', key => 'sk-0123456789-of-bob', blocked => true, budget_id => 'gold',

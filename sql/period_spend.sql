@@ -14,9 +14,9 @@ CREATE FUNCTION test.periods() RETURNS TABLE (what text, spend text, period_spen
       FROM (VALUES (1, 'organization', org_info('acme')), (2, 'member', org_info('acme') -> 'members' -> 0),
                    (3, 'team', org_info('acme') -> 'teams' -> 0), (4, 'team, alone', team_info('red') -> 'team_info'),
                    (5, 'team member', team_info('red') -> 'team_memberships' -> 0), (6, 'user', user_info_v2('ann')),
-                   (7, 'user, in a list', (SELECT u FROM json_array_elements(user_list(user_id => 'ann')) AS u)),
+                   (7, 'user, in a list', (SELECT u FROM json_array_elements(user_list(user_id => 'ann') -> 'users') AS u)),
                    (8, 'key', key_info('sk-ann') -> 'info'),
-                   (9, 'key, in a list', (SELECT k FROM json_array_elements(key_list(user_id => 'ann')) AS k)))
+                   (9, 'key, in a list', (SELECT k FROM json_array_elements(key_list(user_id => 'ann', return_full_object => true) -> 'keys') AS k)))
              AS t (place, what, thing)
      ORDER BY place
 $$;

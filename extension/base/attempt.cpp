@@ -2,6 +2,8 @@
 
 #include "attempt.hpp"
 
+#include "fail.hpp"
+
 namespace pg_org {
 
 namespace {
@@ -10,7 +12,8 @@ bool ends_call(const ErrorData &error)
 {
     const Text state = to_text(unpack_sql_state(error.sqlerrcode));
     const bool is_refusal = error.schema_name != nullptr && to_text(error.schema_name) == "pg_org";
-    return !is_refusal || state.starts_with("28") || error.sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+    const bool is_of_caller = state.starts_with("28") && error.sqlerrcode != errcode_team_permission;
+    return !is_refusal || is_of_caller || error.sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
 } // namespace

@@ -167,6 +167,14 @@ Rows find_visible(Session &session, Text key)
     return is_itself || (named->team_id && permits(*named->team_id)) ? read_key(session, named->key_id) : found;
 }
 
+// Refuses a member of the key's team whom the team does not permit to see its keys.
+void require_permission_to_see(Session &session, Text key)
+{
+    const auto named = find_key(session, key);
+    if (named && named->team_id)
+        require_permission_of_team(session, {named->organization_id.value_or(Text{}), *named->team_id}, "/key/info");
+}
+
 // Callers whose key is for calls of models may ask about that key only.
 void require_route_to(Session &session, const Rows &keys)
 {
@@ -208,8 +216,10 @@ PG_ORG_READ(key_info)
     const Text key = required(asked ? asked : session.caller.key_id, "key");
     const Rows rows = find_visible(session, key);
     require_route_to(session, rows);
-    if (rows.empty())
+    if (rows.empty()) {
+        require_permission_to_see(session, key);
         not_found("Key not found");
+    }
     session.reply.begin_object().key("key").value(key);
     session.reply.key("info").object(rows[0]).end_object();
 }

@@ -83,7 +83,7 @@ PG_ORG_WRITE(key_bulk_update)
     for (ListedChange &item : items) {
         CHECK_FOR_INTERRUPTS();
         item.refusal = attempt(
-            [&] { item.key_id = change_key(session, item.key, read_change(item.fields), "/key/bulk_update").key_id; });
+            [&] { item.key_id = change_key(session, item.key, read_change(item.fields), "/key/update").key_id; });
     }
 
     Writer &reply = session.reply;

@@ -305,7 +305,7 @@ PG_ORG_WRITE(key_reset_spend)
     const auto reset_to = session.required("reset_to", money);
     if (reset_to > zero())
         invalid("reset_to", "must be 0");
-    const NamedKey changed = change_key(session, key, KeyChange{.resets_spend = true}, "/key/{key}/reset_spend");
+    const NamedKey changed = change_key(session, key, KeyChange{.resets_spend = true}, "/key/update");
     write_key_as_asked(session, key, changed.key_id);
 }
 

@@ -33,6 +33,8 @@ constinit Statement lock_several_budgets{
 
 constinit Statement lock_one_team{"SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR KEY SHARE"};
 
+constinit Statement find_team_anywhere{"SELECT FROM org.team WHERE team_id = $1"};
+
 constinit Statement lock_one_team_to_write{
     "SELECT FROM org.team WHERE organization_id = $1 AND team_id = $2 FOR NO KEY UPDATE"};
 
@@ -65,6 +67,14 @@ constinit Statement lock_named_users{R"(
               JOIN unnest($1) AS name ON org.folded(btrim(u.user_email)) = org.folded(btrim(name)))
      ORDER BY user_id
        FOR KEY SHARE)"};
+
+// Refuses a team that is not where it was found: it has been deleted, or somebody has just moved it.
+[[noreturn]] void refuse_lost_team(Session &session, Text team_id)
+{
+    if (!session.run(find_team_anywhere, team_id).empty())
+        busy();
+    not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+}
 
 } // namespace
 
@@ -104,7 +114,7 @@ Texts lock_budgets(Session &session, Texts budget_ids) { return session.run(lock
 void lock_team(Session &session, Text organization_id, Text team_id)
 {
     if (session.run(lock_one_team, organization_id, team_id).empty())
-        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+        refuse_lost_team(session, team_id);
 }
 
 void lock_team_to_write(Session &session, Text organization_id, Text team_id)
@@ -112,7 +122,7 @@ void lock_team_to_write(Session &session, Text organization_id, Text team_id)
     const Rows rows = session.run(lock_one_team_to_write, organization_id, team_id);
     session.look_up_caller_again();
     if (rows.empty())
-        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
+        refuse_lost_team(session, team_id);
 }
 
 Texts lock_platform_teams(Session &session, Texts team_ids)

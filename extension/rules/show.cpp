@@ -58,9 +58,10 @@ constinit ByOrganization show_members_of_organizations{
     Statement{SELECT_MEMBERSHIPS " WHERE m.organization_id = ANY ($1)"},
 };
 
+// The teams of the platform have an empty identifier there, which no organization has.
 constinit ByOrganization show_teams_of_organizations{
-    Statement{"SELECT " TEAM_COLUMNS " FROM org.team t WHERE t.organization_id = $1"},
-    Statement{"SELECT " TEAM_COLUMNS " FROM org.team t WHERE t.organization_id = ANY ($1)"},
+    Statement{"SELECT " TEAM_COLUMNS " FROM org.team t WHERE t.organization_id = $1 AND $1 <> ''"},
+    Statement{"SELECT " TEAM_COLUMNS " FROM org.team t WHERE t.organization_id = ANY ($1) AND t.organization_id <> ''"},
 };
 
 constinit Statement show_budgets{"SELECT " BUDGET_COLUMNS R"(

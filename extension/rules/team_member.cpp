@@ -249,12 +249,12 @@ PG_ORG_WRITE(team_bulk_member_add)
 
     Writer &reply = session.reply;
     reply.begin_object().key("team_id").value(team_id);
-    reply.key("total_requested").value(static_cast<int64>(user_ids.size()));
-    reply.key("successful_additions").value(static_cast<int64>(user_ids.size()));
-    reply.key("failed_additions").value(int64{0});
     reply.key("results").begin_array();
     write_team_memberships(session, team.organization_id, team_id, Maybe<Texts>{user_ids});
-    reply.end_array().key("updated_team");
+    reply.end_array();
+    reply.key("total_requested").value(static_cast<int64>(user_ids.size()));
+    reply.key("successful_additions").value(static_cast<int64>(user_ids.size()));
+    reply.key("failed_additions").value(int64{0}).key("updated_team");
     write_team(session, team.organization_id, team_id);
     reply.end_object();
 }

