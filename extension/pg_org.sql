@@ -507,6 +507,7 @@ CREATE FUNCTION user_new(
     team_id text DEFAULT NULL,
     organizations text[] DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
+    aliases jsonb DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -526,6 +527,7 @@ Also makes a key for the user and shows it this once, unless auto_create_key is 
 - organizations: organizations that the user joins as internal_user
 - quotas: how many the user may have, an object: max_keys (keys outside organizations, 10,000 by
   default)
+- aliases: names that stand for models in calls with the key
 
 Returns the user.
 Callers: proxy admins.';
@@ -543,6 +545,7 @@ CREATE FUNCTION user_update(
     budget_duration text DEFAULT NULL,
     metadata jsonb DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
+    teams json DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -557,6 +560,8 @@ has the user_id, a user with it is made.
 - user_id: the user; user_id or user_email is required
 - user_email: with user_id the new e-mail address, without it the user''s address now
 - quotas: an object as in user_new that replaces all quotas
+- teams: the teams that they are in: they join those that they are not in yet, and leave none. An array
+  of team_ids, or of objects with team_id, user_role (admin or user) and max_budget_in_team
 - clear: names of the fields to reset
 
 Returns an object of the user_id and, as data, the user.
@@ -725,6 +730,17 @@ CREATE FUNCTION team_new(
     open boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    team_member_key_duration text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -743,6 +759,17 @@ not a member of the organization is left out.
 - team_member_permissions: routes by which members who are no admins of the team may see and change
   its keys; null permits /key/info and /key/health
 - open: true lets people add themselves to the team
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- team_member_key_duration: likewise
+- tpm_limit_type: likewise
+- object_permission: an object that an LLM gateway reads
 
 Returns the team.
 Callers: proxy admins; the organization''s admins for its teams.';
@@ -763,6 +790,17 @@ CREATE FUNCTION team_update(
     open boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    team_member_key_duration text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -781,6 +819,17 @@ the organization. Models that its keys still list cannot be removed, and the err
 - team_member_permissions: routes by which members who are no admins of the team may see and change
   its keys
 - open: true lets people add themselves to the team
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- team_member_key_duration: likewise
+- tpm_limit_type: likewise
+- object_permission: an object that an LLM gateway reads
 - clear: names of the fields to reset
 - cascade: true removes the models from those keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
@@ -1084,6 +1133,19 @@ CREATE FUNCTION key_generate(
     allowed_routes text[] DEFAULT NULL,
     tags text[] DEFAULT NULL,
     aliases jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    allowed_cache_controls json DEFAULT NULL,
+    config json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    key_type text DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1107,6 +1169,19 @@ user. An alias belongs to one key of an organization.
   info_routes; with others the key is refused
 - tags: labels that calls with the key get
 - aliases: names that stand for models in calls with the key
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- key_type: a word that an LLM gateway reads, shown in metadata
+- rpm_limit_type: likewise
+- tpm_limit_type: likewise
+- allowed_cache_controls: a list that an LLM gateway reads
+- config: an object that an LLM gateway reads
+- object_permission: likewise
 
 Returns the key.
 Callers: proxy admins for everybody, organizations'' admins inside the organization, teams'' admins
@@ -1135,6 +1210,19 @@ CREATE FUNCTION key_update(
     team_id text DEFAULT NULL,
     user_id text DEFAULT NULL,
     spend numeric DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    allowed_cache_controls json DEFAULT NULL,
+    config json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    key_type text DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -1164,6 +1252,19 @@ spent.
 - organization_id: the organization it moves to, there outside teams
 - user_id: whose key it becomes
 - spend: 0 resets what counts against its budgets
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- key_type: a word that an LLM gateway reads, shown in metadata
+- rpm_limit_type: likewise
+- tpm_limit_type: likewise
+- allowed_cache_controls: a list that an LLM gateway reads
+- config: an object that an LLM gateway reads
+- object_permission: likewise
 - clear: names of the fields to reset; without its duration a key never expires
 
 Returns the key, and in key what it was asked for by.
@@ -1314,6 +1415,19 @@ CREATE FUNCTION key_regenerate(
     team_id text DEFAULT NULL,
     user_id text DEFAULT NULL,
     spend numeric DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    allowed_cache_controls json DEFAULT NULL,
+    config json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    key_type text DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -1336,6 +1450,19 @@ arguments as in key_update, for callers who may change it there.
 - organization_id: the organization it moves to, there outside teams
 - user_id: whose key it becomes
 - spend: 0 resets what counts against its budgets
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- key_type: a word that an LLM gateway reads, shown in metadata
+- rpm_limit_type: likewise
+- tpm_limit_type: likewise
+- allowed_cache_controls: a list that an LLM gateway reads
+- config: an object that an LLM gateway reads
+- object_permission: likewise
 - clear: names of the fields to reset
 
 Returns the key.
@@ -1380,6 +1507,19 @@ CREATE FUNCTION key_service_account_generate(
     allowed_routes text[] DEFAULT NULL,
     tags text[] DEFAULT NULL,
     aliases jsonb DEFAULT NULL,
+    access_group_ids json DEFAULT NULL,
+    allowed_cache_controls json DEFAULT NULL,
+    config json DEFAULT NULL,
+    enforced_params json DEFAULT NULL,
+    guardrails json DEFAULT NULL,
+    key_type text DEFAULT NULL,
+    logging json DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    policies json DEFAULT NULL,
+    prompts json DEFAULT NULL,
+    router_settings json DEFAULT NULL,
+    rpm_limit_type text DEFAULT NULL,
+    tpm_limit_type text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1392,6 +1532,19 @@ The arguments are those of key_generate.
 - team_id: the team
 - duration: how long it works, such as 30d; null or -1 means without end
 - key: the secret, chosen by a proxy admin; null makes one
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- enforced_params: likewise
+- guardrails: likewise
+- logging: likewise
+- policies: likewise
+- prompts: likewise
+- router_settings: an object that an LLM gateway reads, shown in metadata
+- key_type: a word that an LLM gateway reads, shown in metadata
+- rpm_limit_type: likewise
+- tpm_limit_type: likewise
+- allowed_cache_controls: a list that an LLM gateway reads
+- config: an object that an LLM gateway reads
+- object_permission: likewise
 
 Returns the key, with its secret this once.
 Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it

@@ -114,11 +114,10 @@ constexpr std::array<std::string_view, 48> key_fields{
     "user_id",
 };
 
-constexpr std::array<std::string_view, 36> user_fields{
+constexpr std::array<std::string_view, 35> user_fields{
     "aliases",
     "allowed_cache_controls",
     "allowed_routes",
-    "auto_create_key",
     "blocked",
     "budget_id",
     "budget_limits",

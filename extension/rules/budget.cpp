@@ -267,6 +267,8 @@ OwnLimits read_own_limits(Session &session, LimitsOf owner)
     if (owner != LimitsOf::user)
         limits.max_parallel_requests = session.argument("max_parallel_requests", limit);
     limits.budget_duration = session.argument<Text>("budget_duration");
+    if (owner == LimitsOf::key)
+        limits.budget_duration = not_empty(limits.budget_duration); // as clients send it when there is none
     limits.budget_reset_at = first_reset(limits.budget_duration, "budget_duration");
     return limits;
 }

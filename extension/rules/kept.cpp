@@ -1,4 +1,4 @@
-// Checking and storing the fields that are kept.
+// Reading the fields that are kept.
 
 #include "kept.hpp"
 
@@ -9,33 +9,21 @@ namespace pg_org {
 
 namespace {
 
-void push_member(JsonbParseState **state, Text key, const Value &value)
+Value text_value(Text text, const char *name)
 {
-    JsonbValue name{.type = jbvString};
-    name.val.string.val = const_cast<char *>(key.data());
-    name.val.string.len = static_cast<int>(key.size());
-    pushJsonbValue(state, WJB_KEY, &name);
-    pushJsonbValue(state, WJB_VALUE, const_cast<JsonbValue *>(&value.raw()));
+    JsonbValue value{.type = jbvString};
+    value.val.string.val = const_cast<char *>(text.data());
+    value.val.string.len = static_cast<int>(text.size());
+    return {value, name};
 }
 
-Json end_object(JsonbParseState **state)
+void require_type(KeptField::Is is, const Value &value)
 {
-    return {PointerGetDatum(JsonbValueToJsonb(pushJsonbValue(state, WJB_END_OBJECT, nullptr)))};
-}
-
-// The object with the member set, or without it if the value is null.
-Json with_member(Json before, Text name, const Value &value)
-{
-    JsonbParseState *state = nullptr;
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    for (const auto &[key, other] : members(before)) {
-        CHECK_FOR_INTERRUPTS();
-        if (key != name)
-            push_member(&state, key, other);
+    switch (is) {
+    case KeptField::Is::object: object(value.as_object(), value.path()); break;
+    case KeptField::Is::list: bounded_elements(value); break;
+    case KeptField::Is::text: bounded_text(value.as_text(), value.path()); break;
     }
-    if (!value.is_null())
-        push_member(&state, name, value);
-    return end_object(&state);
 }
 
 } // namespace
@@ -43,8 +31,12 @@ Json with_member(Json before, Text name, const Value &value)
 void KeptChange::read(const Session &session)
 {
     for (const KeptField &field : fields_)
-        if (const auto value = session.json(field.name); value && !value->is_null())
+        if (field.is == KeptField::Is::text) {
+            if (const auto text = session.argument<Text>(field.name))
+                set(to_text(field.name), text_value(*text, field.name));
+        } else if (const auto value = session.json(field.name); value && !value->is_null()) {
             set(to_text(field.name), *value);
+        }
 }
 
 bool KeptChange::set(Text name, const Value &value)
@@ -52,36 +44,46 @@ bool KeptChange::set(Text name, const Value &value)
     for (size_t i = 0; i < fields_.size(); i++) {
         if (name != fields_[i].name)
             continue;
-        if (fields_[i].is == KeptField::Is::object && !value.is_null())
-            object(value.as_object(), value.path());
-        else if (!value.is_null())
-            bounded_elements(value);
+        if (!value.is_null())
+            require_type(fields_[i].is, value);
         values_[i] = value;
         return true;
     }
     return false;
 }
 
-Maybe<Json> KeptChange::metadata(Maybe<Json> given, Maybe<Json> before) const
+Texts KeptChange::names() const
 {
-    Maybe<Json> after = given;
+    const auto names = allocate<Text>(fields_.size());
+    size_t count = 0;
     for (size_t i = 0; i < fields_.size(); i++)
-        if (values_[i] && fields_[i].in_metadata)
-            after = with_member(after ? *after : before ? *before : empty_object(), fields_[i].name, *values_[i]);
-    return after ? object(after, "metadata") : after;
+        if (values_[i])
+            names[count++] = to_text(fields_[i].name);
+    return names.first(count);
 }
 
-Maybe<Json> KeptChange::beside_metadata() const
+Json KeptChange::values() const
 {
     JsonbParseState *state = nullptr;
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    bool is_empty = true;
-    for (size_t i = 0; i < fields_.size(); i++)
-        if (values_[i] && !fields_[i].in_metadata) {
-            push_member(&state, fields_[i].name, *values_[i]);
-            is_empty = false;
-        }
-    return is_empty ? Maybe<Json>{} : end_object(&state);
+    for (size_t i = 0; i < fields_.size(); i++) {
+        if (!values_[i] || values_[i]->is_null())
+            continue;
+        JsonbValue name = text_value(to_text(fields_[i].name), "").raw();
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, const_cast<JsonbValue *>(&values_[i]->raw()));
+    }
+    const Json values{PointerGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)))};
+    return *object(values, "metadata");
+}
+
+Texts KeptChange::clearable(Texts others) const
+{
+    const auto all = allocate<Text>(others.size() + fields_.size());
+    auto end = std::ranges::copy(others, all.begin()).out;
+    for (const KeptField &field : fields_)
+        *end++ = to_text(field.name);
+    return all;
 }
 
 } // namespace pg_org

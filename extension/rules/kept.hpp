@@ -1,5 +1,5 @@
-// Fields of LiteLLM that limit nothing here: an LLM gateway reads them, and they are given back as they were set. Those
-// that LiteLLM shows inside metadata are members of it, under the same name.
+// Fields of LiteLLM that limit nothing here: an LLM gateway reads them, and they are given back as they were set. They
+// are stored in the column `kept`, and shown where LiteLLM shows them: inside metadata, or beside it.
 #pragma once
 
 #include "base/session.hpp"
@@ -8,18 +8,33 @@ namespace pg_org {
 
 struct KeptField {
     const char *name;
-    enum class Is { list, object } is;
-    bool in_metadata;
+    enum class Is { list, object, text } is;
 };
 
 inline constexpr std::array kept_of_organizations{
-    KeptField{"access_group_ids", KeptField::Is::list, true},
-    KeptField{"guardrails", KeptField::Is::list, true},
-    KeptField{"logging", KeptField::Is::list, true},
-    KeptField{"object_permission", KeptField::Is::object, false},
-    KeptField{"policies", KeptField::Is::list, true},
-    KeptField{"prompts", KeptField::Is::list, true},
-    KeptField{"router_settings", KeptField::Is::object, true},
+    KeptField{"access_group_ids", KeptField::Is::list},   KeptField{"guardrails", KeptField::Is::list},
+    KeptField{"logging", KeptField::Is::list},            KeptField{"object_permission", KeptField::Is::object},
+    KeptField{"policies", KeptField::Is::list},           KeptField{"prompts", KeptField::Is::list},
+    KeptField{"router_settings", KeptField::Is::object},
+};
+
+inline constexpr std::array kept_of_teams{
+    KeptField{"access_group_ids", KeptField::Is::list},    KeptField{"enforced_params", KeptField::Is::list},
+    KeptField{"guardrails", KeptField::Is::list},          KeptField{"logging", KeptField::Is::list},
+    KeptField{"object_permission", KeptField::Is::object}, KeptField{"policies", KeptField::Is::list},
+    KeptField{"prompts", KeptField::Is::list},             KeptField{"router_settings", KeptField::Is::object},
+    KeptField{"rpm_limit_type", KeptField::Is::text},      KeptField{"team_member_key_duration", KeptField::Is::text},
+    KeptField{"tpm_limit_type", KeptField::Is::text},
+};
+
+inline constexpr std::array kept_of_keys{
+    KeptField{"access_group_ids", KeptField::Is::list}, KeptField{"allowed_cache_controls", KeptField::Is::list},
+    KeptField{"config", KeptField::Is::object},         KeptField{"enforced_params", KeptField::Is::list},
+    KeptField{"guardrails", KeptField::Is::list},       KeptField{"key_type", KeptField::Is::text},
+    KeptField{"logging", KeptField::Is::list},          KeptField{"object_permission", KeptField::Is::object},
+    KeptField{"policies", KeptField::Is::list},         KeptField{"prompts", KeptField::Is::list},
+    KeptField{"router_settings", KeptField::Is::object}, KeptField{"rpm_limit_type", KeptField::Is::text},
+    KeptField{"tpm_limit_type", KeptField::Is::text},
 };
 
 // A change of such fields.
@@ -31,10 +46,13 @@ public:
     void read(const Session &session);
     // Sets a field from a JSON value, null clears; false if there is no such field.
     bool set(Text field, const Value &value);
-    // The metadata after the change, if it concerns that.
-    Maybe<Json> metadata(Maybe<Json> given, Maybe<Json> before) const;
-    // The other fields that change, as members of an object; null clears.
-    Maybe<Json> beside_metadata() const;
+
+    bool any() const { return !names().empty(); }
+    // The fields that are set or cleared, and those that are set with their values.
+    Texts names() const;
+    Json values() const;
+    // The fields that can be cleared, these and others.
+    Texts clearable(Texts others) const;
 
 private:
     static constexpr size_t max_fields = 16;
@@ -42,5 +60,12 @@ private:
     std::span<const KeptField> fields_;
     std::array<Maybe<Value>, max_fields> values_{};
 };
+
+// Assignments of an UPDATE, with the parameters of a new metadata, values() and names(). The last removes a copy that
+// a client sent back inside metadata.
+#define SET_METADATA_AND_KEPT(metadata, values, names)                                                                 \
+    "metadata = coalesce(" metadata ", metadata) - " names ", kept = (kept - " names ") || " values
+// What is shown as metadata of a row, without the fields that are shown beside it (an array).
+#define METADATA_OF(row, beside) "(" row ".metadata || (" row ".kept - " beside "::text[])) AS metadata"
 
 } // namespace pg_org

@@ -20,10 +20,10 @@ constinit Statement insert_key{R"(
     INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,
                              metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,
                              tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, blocked,
-                             budget_id, allowed_routes, tags, aliases)
+                             budget_id, allowed_routes, tags, aliases, kept)
     SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12, $13,
            coalesce($14, '{}'), $15, $16, $17, $18, $19, coalesce($20, false), $21, coalesce($22, '{}'),
-           coalesce($23, '{}'), coalesce($24, '{}')
+           coalesce($23, '{}'), coalesce($24, '{}'), $25
      WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)
         ON CONFLICT DO NOTHING
     RETURNING key_id)"};
@@ -88,7 +88,8 @@ CreatedKey create_key(Session &session, const NewKey &key)
         key.team_id, key.models, key.expires, key.metadata, key.permissions, is_delegated(session.caller, key.user_id),
         session.caller.user_id, key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
         key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at,
-        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases);
+        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases,
+        key.kept.values());
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
@@ -125,6 +126,7 @@ NewKey read_new_key(Session &session)
     key.allowed_routes = session.argument("allowed_routes", route_list);
     key.tags = session.argument("tags", tag_list);
     key.aliases = session.argument("aliases", model_aliases);
+    key.kept.read(session);
     return key;
 }
 

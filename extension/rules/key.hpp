@@ -2,6 +2,7 @@
 #pragma once
 
 #include "budget.hpp"
+#include "kept.hpp"
 
 namespace pg_org {
 
@@ -23,6 +24,7 @@ struct NewKey {
     Maybe<Text> budget_id;
     Maybe<Texts> allowed_routes, tags;
     Maybe<Json> aliases;
+    KeptChange kept{kept_of_keys};
 };
 
 // A key that was made, the only time that its secret is known.

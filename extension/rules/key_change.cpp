@@ -23,7 +23,7 @@ constinit Statement update_key{R"(
     UPDATE org.api_key
        SET key_alias = CASE WHEN 'key_alias' = ANY ($14) THEN NULL ELSE coalesce($2, key_alias) END,
            models = coalesce($3, models),
-           metadata = coalesce($4, metadata),
+           )" SET_METADATA_AND_KEPT("$4", "$22", "$23") R"(,
            permissions = coalesce($5, permissions),
            expires = CASE WHEN 'duration' = ANY ($14) THEN NULL ELSE coalesce($6, expires) END,
            max_budget = CASE WHEN 'max_budget' = ANY ($14) THEN NULL ELSE coalesce($7, max_budget) END,
@@ -43,7 +43,7 @@ constinit Statement update_key{R"(
            tags = coalesce($19, tags),
            aliases = coalesce($20, aliases),
            spend_reset_at = coalesce($21, spend_reset_at),
-           updated_at = now(),
+           updated_at = greatest(now(), created_at),
            updated_by = $15
      WHERE key_id = $1)"};
 
@@ -193,14 +193,14 @@ namespace pg_org {
 bool KeyChange::only_names() const
 {
     return !models && !permissions && !expires && !limits.any() && !blocked && !budget_id && !allowed_routes && !tags &&
-           !aliases && !moves() && !resets_spend &&
+           !aliases && !kept.any() && !moves() && !resets_spend &&
            std::ranges::all_of(clear, [](Text field) { return field == "key_alias"; });
 }
 
 KeyChange read_key_change(Session &session)
 {
     KeyChange change;
-    change.key_alias = session.argument<Text>("key_alias");
+    change.key_alias = session.argument("key_alias", not_empty);
     if (change.key_alias)
         identifier(change.key_alias, "key_alias");
     change.models = session.argument("models", model_list);
@@ -223,7 +223,10 @@ KeyChange read_key_change(Session &session)
     static constexpr std::array<Text, 9> clearable{"key_alias",       "duration",  "max_budget",
                                                    "tpm_limit",       "rpm_limit", "max_parallel_requests",
                                                    "budget_duration", "budget_id", "model_max_budget"};
-    change.clear = fields_to_clear(session, clearable);
+    change.kept.read(session);
+    change.clear = fields_to_clear(session, change.kept.clearable(clearable));
+    for (const Text field : change.clear)
+        change.kept.set(field, Value{});
     const auto [never, expires] = session.argument("duration", read_expiry);
     change.expires = expires;
     if (never) {
@@ -271,7 +274,8 @@ NamedKey change_key(Session &session, Text asked, const KeyChange &change, const
                 change.limits.rpm_limit, change.limits.max_parallel_requests, change.limits.budget_duration,
                 change.limits.budget_reset_at, change.clear, caller.user_id, change.blocked, change.budget_id,
                 change.allowed_routes, change.tags, change.aliases,
-                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{});
+                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, change.kept.values(),
+                change.kept.names());
     if (change.models || change.moves())
         require_key_within_owners(session, key.key_id);
     if (!caller.is_proxy_admin())

@@ -31,7 +31,7 @@ constinit Statement insert_organization{R"(
                                   model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,
                                   quotas, kept)
     VALUES ($1, $2, $3, coalesce($4, '{}'), $5, coalesce($6, false), coalesce($7, '{}'), coalesce($8, '{}'), $9, $10,
-            $10, $11, $11, coalesce($12, '{}'), coalesce($13, '{}'))
+            $10, $11, $11, coalesce($12, '{}'), $13)
         ON CONFLICT DO NOTHING
     RETURNING organization_id)"};
 
@@ -39,14 +39,13 @@ constinit Statement update_organization{R"(
     UPDATE org.organization
        SET organization_alias = coalesce($2, organization_alias),
            models = coalesce($3, models),
-           metadata = coalesce($4, metadata),
+           )" SET_METADATA_AND_KEPT("$4", "$13", "$14") R"(,
            blocked = coalesce($5, blocked),
            tags = coalesce($6, tags),
            model_aliases = coalesce($7, model_aliases),
            budget_id = coalesce($8, budget_id),
            default_reserve = CASE WHEN $9 THEN $10 ELSE default_reserve END,
            quotas = coalesce($12, quotas),
-           kept = CASE WHEN $13 IS NULL THEN kept ELSE kept || $13 END,
            updated_at = now(),
            updated_by = $11
      WHERE organization_id = $1)"};
@@ -203,13 +202,12 @@ void change_organization(Session &session, Text organization_id, const Organizat
     require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
-                change.kept.metadata(new_value(change.metadata, organization.metadata, object, "metadata"),
-                                     organization.metadata),
+                new_value(change.metadata, organization.metadata, object, "metadata"),
                 change.blocked, change.tags,
                 new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
                 change.budget_id, change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
                 session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"),
-                change.kept.beside_metadata());
+                change.kept.values(), change.kept.names());
     const Text attached = change.budget_id.value_or(organization.budget_id);
     const Text budget_id = *change_budget(session, attached, change.budget);
     if (budget_id != attached)
@@ -272,7 +270,6 @@ PG_ORG_WRITE(org_new)
     const auto own_quotas = session.argument("quotas", quotas);
     KeptChange kept{kept_of_organizations};
     kept.read(session);
-    const auto all_metadata = kept.metadata(metadata, {});
 
     const Caller &caller = session.caller;
     if (!caller.is_proxy_admin())
@@ -290,8 +287,8 @@ PG_ORG_WRITE(org_new)
     const Time made_at = session.made_at();
     const Rows made =
         session.run(insert_organization, organization_id, organization_alias,
-                    budget_id ? *budget_id : create_budget(session, budget), all_metadata, *models, blocked, tags,
-                    aliases, default_reserve, caller.user_id, made_at, own_quotas, kept.beside_metadata());
+                    budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked, tags,
+                    aliases, default_reserve, caller.user_id, made_at, own_quotas, kept.values());
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", FMT_ARG(organization_id));
 

@@ -13,7 +13,7 @@ constexpr int budget_columns = 13;
 #define ORGANIZATION_COLUMNS \
     "o.organization_id, o.organization_alias, o.budget_id, o.spend, " \
     PERIOD_SPEND("o", "b", "o.organization_id, '', '', ''") ", " \
-    "o.model_spend, o.metadata, o.models, o.blocked, o.tags, o.model_aliases, o.default_reserve, " \
+    "o.model_spend, " METADATA_OF("o", "'{object_permission}'") ", o.models, o.blocked, o.tags, o.model_aliases, o.default_reserve, " \
     "o.created_by, o.updated_by, o.created_at, o.updated_at"
 constexpr int organization_columns = 16;
 
@@ -102,7 +102,7 @@ constinit Statement show_members_of_teams{R"(
 #define SELECT_TEAM_MEMBERSHIPS \
     "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, " \
     PERIOD_SPEND("tm", "b", "tm.organization_id, tm.team_id, tm.user_id, ''") "," \
-    "       tm.budget_id, b.max_budget AS max_budget_in_team, " BUDGET_COLUMNS_OF("tm") \
+    "       tm.budget_id, b.max_budget AS max_budget_in_team, b.tpm_limit, b.rpm_limit, " BUDGET_COLUMNS_OF("tm") \
     "  FROM org.team_member tm" \
     "  JOIN org.\"user\" u USING (user_id)" \
     "  LEFT JOIN org.budget b ON b.budget_id = tm.budget_id"
@@ -209,7 +209,7 @@ void write_membership(Writer &reply, const Row &row)
 
 void write_team_membership(Writer &reply, const Row &row)
 {
-    constexpr int own_columns = 8, budget_id = 6;
+    constexpr int own_columns = 10, budget_id = 6;
     reply.begin_object().columns(row, 0, own_columns);
     write_budget_of(reply, row, row.get<Text>(budget_id).has_value(), own_columns);
     reply.end_object();

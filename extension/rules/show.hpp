@@ -3,6 +3,7 @@
 
 #include "base/period.hpp"
 #include "base/session.hpp"
+#include "kept.hpp"
 
 namespace pg_org {
 
@@ -17,12 +18,14 @@ namespace pg_org {
 
 // A team t.
 #define TEAM_COLUMNS \
-    "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, t.metadata, t.tpm_limit, " \
+    "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, " \
+    METADATA_OF("t", "'{object_permission}'") ", t.tpm_limit, " \
     "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
     PERIOD_SPEND("t", "t", "t.organization_id, t.team_id, '', ''") ", " \
     "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
     "NULL::text AS model_id, NULL::text AS litellm_model_table, " \
-    "t.tags, t.model_aliases, t.team_member_permissions, t.open"
+    "t.tags, t.model_aliases, t.team_member_permissions, t.open, " \
+    "t.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id"
 
 // A column of the budget of a key k.
 #define OF_BUDGET_OF_KEY(column) "(SELECT b." column " FROM org.budget b WHERE b.budget_id = k.budget_id)"
@@ -35,10 +38,14 @@ namespace pg_org {
                     "coalesce(k.budget_reset_at, " OF_BUDGET_OF_KEY("budget_reset_at") ")", "k.spend", \
                     "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id") ", " \
     "k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration, " \
-    PERIOD_END("k", "k") ", k.blocked, k.allowed_routes, k.aliases, k.tags, k.metadata, k.permissions, " \
+    PERIOD_END("k", "k") ", k.blocked, k.allowed_routes, k.aliases, k.tags, " \
+    METADATA_OF("k", "'{allowed_cache_controls, config, object_permission}'") ", k.permissions, " \
     "k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, " \
     "(SELECT shown FROM (SELECT " BUDGET_COLUMNS_OF("k") " FROM org.budget b WHERE b.budget_id = k.budget_id) " \
-    "AS shown) AS litellm_budget_table"
+    "AS shown) AS litellm_budget_table, " \
+    "coalesce(k.kept -> 'config', '{}') AS config, " \
+    "coalesce(k.kept -> 'allowed_cache_controls', '[]') AS allowed_cache_controls, " \
+    "k.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id"
 inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6;
 
 // What a user u spent, in all or as far as the caller sees it.

@@ -5,6 +5,7 @@
 #include "base/fail.hpp"
 #include "budget.hpp"
 #include "etag.hpp"
+#include "kept.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -24,9 +25,9 @@ constinit Statement find_organization_of_team{
 constinit Statement insert_team{R"(
     INSERT INTO org.team (organization_id, team_id, team_alias, metadata, models, blocked, max_budget, tpm_limit,
                           rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by,
-                          created_at, updated_at, team_member_permissions, open)
+                          created_at, updated_at, team_member_permissions, open, kept)
     VALUES ($1, $2, $3, coalesce($4, '{}'), coalesce($5, '{}'), coalesce($6, false), $7, $8, $9, $10, $11, $12, $13,
-            $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false))
+            $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false), $17)
         ON CONFLICT DO NOTHING
     RETURNING team_id)"};
 
@@ -34,7 +35,7 @@ constinit Statement update_team{R"(
     UPDATE org.team
        SET team_alias = CASE WHEN 'team_alias' = ANY ($12) THEN NULL ELSE coalesce($3, team_alias) END,
            models = coalesce($4, models),
-           metadata = coalesce($5, metadata),
+           )" SET_METADATA_AND_KEPT("$5", "$17", "$18") R"(,
            max_budget = CASE WHEN 'max_budget' = ANY ($12) THEN NULL ELSE coalesce($6, max_budget) END,
            tpm_limit = CASE WHEN 'tpm_limit' = ANY ($12) THEN NULL ELSE coalesce($7, tpm_limit) END,
            rpm_limit = CASE WHEN 'rpm_limit' = ANY ($12) THEN NULL ELSE coalesce($8, rpm_limit) END,
@@ -47,7 +48,7 @@ constinit Statement update_team{R"(
            blocked = coalesce($13, blocked),
            team_member_permissions = coalesce($15, team_member_permissions),
            open = coalesce($16, open),
-           updated_at = now(),
+           updated_at = greatest(now(), created_at),
            updated_by = $14
      WHERE organization_id = $1
        AND team_id = $2)"};
@@ -199,6 +200,8 @@ PG_ORG_WRITE(team_new)
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
     const Labels labels = read_labels(session);
+    KeptChange kept{kept_of_teams};
+    kept.read(session);
 
     if (!team.is_of_platform()) {
         lock_organization_as_admin(session, organization_id, "/team/new");
@@ -208,7 +211,7 @@ PG_ORG_WRITE(team_new)
         session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
                     limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
                     limits.budget_duration, limits.budget_reset_at, session.caller.user_id, session.made_at(),
-                    permissions, open);
+                    permissions, open, kept.values());
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
     label(session, team, labels);
@@ -230,7 +233,11 @@ PG_ORG_WRITE(team_update)
     const auto open = session.argument<bool>("open");
     static constexpr std::array<Text, 7> clearable{
         "organization_id", "team_alias", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
-    const Texts clear = fields_to_clear(session, clearable);
+    KeptChange kept{kept_of_teams};
+    kept.read(session);
+    const Texts clear = fields_to_clear(session, kept.clearable(clearable));
+    for (const Text field : clear)
+        kept.set(field, Value{});
     if (std::ranges::find(clear, "organization_id") != clear.end())
         organization_id = Text{}; // to the platform
     if (organization_id && is_of(session, team_id, *organization_id))
@@ -239,7 +246,7 @@ PG_ORG_WRITE(team_update)
     const auto if_match = session.argument<Text>("if_match");
     // Admins of the team do not change what limits it.
     const Labels labels = read_labels(session);
-    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() &&
+    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() && !kept.any() &&
                                 std::ranges::all_of(clear, [](Text field) {
                                     return field == "team_alias" || field == "organization_id";
                                 });
@@ -253,7 +260,8 @@ PG_ORG_WRITE(team_update)
         team = move_team(session, team, *organization_id);
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
-                limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open);
+                limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open,
+                kept.values(), kept.names());
     label(session, team, labels);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || organization_id)

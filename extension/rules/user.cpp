@@ -7,12 +7,11 @@
 #include "budget.hpp"
 #include "key.hpp"
 #include "lock.hpp"
-#include "membership.hpp"
 #include "models.hpp"
 #include "person.hpp"
 #include "quota.hpp"
 #include "show.hpp"
-#include "team_member.hpp"
+#include "user_join.hpp"
 
 using namespace pg_org;
 
@@ -78,103 +77,13 @@ Maybe<Texts> seen_organizations(Session &session, Text user_id)
     return session.run(find_administered_organizations_of, user_id, *caller.user_id, caller.organization_id).texts();
 }
 
-// A team that the request puts the user into, and as what.
-struct TeamToJoin {
-    Text team_id;
-    Text role = "user";
-    BudgetChange budget = {};
-};
-
-TeamToJoin read_team(const Value &value)
+// Locks the names of the new user. Each address belongs to one user only.
+void lock_new_user(Session &session, Text user_id, Maybe<Text> user_email)
 {
-    if (const auto team_id = value.text())
-        return {identifier(*team_id, value.path())};
-    if (!value.is_object())
-        invalid(value.path(), "must be a team_id, or an object of team_id, user_role and max_budget_in_team");
-    TeamToJoin team{required(optional_text(value.member("team_id")), psprintf("%s.team_id", value.path()))};
-    if (const Value role = value.member("user_role"); !role.is_null())
-        team.role = team_role(role.as_text(), role.path());
-    if (const Value amount = value.member("max_budget_in_team"); !amount.is_null())
-        team.budget.set("max_budget", Value{amount.raw(), amount.path()}, false);
-    return team;
-}
-
-// The teams and organizations that a new user joins, locked. Whoever joins a team becomes a member of its organization.
-struct ToJoin {
-    std::span<const TeamToJoin> teams;
-    std::span<const TeamName> names; // of the teams
-    Texts organization_ids;
-};
-
-TeamName team_to_join(Session &session, Text team_id)
-{
-    const auto team = find_team(session, team_id, {});
-    if (!team)
-        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
-    return *team;
-}
-
-ToJoin lock_to_join(Session &session, std::span<const TeamToJoin> teams, Texts organization_ids)
-{
-    const auto names = allocate<TeamName>(teams.size());
-    const auto platform_teams = allocate<Text>(teams.size());
-    size_t platform_count = 0;
-    const auto all = allocate<Text>(organization_ids.size() + teams.size());
-    auto end = std::ranges::copy(organization_ids, all.begin()).out;
-    for (size_t i = 0; i < teams.size(); i++) {
-        CHECK_FOR_INTERRUPTS();
-        names[i] = team_to_join(session, teams[i].team_id);
-        if (names[i].is_of_platform())
-            platform_teams[platform_count++] = names[i].team_id;
-        else
-            *end++ = names[i].organization_id;
-    }
-    const auto named = all.first(static_cast<size_t>(end - all.begin()));
-    std::ranges::sort(named);
-    const Texts each = each_once(named);
-    if (!each.empty())
-        lock_organizations(session, each);
-    for (const Text organization_id : each)
-        lock_organization_as_admin(session, organization_id, "/organization/member_add");
-    if (platform_count > 0)
-        lock_platform_teams(session, each_once(platform_teams.first(platform_count)));
-    for (const TeamName &team : names)
-        lock_team(session, team.organization_id, team.team_id);
-    session.audit_as({}); // the user belongs to no organization
-    return {teams, names, each};
-}
-
-void join(Session &session, const ToJoin &to_join, Text user_id)
-{
-    for (const Text organization_id : to_join.organization_ids)
-        add_member(session, organization_id, user_id);
-    for (size_t i = 0; i < to_join.teams.size(); i++) {
-        const TeamName &team = to_join.names[i];
-        session.audit_as(team.organization_id);
-        const NewTeamMember member{.role = to_join.teams[i].role, .person = {.user_id = user_id, .user_email = {}}};
-        put_members(session, team, {&member, 1}, to_join.teams[i].budget);
-    }
-}
-
-// The teams that the arguments teams and team_id name.
-std::span<const TeamToJoin> read_teams(const Session &session, Maybe<Text> team_id)
-{
-    const auto given = session.json("teams");
-    const std::span<const TeamToJoin> teams = given ? read_list(*given, read_team) : std::span<TeamToJoin>{};
-    if (!team_id || std::ranges::find(teams, *team_id, &TeamToJoin::team_id) != teams.end())
-        return teams;
-    const auto all = allocate<TeamToJoin>(teams.size() + 1);
-    std::ranges::copy(teams, all.begin());
-    all[teams.size()].team_id = *team_id;
-    return all;
-}
-
-// Each address belongs to one user only.
-void require_free_email(Session &session, Text user_email)
-{
-    lock_user_names(session, Texts{&user_email, 1});
-    if (user_of_email(session, user_email))
-        raise(taken_email(user_email));
+    const std::array names{user_id, user_email.value_or(user_id)};
+    lock_user_names(session, names);
+    if (user_email && user_of_email(session, *user_email))
+        raise(taken_email(*user_email));
 }
 
 } // namespace
@@ -219,8 +128,9 @@ PG_ORG_WRITE(user_new)
     key.key_alias = session.argument<Text>("key_alias");
     key.expires = session.argument("duration", from_now);
     const auto quotas = session.argument("quotas", quotas_of_user);
+    key.aliases = session.argument("aliases", model_aliases);
     key.team_id = session.argument("team_id", not_empty);
-    const auto teams = read_teams(session, key.team_id);
+    const auto teams = read_teams_to_join(session, key.team_id);
     const Texts organization_ids = each_once(session.argument("organizations", text_list).value_or(Texts{}));
 
     const Caller &caller = session.caller;
@@ -228,9 +138,8 @@ PG_ORG_WRITE(user_new)
         forbidden("Only proxy admins can create users. Your role is = %s", role_name(caller.role));
     const ToJoin to_join = lock_to_join(session, teams, organization_ids);
     if (key.team_id)
-        key.organization_id = team_to_join(session, *key.team_id).organization_id;
-    if (user_email)
-        require_free_email(session, *user_email);
+        key.organization_id = not_empty(organization_to_join(to_join, *key.team_id));
+    lock_new_user(session, user_id, user_email);
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,

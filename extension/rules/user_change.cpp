@@ -8,6 +8,7 @@
 #include "quota.hpp"
 #include "show.hpp"
 #include "user.hpp"
+#include "user_join.hpp"
 
 using namespace pg_org;
 
@@ -74,6 +75,7 @@ struct UserChange {
     Maybe<Texts> models;
     OwnLimits limits;
     Maybe<Json> metadata, quotas;
+    std::span<const TeamToJoin> teams; // that they join, beside those they are in; none keeps those
     Texts clear;
 
     Maybe<Text> new_email() const { return user_id ? user_email : Maybe<Text>{}; }
@@ -81,7 +83,7 @@ struct UserChange {
     // Whether it changes more than the name, which users may choose themselves.
     bool changes_rights() const
     {
-        return new_email() || user_role || models || limits.any() || metadata || quotas ||
+        return new_email() || user_role || models || limits.any() || metadata || quotas || !teams.empty() ||
                std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
     }
 };
@@ -99,6 +101,7 @@ UserChange read_change(Session &session)
     change.limits = read_own_limits(session, LimitsOf::user);
     change.metadata = session.argument("metadata", object);
     change.quotas = session.argument("quotas", quotas_of_user);
+    change.teams = read_teams_to_join(session, {});
     change.clear = fields_to_clear(session, clearable);
     return change;
 }
@@ -175,16 +178,18 @@ UserChange read_change_of_one(const Value &value)
 int64 lock_users(Session &session, std::span<const UserChange> changes)
 {
     const auto names = allocate<Text>(2 * changes.size());
-    const auto emails = allocate<Text>(changes.size());
-    size_t count = 0, email_count = 0;
+    const auto to_lock = allocate<Text>(2 * changes.size());
+    size_t count = 0, lock_count = 0;
     for (const UserChange &change : changes) {
         if (change.user_id)
             names[count++] = *change.user_id;
+        if (change.user_id && !change.teams.empty()) // as whoever puts people into teams does first
+            to_lock[lock_count++] = *change.user_id;
         if (change.user_email)
-            names[count++] = emails[email_count++] = *change.user_email;
+            names[count++] = to_lock[lock_count++] = *change.user_email;
     }
-    if (email_count > 0)
-        lock_names(session, emails.first(email_count));
+    if (lock_count > 0)
+        lock_names(session, to_lock.first(lock_count));
     const Rows locked =
         session.run(lock_to_change, Texts{names.first(count)}, std::ranges::any_of(changes, &UserChange::demotes));
     session.look_up_caller_again();
@@ -294,10 +299,15 @@ PG_ORG_WRITE(user_update)
     if (!change.user_id && !change.user_email)
         missing("user_id");
     require_right_to(session, change);
+    const ToJoin to_join = lock_to_join(session, change.teams, {});
     int64 proxy_admins = lock_users(session, {&change, 1});
     const Outcome outcome = carry_out(session, change, proxy_admins);
     if (outcome.refusal)
         raise(*outcome.refusal);
+    if (!change.teams.empty()) {
+        require_all_teams(session, to_join, *outcome.user_id);
+        join(session, to_join, *outcome.user_id);
+    }
     session.reply.begin_object().key("user_id").value(*outcome.user_id).key("data");
     write_user(session, *outcome.user_id, {});
     session.reply.end_object();

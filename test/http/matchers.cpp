@@ -162,6 +162,8 @@ constexpr std::array team_fields{
     Field{"model_aliases", Type::object},
     Field{"team_member_permissions", Type::texts},
     Field{"open", Type::boolean},
+    Field{"object_permission", Type::object, or_null},
+    Field{"object_permission_id", Type::nothing},
 };
 
 constexpr std::array team_member_fields{
@@ -203,6 +205,8 @@ constexpr std::array team_membership_fields{
     Field{"period_spend", Type::money},
     Field{"budget_id", Type::text, or_null},
     Field{"max_budget_in_team", Type::money, or_null},
+    Field{"tpm_limit", Type::integer, or_null},
+    Field{"rpm_limit", Type::integer, or_null},
     Field{"litellm_budget_table", Type::budget, or_null},
 };
 
@@ -237,6 +241,10 @@ constexpr std::array key_fields{
     Field{"updated_by", Type::text, or_null},
     Field{"budget_id", Type::text, or_null},
     Field{"litellm_budget_table", Type::budget, or_null},
+    Field{"config", Type::object},
+    Field{"allowed_cache_controls", Type::list},
+    Field{"object_permission", Type::object, or_null},
+    Field{"object_permission_id", Type::nothing},
 };
 
 constexpr std::array audit_entry_fields{
