@@ -731,9 +731,11 @@ CREATE FUNCTION team_new(
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
     access_group_ids json DEFAULT NULL,
+    admins json DEFAULT NULL,
     enforced_params json DEFAULT NULL,
     guardrails json DEFAULT NULL,
     logging json DEFAULT NULL,
+    members json DEFAULT NULL,
     object_permission json DEFAULT NULL,
     policies json DEFAULT NULL,
     prompts json DEFAULT NULL,
@@ -765,6 +767,8 @@ not a member of the organization is left out.
 - logging: likewise
 - policies: likewise
 - prompts: likewise
+- admins: user_ids, kept and given back as they were set; members_with_roles says who is in the team
+- members: likewise
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - rpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - team_member_key_duration: likewise
@@ -791,9 +795,11 @@ CREATE FUNCTION team_update(
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
     access_group_ids json DEFAULT NULL,
+    admins json DEFAULT NULL,
     enforced_params json DEFAULT NULL,
     guardrails json DEFAULT NULL,
     logging json DEFAULT NULL,
+    members json DEFAULT NULL,
     object_permission json DEFAULT NULL,
     policies json DEFAULT NULL,
     prompts json DEFAULT NULL,
@@ -825,6 +831,8 @@ the organization. Models that its keys still list cannot be removed, and the err
 - logging: likewise
 - policies: likewise
 - prompts: likewise
+- admins: user_ids, kept and given back as they were set; members_with_roles says who is in the team
+- members: likewise
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - rpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - team_member_key_duration: likewise

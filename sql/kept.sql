@@ -43,6 +43,11 @@ SELECT user_new(id, auto_create_key => false), key_generate(id, key => 'sk-' || 
 SELECT kept(team_new(team_id => 'red', members_with_roles => '[{"role": "admin", "user_id": "ann"}, {"role": "user", "user_id": "bob"}]',
                      metadata => '{"a": 1}', guardrails => '["pii"]', enforced_params => '["user"]', team_member_key_duration => '30d',
                      rpm_limit_type => 'best_effort_throughput', object_permission => '{"agents": ["x"]}'));
+-- So are LiteLLM's lists of people, which give nobody a role.
+SELECT reply -> 'admins' AS admins, reply -> 'members' AS members, json_array_length(reply -> 'members_with_roles') AS with_roles
+  FROM team_new(team_id => 'blue', admins => '["bob"]', members => '["ann", "bob"]') AS reply;
+SELECT data -> 'admins' AS admins, data -> 'members' AS members
+  FROM json_extract_path(team_update('blue', admins => '[]', clear => '{members}'), 'data') AS data;
 SELECT kept(team_update('red', metadata => '{"b": 2, "guardrails": []}', api_key => 'sk-ann') -> 'data');
 SELECT kept(team_update('red', prompts => '["p"]', clear => '{guardrails, object_permission, rpm_limit_type}') -> 'data');
 SELECT reply -> 'config' AS config, reply -> 'allowed_cache_controls' AS allowed_cache_controls, kept(reply)
@@ -58,6 +63,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$team_update('red', guardrails => '[]', api_key => 'sk-ann')$$),
     ($$team_update('red', clear => '{prompts}', api_key => 'sk-ann')$$),
     ($$team_update('red', enforced_params => '{}')$$),
+    ($$team_update('red', members => '[1]')$$),
     ($$key_update('sk-new', guardrails => '[]', api_key => 'sk-bob')$$),
     ($$key_update('sk-new', clear => '{policies}', api_key => 'sk-bob')$$),
     ($$key_update('sk-new', config => '[]')$$),

@@ -16,9 +16,9 @@ SELECT reply(team_new(team_id => 'red', models => '{gpt-4o,m}', max_budget => 10
 SELECT user_role FROM org."user" WHERE user_email = 'New@example.com';
 SELECT team_new('', team_id => 'blue', members_with_roles => '[{"role": "user", "user_id": "default_user_id"},
                                                                {"role": "user", "user_id": "bob"}]')
-       -> 'admins' AS admins_if_creator_is_listed;
+       -> 'members_with_roles' AS members_if_creator_is_listed;
 -- In an organization, only a creator who belongs to it.
-SELECT team_new('acme', team_id => 'green') -> 'members' AS members;
+SELECT team_new('acme', team_id => 'green') -> 'members_with_roles' AS members;
 SELECT call, attempt(call) FROM (VALUES
     ($$team_new(team_id => 'red')$$),
     ($$team_new('acme', team_id => 'red')$$),
@@ -117,7 +117,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$team_update('red', organization_id => 'nowhere')$$),
     ($$team_update('red', organization_id => 'acme', models => '{m}')$$),
     ($$team_update('green', organization_id => 'acme')$$)) AS t (call);
-SELECT data -> 'organization_id' AS organization_id, data -> 'spend' AS spend, data -> 'admins' AS admins
+SELECT data -> 'organization_id' AS organization_id, data -> 'spend' AS spend, data -> 'members_with_roles' AS members
   FROM json_extract_path(team_update('red', organization_id => 'acme', models => '{gpt-4o}'), 'data') AS data;
 SELECT DISTINCT organization_id, spend FROM org.api_key WHERE team_id = 'red';
 SELECT user_id, user_role FROM org.membership WHERE organization_id = 'acme' ORDER BY user_id COLLATE "C";

@@ -27,18 +27,18 @@ SELECT team_new('beta', 'Other', 'other') -> 'organization_id' AS organization_i
 -- People who are not members of the organization become members, unknown ones users.
 SELECT team_new('acme', team_id => 'open', members_with_roles => '[{"role": "user", "user_email": "eve@EXAMPLE.com"},
                                                                    {"role": "user", "user_id": "fay"}]')
-       -> 'members' AS members;
+       -> 'members_with_roles' AS members;
 SELECT user_id, user_role FROM org.membership WHERE organization_id = 'acme' AND user_id IN ('eve', 'fay') ORDER BY 1;
 -- The list of members may be empty; a member who is named twice gets one row with the last role.
-SELECT team_new('acme', team_id => 'nobody', members_with_roles => '[]') -> 'members' AS members;
-SELECT reply -> 'members' AS members, reply -> 'admins' AS admins
+SELECT team_new('acme', team_id => 'nobody', members_with_roles => '[]') -> 'members_with_roles' AS members;
+SELECT reply -> 'members_with_roles' AS members
   FROM team_new('acme', team_id => 'twice',
                 members_with_roles => '[{"role": "user", "user_id": "bob"}, {"role": "admin", "user_id": "bob"}]')
                 AS reply;
 -- An empty user_id counts as absent.
 SELECT team_new('acme', team_id => 'by email',
                 members_with_roles => '[{"role": "user", "user_id": "", "user_email": "ann@example.com"}]')
-                -> 'members' AS members;
+                -> 'members_with_roles' AS members;
 
 -- A team's models must be among the organization's, by name or wildcard; an empty list means all of those.
 SELECT models, attempt(format('team_new(%L, models => %L)', 'acme', models)) AS in_acme,
@@ -114,7 +114,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$team_unblock(NULL)$$)) AS t (call);
 
 -- team_member_add, team_member_update, team_member_delete ---------------------
-SELECT reply -> 'members' AS members, reply -> 'updated_users' -> 0 -> 'user_id' AS user_id,
+SELECT reply -> 'members_with_roles' AS members, reply -> 'updated_users' -> 0 -> 'user_id' AS user_id,
        reply -> 'updated_team_memberships' -> 0 -> 'max_budget_in_team' AS max_budget_in_team
   FROM team_member_add('nobody', '{"role": "user", "user_id": "bob"}', max_budget_in_team => 5) AS reply;
 SELECT fingerprint() AS contents \gset before_
@@ -129,7 +129,7 @@ SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 SELECT masked(team_member_update('nobody', 'bob', role => 'admin', max_budget_in_team => 6)::text) \g (format=unaligned tuples_only=on)
 -- Their keys of the team go with them, and no others.
 SELECT key_generate('bob', team_id => 'nobody', key => 'sk-bob-nobody'), key_generate('bob', key => 'sk-bob') \g /dev/null
-SELECT team_member_delete('nobody', 'bob') -> 'members' AS members;
+SELECT team_member_delete('nobody', 'bob') -> 'members_with_roles' AS members;
 SELECT attempt($$org_list(api_key => 'sk-bob-nobody')$$) AS key_of_team, attempt($$org_list(api_key => 'sk-bob')$$) AS own_key;
 
 -- team_list -------------------------------------------------------------------

@@ -147,7 +147,7 @@ SELECT org_member_update('acme', 'ann', max_budget_in_organization => 5) ->> 'bu
 SELECT user_delete('{ann}') AS deleted;
 SELECT attempt($$org_list(api_key => 'sk-ann')$$) AS own_key, attempt($$org_list(api_key => 'sk-ann-acme')$$) AS key_in_acme,
        json_array_length(budget_info(ARRAY[:'budget_id'])) AS budgets,
-       (SELECT count(*) FROM org.membership WHERE user_id = 'ann') AS memberships, team_info('in-acme') -> 'team_info' -> 'members' AS of_team;
+       (SELECT count(*) FROM org.membership WHERE user_id = 'ann') AS memberships, team_info('in-acme') -> 'team_info' -> 'members_with_roles' AS of_team;
 
 DROP FUNCTION test.seen;
 CALL clear();

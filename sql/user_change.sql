@@ -116,5 +116,26 @@ SELECT attempt($$user_filter(page => 0)$$) AS page, attempt($$user_filter(page_s
 SELECT key AS role, value -> 'ui_label' AS ui_label FROM json_each(user_available_roles(api_key => 'sk-ann'));
 SELECT attempt($$user_available_roles('sk-unknown')$$) AS unknown_key;
 
+-- Teams: users join those that they are not in, and leave none. A new user's key gets aliases of models.
+SELECT team_new(team_id => id) FROM unnest('{one, two}'::text[]) AS id \g /dev/null
+SELECT org_new('Wide', 'wide', models => '{m}'), team_new('wide', team_id => 'wide-team') \g /dev/null
+SELECT reply -> 'teams' AS teams FROM user_new('joiner', team_id => 'one', aliases => '{"fast": "m"}') AS reply;
+SELECT team_id, organization_id, aliases FROM org.api_key WHERE user_id = 'joiner';
+SELECT data -> 'teams' AS teams FROM json_extract_path(user_update('joiner', teams =>
+    '["one", "wide-team", {"team_id": "two", "user_role": "admin", "max_budget_in_team": 5}]'), 'data') AS data;
+SELECT team_id, role, budget_id IS NOT NULL AS has_budget FROM org.team_member WHERE user_id = 'joiner' ORDER BY team_id;
+SELECT user_role FROM org.membership WHERE user_id = 'joiner';
+-- Who is in a team already keeps their role there.
+SELECT data -> 'teams' AS teams FROM json_extract_path(user_update('joiner', teams => '["one", "two", "wide-team"]'), 'data') AS data;
+SELECT role FROM org.team_member WHERE user_id = 'joiner' AND team_id = 'two';
+SELECT data -> 'teams' AS teams FROM json_extract_path(user_update('joiner', user_alias => 'J', teams => '[]'), 'data') AS data;
+SELECT fingerprint() AS contents \gset before_
+SELECT call, attempt(call) FROM (VALUES
+    ($$user_update('joiner', teams => '["one"]')$$),
+    ($$user_update('joiner', teams => '["one", "two", "wide-team", "nowhere"]')$$),
+    ($$user_update('joiner', teams => '{}')$$),
+    ($$user_update('joiner', teams => '[{"team_id": "one", "user_role": "king"}]')$$)) AS t (call);
+SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
+
 DROP FUNCTION test.results;
 CALL clear();

@@ -22,6 +22,7 @@ void require_type(KeptField::Is is, const Value &value)
     switch (is) {
     case KeptField::Is::object: object(value.as_object(), value.path()); break;
     case KeptField::Is::list: bounded_elements(value); break;
+    case KeptField::Is::texts: bounded_list(value.as_texts(), value.path()); break;
     case KeptField::Is::text: bounded_text(value.as_text(), value.path()); break;
     }
 }

@@ -8,7 +8,7 @@ namespace pg_org {
 
 struct KeptField {
     const char *name;
-    enum class Is { list, object, text } is;
+    enum class Is { list, texts, object, text } is;
 };
 
 inline constexpr std::array kept_of_organizations{
@@ -19,7 +19,8 @@ inline constexpr std::array kept_of_organizations{
 };
 
 inline constexpr std::array kept_of_teams{
-    KeptField{"access_group_ids", KeptField::Is::list},    KeptField{"enforced_params", KeptField::Is::list},
+    KeptField{"access_group_ids", KeptField::Is::list},    KeptField{"admins", KeptField::Is::texts},
+    KeptField{"enforced_params", KeptField::Is::list},     KeptField{"members", KeptField::Is::texts},
     KeptField{"guardrails", KeptField::Is::list},          KeptField{"logging", KeptField::Is::list},
     KeptField{"object_permission", KeptField::Is::object}, KeptField{"policies", KeptField::Is::list},
     KeptField{"prompts", KeptField::Is::list},             KeptField{"router_settings", KeptField::Is::object},

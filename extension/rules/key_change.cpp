@@ -105,6 +105,20 @@ NewKey changed(Session &session, const NamedKey &key, const KeyChange &change)
     return after;
 }
 
+// The change without the owners that the key already has: clients send them along with what they change.
+KeyChange without_present_owners(KeyChange change, const Maybe<NamedKey> &key)
+{
+    if (!key)
+        return change;
+    if (change.user_id == key->user_id)
+        change.user_id = {};
+    if (change.team_id == key->team_id && (!change.organization_id || change.organization_id == key->organization_id))
+        change.team_id = {};
+    if (change.organization_id == key->organization_id && !change.team_id)
+        change.organization_id = {};
+    return change;
+}
+
 // Locks the organizations, team and user that the key has and those that it moves to, in this order.
 void lock_owners_of(Session &session, const NamedKey &key, const NewKey &after, bool moves)
 {
@@ -238,8 +252,9 @@ KeyChange read_key_change(Session &session)
     return change;
 }
 
-NamedKey change_key(Session &session, Text asked, const KeyChange &change, const char *route)
+NamedKey change_key(Session &session, Text asked, const KeyChange &wanted, const char *route)
 {
+    const KeyChange change = without_present_owners(wanted, find_key(session, asked));
     const Allowed allowed = change.only_names() ? Allowed::key_user_too : Allowed::admins;
     const Caller &caller = session.caller;
     require_giver_of(caller, change.permissions);

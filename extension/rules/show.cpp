@@ -28,7 +28,7 @@ constexpr int membership_columns = 10, membership_organization_column = 1, membe
 // clang-format on
 
 constexpr int team_id_column = 0, team_organization_column = 2;
-constexpr int team_columns_before_members = 3;
+constexpr int team_columns_before_members = 5;
 
 constexpr int key_summary_columns = 3;
 
@@ -174,7 +174,7 @@ auto membership_order(const Row &row)
 
 auto team_order(const Row &row)
 {
-    constexpr int created_at = 14;
+    constexpr int created_at = 16;
     return std::tuple{*row.get<Text>(team_organization_column), row.get<Time>(created_at)->value,
                       *row.get<Text>(team_id_column)};
 }
@@ -243,14 +243,7 @@ public:
         const auto name = std::tuple{organization_of(team), *team.get<Text>(team_id_column)};
         const auto members = std::ranges::equal_range(members_, name, {}, team_of);
 
-        reply_.columns(team, 0, team_columns_before_members).key("admins").begin_array();
-        for (const Row &member : members)
-            if (member.get<Text>(role) == "admin")
-                reply_.value(*member.get<Text>(user_id));
-        reply_.end_array().key("members").begin_array();
-        for (const Row &member : members)
-            reply_.value(*member.get<Text>(user_id));
-        reply_.end_array().key("members_with_roles").begin_array();
+        reply_.columns(team, 0, team_columns_before_members).key("members_with_roles").begin_array();
         for (const Row &member : members) {
             CHECK_FOR_INTERRUPTS();
             reply_.begin_object().columns(member, user_id, role + 1).end_object();

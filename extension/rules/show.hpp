@@ -19,7 +19,8 @@ namespace pg_org {
 // A team t.
 #define TEAM_COLUMNS \
     "t.team_id, t.team_alias, nullif(t.organization_id, '') AS organization_id, " \
-    METADATA_OF("t", "'{object_permission}'") ", t.tpm_limit, " \
+    "coalesce(t.kept -> 'admins', '[]') AS admins, coalesce(t.kept -> 'members', '[]') AS members, " \
+    METADATA_OF("t", "'{admins, members, object_permission}'") ", t.tpm_limit, " \
     "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
     PERIOD_SPEND("t", "t", "t.organization_id, t.team_id, '', ''") ", " \
     "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
