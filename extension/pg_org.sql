@@ -846,6 +846,23 @@ Returns an object with team_id and the team as data.
 Callers: proxy admins and the organization''s admins; the team''s admins for team_alias, metadata and
 team_member_permissions.';
 
+CREATE FUNCTION team_reset_spend(
+    team_id text,
+    reset_to numeric DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_reset_spend IS
+'Reset what counts against a team''s budget.
+
+Its budget counts from now on. What the team spent remains in its spend.
+
+- reset_to: 0 (required)
+
+Returns the team.
+Callers: proxy admins and the organization''s admins.';
+
 CREATE FUNCTION team_permissions_list(
     team_id text,
     api_key text DEFAULT NULL)
@@ -1904,7 +1921,7 @@ REVOKE ALL ON FUNCTION
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,
     user_delete,
     team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
-    team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
+    team_reset_spend, team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
     key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,

@@ -129,6 +129,7 @@ inline constexpr std::array routes{
     Route{"POST", "/user/delete", "user_delete", Kind::change},
     Route{"POST", "/team/new", "team_new", Kind::thing},
     Route{"POST", "/team/update", "team_update", Kind::thing},
+    Route{"POST", "/team/{team_id}/reset_spend", "team_reset_spend", Kind::change},
     Route{"GET", "/team/info", "team_info", Kind::look},
     list("/team/list", "team_list", "team_id"),
     list("/v2/team/list", "team_list_v2", "next"),

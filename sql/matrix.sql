@@ -68,7 +68,7 @@ INSERT INTO test.call (call) VALUES
     ('team_new(NULL{})'), ('team_update(''red'', max_budget => 1{})'), ('team_update(''red'', organization_id => ''B''{})'),
     ('team_bulk_member_add(''red'', ''[{"role":"user","user_id":"ada"}]''{})'),
     ('team_bulk_member_add(''red'', all_users => true{})'), ('team_available(api_key => NULL)'),
-    ('team_permissions_list(''red''{})'), ('team_permissions_update(''red'', ''{/key/update}''{})'),
+    ('team_reset_spend(''red'', 0{})'), ('team_permissions_list(''red''{})'), ('team_permissions_update(''red'', ''{/key/update}''{})'),
     ('team_info(''blue''{})'), ('team_update(''blue'', team_alias => ''Blue''{})'), ('team_block(''blue''{})'),
     ('team_delete(''{blue}''{})'), ('team_member_add(''blue'', ''{"role":"user","user_id":"ada"}''{})'),
     ('key_generate(team_id => ''blue''{})'), ('key_update(''sk-blue'', max_budget => 1{})'), ('key_info(''sk-blue''{})'),

@@ -112,6 +112,17 @@ SELECT usage_verify() AS differences;
 SELECT attempt($$usage_settle(0.5, 'last')$$), attempt($$usage_settle(3, 'cid')$$);
 SELECT usage_verify() AS differences;
 
+-- A reset: the budget counts from now on, and what was spent remains.
+SELECT limits ->> 'spent' AS spent FROM json_array_elements(usage_limits('sk-red') -> 'limits') AS limits WHERE limits ->> 'owner' = 'team';
+SELECT team -> 'spend' AS spend, team -> 'period_spend' AS period_spend FROM team_reset_spend('red', 0) AS team;
+SELECT attempt($$usage_record('sk-red', 'm', 1)$$);
+SELECT team -> 'spend' AS spend, team -> 'period_spend' AS period_spend FROM json_extract_path(team_info('red'), 'team_info') AS team;
+SELECT limits ->> 'spent' AS spent FROM json_array_elements(usage_limits('sk-red') -> 'limits') AS limits WHERE limits ->> 'owner' = 'team';
+SELECT usage_verify() AS differences;
+SELECT call, attempt(call) FROM (VALUES
+    ($$team_reset_spend('red')$$), ($$team_reset_spend('red', 1)$$), ($$team_reset_spend('nowhere', 0)$$),
+    ($$team_reset_spend('red', 0, api_key => 'sk-ann')$$)) AS t (call);
+
 -- Moving ----------------------------------------------------------------------
 SELECT call, attempt(call) FROM (VALUES
     ($$team_update('red', organization_id => 'nowhere')$$),

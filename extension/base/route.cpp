@@ -18,11 +18,15 @@ struct FunctionRoute {
 };
 
 // Routes that are not called like their functions.
-constexpr std::array<FunctionRoute, 9> other_routes{{
+constexpr std::array<FunctionRoute, 13> other_routes{{
     {"org_patch", "/v2/organization/{organization_id}"},
     {"org_info_many", "/organization/info"},
     {"org_daily_activity", "/organization/daily/activity"},
     {"org_events", "/events"},
+    {"user_info_v2", "/v2/user/info"},
+    {"user_filter", "/user/filter/ui"},
+    {"team_list_v2", "/v2/team/list"},
+    {"team_reset_spend", "/team/{team_id}/reset_spend"},
     {"key_info", "/v2/key/info"},
     {"key_info_many", "/v2/key/info"},
     {"key_regenerate", "/key/{key}/regenerate"},
@@ -31,9 +35,9 @@ constexpr std::array<FunctionRoute, 9> other_routes{{
 }};
 
 // Functions that only show something.
-constexpr std::array<Text, 13> showing{"_info",   "_info_many",      "_list",    "_audit", "_events",
-                                       "_limits", "_daily_activity", "_aliases", "_ui",    "_roles",
-                                       "_verify", "_available",      "_health"};
+constexpr std::array<Text, 15> showing{"_info",   "_info_many",      "_info_v2", "_list",   "_list_v2",
+                                       "_audit",  "_events",         "_limits",  "_filter", "_daily_activity",
+                                       "_aliases", "_roles",         "_verify",  "_available", "_health"};
 
 // Paths that are this API's, not the LLM gateway's.
 constexpr std::array<Text, 12> own_paths{"/organization", "/v2/organization", "/team",     "/v2/team",

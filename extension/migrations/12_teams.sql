@@ -6,7 +6,8 @@ ALTER TABLE org.team
     ADD owner_organization_id text COLLATE "C" GENERATED ALWAYS AS (nullif(organization_id, '')) STORED
         CONSTRAINT team_organization_id_fkey REFERENCES org.organization ON DELETE CASCADE,
     ADD team_member_permissions text[] NOT NULL DEFAULT '{/key/info, /key/health}',
-    ADD open boolean NOT NULL DEFAULT false;
+    ADD open boolean NOT NULL DEFAULT false,
+    ADD spend_reset_at timestamptz;
 CREATE INDEX team_owner_organization_id_idx ON org.team (owner_organization_id);
 COMMENT ON TABLE org.team IS 'A group of people that shares keys and limits, in an organization or on the platform.';
 COMMENT ON COLUMN org.team.organization_id IS 'Organization of the team; empty if it belongs to the platform.';
@@ -14,6 +15,7 @@ COMMENT ON COLUMN org.team.owner_organization_id IS 'organization_id, but null f
 COMMENT ON COLUMN org.team.team_member_permissions IS
 'Routes by which members who are no admins of the team may see and change its keys.';
 COMMENT ON COLUMN org.team.open IS 'Whether people may add themselves to the team.';
+COMMENT ON COLUMN org.team.spend_reset_at IS 'When what counts against its budget was reset; null means never.';
 COMMENT ON COLUMN org.team.models IS
 'Models that the team may use, all of them those of its organization; an empty list allows all of those.';
 

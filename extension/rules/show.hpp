@@ -22,7 +22,8 @@ namespace pg_org {
     "coalesce(t.kept -> 'admins', '[]') AS admins, coalesce(t.kept -> 'members', '[]') AS members, " \
     METADATA_OF("t", "'{admins, members, object_permission}'") ", t.tpm_limit, " \
     "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
-    PERIOD_SPEND("t", "t", "t.organization_id, t.team_id, '', ''") ", " \
+    PERIOD_SPEND_OF("t", "t.budget_duration", "t.budget_reset_at", "t.spend", "t.spend_reset_at", \
+                    "t.organization_id, t.team_id, '', ''") ", " \
     "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
     "NULL::text AS model_id, NULL::text AS litellm_model_table, " \
     "t.tags, t.model_aliases, t.team_member_permissions, t.open, " \

@@ -2,7 +2,9 @@
 
 #include "team.hpp"
 
+#include "base/clock.hpp"
 #include "base/fail.hpp"
+#include "base/number.hpp"
 #include "budget.hpp"
 #include "etag.hpp"
 #include "kept.hpp"
@@ -62,6 +64,12 @@ constinit Statement set_labels{R"(
 constinit Statement set_blocked{R"(
     UPDATE org.team
        SET blocked = $3, updated_at = greatest(now(), created_at), updated_by = $4
+     WHERE organization_id = $1
+       AND team_id = $2)"};
+
+constinit Statement reset_spend{R"(
+    UPDATE org.team
+       SET spend_reset_at = $3, updated_at = greatest(now(), created_at), updated_by = $4
      WHERE organization_id = $1
        AND team_id = $2)"};
 
@@ -269,6 +277,16 @@ PG_ORG_WRITE(team_update)
     session.reply.begin_object().key("team_id").value(team_id).key("data");
     write_team(session, team);
     session.reply.end_object();
+}
+
+PG_ORG_WRITE(team_reset_spend)
+{
+    const Text team_id = session.required<Text>("team_id");
+    if (session.required("reset_to", money) > zero())
+        invalid("reset_to", "must be 0");
+    const TeamName team = lock_team_to_change(session, team_id, {}, TeamRight::owner, "/team/{team_id}/reset_spend");
+    session.run(reset_spend, team.organization_id, team_id, present(), session.caller.user_id);
+    write_team(session, team);
 }
 
 PG_ORG_READ(team_permissions_list)

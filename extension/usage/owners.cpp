@@ -62,7 +62,7 @@ constinit Statement read_teams{R"(
            x.max_budget, NULL::numeric, NULL::jsonb, x.tpm_limit, x.rpm_limit, x.max_parallel_requests,
            x.budget_duration, x.budget_reset_at,
            x.blocked, x.models, x.model_aliases, NULL::numeric, NULL::text, NULL::timestamptz,
-           x.tags, '{}'::text[], NULL::timestamptz
+           x.tags, '{}'::text[], x.spend_reset_at
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN org.team x ON x.organization_id = n.organization_id AND x.team_id = n.team_id)"};
 

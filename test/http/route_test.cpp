@@ -211,6 +211,7 @@ const std::vector<Line> table{
 
     change("POST /team/new", in_organization, is_team, forbidden),
     change("POST /team/update", R"({"team_id": "<team>", "team_alias": "x"})", has({"team_id", "data"}), forbidden),
+    {"POST /team/{team_id}/reset_spend", "/team/<team>/reset_spend", R"({"reset_to": 0})", is_team, forbidden},
     look("/team/info", "?team_id=<team>", has({"team_id", "team_info", "keys", "team_memberships"}), not_found),
     list("/team/list", with_more(is_team, {"keys", "team_memberships"})),
     pages("/v2/team/list", is_page_of("teams", with_more(is_team, {"keys", "team_memberships"}))),
