@@ -35,9 +35,9 @@ constexpr std::array<FunctionRoute, 13> other_routes{{
 }};
 
 // Functions that only show something.
-constexpr std::array<Text, 15> showing{"_info",   "_info_many",      "_info_v2", "_list",   "_list_v2",
-                                       "_audit",  "_events",         "_limits",  "_filter", "_daily_activity",
-                                       "_aliases", "_roles",         "_verify",  "_available", "_health"};
+constexpr std::array<Text, 15> showing{"_info",    "_info_many", "_info_v2", "_list",      "_list_v2",
+                                       "_audit",   "_events",    "_limits",  "_filter",    "_daily_activity",
+                                       "_aliases", "_roles",     "_verify",  "_available", "_health"};
 
 // Paths that are this API's, not the LLM gateway's.
 constexpr std::array<Text, 12> own_paths{"/organization", "/v2/organization", "/team",     "/v2/team",

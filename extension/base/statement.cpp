@@ -12,8 +12,7 @@ Row Row::of(Datum record)
     HeapTupleData tuple{};
     tuple.t_len = HeapTupleHeaderGetDatumLength(header);
     tuple.t_data = header;
-    return {&tuple,
-            lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header))};
+    return {&tuple, lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header))};
 }
 
 void Row::refuse_column(int column, Oid type) const

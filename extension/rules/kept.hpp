@@ -12,28 +12,34 @@ struct KeptField {
 };
 
 inline constexpr std::array kept_of_organizations{
-    KeptField{"access_group_ids", KeptField::Is::list},   KeptField{"guardrails", KeptField::Is::list},
-    KeptField{"logging", KeptField::Is::list},            KeptField{"object_permission", KeptField::Is::object},
-    KeptField{"policies", KeptField::Is::list},           KeptField{"prompts", KeptField::Is::list},
+    KeptField{"access_group_ids", KeptField::Is::list},  KeptField{"guardrails", KeptField::Is::list},
+    KeptField{"logging", KeptField::Is::list},           KeptField{"object_permission", KeptField::Is::object},
+    KeptField{"policies", KeptField::Is::list},          KeptField{"prompts", KeptField::Is::list},
     KeptField{"router_settings", KeptField::Is::object},
 };
 
 inline constexpr std::array kept_of_teams{
-    KeptField{"access_group_ids", KeptField::Is::list},    KeptField{"admins", KeptField::Is::texts},
-    KeptField{"enforced_params", KeptField::Is::list},     KeptField{"members", KeptField::Is::texts},
-    KeptField{"guardrails", KeptField::Is::list},          KeptField{"logging", KeptField::Is::list},
-    KeptField{"object_permission", KeptField::Is::object}, KeptField{"policies", KeptField::Is::list},
-    KeptField{"prompts", KeptField::Is::list},             KeptField{"router_settings", KeptField::Is::object},
-    KeptField{"rpm_limit_type", KeptField::Is::text},      KeptField{"team_member_key_duration", KeptField::Is::text},
+    KeptField{"access_group_ids", KeptField::Is::list},
+    KeptField{"admins", KeptField::Is::texts},
+    KeptField{"enforced_params", KeptField::Is::list},
+    KeptField{"members", KeptField::Is::texts},
+    KeptField{"guardrails", KeptField::Is::list},
+    KeptField{"logging", KeptField::Is::list},
+    KeptField{"object_permission", KeptField::Is::object},
+    KeptField{"policies", KeptField::Is::list},
+    KeptField{"prompts", KeptField::Is::list},
+    KeptField{"router_settings", KeptField::Is::object},
+    KeptField{"rpm_limit_type", KeptField::Is::text},
+    KeptField{"team_member_key_duration", KeptField::Is::text},
     KeptField{"tpm_limit_type", KeptField::Is::text},
 };
 
 inline constexpr std::array kept_of_keys{
-    KeptField{"access_group_ids", KeptField::Is::list}, KeptField{"allowed_cache_controls", KeptField::Is::list},
-    KeptField{"config", KeptField::Is::object},         KeptField{"enforced_params", KeptField::Is::list},
-    KeptField{"guardrails", KeptField::Is::list},       KeptField{"key_type", KeptField::Is::text},
-    KeptField{"logging", KeptField::Is::list},          KeptField{"object_permission", KeptField::Is::object},
-    KeptField{"policies", KeptField::Is::list},         KeptField{"prompts", KeptField::Is::list},
+    KeptField{"access_group_ids", KeptField::Is::list},  KeptField{"allowed_cache_controls", KeptField::Is::list},
+    KeptField{"config", KeptField::Is::object},          KeptField{"enforced_params", KeptField::Is::list},
+    KeptField{"guardrails", KeptField::Is::list},        KeptField{"key_type", KeptField::Is::text},
+    KeptField{"logging", KeptField::Is::list},           KeptField{"object_permission", KeptField::Is::object},
+    KeptField{"policies", KeptField::Is::list},          KeptField{"prompts", KeptField::Is::list},
     KeptField{"router_settings", KeptField::Is::object}, KeptField{"rpm_limit_type", KeptField::Is::text},
     KeptField{"tpm_limit_type", KeptField::Is::text},
 };

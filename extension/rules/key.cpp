@@ -88,8 +88,7 @@ CreatedKey create_key(Session &session, const NewKey &key)
         key.team_id, key.models, key.expires, key.metadata, key.permissions, is_delegated(session.caller, key.user_id),
         session.caller.user_id, key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
         key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at,
-        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases,
-        key.kept.values());
+        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases, key.kept.values());
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
@@ -150,8 +149,8 @@ void generate(Session &session, NewKey &key)
     write_new_key(session, key_id, secret);
 }
 
-// The key of that secret or token_id, if the caller may see it; a key always sees itself, and a team may show its keys to
-// its members.
+// The key of that secret or token_id, if the caller may see it; a key always sees itself, and a team may show its keys
+// to its members.
 Rows find_visible(Session &session, Text key)
 {
     const Caller &caller = session.caller;

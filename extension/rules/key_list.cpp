@@ -19,11 +19,11 @@ namespace {
     "         AND ($3 IS NULL OR tm.organization_id = $3))"
 #define LISTED_KEYS                                                                                                    \
     "  FROM org.api_key k"                                                                                             \
-    " WHERE (" SEES_KEY " OR ($4 AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                       \
+    " WHERE (" SEES_KEY " OR ($4 AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                   \
     "   AND ($5 IS NULL OR k.organization_id = $5)"                                                                    \
     "   AND ($6 IS NULL OR k.team_id = $6)"                                                                            \
     "   AND ($7 IS NULL OR k.user_id = $7 OR ($8 AND k.created_by = $7)"                                               \
-    "        OR ($4 AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                                    \
+    "        OR ($4 AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                                \
     "   AND ($9 IS NULL OR k.key_alias = $9)"                                                                          \
     "   AND ($10 IS NULL OR k.key_id = $10)"
 

@@ -61,10 +61,7 @@ template <typename Key> TeamName team_of(const Key &key)
 }
 
 // A team's key of nobody in particular is one of a service.
-const char *route_to_make(const NewKey &key)
-{
-    return key.user_id ? "/key/generate" : "/key/service-account/generate";
-}
+const char *route_to_make(const NewKey &key) { return key.user_id ? "/key/generate" : "/key/service-account/generate"; }
 
 // Whether the caller may make the key in its team: the team's admins for its members, who make keys for themselves if
 // the team permits it.

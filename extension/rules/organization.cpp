@@ -202,8 +202,7 @@ void change_organization(Session &session, Text organization_id, const Organizat
     require_match(session, if_match, write);
 
     session.run(update_organization, organization_id, change.organization_alias, change.models,
-                new_value(change.metadata, organization.metadata, object, "metadata"),
-                change.blocked, change.tags,
+                new_value(change.metadata, organization.metadata, object, "metadata"), change.blocked, change.tags,
                 new_value(change.model_aliases, organization.model_aliases, model_aliases, "model_aliases"),
                 change.budget_id, change.default_reserve.has_value(), change.default_reserve.value_or(Maybe<Number>{}),
                 session.caller.user_id, new_value(change.quotas, organization.quotas, quotas, "quotas"),
@@ -285,10 +284,9 @@ PG_ORG_WRITE(org_new)
 
     // The audit log of the organization starts at this time, before its budget is made.
     const Time made_at = session.made_at();
-    const Rows made =
-        session.run(insert_organization, organization_id, organization_alias,
-                    budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked, tags,
-                    aliases, default_reserve, caller.user_id, made_at, own_quotas, kept.values());
+    const Rows made = session.run(insert_organization, organization_id, organization_alias,
+                                  budget_id ? *budget_id : create_budget(session, budget), metadata, *models, blocked,
+                                  tags, aliases, default_reserve, caller.user_id, made_at, own_quotas, kept.values());
     if (made.empty())
         exists_already("Organization already exists for organization_id=%.*s", FMT_ARG(organization_id));
 

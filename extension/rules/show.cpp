@@ -44,9 +44,9 @@ struct ByOrganization {
 };
 
 #define SELECT_ORGANIZATIONS                                                                                           \
-    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS_OF("o")                                                         \
-    ", o.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id, o.quotas"               \
-    "  FROM org.organization o JOIN org.budget b USING (budget_id)"
+    "SELECT " ORGANIZATION_COLUMNS ", " BUDGET_COLUMNS_OF(                                                             \
+        "o") ", o.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id, o.quotas"      \
+             "  FROM org.organization o JOIN org.budget b USING (budget_id)"
 constinit ByOrganization show_organizations{
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = $1"},
     Statement{SELECT_ORGANIZATIONS " WHERE o.organization_id = ANY ($1)"},
@@ -253,10 +253,7 @@ public:
 
 private:
     // Empty for a team of the platform, as in the tables.
-    static Text organization_of(const Row &team)
-    {
-        return team.get<Text>(team_organization_column).value_or(Text{});
-    }
+    static Text organization_of(const Row &team) { return team.get<Text>(team_organization_column).value_or(Text{}); }
 
     static constexpr int organization_id = 0, team_id = 1, user_id = 2, role = 4, created_at = 5;
 

@@ -215,11 +215,10 @@ PG_ORG_WRITE(team_new)
         lock_organization_as_admin(session, organization_id, "/team/new");
         require_room_for_team(session, organization_id);
     }
-    const Rows made =
-        session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
-                    limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
-                    limits.budget_duration, limits.budget_reset_at, session.caller.user_id, session.made_at(),
-                    permissions, open, kept.values());
+    const Rows made = session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
+                                  limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
+                                  limits.budget_duration, limits.budget_reset_at, session.caller.user_id,
+                                  session.made_at(), permissions, open, kept.values());
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
     label(session, team, labels);
@@ -239,8 +238,9 @@ PG_ORG_WRITE(team_update)
     const auto blocked = session.argument<bool>("blocked");
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
-    static constexpr std::array<Text, 7> clearable{
-        "organization_id", "team_alias", "max_budget", "tpm_limit", "rpm_limit", "max_parallel_requests", "budget_duration"};
+    static constexpr std::array<Text, 7> clearable{"organization_id", "team_alias", "max_budget",
+                                                   "tpm_limit",       "rpm_limit",  "max_parallel_requests",
+                                                   "budget_duration"};
     KeptChange kept{kept_of_teams};
     kept.read(session);
     const Texts clear = fields_to_clear(session, kept.clearable(clearable));
@@ -254,22 +254,21 @@ PG_ORG_WRITE(team_update)
     const auto if_match = session.argument<Text>("if_match");
     // Admins of the team do not change what limits it.
     const Labels labels = read_labels(session);
-    const bool only_describes = !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() && !kept.any() &&
-                                std::ranges::all_of(clear, [](Text field) {
-                                    return field == "team_alias" || field == "organization_id";
-                                });
+    const bool only_describes =
+        !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() && !kept.any() &&
+        std::ranges::all_of(clear, [](Text field) { return field == "team_alias" || field == "organization_id"; });
 
-    TeamName team = organization_id
-                        ? lock_team_to_move(session, team_id, *organization_id)
-                        : lock_team_to_change(session, team_id, {},
-                                              only_describes ? TeamRight::team_admin : TeamRight::owner, "/team/update");
+    TeamName team = organization_id ? lock_team_to_move(session, team_id, *organization_id)
+                                    : lock_team_to_change(session, team_id, {},
+                                                          only_describes ? TeamRight::team_admin : TeamRight::owner,
+                                                          "/team/update");
     require_match(session, if_match, [&] { write_team_info(session, team.organization_id, team_id); });
     if (organization_id)
         team = move_team(session, team, *organization_id);
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
-                limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open,
-                kept.values(), kept.names());
+                limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open, kept.values(),
+                kept.names());
     label(session, team, labels);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || organization_id)
@@ -310,8 +309,7 @@ PG_ORG_WRITE(team_permissions_update)
 {
     const Text team_id = session.required<Text>("team_id");
     const Texts permissions = session.required("team_member_permissions", team_permissions);
-    const TeamName team =
-        lock_team_to_change(session, team_id, {}, TeamRight::team_admin, "/team/permissions_update");
+    const TeamName team = lock_team_to_change(session, team_id, {}, TeamRight::team_admin, "/team/permissions_update");
     session.run(set_permissions, team.organization_id, team_id, permissions, session.caller.user_id);
     write_team(session, team);
 }

@@ -38,8 +38,7 @@ constinit Statement touch_team{R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
-constinit Statement delete_keys_of_member{
-    "DELETE FROM org.api_key WHERE team_id = $1 AND user_id = $2"};
+constinit Statement delete_keys_of_member{"DELETE FROM org.api_key WHERE team_id = $1 AND user_id = $2"};
 
 constinit Statement delete_team_member{
     "DELETE FROM org.team_member WHERE organization_id = $1 AND team_id = $2 AND user_id = $3"};
@@ -75,8 +74,8 @@ BudgetChange read_team_member_budget(Session &session)
     return budget;
 }
 
-// The member's id: a person who is unknown becomes a user, and a member of the team's organization if the caller may add
-// members there.
+// The member's id: a person who is unknown becomes a user, and a member of the team's organization if the caller may
+// add members there.
 Text find_or_add_person(Session &session, const TeamName &team, const Person &person)
 {
     if (team.is_of_platform())
@@ -145,7 +144,7 @@ Maybe<TeamName> lock_open_team(Session &session, Text team_id, Maybe<Text> organ
         lock_organization(session, team.organization_id);
     lock_team_to_write(session, team.organization_id, team_id);
     return session.run(find_open_team, team_id, Maybe<Text>{team.organization_id}).empty() ? Maybe<TeamName>{}
-                                                                                          : Maybe<TeamName>{team};
+                                                                                           : Maybe<TeamName>{team};
 }
 
 TeamName lock_team_to_add(Session &session, Text team_id, std::span<const NewTeamMember> members)
@@ -237,12 +236,11 @@ PG_ORG_WRITE(team_bulk_member_add)
         missing("members");
     const auto members = given ? read_list(*given, read_team_member) : std::span<NewTeamMember>{};
     const BudgetChange budget = read_team_member_budget(session);
-    const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"),
-                                              all_users ? TeamRight::owner : TeamRight::team_admin,
-                                              "/team/bulk_member_add");
+    const TeamName team =
+        lock_team_to_change(session, team_id, session.argument<Text>("organization_id"),
+                            all_users ? TeamRight::owner : TeamRight::team_admin, "/team/bulk_member_add");
     const Texts named = put_members(session, team, members, budget);
-    const Texts others =
-        all_users ? session.run(find_others, team.organization_id, team_id).texts() : Texts{};
+    const Texts others = all_users ? session.run(find_others, team.organization_id, team_id).texts() : Texts{};
     put_users(session, team, others, allocate<Maybe<Text>>(others.size()), budget);
     const auto user_ids = allocate<Text>(named.size() + others.size());
     std::ranges::copy(others, std::ranges::copy(named, user_ids.begin()).out);

@@ -17,8 +17,8 @@ NewTeamMember read_team_member(const Value &value);
 // A role in a team, or an error naming the field.
 Text team_role(Text role, const char *name);
 
-// Puts people into the locked team, each with a budget of their own if the change sets one; unknown people become users.
-// Returns their ids.
+// Puts people into the locked team, each with a budget of their own if the change sets one; unknown people become
+// users. Returns their ids.
 Texts put_members(Session &session, const TeamName &team, std::span<const NewTeamMember> members,
                   const BudgetChange &budget);
 

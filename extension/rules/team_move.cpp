@@ -35,8 +35,8 @@ constinit Statement delete_counters{R"(
      WHERE organization_id = $1
        AND (team_id = $2 OR key_id IN (SELECT key_id FROM org.api_key WHERE team_id = $2)))"};
 
-// One statement, so that foreign keys are checked when all rows are moved. spend is that of the calls which were made in
-// the organization: of a team that moves back.
+// One statement, so that foreign keys are checked when all rows are moved. spend is that of the calls which were made
+// in the organization: of a team that moves back.
 constinit Statement move_rows{R"(
     WITH spent AS MATERIALIZED (
         SELECT user_id, key_id, cost, reserved_at

@@ -15,10 +15,12 @@ constinit Statement find_role{
 constinit Statement find_permissions{
     "SELECT team_member_permissions FROM org.team WHERE organization_id = $1 AND team_id = $2"};
 
-constexpr std::array<Text, 12> permissions{
-    "/key/generate", "/key/service-account/generate", "/key/update", "/key/delete", "/key/regenerate",
-    "/key/block",    "/key/unblock",                  "/key/info",   "/key/list",   "/key/health",
-    "/key/aliases",  "/team/daily/activity"};
+constexpr std::array<Text, 12> permissions{"/key/generate",   "/key/service-account/generate",
+                                           "/key/update",     "/key/delete",
+                                           "/key/regenerate", "/key/block",
+                                           "/key/unblock",    "/key/info",
+                                           "/key/list",       "/key/health",
+                                           "/key/aliases",    "/team/daily/activity"};
 
 [[noreturn]] void forbid(const Caller &caller, Text team_id, const char *route)
 {

@@ -75,11 +75,13 @@ constinit Statement show_page{"SELECT " USER_COLUMNS R"(
       JOIN org."user" u ON u.user_id = asked.id, )" SEEN " ORDER BY asked.place",
                               Planned::each_time};
 
-constinit Statement filter_users{"SELECT u.user_id, u.user_email, u.user_alias" VISIBLE_USERS
-                                 " AND ($4 IS NULL OR " HAS_PART("u.user_email", "$4") ")"
-                                 " AND ($5 IS NULL OR " HAS_PART("u.user_id", "$5") ")"
-                                 " ORDER BY " SEEN_SINCE ", u.user_id LIMIT $6 OFFSET $7",
-                                 Planned::each_time};
+constinit Statement filter_users{
+    "SELECT u.user_id, u.user_email, u.user_alias" VISIBLE_USERS " AND ($4 IS NULL OR " HAS_PART(
+        "u.user_email", "$4") ")"
+                              " AND ($5 IS NULL OR " HAS_PART("u.user_id", "$5") ")"
+                                                                                 " ORDER BY " SEEN_SINCE
+                                                                                 ", u.user_id LIMIT $6 OFFSET $7",
+    Planned::each_time};
 
 struct UserFilter {
     Maybe<Text> role, user_email, user_id;

@@ -34,8 +34,7 @@ ExpiredCalls lock_expired(Session &session, std::span<const OwnerIds> calls, Loc
     if (found.empty())
         return {};
     const auto organization_ids = map<Text>(found, [](const Call *call) { return call->owners.organization_id; });
-    const Calls with_platform_team =
-        filter(found, [](const Call *call) { return call->owners.has_platform_team(); });
+    const Calls with_platform_team = filter(found, [](const Call *call) { return call->owners.has_platform_team(); });
     const auto team_ids = map<Text>(with_platform_team, [](const Call *call) { return call->owners.team_id; });
     const auto user_ids = map<Text>(found, [](const Call *call) { return call->owners.user_id; });
     if (!team_ids.empty())

@@ -270,7 +270,8 @@ void check_every_reply(const Reply &reply, const std::string &route, const std::
 {
     EXPECT_LT(reply.status, 500) << route << "\n" << reply.text.substr(0, 1000);
     EXPECT_EQ(reply.headers.count("x-request-id"), 1u) << route;
-    EXPECT_FALSE(secrets.given_away(reply.text, route + body)) << route << " gave a secret away\n" << reply.text.substr(0, 1000);
+    EXPECT_FALSE(secrets.given_away(reply.text, route + body)) << route << " gave a secret away\n"
+                                                               << reply.text.substr(0, 1000);
     if (route != "GET /") {
         EXPECT_EQ(reply.header("Content-Type").rfind("application/json", 0), 0u) << route;
         EXPECT_FALSE(reply.body.is_discarded()) << route << " did not answer JSON\n" << reply.text.substr(0, 1000);

@@ -122,8 +122,7 @@ struct Line {
     No no;
 };
 
-const No not_allowed{e2(401, testing::_)}, not_allowed_e1{e1(401, testing::_)},
-    forbidden{e2(403, testing::_)},
+const No not_allowed{e2(401, testing::_)}, not_allowed_e1{e1(401, testing::_)}, forbidden{e2(403, testing::_)},
     forbidden_e1{e1(403, HasSubstr("not allowed"), "auth_error")}, not_found{e2(404, HasSubstr("not found"))};
 
 No no_such_limit(const std::string &path) { return {e3({"query", "limit"}, "value_error"), path + "?limit=0"}; }
