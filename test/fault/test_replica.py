@@ -19,8 +19,13 @@ READS = {
     "org_audit": ("GET", "/organization/audit?organization_id=acme"),
     "org_daily_activity": ("GET", "/organization/daily/activity?start_date=2026-01-01&end_date=2026-12-31"),
     "user_info": ("GET", "/user/info?user_id=ada"),
+    "user_info_v2": ("GET", "/v2/user/info?user_id=ada"),
+    "user_filter": ("GET", "/user/filter/ui"),
+    "user_available_roles": ("GET", "/user/available_roles"),
     "user_list": ("GET", "/user/list"),
     "team_info": ("GET", "/team/info?organization_id=acme&team_id=red"),
+    "team_permissions_list": ("GET", "/team/permissions_list?team_id=red"),
+    "team_available": ("GET", "/team/available"),
     "team_list": ("GET", "/team/list"),
     "team_list_v2": ("GET", "/v2/team/list"),
     "key_info": ("GET", "/key/info?key=sk-ada"),
@@ -254,7 +259,7 @@ def test_primary_away(make_server, make_gateway):
     print(f"still read for {took:.2f} s of 3")
     pair.primary.start()
     until_asked(pair, gateway, key="sk-other")
-    assert gateway.make("with the primary").status == 200
+    until(lambda: gateway.make("with the primary").status == 200)
 
 
 def test_standby_promoted_is_no_standby(make_server, make_gateway):
