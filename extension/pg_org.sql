@@ -1366,7 +1366,8 @@ meanwhile, and are not counted.
 - user_id: only keys of this user
 - key_alias: only keys with this alias
 - key_hash: only the key with this token_id
-- include_team_keys: true for also the keys of teams that the caller is an admin of
+- include_team_keys: true for also the keys of teams that the caller is an admin of or that permit
+  their members to list them; with a team_id, that is so in any case
 - include_created_by_keys: true for also the keys that the user with this user_id made
 - return_full_object: true for whole keys; otherwise the list is of their token_ids
 - expand: user, for whole keys, each with its user''s user_id, user_email and user_alias

@@ -82,6 +82,15 @@ SELECT replace(call, '{}', '') AS call, outcome(call, 'sk-ann', '{}') AS admin, 
        outcome(call, 'sk-bob', ARRAY[permission]) AS allowed, outcome(call, 'sk-eve', ARRAY[permission]) AS stranger
   FROM test.route ORDER BY place;
 SELECT attempt($$key_block('sk-cid-red', api_key => 'sk-bob')$$);
+-- Its list of keys, for whom it permits that.
+SELECT caller, key_list(team_id => 'red', api_key => caller) ->> 'total_count' AS keys,
+       key_list(team_id => 'red', user_id => 'cid', api_key => caller) ->> 'total_count' AS of_cid,
+       key_list(api_key => caller) ->> 'total_count' AS without_team
+  FROM unnest('{sk-ann,sk-bob,sk-eve}'::text[]) AS caller;
+SELECT team_permissions_update('red', '{/key/list}') -> 'team_id' AS team_id;
+SELECT key_list(team_id => 'red', api_key => 'sk-bob') ->> 'total_count' AS permitted,
+       key_list(team_id => 'red', user_id => 'bob', api_key => 'sk-bob') ->> 'total_count' AS own;
+SELECT team_permissions_update('red', '{}') -> 'team_id' AS team_id;
 DROP TABLE test.route;
 DROP FUNCTION test.outcome;
 

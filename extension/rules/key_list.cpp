@@ -23,7 +23,7 @@ namespace {
     "   AND ($5 IS NULL OR k.organization_id = $5)"                                                                    \
     "   AND ($6 IS NULL OR k.team_id = $6)"                                                                            \
     "   AND ($7 IS NULL OR k.user_id = $7 OR ($8 AND k.created_by = $7)"                                               \
-    "        OR ($4 AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                                \
+    "        OR ($4 AND $6 IS NULL AND k.team_id = ANY (" TEAMS_WITH_LISTED_KEYS ")))"                                 \
     "   AND ($9 IS NULL OR k.key_alias = $9)"                                                                          \
     "   AND ($10 IS NULL OR k.key_id = $10)"
 
@@ -194,7 +194,7 @@ PG_ORG_READ(key_list)
     filter.organization_id = session.argument<Text>("organization_id");
     filter.key_alias = session.argument<Text>("key_alias");
     filter.key_hash = session.argument<Text>("key_hash");
-    filter.include_team_keys = session.argument<bool>("include_team_keys").value_or(false);
+    filter.include_team_keys = filter.team_id || session.argument<bool>("include_team_keys").value_or(false);
     filter.include_created_by_keys = session.argument<bool>("include_created_by_keys").value_or(false);
     const bool with_user = expands_user(session);
     const bool whole = session.argument<bool>("return_full_object").value_or(false) || with_user;
