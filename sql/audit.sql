@@ -82,6 +82,20 @@ SELECT bool_and(newer >= older) AS newest_first
 SELECT test.attempt('org_audit(''A'', "limit" => 0)');
 SELECT test.attempt('org_audit(''A'', after => ''nothing'')');
 
+-- What moves leaves one log and enters the other; for events, the key is gone there and new here.
+SELECT org_new('From', 'from'), org_new('To', 'to'), team_new('from', team_id => 'moving',
+                members_with_roles => '[{"role": "user", "user_id": "mover"}]') \g /dev/null
+SELECT key_generate(organization_id => 'from', key => 'sk-alone', key_alias => 'alone'),
+       key_generate('mover', team_id => 'moving', key => 'sk-with-team', key_alias => 'with team') \g /dev/null
+SELECT key_update('sk-alone', organization_id => 'to', user_id => 'mover', key_alias => 'moved'),
+       team_update('moving', organization_id => 'to', team_alias => 'Moved') \g /dev/null
+SELECT organization_id, action, kind, before, after FROM org.audit_log
+ WHERE organization_id IN ('from', 'to') AND action IN ('key_update', 'team_update')
+   AND kind <> 'membership' ORDER BY kind, organization_id, before, after;
+SELECT organization_id, kind, data - 'token_id' AS data FROM org.event
+ WHERE organization_id IN ('from', 'to') AND kind LIKE 'key.%' ORDER BY organization_id, data ->> 'key_alias', kind;
+SELECT org_delete('{from, to}'), user_delete('{mover}') \g /dev/null
+
 -- The log only grows; only the owner can purge old entries.
 SELECT test.attempt('UPDATE org.audit_log SET actor = NULL');
 SELECT test.attempt('DELETE FROM org.audit_log');
