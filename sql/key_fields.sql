@@ -222,4 +222,37 @@ SELECT key_delete('{sk-last, sk-bulk}', '{again}') -> 'deleted_keys' AS deleted;
 SELECT count(*) FROM org.budget WHERE budget_id IN (:'budget', 'silver');
 
 DROP FUNCTION test.moved;
+-- A budget that only a key still has goes with the key, whatever deletes that.
+CREATE PROCEDURE test.leave_budget_to_key() LANGUAGE plpgsql AS $$
+DECLARE
+    gone  text := org_new('Gone', 'gone', max_budget => 1) ->> 'budget_id';
+BEGIN
+    PERFORM org_new('Kept', 'kept'), org_member_add('kept', '{"role": "internal_user", "user_id": "kim"}');
+    PERFORM team_new('kept', team_id => 'kept-team', members_with_roles => '[{"role": "user", "user_id": "kim"}]');
+    PERFORM key_generate('kim', team_id => 'kept-team', budget_id => gone), org_delete('{gone}');
+    IF NOT EXISTS (SELECT FROM org.budget WHERE budget_id = gone) THEN
+        RAISE 'the budget is gone too early';
+    END IF;
+END $$;
+CALL leave_budget_to_key();
+SELECT org_delete('{kept}') \g /dev/null
+SELECT unowned_budgets() AS after_organization;
+CALL leave_budget_to_key();
+SELECT team_delete('{kept-team}') \g /dev/null
+SELECT unowned_budgets() AS after_team;
+SELECT org_delete('{kept}') \g /dev/null
+CALL leave_budget_to_key();
+SELECT team_member_delete('kept-team', 'kim') \g /dev/null
+SELECT unowned_budgets() AS after_team_member;
+SELECT org_delete('{kept}') \g /dev/null
+CALL leave_budget_to_key();
+SELECT org_member_delete('kept', 'kim') \g /dev/null
+SELECT unowned_budgets() AS after_member;
+SELECT org_delete('{kept}') \g /dev/null
+CALL leave_budget_to_key();
+SELECT user_delete('{kim}') \g /dev/null
+SELECT unowned_budgets() AS after_user;
+SELECT org_delete('{kept}') \g /dev/null
+DROP PROCEDURE test.leave_budget_to_key;
+
 CALL clear();

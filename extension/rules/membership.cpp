@@ -65,6 +65,12 @@ constinit Statement find_budgets_in_organization{R"(
       FROM org.team_member
      WHERE organization_id = $1
        AND user_id = $2
+       AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id
+      FROM org.api_key
+     WHERE organization_id = $1
+       AND user_id = $2
        AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_keys{"DELETE FROM org.api_key WHERE organization_id = $1 AND user_id = $2"};

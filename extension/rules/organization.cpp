@@ -60,7 +60,9 @@ constinit Statement find_owned_budgets{R"(
      UNION
     SELECT budget_id FROM org.membership WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL
      UNION
-    SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL)"};
+    SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id FROM org.api_key WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
 

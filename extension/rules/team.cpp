@@ -99,6 +99,11 @@ constinit Statement find_budgets_of_teams{R"(
       FROM org.team_member
      WHERE organization_id = $1
        AND team_id = ANY ($2)
+       AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id
+      FROM org.api_key
+     WHERE team_id = ANY ($2)
        AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_teams_statement{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = ANY ($2)"};

@@ -21,6 +21,20 @@ constinit Statement find_member_budgets{R"(
        AND ($3 IS NULL OR user_id = ANY ($3))
        AND budget_id IS NOT NULL)"};
 
+constinit Statement find_budgets_to_leave{R"(
+    SELECT budget_id
+      FROM org.team_member
+     WHERE organization_id = $1
+       AND team_id = $2
+       AND user_id = $3
+       AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id
+      FROM org.api_key
+     WHERE team_id = $2
+       AND user_id = $3
+       AND budget_id IS NOT NULL)"};
+
 constinit Statement upsert_team_member{R"(
     INSERT INTO org.team_member AS m (organization_id, team_id, user_id, role, created_by, updated_by, created_at,
                                       updated_at)
@@ -285,8 +299,7 @@ PG_ORG_WRITE(team_member_delete)
 
     const Text member = find_team_member(session, team, person);
     const Texts budgets = lock_budgets(
-        session,
-        session.run(find_member_budgets, team.organization_id, team_id, Maybe<Texts>{Texts{&member, 1}}).texts());
+        session, session.run(find_budgets_to_leave, team.organization_id, team_id, member).texts());
     session.run(delete_keys_of_member, team_id, member);
     session.run(delete_team_member, team.organization_id, team_id, member);
     delete_unowned_budgets(session, budgets);

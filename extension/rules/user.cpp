@@ -60,7 +60,9 @@ constinit Statement find_platform_teams_of_users{R"(
 constinit Statement find_budgets_of_users{R"(
     SELECT budget_id FROM org.membership WHERE user_id = ANY ($1) AND budget_id IS NOT NULL
      UNION
-    SELECT budget_id FROM org.team_member WHERE user_id = ANY ($1) AND budget_id IS NOT NULL)"};
+    SELECT budget_id FROM org.team_member WHERE user_id = ANY ($1) AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id FROM org.api_key WHERE user_id = ANY ($1) AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_users{R"(DELETE FROM org."user" WHERE user_id = ANY ($1))"};
 
