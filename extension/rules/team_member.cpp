@@ -298,8 +298,8 @@ PG_ORG_WRITE(team_member_delete)
                                               TeamRight::team_admin, "/team/member_delete");
 
     const Text member = find_team_member(session, team, person);
-    const Texts budgets = lock_budgets(
-        session, session.run(find_budgets_to_leave, team.organization_id, team_id, member).texts());
+    const Texts budgets =
+        lock_budgets(session, session.run(find_budgets_to_leave, team.organization_id, team_id, member).texts());
     session.run(delete_keys_of_member, team_id, member);
     session.run(delete_team_member, team.organization_id, team_id, member);
     delete_unowned_budgets(session, budgets);
