@@ -27,9 +27,10 @@ constinit Statement find_organization_of_team{
 constinit Statement insert_team{R"(
     INSERT INTO org.team (organization_id, team_id, team_alias, metadata, models, blocked, max_budget, tpm_limit,
                           rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by,
-                          created_at, updated_at, team_member_permissions, open, kept)
+                          created_at, updated_at, team_member_permissions, open, kept, tags, model_aliases)
     VALUES ($1, $2, $3, coalesce($4, '{}'), coalesce($5, '{}'), coalesce($6, false), $7, $8, $9, $10, $11, $12, $13,
-            $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false), $17)
+            $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false), $17,
+            coalesce($18, '{}'), coalesce($19, '{}'))
         ON CONFLICT DO NOTHING
     RETURNING team_id)"};
 
@@ -50,14 +51,10 @@ constinit Statement update_team{R"(
            blocked = coalesce($13, blocked),
            team_member_permissions = coalesce($15, team_member_permissions),
            open = coalesce($16, open),
+           tags = coalesce($19, tags),
+           model_aliases = coalesce($20, model_aliases),
            updated_at = greatest(now(), created_at),
            updated_by = $14
-     WHERE organization_id = $1
-       AND team_id = $2)"};
-
-constinit Statement set_labels{R"(
-    UPDATE org.team
-       SET tags = coalesce($3, tags), model_aliases = coalesce($4, model_aliases)
      WHERE organization_id = $1
        AND team_id = $2)"};
 
@@ -107,24 +104,6 @@ constinit Statement find_budgets_of_teams{R"(
        AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_teams_statement{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = ANY ($2)"};
-
-// What a team gives the calls of its keys.
-struct Labels {
-    Maybe<Texts> tags;
-    Maybe<Json> model_aliases;
-    bool any() const { return tags || model_aliases; }
-};
-
-Labels read_labels(const Session &session)
-{
-    return {session.argument("tags", tag_list), session.argument("model_aliases", model_aliases)};
-}
-
-void label(Session &session, const TeamName &team, const Labels &labels)
-{
-    if (labels.any())
-        session.run(set_labels, team.organization_id, team.team_id, labels.tags, labels.model_aliases);
-}
 
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
 
@@ -212,7 +191,8 @@ PG_ORG_WRITE(team_new)
     const auto blocked = session.argument<bool>("blocked");
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
-    const Labels labels = read_labels(session);
+    const auto tags = session.argument("tags", tag_list);
+    const auto aliases = session.argument("model_aliases", model_aliases);
     KeptChange kept{kept_of_teams};
     kept.read(session);
 
@@ -223,10 +203,9 @@ PG_ORG_WRITE(team_new)
     const Rows made = session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
                                   limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
                                   limits.budget_duration, limits.budget_reset_at, session.caller.user_id,
-                                  session.made_at(), permissions, open, kept.values());
+                                  session.made_at(), permissions, open, kept.values(), tags, aliases);
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
-    label(session, team, labels);
     require_team_within_organization(session, organization_id, team.team_id);
     put_first_members(session, team, members);
     write_team(session, team);
@@ -257,10 +236,11 @@ PG_ORG_WRITE(team_update)
         organization_id = {}; // clients send it along with what they change
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
+    const auto tags = session.argument("tags", tag_list);
+    const auto aliases = session.argument("model_aliases", model_aliases);
     // Admins of the team do not change what limits it.
-    const Labels labels = read_labels(session);
     const bool only_describes =
-        !models && !limits.any() && !blocked && !open && !organization_id && !labels.any() && !kept.any() &&
+        !models && !limits.any() && !blocked && !open && !organization_id && !tags && !aliases && !kept.any() &&
         std::ranges::all_of(clear, [](Text field) { return field == "team_alias" || field == "organization_id"; });
 
     TeamName team = organization_id ? lock_team_to_move(session, team_id, *organization_id)
@@ -273,8 +253,7 @@ PG_ORG_WRITE(team_update)
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open, kept.values(),
-                kept.names());
-    label(session, team, labels);
+                kept.names(), tags, aliases);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || organization_id)
         keep_within_team(session, team_id, cascade);
