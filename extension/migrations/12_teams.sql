@@ -149,16 +149,3 @@ BEGIN
 END $$;
 CREATE TRIGGER emit_moved AFTER UPDATE OF organization_id ON org.api_key
     FOR EACH ROW WHEN (NEW.organization_id IS DISTINCT FROM OLD.organization_id) EXECUTE FUNCTION org.emit();
-
-DO $$
-DECLARE
-    columns  text;
-BEGIN
-    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns
-      FROM pg_attribute
-     WHERE attrelid = 'org.team'::regclass AND attnum > 0 AND NOT attisdropped
-       AND attname NOT IN ('spend', 'updated_at', 'updated_by', 'keys_at_most', 'owner_organization_id');
-    DROP TRIGGER audit_update ON org.team;
-    EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.team '
-                   'FOR EACH ROW EXECUTE FUNCTION org.audit(team_id)', columns);
-END $$;

@@ -24,22 +24,3 @@ COMMENT ON COLUMN org.team.model_aliases IS 'Names that stand for models in call
 -- An alias belongs to one key of an organization.
 DROP INDEX org.api_key_key_alias_idx;
 CREATE INDEX api_key_key_alias_idx ON org.api_key (key_alias, organization_id);
-
--- The audit triggers name the columns they watch.
-DO $$
-DECLARE
-    audited  record;
-BEGIN
-    FOR audited IN
-        SELECT tables.name, tables.key, string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns
-          FROM (VALUES ('team', 'team_id'), ('api_key', 'key_id')) AS tables (name, key)
-          JOIN pg_attribute ON attrelid = format('org.%I', tables.name)::regclass
-         WHERE attnum > 0 AND NOT attisdropped AND attname NOT IN ('spend', 'model_spend', 'updated_at', 'updated_by')
-           AND attname NOT LIKE '%\_at\_most'
-         GROUP BY tables.name, tables.key
-    LOOP
-        EXECUTE format('DROP TRIGGER audit_update ON org.%I', audited.name);
-        EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.%I '
-                       'FOR EACH ROW EXECUTE FUNCTION org.audit(%s)', audited.columns, audited.name, audited.key);
-    END LOOP;
-END $$;

@@ -7,7 +7,7 @@ COMMENT ON COLUMN org.organization.kept IS 'What an LLM gateway reads and nothin
 COMMENT ON COLUMN org.team.kept IS 'What an LLM gateway reads and nothing here does: an object of fields.';
 COMMENT ON COLUMN org.api_key.kept IS 'What an LLM gateway reads and nothing here does: an object of fields.';
 
--- The audit triggers name the columns they watch.
+-- The audit triggers name the columns they watch: here with those of this migration and of the two before it.
 DO $$
 DECLARE
     audited  record;
