@@ -39,7 +39,8 @@ public:
         return value_or_null ? value(*value_or_null) : null();
     }
     // Columns first to last (exclusive) of a row as members of the open object, named as the columns are.
-    // Money has a decimal point, times are UTC, arrays are arrays of strings; rows are those of usage/period.hpp.
+    // Money has a decimal point, times are UTC, arrays are arrays of strings; rows with names are objects, and those
+    // without are the periods of period.hpp.
     Writer &columns(const Row &row, int first, int last);
     // A whole row as an object.
     Writer &object(const Row &row);

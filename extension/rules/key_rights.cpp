@@ -4,7 +4,7 @@
 
 #include "base/fail.hpp"
 #include "lock.hpp"
-#include "person.hpp"
+#include "people.hpp"
 #include "team_rights.hpp"
 
 namespace pg_org {
@@ -16,11 +16,6 @@ constinit Statement find_named_key{R"(
       FROM org.api_key
      WHERE key_hash = $1
         OR key_id = $2)"};
-
-constinit Statement insert_user{R"(
-    INSERT INTO org."user" (user_id, created_by, updated_by, created_at, updated_at)
-    VALUES ($1, $2, $2, $3, $3)
-        ON CONFLICT DO NOTHING)"};
 
 constinit Statement is_member{"SELECT FROM org.membership WHERE organization_id = $1 AND user_id = $2 FOR KEY SHARE"};
 
@@ -179,7 +174,7 @@ void lock_key_user(Session &session, const NewKey &key)
         return;
     const Text user_id = identifier(key.user_id, "user_id");
     if (session.caller.is_proxy_admin())
-        session.run(insert_user, user_id, session.caller.user_id, session.made_at());
+        make_user(session, user_id);
     else if (key.organization_id && session.run(is_member, *key.organization_id, user_id).empty())
         no_such_reference("Member not found in organization for user_id=%.*s", FMT_ARG(user_id));
     lock_user(session, user_id);

@@ -97,6 +97,11 @@ Text find_or_make_user(Session &session, const Person &person)
     busy();
 }
 
+bool make_user(Session &session, Text user_id)
+{
+    return !session.run(insert_user, user_id, Maybe<Text>{}, session.caller.user_id, session.made_at()).empty();
+}
+
 Maybe<Text> upsert_membership(Session &session, Text organization_id, Text user_id, Text role)
 {
     const Rows rows = session.run(upsert_membership_statement, organization_id, user_id, role, session.caller.user_id,

@@ -22,6 +22,9 @@ void lock_people(Session &session, std::span<const Person> people);
 // The id of the user whom the person means; an unknown person becomes a user. Their names must be locked.
 Text find_or_make_user(Session &session, const Person &person);
 
+// Makes a user who has nothing but this identifier. False if there is one already, perhaps made at the same time.
+bool make_user(Session &session, Text user_id);
+
 // Makes the user a member of the organization, or changes their role. Returns the budget that they have there.
 Maybe<Text> upsert_membership(Session &session, Text organization_id, Text user_id, Text role);
 

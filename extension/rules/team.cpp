@@ -70,9 +70,6 @@ constinit Statement reset_spend{R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
-constinit Statement find_permissions{
-    "SELECT team_member_permissions FROM org.team WHERE organization_id = $1 AND team_id = $2"};
-
 constinit Statement set_permissions{R"(
     UPDATE org.team
        SET team_member_permissions = $3, updated_at = greatest(now(), created_at), updated_by = $4
@@ -278,12 +275,11 @@ PG_ORG_READ(team_permissions_list)
     const auto team = find_team(session, team_id, {});
     if (!team)
         not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
-    const Rows rows = session.run(find_permissions, team->organization_id, team_id);
-    if (rows.empty())
-        not_found("Team not found for team_id=%.*s", FMT_ARG(team_id));
     Writer &reply = session.reply;
-    reply.begin_object().key("team_id").value(team_id).columns(rows[0], 0, 1);
-    reply.key("all_available_permissions").begin_array();
+    reply.begin_object().key("team_id").value(team_id).key("team_member_permissions").begin_array();
+    for (const Text permission : permissions_of(session, *team))
+        reply.value(permission);
+    reply.end_array().key("all_available_permissions").begin_array();
     for (const Text permission : known_team_permissions())
         reply.value(permission);
     reply.end_array().end_object();

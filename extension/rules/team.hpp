@@ -9,7 +9,6 @@ namespace pg_org {
 // platform.
 struct TeamName {
     Text organization_id, team_id;
-    bool operator==(const TeamName &) const = default;
     bool is_of_platform() const { return organization_id.empty(); }
 };
 

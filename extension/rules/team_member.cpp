@@ -5,6 +5,7 @@
 #include "base/fail.hpp"
 #include "budget.hpp"
 #include "lock.hpp"
+#include "membership.hpp"
 #include "quota.hpp"
 #include "show.hpp"
 #include "team_rights.hpp"
@@ -18,7 +19,7 @@ constinit Statement find_member_budgets{R"(
       FROM org.team_member
      WHERE organization_id = $1
        AND team_id = $2
-       AND ($3 IS NULL OR user_id = ANY ($3))
+       AND user_id = ANY ($3)
        AND budget_id IS NOT NULL)"};
 
 constinit Statement find_budgets_to_leave{R"(
@@ -101,8 +102,7 @@ Text find_or_add_person(Session &session, const TeamName &team, const Person &pe
                   "Your role is %s",
                   FMT_ARG(team.team_id), FMT_ARG(team.organization_id), role_name(session.caller.role));
     const Text user_id = find_or_make_user(session, person);
-    require_room_for_members(session, team.organization_id, Texts{&user_id, 1});
-    upsert_membership(session, team.organization_id, user_id, "internal_user");
+    add_member(session, team.organization_id, user_id);
     return user_id;
 }
 
@@ -111,9 +111,7 @@ void put_users(Session &session, const TeamName &team, Texts user_ids, std::span
                const BudgetChange &budget)
 {
     if (!budget.empty())
-        lock_budgets(
-            session,
-            session.run(find_member_budgets, team.organization_id, team.team_id, Maybe<Texts>{user_ids}).texts());
+        lock_budgets(session, session.run(find_member_budgets, team.organization_id, team.team_id, user_ids).texts());
     for (size_t i = 0; i < user_ids.size(); i++) {
         CHECK_FOR_INTERRUPTS();
         const Rows rows = session.run(upsert_team_member, team.organization_id, team.team_id, user_ids[i], roles[i],

@@ -92,6 +92,12 @@ TeamName lock_team_to_change(Session &session, Text team_id, Maybe<Text> organiz
 
 std::span<const Text> known_team_permissions() { return permissions; }
 
+Texts permissions_of(Session &session, const TeamName &team)
+{
+    const Rows rows = session.run(find_permissions, team.organization_id, team.team_id);
+    return rows.empty() ? Texts{} : *rows[0].get<Texts>(0);
+}
+
 Maybe<Texts> team_permissions(Maybe<Texts> list, const char *name)
 {
     if (!text_list(list, name))
@@ -111,8 +117,7 @@ bool may_with_keys_of(Session &session, const TeamName &team, Text route)
         return true;
     if (!role_of_writer(session, team))
         return false;
-    const Rows rows = session.run(find_permissions, team.organization_id, team.team_id);
-    const Texts permitted = rows.empty() ? Texts{} : *rows[0].get<Texts>(0);
+    const Texts permitted = permissions_of(session, team);
     return std::ranges::find(permitted, route) != permitted.end();
 }
 

@@ -26,6 +26,8 @@ TeamName team_to_change(Session &session, Text team_id, Maybe<Text> organization
 
 // The routes that team_member_permissions may list.
 std::span<const Text> known_team_permissions();
+// What the team permits its members to do with its keys.
+Texts permissions_of(Session &session, const TeamName &team);
 // Permissions, or an error naming the field.
 Maybe<Texts> team_permissions(Maybe<Texts> permissions, const char *name);
 

@@ -4,7 +4,7 @@
 #include "budget.hpp"
 #include "lock.hpp"
 #include "models.hpp"
-#include "person.hpp"
+#include "people.hpp"
 #include "quota.hpp"
 #include "show.hpp"
 #include "user.hpp"
@@ -35,12 +35,6 @@ constinit Statement lock_to_change{R"(
        FOR NO KEY UPDATE)"};
 
 constinit Statement find_user{R"(SELECT user_role = 'proxy_admin' FROM org."user" WHERE user_id = $1)"};
-
-constinit Statement insert_user{R"(
-    INSERT INTO org."user" (user_id, created_by, updated_by, created_at, updated_at)
-    VALUES ($1, $2, $2, $3, $3)
-        ON CONFLICT DO NOTHING
-    RETURNING user_id)"};
 
 constinit Statement update_user{R"(
     UPDATE org."user"
@@ -233,8 +227,7 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
         if (user_id.empty() || user_id.size() > max_name_bytes)
             return unknown_user("user_id", user_id);
         // Another request may be making the same user.
-        if (session.run(insert_user, user_id, caller.user_id, session.made_at()).empty() &&
-            session.run(find_user, user_id).empty())
+        if (!make_user(session, user_id) && session.run(find_user, user_id).empty())
             busy();
     }
     const OwnLimits &limits = change.limits;

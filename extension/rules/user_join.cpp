@@ -69,8 +69,6 @@ ToJoin lock_to_join(Session &session, std::span<const TeamToJoin> teams, Texts o
     const auto named = all.first(static_cast<size_t>(end - all.begin()));
     std::ranges::sort(named);
     const Texts each = each_once(named);
-    if (!each.empty())
-        lock_organizations(session, each);
     for (const Text organization_id : each)
         lock_organization_as_admin(session, organization_id, "/organization/member_add");
     if (platform_count > 0)
