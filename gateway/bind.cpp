@@ -144,14 +144,6 @@ private:
     }
 };
 
-const Argument *find_argument(const Function &function, std::string_view name)
-{
-    const auto &arguments = function.arguments;
-    const auto found = std::find_if(arguments.begin(), arguments.end(),
-                                    [&](const Argument &argument) { return argument.name == name; });
-    return found == arguments.end() ? nullptr : &*found;
-}
-
 // Whether a field may have no value: booleans, lists and objects have one that is empty, except for limits by model.
 bool can_be_null(const Function &function, std::string_view name)
 {
@@ -204,6 +196,14 @@ std::string json_of(Type type, const Value &value, std::string text)
 }
 
 } // namespace
+
+const Argument *find_argument(const Function &function, std::string_view name)
+{
+    const auto &arguments = function.arguments;
+    const auto found = std::find_if(arguments.begin(), arguments.end(),
+                                    [&](const Argument &argument) { return argument.name == name; });
+    return found == arguments.end() ? nullptr : &*found;
+}
 
 std::optional<Type> type_named(std::string_view name)
 {

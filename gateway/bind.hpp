@@ -33,6 +33,9 @@ struct Function {
     std::string comment = {}; // its first line is a summary
 };
 
+// The argument of this name, if the function has one.
+const Argument *find_argument(const Function &function, std::string_view name);
+
 using Functions = std::map<std::string, Function, std::less<>>;
 
 // The call to make.

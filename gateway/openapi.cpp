@@ -41,12 +41,6 @@ ordered_json reference(std::string_view kind, std::string_view name)
     return {{"$ref", "#/components/" + std::string{kind} + '/' + std::string{name}}};
 }
 
-bool has_argument(const Function &function, std::string_view name)
-{
-    return std::any_of(function.arguments.begin(), function.arguments.end(),
-                       [&](const Argument &argument) { return argument.name == name; });
-}
-
 bool is_field(const Route &route, const Argument &argument)
 {
     if (argument.name == "request_id")
@@ -196,7 +190,7 @@ ordered_json parameters(const Route &route, const Described &function)
         parameters.push_back(reference("parameters", "LastEventId"));
     }
     for (const auto &[argument, header] : known()["arguments_from_headers"].items())
-        if (has_argument(function.function, argument))
+        if (find_argument(function.function, argument))
             parameters.push_back(reference("parameters", header.get<std::string>()));
     parameters.push_back(reference("parameters", "RequestId"));
     return parameters;
@@ -281,7 +275,7 @@ ordered_json refusal_body(const std::string &status, const ordered_json &refusal
 // Whether a route can have a status that comes with a change, or with an argument of that name.
 bool comes_with(const std::string &cause, const Route &route, const Function &function)
 {
-    return cause == "change" ? route.method != "GET" : has_argument(function, cause);
+    return cause == "change" ? route.method != "GET" : find_argument(function, cause) != nullptr;
 }
 
 ordered_json replies(const Route &route, const Function &function)
@@ -327,12 +321,7 @@ ordered_json operation(const Route &route, const Functions &functions)
 const Argument *setter_of(const std::string &field, const ordered_json &thing, const Functions &functions)
 {
     const auto like = functions.find(thing.value("like", std::string{}));
-    if (like == functions.end())
-        return nullptr;
-    const auto &arguments = like->second.arguments;
-    const auto found = std::find_if(arguments.begin(), arguments.end(),
-                                    [&](const Argument &argument) { return argument.name == field; });
-    return found == arguments.end() ? nullptr : &*found;
+    return like == functions.end() ? nullptr : find_argument(like->second, field);
 }
 
 ordered_json properties_of(const ordered_json &thing, const Functions &functions)

@@ -3,15 +3,12 @@
 #include "url.hpp"
 #include "vocabulary.hpp"
 
-#include <algorithm>
-
 namespace pg_org {
 namespace {
 
 bool takes(const Function &function, std::string_view field)
 {
-    return field != "api_key" && std::any_of(function.arguments.begin(), function.arguments.end(),
-                                             [&](const Argument &argument) { return argument.name == field; });
+    return field != "api_key" && find_argument(function, field);
 }
 
 // Clients send `spend` 0 along with what is new and has spent nothing.

@@ -159,22 +159,6 @@ constexpr std::array<std::string_view, 4> budget_fields{
     "spend",
 };
 
-constexpr std::array<std::string_view, 13> customer_fields{
-    "alias",
-    "allowed_model_region",
-    "budget_duration",
-    "budget_id",
-    "default_model",
-    "max_budget",
-    "max_parallel_requests",
-    "model_max_budget",
-    "object_permission",
-    "rpm_limit",
-    "soft_budget",
-    "spend",
-    "tpm_limit",
-};
-
 constexpr std::array<std::string_view, 13> key_filters{
     "access_group_id", "include_team_keys",  "key_alias", "key_hash", "organization_id", "page",
     "project_id",      "return_full_object", "size",      "sort_by",  "sort_order",      "status",
@@ -216,7 +200,6 @@ constexpr std::array vocabulary{
     Entry{"POST", "/team/member_update", team_member_fields},
     Entry{"GET", "/team/list", team_filters},
     Entry{"GET", "/v2/team/list", team_filters},
-    Entry{"GET", "/team/daily/activity", activity_filters},
     Entry{"POST", "/key/generate", key_fields},
     Entry{"POST", "/key/service-account/generate", key_fields},
     Entry{"POST", "/key/update", key_fields},
@@ -227,13 +210,8 @@ constexpr std::array vocabulary{
     Entry{"POST", "/user/new", user_fields},
     Entry{"POST", "/user/update", user_fields},
     Entry{"GET", "/user/list", user_filters},
-    Entry{"GET", "/user/daily/activity", activity_filters},
     Entry{"POST", "/budget/new", budget_fields},
     Entry{"POST", "/budget/update", budget_fields},
-    Entry{"POST", "/customer/new", customer_fields},
-    Entry{"POST", "/customer/update", customer_fields},
-    Entry{"POST", "/end_user/new", customer_fields},
-    Entry{"POST", "/end_user/update", customer_fields},
 };
 
 } // namespace
