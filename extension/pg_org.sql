@@ -856,9 +856,9 @@ CREATE FUNCTION team_reset_spend(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION team_reset_spend IS
-'Reset what counts against a team''s budget.
+'Let the budget of a team start again.
 
-Its budget counts from now on. What the team spent remains in its spend.
+Its budget starts again from zero. Its spend, the total for all time, does not change.
 
 - reset_to: 0
 
@@ -1184,8 +1184,8 @@ Shows the secret this once, because only its digest is kept. The models of a key
 of its team and organization; the models and limits of a personal key must be within those of its
 user. An alias belongs to one key of an organization.
 
-- user_id: whose key it is; null means nobody''s, or the caller''s own unless they are an admin; a
-  proxy admin''s unknown user is made
+- user_id: the user who owns the key. Null means no user if an admin calls, and otherwise the caller.
+  An unknown user is created if a proxy admin calls
 - duration: how long it works, such as 30d; null or -1 means without end
 - permissions: additional rights, an object such as {"usage": true}; only proxy admins give
   permissions
@@ -1261,9 +1261,9 @@ COMMENT ON FUNCTION key_update IS
 An argument that is null leaves its field unchanged. Its models must be among those of its team and
 organization.
 
-A key moves with organization_id, team_id or user_id. The caller must be allowed to change the key
-and to make one at its new place. What was spent with it stays with the organization in which it was
-spent.
+organization_id, team_id and user_id move the key to another owner. The caller must be allowed to
+change the key, and to create a key for the new owner. Past spend stays with the organization in
+which it happened.
 
 - key: the key itself or its token_id
 - duration: how long it works from now on, such as 30d; -1 means without end
@@ -1277,8 +1277,8 @@ spent.
 - aliases: names that stand for models in calls with the key
 - team_id: the team it moves to, and with it to the team''s organization
 - organization_id: the organization it moves to, there outside teams
-- user_id: whose key it becomes
-- spend: 0 resets what counts against its budgets
+- user_id: the user who gets the key
+- spend: 0 lets its budgets start again from zero
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
 - enforced_params: a list that an LLM gateway reads, shown in metadata
 - guardrails: a list that an LLM gateway reads, shown in metadata
@@ -1476,8 +1476,8 @@ arguments as in key_update, for callers who may change it there.
   permissions
 - team_id: the team it moves to, and with it to the team''s organization
 - organization_id: the organization it moves to, there outside teams
-- user_id: whose key it becomes
-- spend: 0 resets what counts against its budgets
+- user_id: the user who gets the key
+- spend: 0 lets its budgets start again from zero
 - access_group_ids: a list that an LLM gateway reads, shown in metadata
 - enforced_params: a list that an LLM gateway reads, shown in metadata
 - guardrails: a list that an LLM gateway reads, shown in metadata
@@ -1505,9 +1505,9 @@ CREATE FUNCTION key_reset_spend(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION key_reset_spend IS
-'Reset what counts against a key''s budgets.
+'Let the budgets of a key start again.
 
-Its budgets count from now on. What was spent with it remains in its spend.
+Its budgets start again from zero. Its spend, the total for all time, does not change.
 
 - key: the key itself or its token_id
 - reset_to: 0

@@ -231,7 +231,7 @@ KeyChange read_key_change(Session &session)
     change.user_id = session.argument("user_id", not_empty);
     if (const auto spend = session.argument("spend", money)) {
         if (*spend > zero())
-            invalid("spend", "must be 0, which resets what counts against its budgets");
+            invalid("spend", "must be 0, which lets the budgets of the key start again");
         change.resets_spend = true;
     }
     static constexpr std::array<Text, 9> clearable{"key_alias",       "duration",  "max_budget",

@@ -104,7 +104,7 @@ Maybe<Texts> team_permissions(Maybe<Texts> list, const char *name)
         return {};
     for (const Text permission : *list)
         if (std::ranges::find(permissions, permission) == permissions.end()) {
-            Refusal refused = invalid_value(name, "must be routes that members can be permitted");
+            Refusal refused = invalid_value(name, "must be routes that a team can permit its members to call");
             refused.hint = "GET /team/permissions_list returns them as all_available_permissions.";
             raise(refused);
         }
