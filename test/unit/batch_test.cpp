@@ -52,6 +52,18 @@ public:
 
     void wait_until_asked(std::size_t times) { wait_until(asked_, times); }
     void wait_until_asked_waiting(std::size_t times) { wait_until(asked_waiting_, times); }
+    // Until it was asked for these without waiting, in whatever batches.
+    void wait_until_asked_for(const Texts &requests)
+    {
+        const auto is_asked = [&](const std::string &request) {
+            return std::any_of(asked_.begin(), asked_.end(), [&](const Texts &batch) {
+                return std::find(batch.begin(), batch.end(), request) != batch.end();
+            });
+        };
+        std::unique_lock lock{mutex_};
+        ASSERT_TRUE(
+            changed_.wait_for(lock, 10s, [&] { return std::all_of(requests.begin(), requests.end(), is_asked); }));
+    }
 
     // Without waiting, and waiting.
     std::vector<Texts> asked()
@@ -153,6 +165,18 @@ protected:
             while (batches.waiting() == before)
                 std::this_thread::sleep_for(1ms);
         }
+        return answers;
+    }
+
+    // Started together, and waiting for what is locked: in the first queue they would be asked for once more.
+    std::vector<std::future<std::string>> start_held(const Texts &requests)
+    {
+        std::vector<std::future<std::string>> answers;
+        for (const std::string &request : requests)
+            answers.push_back(start(request));
+        database.wait_until_asked_for(requests);
+        while (batches.waiting() < requests.size())
+            std::this_thread::sleep_for(1ms);
         return answers;
     }
 
@@ -323,11 +347,7 @@ TEST_F(BatchTest, WhatIsHeldWaitsTogetherForEachThing)
     auto acme = start("acme:0"), bolt = start("bolt:0");
     database.wait_until_asked_waiting(2);
     auto late = Texts{"acme:1", "bolt:1", "acme:2", "acme:3"};
-    std::vector<std::future<std::string>> answers;
-    for (const auto &request : late)
-        answers.push_back(start(request));
-    while (batches.waiting() < late.size())
-        std::this_thread::sleep_for(1ms);
+    auto answers = start_held(late);
     EXPECT_EQ(database.asked_waiting().size(), 2u) << "one call at a time for each";
     database.unlock("bolt");
     EXPECT_EQ(bolt.get() + answers[1].get(), "[bolt:0][bolt:1]");
@@ -347,11 +367,9 @@ TEST_F(BatchTest, WhatIsNotReleasedInTimeIsRefusedToAllWhoWaited)
     database.lock("acme");
     auto first = start("acme:0");
     database.wait_until_asked_waiting(1);
-    auto second = start("acme:1"), third = start("acme:2!55P03");
-    while (batches.waiting() < 2)
-        std::this_thread::sleep_for(1ms);
+    auto others = start_held({"acme:1", "acme:2!55P03"});
     database.unlock("acme");
-    EXPECT_EQ(first.get() + second.get() + third.get(), "[acme:0]55P0355P03");
+    EXPECT_EQ(first.get() + others[0].get() + others[1].get(), "[acme:0]55P0355P03");
     EXPECT_EQ(database.asked_waiting().size(), 2u) << "nothing was asked again";
 }
 
@@ -360,11 +378,9 @@ TEST_F(BatchTest, OneHeldRequestsOtherFailureHarmsNoOther)
     database.lock("acme");
     auto first = start("acme:0");
     database.wait_until_asked_waiting(1);
-    auto second = start("acme:1"), third = start("acme:2!22P02");
-    while (batches.waiting() < 2)
-        std::this_thread::sleep_for(1ms);
+    auto others = start_held({"acme:1", "acme:2!22P02"});
     database.unlock("acme");
-    EXPECT_EQ(first.get() + second.get() + third.get(), "[acme:0][acme:1]22P02");
+    EXPECT_EQ(first.get() + others[0].get() + others[1].get(), "[acme:0][acme:1]22P02");
     EXPECT_EQ(database.asked_waiting().size(), 4u);
 }
 
