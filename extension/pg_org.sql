@@ -1741,14 +1741,15 @@ CREATE FUNCTION usage_reserve(
     ttl_seconds bigint DEFAULT 600,
     tags text[] DEFAULT NULL,
     token_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve IS
 'Reserve a call to a model.
 
-Checks every limit of the key and of its user, team, membership and organization. If the call is
-allowed, max_cost and max_tokens are held against each limit until the call is settled or cancelled
-or the reservation expires. The function is idempotent: the same request_id gets the same answer.
+Checks every limit of the key, of its user, team, membership and organization, and of the end user.
+If the call is allowed, max_cost and max_tokens are held against each limit until the call is
+settled or cancelled or the reservation expires. The function is idempotent: the same request_id gets the same answer.
 
 - key: the secret that came with the call; key or token_id is required
 - model: the model to call; aliases are resolved (required)
@@ -1757,6 +1758,7 @@ or the reservation expires. The function is idempotent: the same request_id gets
 - request_id: identifier of the call; null makes one
 - ttl_seconds: when the reservation expires, in seconds, 1 to 86400
 - token_id: the key, if you have checked its secret yourself
+- end_user: whom the call is for, as limits for each end user count it
 
 Returns the reservation, with the model that aliases stand for and the remaining amount of each
 limit.
@@ -1850,6 +1852,7 @@ CREATE FUNCTION usage_record(
     failed boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     token_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_record IS
@@ -1863,21 +1866,29 @@ request_id gets the first reply.
 - cost: the cost of the call, in US dollars (required)
 - request_id: identifier of the call; null makes one
 - token_id: the key, if you have checked its secret yourself
+- end_user: whom the call was for
 
 Returns the recorded call.
 Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_limits(
     key text DEFAULT NULL,
+    model text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    tags text[] DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_limits IS
 'Show the limits of a key and their remaining amounts.
 
 Lists the limits of the key and of its user, team, membership and organization, each with the
-amounts spent in the current period, held and remaining, and with the end of the period.
+amounts spent in the current period, held and remaining, and with the end of the period. The amounts
+of a limit for each model, tag or end user are null unless you name the model, tags or end user.
 
 - key: the key itself or its token_id; null means the caller''s own
+- model: only limits that apply to calls of this model
+- end_user: with the limits for this end user
+- tags: only limits that apply to calls with these tags
 
 Returns an object with the limits.
 Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the

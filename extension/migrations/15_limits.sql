@@ -86,6 +86,7 @@ CREATE TRIGGER audit_insert AFTER INSERT ON org.end_user REFERENCING NEW TABLE A
     FOR EACH STATEMENT EXECUTE FUNCTION org.audit('end_user_id');
 CREATE TRIGGER audit_delete AFTER DELETE ON org.end_user REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION org.audit('end_user_id');
+CREATE TRIGGER audit_update AFTER UPDATE ON org.end_user FOR EACH ROW EXECUTE FUNCTION org.audit('end_user_id');
 CREATE TRIGGER audit_truncate AFTER TRUNCATE ON org.end_user FOR EACH STATEMENT EXECUTE FUNCTION org.audit();
 DO $$
 DECLARE
@@ -104,7 +105,7 @@ BEGIN
            AND attname NOT LIKE '%\_at\_most'
          GROUP BY tables.name, tables.key
     LOOP
-        EXECUTE format('DROP TRIGGER IF EXISTS audit_update ON org.%I', audited.name);
+        EXECUTE format('DROP TRIGGER audit_update ON org.%I', audited.name);
         EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.%I '
                        'FOR EACH ROW EXECUTE FUNCTION org.audit(%s)', audited.columns, audited.name, audited.key);
     END LOOP;

@@ -65,7 +65,7 @@ constinit Statement move_key{R"(
 
 // The next call counts anew, in the key's new organization or in this one when it comes back.
 constinit Statement forget_counters{R"(
-    DELETE FROM org.usage_account
+    DELETE FROM org.usage_counter
      WHERE organization_id = coalesce($1, '')
        AND team_id = ''
        AND user_id = ''

@@ -23,7 +23,7 @@ namespace pg_org {
     METADATA_OF("t", "'{admins, members, object_permission}'") ", t.tpm_limit, " \
     "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
     PERIOD_SPEND_OF("t", "t.budget_duration", "t.budget_reset_at", "t.spend", "t.spend_reset_at", \
-                    "t.organization_id, t.team_id, '', ''") ", " \
+                    "t.organization_id, t.team_id, '', '', ''") ", " \
     "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
     "NULL::text AS model_id, NULL::text AS litellm_model_table, " \
     "t.tags, t.model_aliases, t.team_member_permissions, t.open, " \
@@ -38,7 +38,7 @@ namespace pg_org {
     "k.organization_id, k.models, k.spend, " \
     PERIOD_SPEND_OF("k", "coalesce(k.budget_duration, " OF_BUDGET_OF_KEY("budget_duration") ")", \
                     "coalesce(k.budget_reset_at, " OF_BUDGET_OF_KEY("budget_reset_at") ")", "k.spend", \
-                    "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id") ", " \
+                    "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id, ''") ", " \
     "k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration, " \
     PERIOD_END("k", "k") ", k.blocked, k.allowed_routes, k.aliases, k.tags, " \
     METADATA_OF("k", "'{allowed_cache_controls, config, object_permission}'") ", k.permissions, " \
@@ -70,7 +70,7 @@ inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6
     "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, " \
     SPEND_OF_USER " AS spend, " \
     PERIOD_SPEND_OF("u", "CASE WHEN seen.whole THEN u.budget_duration END", "u.budget_reset_at", \
-                    SPEND_OF_USER, "NULL::timestamptz", "'', '', u.user_id, ''") ", " \
+                    SPEND_OF_USER, "NULL::timestamptz", "'', '', u.user_id, '', ''") ", " \
     "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, " \
     "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, " \
     "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, " \

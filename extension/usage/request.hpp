@@ -4,6 +4,7 @@
 
 #include "base/bounds.hpp"
 #include "ledger.hpp"
+#include "lock.hpp"
 #include "ranges.hpp"
 
 namespace pg_org {
@@ -120,7 +121,7 @@ template <typename Request> std::span<Request> read_many(Session &session)
 // A request about a new call with a key.
 struct NewCall {
     Maybe<Text> key, token_id; // one of the two
-    Maybe<Text> model, request_id;
+    Maybe<Text> model, request_id, end_user;
     Maybe<Texts> tags;
 
     Maybe<Refusal> wrong;
@@ -133,6 +134,7 @@ struct NewCall {
         pg_org::read(source, "model", model);
         pg_org::read(source, "request_id", request_id);
         pg_org::read(source, "tags", tags);
+        pg_org::read(source, "end_user", end_user);
     }
     // Checks the fields as far as possible without the database.
     void check();

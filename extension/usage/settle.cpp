@@ -1,8 +1,8 @@
 // Settling: when a model call is over, the held amount is replaced by its cost, or released if it was not made.
 
 #include "base/clock.hpp"
-#include "budget_events.hpp"
-#include "limit_refusal.hpp"
+#include "limit_events.hpp"
+#include "refusal.hpp"
 #include "request.hpp"
 #include "spend.hpp"
 
@@ -197,7 +197,7 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
     }
     const Calls now_settled = settled.first(count);
     write_calls(session, now_settled);
-    emit_budget_events(counters);
+    emit_limit_events(counters);
     counters.write();
     write_spend(session, counters, now_settled);
     return results;
@@ -263,7 +263,7 @@ PG_ORG_CALL(usage_cancel)
         call->closed_at = counters.now();
         counters.count(*call, State::held, call->state);
         write_calls(session, {&call, 1});
-        emit_budget_events(counters);
+        emit_limit_events(counters);
         counters.write();
     }
     write_call_name(session.reply.begin_object(), *call);
@@ -288,14 +288,16 @@ PG_ORG_CALL(usage_record)
     Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
+        counters.limits_of({call_owners, call->model, call->tags, true}); // so that what it costs is counted, and told of
         counters.count(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
-        emit_budget_events(counters);
+        emit_limit_events(counters);
         counters.write();
         write_spend(session, counters, {&call, 1});
     } else if (call->state != State::settled) {
         exists_already("Reserved already for request_id=%.*s. Settle that", FMT_ARG(call->request_id));
-    } else if (call->owners.key_id != request.owners.key_id || call->model != model) {
+    } else if (call->owners.key_id != request.owners.key_id || call->model != model ||
+               call->owners.end_user != request.owners.end_user) {
         exists_already("Another request was recorded with request_id=%.*s", FMT_ARG(call->request_id));
     }
     write_settled(session.reply, *call);

@@ -1,0 +1,336 @@
+// Reading limits.
+
+#include "limit.hpp"
+
+#include "base/fail.hpp"
+#include "base/pattern.hpp"
+#include "base/writer.hpp"
+#include "rules/budget.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constexpr std::array<Text, 4> names_of_limited{"cost", "parallel_requests", "requests", "tokens"};
+constexpr std::array<Text, 7> names_of_each{"", "model", "tag", "end_user", "member", "key", "team"};
+
+template <typename Enum, size_t size> Maybe<Enum> named(const std::array<Text, size> &names, Text name)
+{
+    const auto found = std::ranges::find(names, name);
+    return found == names.end() ? Maybe<Enum>{} : static_cast<Enum>(found - names.begin());
+}
+
+constexpr Time unix_epoch{-(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY};
+
+Text joined(const char *format, Text first, Text second)
+{
+    return to_text(psprintf(format, FMT_ARG(first), FMT_ARG(second)));
+}
+
+// Counts of one scope with the same name count the same.
+Text count_name(const UsageLimit &limit, const char *of_period)
+{
+    Text name = name_of(limit.what);
+    if (limit.per)
+        name = joined("%.*s per %.*s", name, *limit.per);
+    if (*of_period != '\0')
+        name = joined("%.*s of the %.*s", name, to_text(of_period));
+    if (limit.since)
+        name = joined("%.*s from %.*s", name, to_text(iso_8601(*limit.since)));
+    return limit.soft ? joined("%.*s%.*s", name, " soft") : name;
+}
+
+// Makes the list of an owner's limits.
+class LimitList {
+public:
+    LimitList(const LimitColumns &columns, Time owner_created_at, Time now, size_t max_size)
+        : columns_(columns), created_at_(owner_created_at), now_(now), limits_(allocate<UsageLimit>(max_size))
+    {
+    }
+
+    // In the order in which they are checked.
+    UsageLimits limits()
+    {
+        const auto sorted = allocate<UsageLimit>(count_);
+        auto end = sorted.begin();
+        for (const Limited what :
+             {Limited::cost, Limited::parallel_requests, Limited::requests, Limited::tokens})
+            end = std::ranges::copy_if(limits_.first(count_), end, [&](const UsageLimit &limit) { return limit.what == what; })
+                      .out;
+        return sorted;
+    }
+
+    void add_columns()
+    {
+        if (columns_.max_budget || columns_.budget_duration)
+            add_budget("max_budget", columns_.max_budget, {});
+        if (columns_.soft_budget)
+            add_budget("soft_budget", columns_.soft_budget, {.is_soft = true});
+        if (columns_.model_max_budget)
+            add_model_budgets(*columns_.model_max_budget);
+        add_count("max_parallel_requests", Limited::parallel_requests, columns_.max_parallel_requests, nullptr);
+        add_count("rpm_limit", Limited::requests, columns_.rpm_limit, "1m");
+        add_count("tpm_limit", Limited::tokens, columns_.tpm_limit, "1m");
+    }
+
+    void add_short(Json short_limits)
+    {
+        const Value fields = to_value(short_limits, "");
+        const auto count = [&](const char *field, Limited what, const char *per, Each each = Each::none) {
+            add_count(field, what, fields.member(field).integer(), per, {.each = each});
+        };
+        const auto counts_by_model = [&](const char *field, Limited what) {
+            if (const Value by_model = fields.member(field); by_model.is_object())
+                for (const auto &[model, value] : members(by_model.as_object()))
+                    add_count(field, what, value.integer(), "1m", {.model = model});
+        };
+        if (const auto soft = fields.member("soft_budget").number())
+            add_budget("soft_budget", soft, {.is_soft = true});
+        if (const Value by_model = fields.member("model_max_budget"); by_model.is_object())
+            add_model_budgets(by_model.as_object());
+        if (const Value list = fields.member("budget_limits"); !list.is_null())
+            for (const Value &entry : list.elements())
+                add_every("budget_limits", entry.member("max_budget").number(),
+                          entry.member("budget_duration").text(), {});
+        if (const auto budget = fields.member("team_member_budget").number())
+            add_every("team_member_budget", budget, fields.member("team_member_budget_duration").text(),
+                      {.each = Each::member});
+        count("max_parallel_requests", Limited::parallel_requests, nullptr);
+        count("rpd_limit", Limited::requests, "1d");
+        count("tpd_limit", Limited::tokens, "1d");
+        counts_by_model("model_rpm_limit", Limited::requests);
+        counts_by_model("model_tpm_limit", Limited::tokens);
+        count("team_member_rpm_limit", Limited::requests, "1m", Each::member);
+        count("team_member_tpm_limit", Limited::tokens, "1m", Each::member);
+    }
+
+    void add_sentences(Json sentences)
+    {
+        for (const Value &sentence : to_value(sentences, "").elements())
+            add(read_sentence(sentence, now_));
+    }
+
+private:
+    const LimitColumns &columns_;
+    Time created_at_, now_;
+    std::span<UsageLimit> limits_;
+    size_t count_ = 0;
+
+    UsageLimit &add(const UsageLimit &limit) { return limits_[count_++] = limit; }
+
+    void add_count(const char *field, Limited what, Maybe<int64> value, const char *per, Scope scope = {})
+    {
+        if (!value)
+            return;
+        UsageLimit &limit = add({.what = what, .value = number(*value), .per = {}, .scope = scope, .field = field});
+        if (per != nullptr)
+            limit.per = to_text(per);
+        limit.name = count_name(limit, "");
+    }
+
+    struct OfBudget {
+        bool is_soft = false;
+        Text model;
+    };
+    // In the period of the owner's budget.
+    void add_budget(const char *field, Maybe<Number> value, const OfBudget &kind)
+    {
+        const bool is_raised = value && !kind.is_soft && kind.model.empty();
+        UsageLimit &limit = add({.what = Limited::cost,
+                            .value = value ? (is_raised ? raised(*value) : *value) : zero(),
+                            .per = columns_.budget_duration,
+                            .scope = {.model = kind.model},
+                            .soft = kind.is_soft,
+                            .only_counts = !value,
+                            .field = field,
+                            .anchor = columns_.budget_reset_at.value_or(created_at_)});
+        limit.name = count_name(limit, "budget");
+    }
+
+    // In periods since the owner was made.
+    void add_every(const char *field, Maybe<Number> value, Maybe<Text> per, Scope scope)
+    {
+        // An entry that the owner of the tables has made without an amount allows nothing: that is noticed sooner than
+        // an entry that allows everything.
+        UsageLimit &limit = add({.what = Limited::cost,
+                            .value = value && *value >= zero() ? *value : zero(),
+                            .per = per,
+                            .scope = scope,
+                            .field = field,
+                            .anchor = created_at_});
+        limit.name = count_name(limit, "owner");
+    }
+
+    void add_model_budgets(Json by_model)
+    {
+        for (const auto &[model, entry] : members(by_model)) {
+            const auto [amount, duration] = read_model_budget(entry);
+            const auto value = amount.number();
+            const auto per = duration.text();
+            if (per && parse_duration(*per))
+                add_every("model_max_budget", value, per, {.model = model});
+            else
+                add_budget("model_max_budget", value && *value >= zero() ? *value : zero(), {.model = model});
+        }
+    }
+
+    Number raised(Number budget) const
+    {
+        if (!columns_.short_limits)
+            return budget;
+        const Value fields = to_value(*columns_.short_limits, "");
+        const auto amount = fields.member("temp_budget_increase").number();
+        const auto expiry = fields.member("temp_budget_expiry").text();
+        const auto until = expiry ? parse_time(*expiry) : Maybe<Time>{};
+        return amount && until && now_.value < until->value ? budget + *amount : budget;
+    }
+};
+
+// How many limits the columns can give.
+size_t max_limits(const LimitColumns &columns)
+{
+    constexpr size_t of_single_fields = 16;
+    size_t count = of_single_fields + (columns.model_max_budget ? size(*columns.model_max_budget) : 0) +
+                   size(columns.limits);
+    for (const auto &short_limits : {columns.short_limits, columns.short_limits_of_budget}) {
+        if (!short_limits || size(*short_limits) == 0)
+            continue;
+        count += of_single_fields;
+        const Value fields = to_value(*short_limits, "");
+        for (const char *field : {"model_max_budget", "model_rpm_limit", "model_tpm_limit"})
+            if (const Value by_model = fields.member(field); by_model.is_object())
+                count += size(by_model.as_object());
+        if (const Value list = fields.member("budget_limits"); !list.is_null())
+            count += list.elements().size();
+    }
+    return count;
+}
+
+} // namespace
+
+Text name_of(Limited what) { return names_of_limited[static_cast<size_t>(what)]; }
+Maybe<Limited> limited_named(Text name) { return named<Limited>(names_of_limited, name); }
+Text name_of(Each each) { return names_of_each[static_cast<size_t>(each)]; }
+Maybe<Each> each_named(Text name) { return name.empty() ? Maybe<Each>{} : named<Each>(names_of_each, name); }
+
+bool Scope::counts(Text called_model, Texts tags) const
+{
+    return (model.empty() || matches_pattern(model, called_model) ||
+            matches_pattern(model, without_provider(called_model))) &&
+           (tag.empty() || std::ranges::find(tags, tag) != tags.end());
+}
+
+Maybe<Per> parse_per(Text text)
+{
+    static constexpr std::array<Text, 5> calendar{"1d", "1w", "1mo", "1q", "1y"};
+    const bool is_calendar = std::ranges::find(calendar, text) != calendar.end();
+    const auto duration = parse_duration(is_calendar ? joined("%.*s@%.*s", text, "UTC") : text);
+    if (!duration)
+        return {};
+    const bool is_of_clock = text.ends_with('s') || text.ends_with('m') || text.ends_with('h');
+    return Per{*duration, duration->zone.empty() && !is_of_clock};
+}
+
+Window UsageLimit::window_at(Time time) const
+{
+    if (!per)
+        return {since.value_or(Time{DT_NOBEGIN}), {}};
+    if (anchor) {
+        const auto duration = parse_duration(*per);
+        return duration ? pg_org::window_at(time, *duration, *anchor) : forever;
+    }
+    const auto parsed = parse_per(*per);
+    return parsed ? pg_org::window_at(time, parsed->duration, since.value_or(unix_epoch)) : forever;
+}
+
+UsageLimit read_sentence(const Value &sentence, Time now)
+{
+    const auto text = [&](const char *name) { return sentence.member(name).text().value_or(Text{}); };
+    const auto value = sentence.member("value").number();
+    const Value raise = sentence.member("raise");
+    const auto amount = raise.member("amount").number();
+    const auto until = raise.member("until").text();
+    const auto raised_until = until ? parse_time(*until) : Maybe<Time>{};
+    const bool is_raised = amount && raised_until && now.value < raised_until->value;
+    UsageLimit limit{.what = limited_named(text("limit")).value_or(Limited::cost),
+                .value = !value ? zero() : is_raised ? *value + *amount : *value,
+                .per = sentence.member("per").text(),
+                .scope = {.model = text("model"), .tag = text("tag"),
+                          .each = each_named(text("each")).value_or(Each::none)},
+                .soft = sentence.member("soft").boolean().value_or(false),
+                .field = "limits"};
+    const auto parsed = limit.per ? parse_per(*limit.per) : Maybe<Per>{};
+    if (limit.what != Limited::parallel_requests && (!parsed || parsed->is_counted_from_setting))
+        limit.since = parse_time(text("since"));
+    limit.name = count_name(limit, "");
+    return limit;
+}
+
+UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time now)
+{
+    LimitList list{columns, owner_created_at, now, max_limits(columns)};
+    list.add_columns();
+    for (const auto &short_limits : {columns.short_limits, columns.short_limits_of_budget})
+        if (short_limits && size(*short_limits) > 0)
+            list.add_short(*short_limits);
+    if (size(columns.limits) > 0)
+        list.add_sentences(columns.limits);
+    return list.limits();
+}
+
+Maybe<Time> parse_time(Text text)
+{
+    const char *at = text.data();
+    const char *const end = at + text.size();
+    bool is_wrong = false;
+    const auto digits = [&](int count) {
+        int number = 0;
+        for (int i = 0; i < count; i++) {
+            is_wrong = is_wrong || at == end || *at < '0' || *at > '9';
+            number = is_wrong ? 0 : number * 10 + (*at++ - '0');
+        }
+        return number;
+    };
+    const auto skip = [&](Text any_of) { return at != end && any_of.find(*at) != Text::npos ? *at++ : '\0'; };
+    const auto expect = [&](Text any_of) { is_wrong = skip(any_of) == '\0' || is_wrong; };
+
+    pg_tm parts{};
+    parts.tm_year = digits(4);
+    expect("-");
+    parts.tm_mon = digits(2);
+    expect("-");
+    parts.tm_mday = digits(2);
+    int64 micros = 0, offset = 0;
+    if (at != end) {
+        expect("Tt ");
+        parts.tm_hour = digits(2);
+        expect(":");
+        parts.tm_min = digits(2);
+        if (skip(":") != '\0')
+            parts.tm_sec = digits(2);
+        if (skip(".") != '\0') {
+            int64 unit = USECS_PER_SEC / 10;
+            do
+                micros += digits(1) * std::exchange(unit, unit / 10);
+            while (at != end && *at >= '0' && *at <= '9');
+        }
+        if (const char sign = skip("+-"); sign != '\0') {
+            offset = digits(2) * SECS_PER_HOUR;
+            skip(":");
+            if (at != end)
+                offset += digits(2) * SECS_PER_MINUTE;
+            offset = sign == '-' ? -offset : offset;
+        } else {
+            skip("Zz");
+        }
+    }
+    const bool is_date = !is_wrong && at == end && parts.tm_year >= 1 && parts.tm_mon >= 1 && parts.tm_mon <= 12 &&
+                         parts.tm_mday >= 1 && parts.tm_mday <= day_tab[isleap(parts.tm_year)][parts.tm_mon - 1];
+    if (!is_date || parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 59 || std::abs(offset) > SECS_PER_DAY)
+        return {};
+    const int64 days = date2j(parts.tm_year, parts.tm_mon, parts.tm_mday) - POSTGRES_EPOCH_JDATE;
+    const int64 seconds = parts.tm_hour * SECS_PER_HOUR + parts.tm_min * SECS_PER_MINUTE + parts.tm_sec - offset;
+    return Time{days * USECS_PER_DAY + seconds * USECS_PER_SEC + micros};
+}
+
+} // namespace pg_org
