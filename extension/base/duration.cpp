@@ -164,4 +164,59 @@ Window budget_window(Time time, Maybe<Text> duration, Maybe<Time> reset_at, Time
     return parsed ? window_at(time, *parsed, reset_at.value_or(owner_created_at)) : forever;
 }
 
+Maybe<Time> parse_time(Text text)
+{
+    const char *at = text.data();
+    const char *const end = at + text.size();
+    bool is_wrong = false;
+    const auto digits = [&](int count) {
+        int number = 0;
+        for (int i = 0; i < count; i++) {
+            is_wrong = is_wrong || at == end || *at < '0' || *at > '9';
+            number = is_wrong ? 0 : number * 10 + (*at++ - '0');
+        }
+        return number;
+    };
+    const auto skip = [&](Text any_of) { return at != end && any_of.find(*at) != Text::npos ? *at++ : '\0'; };
+    const auto expect = [&](Text any_of) { is_wrong = skip(any_of) == '\0' || is_wrong; };
+
+    pg_tm parts{};
+    parts.tm_year = digits(4);
+    expect("-");
+    parts.tm_mon = digits(2);
+    expect("-");
+    parts.tm_mday = digits(2);
+    int64 micros = 0, offset = 0;
+    if (at != end) {
+        expect("Tt ");
+        parts.tm_hour = digits(2);
+        expect(":");
+        parts.tm_min = digits(2);
+        if (skip(":") != '\0')
+            parts.tm_sec = digits(2);
+        if (skip(".") != '\0') {
+            int64 unit = USECS_PER_SEC / 10;
+            do
+                micros += digits(1) * std::exchange(unit, unit / 10);
+            while (at != end && *at >= '0' && *at <= '9');
+        }
+        if (const char sign = skip("+-"); sign != '\0') {
+            offset = digits(2) * SECS_PER_HOUR;
+            skip(":");
+            if (at != end)
+                offset += digits(2) * SECS_PER_MINUTE;
+            offset = sign == '-' ? -offset : offset;
+        } else {
+            skip("Zz");
+        }
+    }
+    const bool is_date = !is_wrong && at == end && parts.tm_year >= 1 && parts.tm_mon >= 1 && parts.tm_mon <= 12 &&
+                         parts.tm_mday >= 1 && parts.tm_mday <= day_tab[isleap(parts.tm_year)][parts.tm_mon - 1];
+    if (!is_date || parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 59 || std::abs(offset) > SECS_PER_DAY)
+        return {};
+    const int64 days = date2j(parts.tm_year, parts.tm_mon, parts.tm_mday) - POSTGRES_EPOCH_JDATE;
+    const int64 seconds = parts.tm_hour * SECS_PER_HOUR + parts.tm_min * SECS_PER_MINUTE + parts.tm_sec - offset;
+    return Time{days * USECS_PER_DAY + seconds * USECS_PER_SEC + micros};
+}
+
 } // namespace pg_org

@@ -21,6 +21,9 @@ Maybe<Time> from_now(Maybe<Text> duration, const char *name);
 // The end of a budget's first period, which begins at the transaction's start. Otherwise the same.
 Maybe<Time> first_reset(Maybe<Text> duration, const char *name);
 
+// The time that an ISO 8601 text gives, as in 2026-12-01T00:00:00Z; without zone it is UTC. None if it is no such text.
+Maybe<Time> parse_time(Text text);
+
 // A period of time: start is in it, end is not; without end it never ends.
 struct Window {
     Time start;

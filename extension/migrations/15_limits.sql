@@ -18,6 +18,24 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION org.limits_after(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN after IS NULL THEN before
+                ELSE (SELECT coalesce(jsonb_agg(CASE WHEN kept.since IS NULL THEN s.sentence
+                                                     ELSE jsonb_set(s.sentence, '{since}', kept.since) END
+                                                ORDER BY s.place), '[]')
+                        FROM jsonb_array_elements(after) WITH ORDINALITY AS s (sentence, place)
+                        LEFT JOIN LATERAL (
+                             SELECT was.sentence->'since' AS since
+                               FROM jsonb_array_elements(before) AS was (sentence)
+                              WHERE was.sentence - '{value,raise,since}'::text[]
+                                    = s.sentence - '{value,raise,since}'::text[]
+                              LIMIT 1) AS kept ON true) END
+$$;
+COMMENT ON FUNCTION org.limits_after(jsonb, jsonb) IS
+'The value of a column limits when a new list replaces it (null: nothing does): what stays the same, but for its value,'
+' keeps its since.';
+
 -- End users belong to an organization or, with an empty organization_id, to the platform.
 CREATE TABLE org.end_user (
     organization_id        text COLLATE "C" NOT NULL,

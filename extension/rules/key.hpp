@@ -24,7 +24,7 @@ struct NewKey {
     Maybe<Text> budget_id;
     Maybe<Texts> allowed_routes, tags;
     Maybe<Json> aliases;
-    KeptChange kept{kept_of_keys};
+    JsonFieldsChange kept{kept_of_keys};
 };
 
 // A key that was made, the only time that its secret is known.

@@ -123,7 +123,7 @@ struct OrganizationChange {
     Maybe<bool> blocked;
     Change<Number> default_reserve;
     BudgetChange budget;
-    KeptChange kept{kept_of_organizations};
+    JsonFieldsChange kept{kept_of_organizations};
     bool cascade = false; // lowers teams and keys that would exceed the organization; otherwise they forbid the change
 
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
@@ -269,7 +269,7 @@ PG_ORG_WRITE(org_new)
     const auto aliases = session.argument("model_aliases", model_aliases);
     const auto default_reserve = session.argument("default_reserve", money);
     const auto own_quotas = session.argument("quotas", quotas);
-    KeptChange kept{kept_of_organizations};
+    JsonFieldsChange kept{kept_of_organizations};
     kept.read(session);
 
     const Caller &caller = session.caller;

@@ -190,7 +190,7 @@ PG_ORG_WRITE(team_new)
     const auto open = session.argument<bool>("open");
     const auto tags = session.argument("tags", tag_list);
     const auto aliases = session.argument("model_aliases", model_aliases);
-    KeptChange kept{kept_of_teams};
+    JsonFieldsChange kept{kept_of_teams};
     kept.read(session);
 
     if (!team.is_of_platform()) {
@@ -222,7 +222,7 @@ PG_ORG_WRITE(team_update)
     static constexpr std::array<Text, 7> clearable{"organization_id", "team_alias", "max_budget",
                                                    "tpm_limit",       "rpm_limit",  "max_parallel_requests",
                                                    "budget_duration"};
-    KeptChange kept{kept_of_teams};
+    JsonFieldsChange kept{kept_of_teams};
     kept.read(session);
     const Texts clear = fields_to_clear(session, kept.clearable(clearable));
     for (const Text field : clear)

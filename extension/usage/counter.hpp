@@ -2,7 +2,7 @@
 // count for each limit of that scope, and what is held for calls in progress.
 #pragma once
 
-#include "limit.hpp"
+#include "rules/limit.hpp"
 
 namespace pg_org {
 

@@ -19,45 +19,40 @@ namespace {
     "    AS n (organization_id, team_id, user_id, key_id, end_user, place)" \
     "  JOIN " tables
 
-#define LIMITS_OF_BUDGET \
-    "b.max_budget, b.soft_budget, b.model_max_budget, b.tpm_limit, b.rpm_limit, b.max_parallel_requests, " \
-    "b.budget_duration, b.budget_reset_at, coalesce(b.limits, '[]'), b.short_limits, NULL::jsonb"
 #define RESETS "x.spend_reset_at, x.limit_resets"
 // Whether it is blocked, models, aliases of models, default_reserve, key_alias, expires, tags, allowed_routes.
 #define NO_PROPERTIES \
     "false, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz, '{}'::text[], '{}'::text[]"
 
 constinit Statement read_organizations{SELECT_OWNERS(
-    LIMITS_OF_BUDGET, RESETS,
+    LIMITS_OF_BUDGET("b"), RESETS,
     "x.blocked, x.models, x.model_aliases, x.default_reserve, NULL::text, NULL::timestamptz, x.tags, '{}'::text[]",
     "(org.organization x LEFT JOIN org.budget b USING (budget_id)) ON x.organization_id = n.organization_id")};
 
 constinit Statement read_teams{SELECT_OWNERS(
-    "x.max_budget, NULL::numeric, NULL::jsonb, x.tpm_limit, x.rpm_limit, x.max_parallel_requests, "
-    "x.budget_duration, x.budget_reset_at, x.limits, x.short_limits, NULL::jsonb",
+    LIMITS_OF_TEAM("x"),
     RESETS,
     "x.blocked, x.models, x.model_aliases, NULL::numeric, NULL::text, NULL::timestamptz, x.tags, '{}'::text[]",
     "org.team x ON x.organization_id = n.organization_id AND x.team_id = n.team_id")};
 
 constinit Statement read_members{SELECT_OWNERS(
-    LIMITS_OF_BUDGET, RESETS, NO_PROPERTIES,
+    LIMITS_OF_BUDGET("b"), RESETS, NO_PROPERTIES,
     "(org.membership x LEFT JOIN org.budget b USING (budget_id))"
     "   ON x.organization_id = n.organization_id AND x.user_id = n.user_id")};
 
 constinit Statement read_team_members{SELECT_OWNERS(
-    LIMITS_OF_BUDGET, RESETS, NO_PROPERTIES,
+    LIMITS_OF_BUDGET("b"), RESETS, NO_PROPERTIES,
     "(org.team_member x LEFT JOIN org.budget b USING (budget_id))"
     "   ON x.organization_id = n.organization_id AND x.team_id = n.team_id AND x.user_id = n.user_id")};
 
 constinit Statement read_users{SELECT_OWNERS(
-    "x.max_budget, NULL::numeric, x.model_max_budget, x.tpm_limit, x.rpm_limit, NULL::bigint, "
-    "x.budget_duration, x.budget_reset_at, x.limits, x.short_limits, NULL::jsonb",
+    LIMITS_OF_USER("x"),
     RESETS,
     "false, x.models, NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz, '{}'::text[], '{}'::text[]",
     "org.\"user\" x ON x.user_id = n.user_id")};
 
 constinit Statement read_end_users{SELECT_OWNERS(
-    LIMITS_OF_BUDGET, RESETS,
+    LIMITS_OF_BUDGET("b"), RESETS,
     "x.blocked, '{}'::text[], NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz, '{}'::text[], '{}'::text[]",
     "(org.end_user x LEFT JOIN org.budget b USING (budget_id))"
     "   ON x.organization_id = n.organization_id AND x.end_user_id = n.end_user")};
@@ -108,30 +103,17 @@ std::span<const LimitReset> read_resets(Json resets)
 
 Owner read_owner(const Row &row, OwnerKind kind, const OwnerIds &ids, Time now)
 {
-    int column = 1; // after the place
+    constexpr int first_limit = 3; // after place, created_at and spend
+    int column = first_limit + limit_columns;
     const auto next = [&]<typename T>(std::type_identity<T>) { return row.get<T>(column++); };
     const auto number = [&] { return next(std::type_identity<Number>{}); };
-    const auto integer = [&] { return next(std::type_identity<int64>{}); };
     const auto text = [&] { return next(std::type_identity<Text>{}); };
     const auto texts = [&] { return next(std::type_identity<Texts>{}); };
     const auto time = [&] { return next(std::type_identity<Time>{}); };
     const auto json = [&] { return next(std::type_identity<Json>{}); };
 
-    Owner owner{.kind = kind, .ids = ids, .created_at = *time(), .spend = *number()};
-    const LimitColumns columns{
-        .max_budget = number(),
-        .soft_budget = number(),
-        .model_max_budget = json(),
-        .tpm_limit = integer(),
-        .rpm_limit = integer(),
-        .max_parallel_requests = integer(),
-        .budget_duration = text(),
-        .budget_reset_at = time(),
-        .limits = *json(),
-        .short_limits = json(),
-        .short_limits_of_budget = json(),
-    };
-    owner.limits = read_limits(columns, owner.created_at, now);
+    Owner owner{.kind = kind, .ids = ids, .created_at = *row.get<Time>(1), .spend = *row.get<Number>(2)};
+    owner.limits = read_limits(read_limit_columns(row, first_limit), owner.created_at, now);
     for (const UsageLimit &limit : owner.limits)
         if (limit.scope.each != Each::none)
             owner.each.add(limit.scope.each);

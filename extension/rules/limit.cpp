@@ -2,10 +2,12 @@
 
 #include "limit.hpp"
 
+#include "base/bounds.hpp"
+#include "base/clock.hpp"
 #include "base/fail.hpp"
 #include "base/pattern.hpp"
 #include "base/writer.hpp"
-#include "rules/budget.hpp"
+#include "budget.hpp"
 
 namespace pg_org {
 
@@ -38,6 +40,30 @@ Text count_name(const UsageLimit &limit, const char *of_period)
     if (limit.since)
         name = joined("%.*s from %.*s", name, to_text(iso_8601(*limit.since)));
     return limit.soft ? joined("%.*s%.*s", name, " soft") : name;
+}
+
+// It was checked when it was set.
+UsageLimit read_sentence(const Value &sentence, Time now)
+{
+    const auto text = [&](const char *name) { return sentence.member(name).text().value_or(Text{}); };
+    const auto value = sentence.member("value").number();
+    const Value raise = sentence.member("raise");
+    const auto amount = raise.member("amount").number();
+    const auto until = raise.member("until").text();
+    const auto raised_until = until ? parse_time(*until) : Maybe<Time>{};
+    const bool is_raised = amount && raised_until && now.value < raised_until->value;
+    UsageLimit limit{.what = limited_named(text("limit")).value_or(Limited::cost),
+                .value = !value ? zero() : is_raised ? *value + *amount : *value,
+                .per = sentence.member("per").text(),
+                .scope = {.model = text("model"), .tag = text("tag"),
+                          .each = each_named(text("each")).value_or(Each::none)},
+                .soft = sentence.member("soft").boolean().value_or(false),
+                .field = "limits"};
+    const auto parsed = limit.per ? parse_per(*limit.per) : Maybe<Per>{};
+    if (limit.what != Limited::parallel_requests && (!parsed || parsed->is_counted_from_setting))
+        limit.since = parse_time(text("since"));
+    limit.name = count_name(limit, "");
+    return limit;
 }
 
 // Makes the list of an owner's limits.
@@ -186,6 +212,93 @@ private:
     }
 };
 
+constexpr size_t max_limits_of_owner = 200;
+
+constexpr const char *per_rule =
+    "must be a positive whole number and one of s, m, h, d, w, mo, as in 1m or 30d, or 1d, 1w, 1mo, 1q or 1y of a "
+    "calendar, as in 1mo@Europe/Berlin";
+
+// A member of a sentence that is the name of something, empty if there is none.
+Text checked_name(const Value &value)
+{
+    if (value.is_null())
+        return {};
+    const Text text = value.as_text();
+    if (text.empty() || text.size() > max_name_bytes)
+        invalid(value.path(), "must be 1 to %zu bytes long", max_name_bytes);
+    return text;
+}
+
+void write_value(Writer &writer, const Value &value, Limited what)
+{
+    if (value.is_null())
+        invalid(value.path(), "is required");
+    if (what == Limited::cost)
+        writer.key("value").value(*money(value.as_number(), value.path()));
+    else
+        writer.key("value").value(*limit(value.as_integer(), value.path()));
+}
+
+void write_raise(Writer &writer, const Value &raise, Limited what)
+{
+    if (raise.is_null())
+        return;
+    if (!raise.is_object())
+        invalid(raise.path(), "must be an object of amount and until");
+    for (const auto &[key, value] : members(raise.as_object(), raise.path()))
+        if (key != "amount" && key != "until")
+            invalid(value.path(), "is not supported");
+    const Value amount = raise.member("amount"), until = raise.member("until");
+    writer.key("raise").begin_object().key("amount");
+    if (what == Limited::cost)
+        writer.value(*money(amount.as_number(), amount.path()));
+    else
+        writer.value(*limit(amount.as_integer(), amount.path()));
+    const auto time = parse_time(until.as_text());
+    if (!time)
+        invalid(until.path(), "must be a time such as 2026-12-01T00:00:00Z");
+    writer.key("until").value(*time).end_object();
+}
+
+// Without what is null or false, so that the same sentence is always the same text.
+void write_sentence(Writer &writer, const Value &sentence, Text since)
+{
+    static constexpr std::array<Text, 9> known{"limit", "value", "per",   "model", "tag",
+                                               "each",  "soft",  "raise", "since"};
+    if (!sentence.is_object())
+        invalid(sentence.path(), "must be an object of limit, value, per, model, tag, each, soft and raise");
+    for (const auto &[key, value] : members(sentence.as_object(), sentence.path()))
+        if (std::ranges::find(known, key) == known.end())
+            invalid(value.path(), "is not supported");
+    const Value limit = sentence.member("limit"), per = sentence.member("per"), each = sentence.member("each"),
+                soft = sentence.member("soft");
+    const auto what = limited_named(limit.as_text());
+    if (!what)
+        invalid(limit.path(), "must be cost, tokens, requests or parallel_requests");
+    writer.begin_object().key("limit").value(name_of(*what));
+    write_value(writer, sentence.member("value"), *what);
+    if (!per.is_null()) {
+        if (*what == Limited::parallel_requests)
+            invalid(per.path(), "must not come with parallel_requests, which are counted while they last");
+        if (!parse_per(per.as_text()))
+            invalid(per.path(), "%s", per_rule);
+        writer.key("per").value(per.as_text());
+    }
+    if (const Text model = checked_name(sentence.member("model")); !model.empty())
+        writer.key("model").value(model);
+    if (const Text tag = checked_name(sentence.member("tag")); !tag.empty())
+        writer.key("tag").value(tag);
+    if (!each.is_null()) {
+        if (!each_named(each.as_text()))
+            invalid(each.path(), "must be model, tag, end_user, member, key or team");
+        writer.key("each").value(each.as_text());
+    }
+    if (!soft.is_null() && soft.as_bool())
+        writer.key("soft").value(true);
+    write_raise(writer, sentence.member("raise"), *what);
+    writer.key("since").value(since).end_object();
+}
+
 // How many limits the columns can give.
 size_t max_limits(const LimitColumns &columns)
 {
@@ -243,27 +356,21 @@ Window UsageLimit::window_at(Time time) const
     return parsed ? pg_org::window_at(time, parsed->duration, since.value_or(unix_epoch)) : forever;
 }
 
-UsageLimit read_sentence(const Value &sentence, Time now)
+LimitColumns read_limit_columns(const Row &row, int first)
 {
-    const auto text = [&](const char *name) { return sentence.member(name).text().value_or(Text{}); };
-    const auto value = sentence.member("value").number();
-    const Value raise = sentence.member("raise");
-    const auto amount = raise.member("amount").number();
-    const auto until = raise.member("until").text();
-    const auto raised_until = until ? parse_time(*until) : Maybe<Time>{};
-    const bool is_raised = amount && raised_until && now.value < raised_until->value;
-    UsageLimit limit{.what = limited_named(text("limit")).value_or(Limited::cost),
-                .value = !value ? zero() : is_raised ? *value + *amount : *value,
-                .per = sentence.member("per").text(),
-                .scope = {.model = text("model"), .tag = text("tag"),
-                          .each = each_named(text("each")).value_or(Each::none)},
-                .soft = sentence.member("soft").boolean().value_or(false),
-                .field = "limits"};
-    const auto parsed = limit.per ? parse_per(*limit.per) : Maybe<Per>{};
-    if (limit.what != Limited::parallel_requests && (!parsed || parsed->is_counted_from_setting))
-        limit.since = parse_time(text("since"));
-    limit.name = count_name(limit, "");
-    return limit;
+    return {
+        .max_budget = row.get<Number>(first),
+        .soft_budget = row.get<Number>(first + 1),
+        .model_max_budget = row.get<Json>(first + 2),
+        .tpm_limit = row.get<int64>(first + 3),
+        .rpm_limit = row.get<int64>(first + 4),
+        .max_parallel_requests = row.get<int64>(first + 5),
+        .budget_duration = row.get<Text>(first + 6),
+        .budget_reset_at = row.get<Time>(first + 7),
+        .limits = *row.get<Json>(first + 8),
+        .short_limits = row.get<Json>(first + 9),
+        .short_limits_of_budget = row.get<Json>(first + 10),
+    };
 }
 
 UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time now)
@@ -278,59 +385,42 @@ UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time
     return list.limits();
 }
 
-Maybe<Time> parse_time(Text text)
+void require_valid_limits(const LimitColumns &columns)
 {
-    const char *at = text.data();
-    const char *const end = at + text.size();
-    bool is_wrong = false;
-    const auto digits = [&](int count) {
-        int number = 0;
-        for (int i = 0; i < count; i++) {
-            is_wrong = is_wrong || at == end || *at < '0' || *at > '9';
-            number = is_wrong ? 0 : number * 10 + (*at++ - '0');
-        }
-        return number;
+    const auto is_same = [](const UsageLimit &one, const UsageLimit &other) {
+        return !one.only_counts && !other.only_counts && one.what == other.what && one.per == other.per &&
+               one.scope == other.scope && one.soft == other.soft;
     };
-    const auto skip = [&](Text any_of) { return at != end && any_of.find(*at) != Text::npos ? *at++ : '\0'; };
-    const auto expect = [&](Text any_of) { is_wrong = skip(any_of) == '\0' || is_wrong; };
-
-    pg_tm parts{};
-    parts.tm_year = digits(4);
-    expect("-");
-    parts.tm_mon = digits(2);
-    expect("-");
-    parts.tm_mday = digits(2);
-    int64 micros = 0, offset = 0;
-    if (at != end) {
-        expect("Tt ");
-        parts.tm_hour = digits(2);
-        expect(":");
-        parts.tm_min = digits(2);
-        if (skip(":") != '\0')
-            parts.tm_sec = digits(2);
-        if (skip(".") != '\0') {
-            int64 unit = USECS_PER_SEC / 10;
-            do
-                micros += digits(1) * std::exchange(unit, unit / 10);
-            while (at != end && *at >= '0' && *at <= '9');
-        }
-        if (const char sign = skip("+-"); sign != '\0') {
-            offset = digits(2) * SECS_PER_HOUR;
-            skip(":");
-            if (at != end)
-                offset += digits(2) * SECS_PER_MINUTE;
-            offset = sign == '-' ? -offset : offset;
-        } else {
-            skip("Zz");
-        }
+    const Time now = present();
+    const UsageLimits limits = read_limits(columns, now, now);
+    if (limits.size() > max_limits_of_owner)
+        invalid("limits", "must be at most %zu, together with those that fields such as rpm_limit set",
+                max_limits_of_owner);
+    for (size_t i = 0; i < limits.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
+        for (size_t j = 0; j < i; j++)
+            if (is_same(limits[i], limits[j]))
+                invalid(to_text(limits[i].field) == "limits" ? "limits" : limits[i].field,
+                        "must not set the same limit as %s: %.*s", limits[j].field, FMT_ARG(limits[i].name));
     }
-    const bool is_date = !is_wrong && at == end && parts.tm_year >= 1 && parts.tm_mon >= 1 && parts.tm_mon <= 12 &&
-                         parts.tm_mday >= 1 && parts.tm_mday <= day_tab[isleap(parts.tm_year)][parts.tm_mon - 1];
-    if (!is_date || parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 59 || std::abs(offset) > SECS_PER_DAY)
+}
+
+Maybe<Json> sentences(const Maybe<Value> &list, const char *name)
+{
+    if (!list || list->is_null())
         return {};
-    const int64 days = date2j(parts.tm_year, parts.tm_mon, parts.tm_mday) - POSTGRES_EPOCH_JDATE;
-    const int64 seconds = parts.tm_hour * SECS_PER_HOUR + parts.tm_min * SECS_PER_MINUTE + parts.tm_sec - offset;
-    return Time{days * USECS_PER_DAY + seconds * USECS_PER_SEC + micros};
+    const auto elements = bounded_elements(*list);
+    if (elements.size() > max_limits_of_owner)
+        invalid(name, "must be at most %zu", max_limits_of_owner);
+    const Text since = to_text(iso_8601(present()));
+    Writer writer{makeStringInfo()};
+    writer.begin_array();
+    for (const Value &element : elements) {
+        CHECK_FOR_INTERRUPTS();
+        write_sentence(writer, element, since);
+    }
+    writer.end_array();
+    return Json{DirectFunctionCall1(jsonb_in, CStringGetDatum(writer.buffer()->data))};
 }
 
 } // namespace pg_org

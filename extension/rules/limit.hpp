@@ -5,6 +5,7 @@
 #include "base/duration.hpp"
 #include "base/json.hpp"
 #include "base/number.hpp"
+#include "base/statement.hpp"
 
 namespace pg_org {
 
@@ -73,12 +74,7 @@ struct Per {
 };
 Maybe<Per> parse_per(Text text);
 
-// A sentence as org_setup()'s tables have it in a column `limits`: it was checked when it was set.
-UsageLimit read_sentence(const Value &sentence, Time now);
-// The name that a sentence has in replies and among resets is its own JSON without these.
-inline constexpr std::array<Text, 3> members_beside_name{"value", "raise", "since"};
-
-// The limits of an owner's row, in the order in which they are checked.
+// The columns that limit an owner, of its own row or of its budget.
 struct LimitColumns {
     Maybe<Number> max_budget, soft_budget;
     Maybe<Json> model_max_budget;
@@ -88,9 +84,35 @@ struct LimitColumns {
     Json limits;
     Maybe<Json> short_limits, short_limits_of_budget;
 };
+
+// clang-format off
+
+// These columns of a row of org.budget, org.team, org."user" or org.api_key.
+#define LIMITS_OF_BUDGET(b) \
+    b ".max_budget, " b ".soft_budget, " b ".model_max_budget, " b ".tpm_limit, " b ".rpm_limit, " \
+    b ".max_parallel_requests, " b ".budget_duration, " b ".budget_reset_at, coalesce(" b ".limits, '[]'), " \
+    b ".short_limits, NULL::jsonb"
+#define LIMITS_OF_TEAM(t) \
+    t ".max_budget, NULL::numeric, NULL::jsonb, " t ".tpm_limit, " t ".rpm_limit, " t ".max_parallel_requests, " \
+    t ".budget_duration, " t ".budget_reset_at, " t ".limits, " t ".short_limits, NULL::jsonb"
+#define LIMITS_OF_USER(u) \
+    u ".max_budget, NULL::numeric, " u ".model_max_budget, " u ".tpm_limit, " u ".rpm_limit, NULL::bigint, " \
+    u ".budget_duration, " u ".budget_reset_at, " u ".limits, " u ".short_limits, NULL::jsonb"
+#define LIMITS_OF_KEY(k) \
+    k ".max_budget, NULL::numeric, " k ".model_max_budget, " k ".tpm_limit, " k ".rpm_limit, " \
+    k ".max_parallel_requests, " k ".budget_duration, " k ".budget_reset_at, " k ".limits, " k ".short_limits, NULL::jsonb"
+
+// clang-format on
+inline constexpr int limit_columns = 11;
+LimitColumns read_limit_columns(const Row &row, int first);
+
+// The limits of an owner, in the order in which they are checked.
 UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time now);
 
-// The time that an ISO 8601 text gives, as in 2026-12-01T00:00:00Z; without zone it is UTC. None if it is no such text.
-Maybe<Time> parse_time(Text text);
+// Refuses limits of which two are the same but for their values, and too many limits.
+void require_valid_limits(const LimitColumns &columns);
+
+// The argument `limits` of a call as it is stored, with the present as `since`; or an error naming the field.
+Maybe<Json> sentences(const Maybe<Value> &list, const char *name);
 
 } // namespace pg_org
