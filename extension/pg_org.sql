@@ -1838,6 +1838,25 @@ refused.
 Returns the identifiers of the call and its state.
 Callers: proxy admins and keys with the permission usage.';
 
+CREATE FUNCTION usage_extend(
+    request_id text DEFAULT NULL,
+    reservation_id text DEFAULT NULL,
+    ttl_seconds bigint DEFAULT 600,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_extend IS
+'Let the reservation of a call that lasts longer expire later.
+
+For streams, while they run. A reservation that has expired or is over is refused, and none is made
+shorter.
+
+- request_id: identifier of the call; request_id or reservation_id is required
+- reservation_id: identifier of the reservation, as usage_reserve returned it
+- ttl_seconds: when the reservation expires, in seconds from now, 1 to 86400
+
+Returns the identifiers of the call, and when its reservation expires.
+Callers: proxy admins and keys with the permission usage.';
+
 CREATE FUNCTION usage_record(
     key text DEFAULT NULL,
     model text DEFAULT NULL,
@@ -1929,6 +1948,6 @@ REVOKE ALL ON FUNCTION
     key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
-    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
-    usage_verify, usage_repair
+    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
+    usage_limits, usage_verify, usage_repair
 FROM PUBLIC;

@@ -167,6 +167,7 @@ inline constexpr std::array routes{
     usage("/usage/reserve", "usage_reserve", Kind::calls),
     usage("/usage/settle", "usage_settle", Kind::calls),
     usage("/usage/cancel", "usage_cancel", Kind::call),
+    usage("/usage/extend", "usage_extend", Kind::call),
     usage("/usage/record", "usage_record", Kind::call),
     Route{"GET", "/usage/limits", "usage_limits", Kind::limits, Envelope::error},
 };

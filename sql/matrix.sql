@@ -96,7 +96,7 @@ INSERT INTO test.call (call) VALUES
     ('usage_reserve(''sk-annred'', ''m1''{})'),
     ('usage_reserve_many(''[{"key":"sk-annred","model":"m1"}]''{})'),
     ('usage_settle(1, ''held''{})'), ('usage_settle_many(''[{"cost":1,"request_id":"held"}]''{})'),
-    ('usage_cancel(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
+    ('usage_cancel(''held''{})'), ('usage_extend(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
     ('usage_reserve(model => ''m1'', token_id => test.token_id(''sk-annred''){})'),
     ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
     ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})');

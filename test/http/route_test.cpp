@@ -270,6 +270,7 @@ const std::vector<Line> table{
     change("POST /usage/settle", R"({"request_id": "<call>", "cost": 1})", is_settled_call, not_allowed_e1),
     change("POST /usage/cancel", R"({"request_id": "<call>"})", has({"reservation_id", "request_id", "state"}),
            not_allowed_e1),
+    change("POST /usage/extend", R"({"request_id": "<call>"})", is_extended_call, not_allowed_e1),
     change("POST /usage/record", R"({"key": "<key>", "model": "m", "cost": 1})", is_settled_call, not_allowed_e1),
     look("/usage/limits", "?key=<key>", has({"token_id", "limits"}), not_allowed_e1),
 };
