@@ -91,7 +91,7 @@ constinit Statement read_users{R"(
            x.max_budget, NULL::numeric, x.model_max_budget, x.tpm_limit, x.rpm_limit, NULL::bigint,
            x.budget_duration, x.budget_reset_at,
            false, x.models, NULL::jsonb, NULL::numeric, NULL::text, NULL::timestamptz,
-           '{}'::text[], '{}'::text[], NULL::timestamptz
+           '{}'::text[], '{}'::text[], x.spend_reset_at
       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n (organization_id, team_id, user_id, key_id, place)
       JOIN org."user" x ON x.user_id = n.user_id)"};
 
