@@ -546,6 +546,7 @@ CREATE FUNCTION user_update(
     metadata jsonb DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
     teams json DEFAULT NULL,
+    spend numeric DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -562,6 +563,7 @@ has the user_id, a user with it is made.
 - quotas: an object as in user_new that replaces all quotas
 - teams: the teams that they are in: they join those that they are not in yet, and leave none. An array
   of team_ids, or of objects with team_id, user_role (admin or user) and max_budget_in_team
+- spend: 0 lets the user''s budgets start again from zero
 - clear: names of the fields to reset
 
 Returns an object of the user_id and, as data, the user.
@@ -588,6 +590,23 @@ others are changed all the same. A field that is null is reset.
 
 Returns an object: results has for each user whether it was changed, and the error or the user; and
 how many changes were requested, were successful and failed.
+Callers: proxy admins.';
+
+CREATE FUNCTION user_reset_spend(
+    user_id text,
+    reset_to numeric,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_reset_spend IS
+'Let the budgets of a user start again.
+
+Their budgets start again from zero. Their spend, the total for all time, does not change.
+
+- reset_to: 0
+
+Returns the user.
 Callers: proxy admins.';
 
 CREATE FUNCTION user_info(
@@ -795,6 +814,7 @@ CREATE FUNCTION team_update(
     open boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    spend numeric DEFAULT NULL,
     access_group_ids json DEFAULT NULL,
     admins json DEFAULT NULL,
     enforced_params json DEFAULT NULL,
@@ -840,6 +860,7 @@ the organization. Models that its keys still list cannot be removed, and the err
 - team_member_key_duration: a word that an LLM gateway reads, shown in metadata
 - tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
+- spend: 0 lets its budget start again from zero
 - clear: names of the fields to reset
 - cascade: true removes the models from those keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
@@ -1840,6 +1861,25 @@ refused.
 Returns the identifiers of the call and its state.
 Callers: proxy admins and keys with the permission usage.';
 
+CREATE FUNCTION usage_extend(
+    request_id text DEFAULT NULL,
+    reservation_id text DEFAULT NULL,
+    ttl_seconds bigint DEFAULT 600,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_extend IS
+'Let the reservation of a call that lasts longer expire later.
+
+For streams, while they run. A reservation that has expired or is over is refused, and none is made
+shorter.
+
+- request_id: identifier of the call; request_id or reservation_id is required
+- reservation_id: identifier of the reservation, as usage_reserve returned it
+- ttl_seconds: when the reservation expires, in seconds from now, 1 to 86400
+
+Returns the identifiers of the call, and when its reservation expires.
+Callers: proxy admins and keys with the permission usage.';
+
 CREATE FUNCTION usage_record(
     key text DEFAULT NULL,
     model text DEFAULT NULL,
@@ -1933,13 +1973,13 @@ REVOKE ALL ON FUNCTION
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,
-    user_delete,
+    user_delete, user_reset_spend,
     team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
     team_reset_spend, team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
     key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
-    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
-    usage_verify, usage_repair
+    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
+    usage_limits, usage_verify, usage_repair
 FROM PUBLIC;

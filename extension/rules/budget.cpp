@@ -209,7 +209,7 @@ Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
             invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model),
                     max_decimals);
         const auto text = duration.text();
-        if (!duration.is_null() && !(text && parse_duration(*text)))
+        if (!duration.is_null() && !(text && is_duration(*text)))
             invalid(name,
                     "must give %.*s a time_period of a positive whole number and one of s, m, h, d, w, mo, as in 30d",
                     FMT_ARG(model));

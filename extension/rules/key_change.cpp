@@ -229,11 +229,7 @@ KeyChange read_key_change(Session &session)
     change.organization_id = session.argument("organization_id", not_empty);
     change.team_id = session.argument("team_id", not_empty);
     change.user_id = session.argument("user_id", not_empty);
-    if (const auto spend = session.argument("spend", money)) {
-        if (*spend > zero())
-            invalid("spend", "must be 0, which lets the budgets of the key start again");
-        change.resets_spend = true;
-    }
+    change.resets_spend = session.argument("spend", resets_spend);
     static constexpr std::array<Text, 9> clearable{"key_alias",       "duration",  "max_budget",
                                                    "tpm_limit",       "rpm_limit", "max_parallel_requests",
                                                    "budget_duration", "budget_id", "model_max_budget"};

@@ -22,12 +22,19 @@ template <typename Enum, size_t size> Maybe<Enum> named(const std::array<Text, s
     return found == names.end() ? Maybe<Enum>{} : static_cast<Enum>(found - names.begin());
 }
 
-constexpr Time unix_epoch{-(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY};
-
 Text joined(const char *format, Text first, Text second)
 {
     return to_text(psprintf(format, FMT_ARG(first), FMT_ARG(second)));
 }
+
+// Without a zone, one of a unit of the calendar is of UTC's.
+Text with_zone(Text per)
+{
+    static constexpr std::array<Text, 5> calendar{"1d", "1w", "1mo", "1q", "1y"};
+    return std::ranges::find(calendar, per) == calendar.end() ? per : joined("%.*s@%.*s", per, "UTC");
+}
+
+constexpr Time unix_epoch{-(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY};
 
 // Counts of one scope with the same name count the same.
 Text count_name(const UsageLimit &limit, const char *of_period)
@@ -218,6 +225,8 @@ constexpr const char *per_rule =
     "must be a positive whole number and one of s, m, h, d, w, mo, as in 1m or 30d, or 1d, 1w, 1mo, 1q or 1y of a "
     "calendar, as in 1mo@Europe/Berlin";
 
+bool is_per(Text text) { return is_duration(with_zone(text)); }
+
 // A member of a sentence that is the name of something, empty if there is none.
 Text checked_name(const Value &value)
 {
@@ -280,7 +289,7 @@ void write_sentence(Writer &writer, const Value &sentence, Text since)
     if (!per.is_null()) {
         if (*what == Limited::parallel_requests)
             invalid(per.path(), "must not come with parallel_requests, which are counted while they last");
-        if (!parse_per(per.as_text()))
+        if (!is_per(per.as_text()))
             invalid(per.path(), "%s", per_rule);
         writer.key("per").value(per.as_text());
     }
@@ -335,9 +344,7 @@ bool Scope::counts(Text called_model, Texts tags) const
 
 Maybe<Per> parse_per(Text text)
 {
-    static constexpr std::array<Text, 5> calendar{"1d", "1w", "1mo", "1q", "1y"};
-    const bool is_calendar = std::ranges::find(calendar, text) != calendar.end();
-    const auto duration = parse_duration(is_calendar ? joined("%.*s@%.*s", text, "UTC") : text);
+    const auto duration = parse_duration(with_zone(text));
     if (!duration)
         return {};
     const bool is_of_clock = text.ends_with('s') || text.ends_with('m') || text.ends_with('h');

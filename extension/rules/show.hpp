@@ -70,7 +70,7 @@ inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6
     "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, " \
     SPEND_OF_USER " AS spend, " \
     PERIOD_SPEND_OF("u", "CASE WHEN seen.whole THEN u.budget_duration END", "u.budget_reset_at", \
-                    SPEND_OF_USER, "NULL::timestamptz", "'', '', u.user_id, '', ''") ", " \
+                    SPEND_OF_USER, "CASE WHEN seen.whole THEN u.spend_reset_at END", "'', '', u.user_id, '', ''") ", " \
     "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, " \
     "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, " \
     "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, " \

@@ -53,6 +53,7 @@ constinit Statement update_team{R"(
            open = coalesce($16, open),
            tags = coalesce($19, tags),
            model_aliases = coalesce($20, model_aliases),
+           spend_reset_at = coalesce($21, spend_reset_at),
            updated_at = greatest(now(), created_at),
            updated_by = $14
      WHERE organization_id = $1
@@ -235,9 +236,11 @@ PG_ORG_WRITE(team_update)
     const auto if_match = session.argument<Text>("if_match");
     const auto tags = session.argument("tags", tag_list);
     const auto aliases = session.argument("model_aliases", model_aliases);
+    const bool resets = session.argument("spend", resets_spend);
     // Admins of the team do not change what limits it.
     const bool only_describes =
         !models && !limits.any() && !blocked && !open && !organization_id && !tags && !aliases && !kept.any() &&
+        !resets &&
         std::ranges::all_of(clear, [](Text field) { return field == "team_alias" || field == "organization_id"; });
 
     TeamName team = organization_id ? lock_team_to_move(session, team_id, *organization_id)
@@ -250,7 +253,7 @@ PG_ORG_WRITE(team_update)
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open, kept.values(),
-                kept.names(), tags, aliases);
+                kept.names(), tags, aliases, resets ? Maybe<Time>{present()} : Maybe<Time>{});
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || organization_id)
         keep_within_team(session, team_id, cascade);

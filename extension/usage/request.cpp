@@ -145,6 +145,12 @@ Check &Check::count(const char *name, const Maybe<int64> &value)
         .rule(name, !value || *value <= max_tokens, "must be at most 1000000000000");
 }
 
+Check &Check::ttl(const char *name, const Maybe<int64> &value)
+{
+    return rule(name, value.value_or(1) > 0, "must be more than zero")
+        .rule(name, value.value_or(1) <= max_ttl, "must be at most 86400");
+}
+
 void raise_if_any(const Maybe<Refusal> &refusal)
 {
     if (refusal)

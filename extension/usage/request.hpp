@@ -57,6 +57,9 @@ template <typename Source, typename T> void read(Source &source, const char *nam
     field = source.template argument<T>(name);
 }
 
+// How long a hold lasts, in seconds.
+inline constexpr int64 default_ttl = 600, max_ttl = SECS_PER_DAY;
+
 // Checks one argument after the other, and keeps the first refusal.
 class Check {
 public:
@@ -72,6 +75,7 @@ public:
     Check &identifier(const char *name, const Maybe<Text> &value);
     Check &amount(const char *name, const Maybe<Number> &value); // of money
     Check &count(const char *name, const Maybe<int64> &value);   // of tokens
+    Check &ttl(const char *name, const Maybe<int64> &value);
     Check &rule(const char *name, bool holds, const char *text)
     {
         return holds ? *this : require(false, invalid_value(name, text));

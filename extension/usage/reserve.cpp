@@ -12,8 +12,6 @@ using namespace pg_org;
 
 namespace {
 
-constexpr int64 default_ttl = 600, max_ttl = SECS_PER_DAY;
-
 struct Reserve : NewCall {
     Maybe<Number> max_cost;
     Maybe<int64> max_tokens, ttl_seconds;
@@ -31,8 +29,7 @@ struct Reserve : NewCall {
         wrong = Check{wrong}
                     .amount("max_cost", max_cost)
                     .count("max_tokens", max_tokens)
-                    .rule("ttl_seconds", ttl_seconds.value_or(1) > 0, "must be more than zero")
-                    .rule("ttl_seconds", ttl_seconds.value_or(1) <= max_ttl, "must be at most 86400")
+                    .ttl("ttl_seconds", ttl_seconds)
                     .wrong();
     }
 };
