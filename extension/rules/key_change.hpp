@@ -11,7 +11,7 @@ struct KeyChange {
     Maybe<Texts> models;
     Maybe<Json> metadata, permissions;
     Maybe<Time> expires;
-    OwnLimits limits;
+    OwnLimits limits{short_limits_of_keys};
     Maybe<bool> blocked;
     Maybe<Text> budget_id;
     Maybe<Texts> allowed_routes, tags;

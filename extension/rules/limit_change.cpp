@@ -17,7 +17,7 @@ bool LimitChange::set(Text field, const Value &value)
     if (field != "limits")
         return short_forms.set(field, value);
     const auto list = pg_org::sentences(value, value.path());
-    sentences = list ? list : Json{DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"))};
+    sentences = list.value_or(empty_array());
     return true;
 }
 

@@ -91,7 +91,7 @@ constinit Statement list_organizations{R"(
                                        Planned::each_time};
 
 // The fields that a patch can change; the first two have no empty value to be cleared to.
-constexpr std::array<Text, 22> changeable{"organization_alias",
+constexpr std::array<Text, 28> changeable{"organization_alias",
                                           "models",
                                           "tags",
                                           "metadata",
@@ -106,6 +106,12 @@ constexpr std::array<Text, 22> changeable{"organization_alias",
                                           "max_parallel_requests",
                                           "model_max_budget",
                                           "budget_duration",
+                                          "limits",
+                                          "budget_limits",
+                                          "model_rpm_limit",
+                                          "model_tpm_limit",
+                                          "rpd_limit",
+                                          "tpd_limit",
                                           "access_group_ids",
                                           "guardrails",
                                           "logging",

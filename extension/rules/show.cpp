@@ -6,7 +6,7 @@ namespace pg_org {
 
 namespace {
 
-constexpr int budget_columns = 13;
+constexpr int budget_columns = 19;
 
 // clang-format off
 

@@ -56,6 +56,7 @@ constinit Statement update_user{R"(
            metadata = coalesce($12, metadata),
            quotas = CASE WHEN 'quotas' = ANY ($13) THEN '{}' ELSE coalesce($15, quotas) END,
            spend_reset_at = coalesce($16, spend_reset_at),
+           )" SET_LIMITS("$17", "$18", "$19") R"(,
            updated_at = greatest(now(), created_at),
            updated_by = $14
      WHERE user_id = $1)"};
@@ -70,7 +71,7 @@ constexpr std::array<Text, 8> clearable{"user_email", "user_alias",      "max_bu
 struct UserChange {
     Maybe<Text> user_id, user_email, user_alias, user_role;
     Maybe<Texts> models;
-    OwnLimits limits;
+    OwnLimits limits{short_limits_of_users};
     Maybe<Json> metadata, quotas;
     bool resets_spend = false;
     std::span<const TeamToJoin> teams; // that they join, beside those they are in; none keeps those
@@ -101,7 +102,9 @@ UserChange read_change(Session &session)
     change.quotas = session.argument("quotas", quotas_of_user);
     change.resets_spend = session.argument("spend", resets_spend);
     change.teams = read_teams_to_join(session, {});
-    change.clear = fields_to_clear(session, clearable);
+    change.clear = fields_to_clear(session, change.limits.others.clearable(clearable));
+    for (const Text field : change.clear)
+        change.limits.others.set(field, Value{});
     return change;
 }
 
@@ -119,7 +122,8 @@ void read_field(UserChange &change, Text field, const Value &value)
     const char *name = value.path();
     OwnLimits &limits = change.limits;
     if (value.is_null()) {
-        if (std::ranges::find(clearable, field) != clearable.end() && (field != "user_email" || change.user_id))
+        if (limits.others.set(field, value) ||
+            (std::ranges::find(clearable, field) != clearable.end() && (field != "user_email" || change.user_id)))
             change.clear = with(change.clear, field);
     } else if (field == "user_id" || field == "user_email") {
         // read before
@@ -147,7 +151,7 @@ void read_field(UserChange &change, Text field, const Value &value)
         change.quotas = quotas_of_user(value.as_object(), name);
     } else if (field == "spend") {
         change.resets_spend = resets_spend(value.as_number(), name);
-    } else {
+    } else if (!limits.others.set(field, value)) {
         invalid(name, "is not supported");
     }
 }
@@ -241,7 +245,9 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
     session.run(update_user, user_id, change.new_email(), change.user_alias, change.user_role, change.models,
                 limits.max_budget, limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
                 limits.budget_reset_at, change.metadata, change.clear, caller.user_id, change.quotas,
-                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{});
+                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, limits.others.sentences,
+                limits.others.short_forms.values(), limits.others.short_forms.names());
+    require_valid_limits_of_user(session, user_id, limits);
     return {named, {}};
 }
 
