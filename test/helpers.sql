@@ -57,7 +57,8 @@ END $$;
 CREATE OR REPLACE FUNCTION test.unowned_budgets() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT budget_id FROM org.budget WHERE auto_created EXCEPT
     (SELECT budget_id FROM org.organization UNION SELECT budget_id FROM org.membership
-     UNION SELECT budget_id FROM org.team_member UNION SELECT budget_id FROM org.api_key) ORDER BY 1
+     UNION SELECT budget_id FROM org.team_member UNION SELECT budget_id FROM org.api_key
+     UNION SELECT budget_id FROM org.end_user) ORDER BY 1
 $$;
 
 -- Resets the tables to the state after org_setup().
@@ -65,6 +66,7 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.api_key;
     DELETE FROM org.team;
     DELETE FROM org.organization;
+    DELETE FROM org.end_user;
     DELETE FROM org.budget;
     DELETE FROM org."user" WHERE user_id <> 'default_user_id';
     DELETE FROM org.reservation;

@@ -44,6 +44,12 @@ inline constexpr std::array kept_of_keys{
     KeptField{"tpm_limit_type", KeptField::Is::text},
 };
 
+inline constexpr std::array kept_of_end_users{
+    KeptField{"allowed_model_region", KeptField::Is::text},
+    KeptField{"default_model", KeptField::Is::text},
+    KeptField{"object_permission", KeptField::Is::object},
+};
+
 // A change of such fields.
 class KeptChange {
 public:
