@@ -53,3 +53,7 @@ CREATE TRIGGER emit_delete AFTER DELETE ON org.end_user REFERENCING OLD TABLE AS
     FOR EACH STATEMENT EXECUTE FUNCTION org.emit_of_end_users();
 CREATE TRIGGER emit_blocked AFTER UPDATE OF blocked ON org.end_user
     FOR EACH ROW WHEN (NEW.blocked <> OLD.blocked) EXECUTE FUNCTION org.emit_of_end_users();
+
+COMMENT ON COLUMN org.event.kind IS
+'Kind of the event: organization, member, key or end_user, a dot and created, deleted, blocked or unblocked;'
+' budget.soft_limit_crossed; budget.exceeded.';
