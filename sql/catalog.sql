@@ -79,7 +79,7 @@ SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) 
 -- The schema has tables and indexes, no other relations, and only these functions, generated columns and triggers.
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
 SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
-SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
+SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '' ORDER BY relname;
 SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
  ORDER BY relname, tgname;
 
@@ -97,7 +97,8 @@ SELECT relname, conname, columns FROM org_constraint
    AND columns[1] <> 'organization_id' ORDER BY relname;
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype = 'f' AND columns[1] <> 'organization_id'
-   AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass);
+   AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass)
+ ORDER BY relname, conname;
 -- The other tables are global look-ups.
 SELECT relname FROM org_constraint WHERE contype = 'p' AND columns[1] <> 'organization_id' ORDER BY relname;
 
