@@ -170,6 +170,13 @@ SELECT organization_id, kind, data, count(*) FROM org.event WHERE kind LIKE 'end
 SELECT customer_update('q-3', alias => 'Q'), customer_update('q-3', alias => 'Q'), customer_update('q-3', object_permission => '{"agents": []}') \g /dev/null
 SELECT after -> 'alias' AS alias, after -> 'kept' AS kept FROM org.audit_log WHERE id = 'q-3' AND organization_id = '' AND action = 'customer_update' ORDER BY occurred_at;
 
+-- A key's allowed routes may name either path.
+SELECT key_generate('default_user_id', key => 'sk-old-paths', allowed_routes => '{/end_user/info}'),
+       key_generate('default_user_id', key => 'sk-new-paths', allowed_routes => '{/customer/*}'),
+       key_generate('default_user_id', key => 'sk-other-paths', allowed_routes => '{/key/*}') \g /dev/null
+SELECT attempt($$customer_info('q-3', api_key => 'sk-old-paths')$$), attempt($$customer_list(api_key => 'sk-old-paths')$$),
+       attempt($$customer_list(api_key => 'sk-new-paths')$$), attempt($$customer_info('q-3', api_key => 'sk-other-paths')$$);
+
 -- Sent again with the same idempotency key.
 SELECT customer_new('once', idempotency_key => 'one')::text = customer_new('once', idempotency_key => 'one')::text AS same;
 
