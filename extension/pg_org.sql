@@ -2388,6 +2388,37 @@ Returns an object with the limits.
 Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the
 permission usage.';
 
+CREATE FUNCTION usage_reset(
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    "limit" json DEFAULT NULL,
+    part text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_reset IS
+'Let a limit start again from zero.
+
+A new period begins now, and ends when it would have ended. The ledger and spend, the total for all
+time, do not change.
+
+- organization_id: the organization whose limit it is; with user_id, its member; with end_user, its
+  end user
+- team_id: the team whose limit it is; with user_id, the member of the team
+- user_id: the user
+- key: the key, or its token_id
+- end_user: the end user
+- limit: the limit, an object with its limit, per, model, tag, each and soft; null means all limits of
+  cost
+- part: of a limit for each of something, the one whose count starts again; null means all
+
+Returns an object with the owner, the limit and reset_at.
+Callers: proxy admins; the organization''s admins for what is inside it.';
+
 CREATE FUNCTION usage_verify(
     organization_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -2436,5 +2467,5 @@ REVOKE ALL ON FUNCTION
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
-    usage_limits, usage_verify, usage_repair
+    usage_limits, usage_reset, usage_verify, usage_repair
 FROM PUBLIC;

@@ -54,6 +54,39 @@ CREATE TRIGGER emit_delete AFTER DELETE ON org.end_user REFERENCING OLD TABLE AS
 CREATE TRIGGER emit_blocked AFTER UPDATE OF blocked ON org.end_user
     FOR EACH ROW WHEN (NEW.blocked <> OLD.blocked) EXECUTE FUNCTION org.emit_of_end_users();
 
+-- Resets. Arguments: what replies call the owner, and the columns that identify it.
+CREATE FUNCTION org.emit_reset() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    thing    jsonb := to_jsonb(NEW);
+    is_one   boolean := OLD.spend_reset_at IS NOT DISTINCT FROM NEW.spend_reset_at;
+    reset    jsonb := NEW.limit_resets -> -1;
+BEGIN
+    INSERT INTO org.event (organization_id, kind, data)
+    VALUES (coalesce(thing->>'organization_id', ''), 'usage.reset',
+            jsonb_build_object('owner', TG_ARGV[0], 'id', concat_ws('/', thing->>TG_ARGV[1], thing->>TG_ARGV[2]),
+                               'limit', CASE WHEN is_one THEN reset END,
+                               'reset_at', CASE WHEN is_one THEN reset->'at' ELSE thing->'spend_reset_at' END));
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION org.emit_reset() IS 'Trigger: writes an event for a reset of what counts against limits.';
+DO $$
+DECLARE
+    owner  record;
+BEGIN
+    FOR owner IN
+        SELECT * FROM (VALUES ('organization', 'organization, organization_id'), ('membership', 'member, user_id'),
+                              ('team', 'team, team_id'), ('team_member', 'team_member, team_id, user_id'),
+                              ('user', '"user", user_id'), ('api_key', 'key, key_id'),
+                              ('end_user', 'end_user, end_user_id')) AS owners (relation, arguments)
+    LOOP
+        EXECUTE format('CREATE TRIGGER emit_reset AFTER UPDATE OF spend_reset_at, limit_resets ON org.%I'
+                       ' FOR EACH ROW WHEN (OLD.spend_reset_at IS DISTINCT FROM NEW.spend_reset_at'
+                       ' OR (OLD.limit_resets <> NEW.limit_resets AND NEW.limit_resets <> ''[]''))'
+                       ' EXECUTE FUNCTION org.emit_reset(%s)', owner.relation, owner.arguments);
+    END LOOP;
+END $$;
+
 COMMENT ON COLUMN org.event.kind IS
 'Kind of the event: organization, member, key or end_user, a dot and created, deleted, blocked or unblocked;'
-' budget.soft_limit_crossed; budget.exceeded.';
+' budget.soft_limit_crossed, budget.exceeded, limit.soft_limit_crossed; usage.reset.';
