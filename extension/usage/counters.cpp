@@ -16,7 +16,9 @@ constinit Statement read_statement{R"(
            a.starts, a.amounts, a.told_starts, a.told_values, a.tid
       FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY
         AS h (organization_id, team_id, user_id, key_id, end_user, each, part, place)
-     CROSS JOIN LATERAL (SELECT *, ctid AS tid FROM org.usage_counter a
+     CROSS JOIN LATERAL (SELECT model, tag, since, held_cost, held_requests, counted_at, counted_each, names, starts,
+                                amounts, told_starts, told_values, ctid AS tid
+                           FROM org.usage_counter a
                           WHERE (a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part)
                               = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user, h.each, h.part)
                          OFFSET 0) AS a)"};
