@@ -13,7 +13,7 @@ namespace {
     " expires_at, 'held'::text, ctid, delegated, end_user"
 #define USAGE_COLUMNS                                                                                                  \
     "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at,"           \
-    " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"            \
+    " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"  \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
 
@@ -88,12 +88,13 @@ constinit Statement find_expired_of_organizations{
 constinit Statement find_expired_of_keys{FIND_EXPIRED("unnest($1)", "key_id = named.id AND organization_id = ''")};
 constinit Statement find_expired_of_teams{FIND_EXPIRED(
     "unnest($1)", "team_id = named.id AND organization_id = '' AND team_id <> '' AND NOT key_id = ANY ($3)")};
-constinit Statement find_expired_of_users{FIND_EXPIRED(
-    "unnest($1)", "user_id = named.id AND user_id <> '' AND NOT delegated" NOT_FOUND_YET)};
+constinit Statement find_expired_of_users{
+    FIND_EXPIRED("unnest($1)", "user_id = named.id AND user_id <> '' AND NOT delegated" NOT_FOUND_YET)};
 // $6: users.
-constinit Statement find_expired_of_end_users{FIND_EXPIRED(
-    "(SELECT end_user_id FROM org.end_user WHERE organization_id = '' AND end_user_id = ANY ($1))",
-    "end_user = named.id AND end_user <> ''" NOT_FOUND_YET " AND NOT (user_id <> '' AND NOT delegated AND user_id = ANY ($6))")};
+constinit Statement find_expired_of_end_users{
+    FIND_EXPIRED("(SELECT end_user_id FROM org.end_user WHERE organization_id = '' AND end_user_id = ANY ($1))",
+                 "end_user = named.id AND end_user <> ''" NOT_FOUND_YET
+                 " AND NOT (user_id <> '' AND NOT delegated AND user_id = ANY ($6))")};
 
 constinit Statement sum_reservations_statement{
 #include "queries/sum_reservations.inc"
@@ -175,9 +176,9 @@ struct ReservationOwners {
     Texts organizations, keys, teams, users, end_users;
 
     explicit ReservationOwners(std::span<const OwnerIds> calls)
-        : organizations(ids_of(calls, &OwnerIds::organization_id, false)),
-          keys(ids_of(calls, &OwnerIds::key_id, true)), teams(ids_of(calls, &OwnerIds::team_id, true)),
-          users(ids_of(calls, &OwnerIds::user_id, false)), end_users(ids_of(calls, &OwnerIds::end_user, false))
+        : organizations(ids_of(calls, &OwnerIds::organization_id, false)), keys(ids_of(calls, &OwnerIds::key_id, true)),
+          teams(ids_of(calls, &OwnerIds::team_id, true)), users(ids_of(calls, &OwnerIds::user_id, false)),
+          end_users(ids_of(calls, &OwnerIds::end_user, false))
     {
     }
 

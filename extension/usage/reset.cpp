@@ -15,7 +15,8 @@ constexpr size_t max_resets = 200;
 
 // Sets $6 spend_reset_at and $7 limit_resets of an owner, $1 to $5; null keeps them. $8: who did it.
 #define RESET(of_table, condition)                                                                                     \
-    "UPDATE " of_table " SET spend_reset_at = coalesce($6, spend_reset_at), limit_resets = coalesce($7, limit_resets)," \
+    "UPDATE " of_table                                                                                                 \
+    " SET spend_reset_at = coalesce($6, spend_reset_at), limit_resets = coalesce($7, limit_resets),"                   \
     " updated_at = greatest(now(), created_at), updated_by = $8 WHERE " condition
 
 // All take all parameters, some of which do not matter.
