@@ -107,7 +107,7 @@ class Call:
     expires_at: datetime
     max_cost: Decimal = Decimal(0)
     max_tokens: int = 0
-    tags: frozenset = frozenset()
+    tags: tuple = ()
     end_user: str = ""
     state: str = "reserved"  # then settled, cancelled or expired
     cost: Decimal = Decimal(0)

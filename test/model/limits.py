@@ -29,7 +29,7 @@ class Subject(NamedTuple):
     user_id: str
     key_id: str
     model: Optional[str]
-    tags: Optional[frozenset]
+    tags: Optional[tuple]
     end_user: Optional[str]
 
 
@@ -109,7 +109,7 @@ def parts_of(each, call):
     if each is None:
         return (None,)
     if each == "tag":
-        return (UNKNOWN,) if call.tags is None else sorted(call.tags)
+        return (UNKNOWN,) if call.tags is None else call.tags
     part = dict(
         model=call.model, end_user=call.end_user, member=call.user_id, key=call.key_id, team=call.team_id
     )[each]

@@ -79,18 +79,18 @@ class Model:
     ):
         self.check_arguments(key=key, model=model, max_cost=max_cost, max_tokens=max_tokens, ttl_seconds=ttl_seconds)
         holder = self.usable_key(key)
+        self.require_end_user(holder, end_user)
         resolved = self.resolved(holder, model)
         known = self.find(holder.organization_id, request_id)
         if known:
             if not known.holds(self.now):
                 raise Refused("23505", "Reservation is over")
             # The hold of a call without max_cost may have been another amount then.
-            asked = holder.key_id, resolved, known.max_cost if max_cost is None else max_cost, max_tokens or 0
-            if asked != (known.key_id, known.model, known.max_cost, known.max_tokens):
+            asked = holder.key_id, end_user or "", resolved, known.max_cost if max_cost is None else max_cost, max_tokens or 0
+            if asked != (known.key_id, known.end_user, known.model, known.max_cost, known.max_tokens):
                 raise Refused("23505", "Another request")
             return self.grant(known)
 
-        self.require_end_user(holder, end_user)
         self.require_model(holder, model, resolved)
         call = self.new_call(holder, resolved, request_id, tags, end_user)
         limits = self.limits(call)
@@ -265,9 +265,7 @@ class Model:
 
     def usage_reset(self, limit=None, part=None, **named):
         owner = self.owner_named(**named)
-        name = limit and tuple(
-            limit.get(member, member == "soft" and False) for member in ("limit", "per", "model", "tag", "each", "soft")
-        )
+        name = limit and (*map(limit.get, ("limit", "per", "model", "tag", "each")), bool(limit.get("soft")))
         if name and name not in {sentence.name for sentence in owner.sentences}:
             raise Refused("P0002", "")
         self.resets[owner.name].append(Reset(self.now, name, part))
@@ -370,14 +368,14 @@ class Model:
         for organization_id in {"", key.organization_id}:
             known = self.facts.end_users.get((organization_id, end_user))
             if known and known.blocked:
-                raise Refused("28000", "is blocked")
+                raise Refused("28000", f"End user={end_user} is blocked")
 
     def all_tags(self, key, tags):
         """Those of the call, and those that all calls with the key have."""
         organization = self.facts.organizations.get(key.organization_id)
         team = self.facts.teams.get((key.organization_id, key.team_id))
         known = [tag for it in (key, team, organization) if it for tag in it.tags]
-        return frozenset([*(tags or ()), *known])
+        return tuple(dict.fromkeys([*(tags or ()), *known]))
 
     def default_reserve(self, key):
         organization = self.facts.organizations.get(key.organization_id)
@@ -442,9 +440,9 @@ class Model:
         for sentence in sentences:
             for part in parts_of(sentence.each, subject):
                 if part is UNKNOWN or not self.has_own(owner, sentence, subject):
-                    yield self.limit(owner, sentence, part, calls)
+                    yield self.limit(owner, sentence, part, calls, subject)
 
-    def limit(self, owner, sentence, part, calls):
+    def limit(self, owner, sentence, part, calls, subject):
         start, end = sentence.period(self.now) if sentence.limit != "parallel_requests" else (None, None)
         resets = [it.at for it in self.resets[owner.name] if it.concerns(sentence, part)]
         mine = [
@@ -452,18 +450,30 @@ class Model:
             for call in calls
             if sentence.is_about(call.model, call.tags) and (part is None or part in parts_of(sentence.each, call))
         ]
+        # A member, key or team that was made anew begins with nothing.  An end user need not be made.
+        itself = sentence.each != "end_user" and self.part_itself(owner, sentence, subject)
+        if itself:
+            mine = [call for call in mine if call.reserved_at >= itself.created_at]
         return Limit(owner, sentence, part, mine, self.now, start and max([start, *resets]), end)
 
     def has_own(self, owner, sentence, subject):
         """Whether the part has a limit of its own, in place of that for each."""
+        own = self.part_itself(owner, sentence, subject)
+        same = sentence.limit, sentence.model, sentence.tag
+        return (
+            own
+            and own.name != owner.name
+            and any(not it.soft and not it.each and (it.limit, it.model, it.tag) == same for it in own.sentences)
+        )
+
+    def part_itself(self, owner, sentence, subject):
+        """The owner that the part of a call is, if it was made."""
+        of_platform = not subject.organization_id
+        of_team = owner.kind in ("team", "team_member")
         kind = dict(
-            member="team_member" if owner.kind == "team" else "member",
+            member="team_member" if of_team else "user" if of_platform else "member",
             key="key",
             team="team",
-            end_user="end_user" if subject.organization_id else "end_user_of_platform",
+            end_user="end_user_of_platform" if of_platform else "end_user",
         ).get(sentence.each)
-        own = kind and self.owner(kind, subject)
-        same = sentence.limit, sentence.model, sentence.tag
-        return own and any(
-            not it.soft and not it.each and (it.limit, it.model, it.tag) == same for it in own.sentences
-        )
+        return kind and self.owner(kind, subject)

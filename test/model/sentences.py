@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Optional, Union
 
-from periods import EPOCH, Period, period_of, window_of
+from periods import EPOCH, period_of, window_of
 
 KINDS_OF_LIMITS = ("cost", "parallel_requests", "requests", "tokens")  # in the order in which they are checked
 
@@ -41,7 +41,7 @@ class Sentence(NamedTuple):
     def value_at(self, now):
         return self.value + (self.raised.amount if self.raised and now < self.raised.until else 0)
 
-    def period(self, now) -> Period:
+    def period(self, now):
         if self.field == "limits":
             return window_of(now, self.per, self.since)
         return period_of(now, self.per, self.anchor)
@@ -77,12 +77,21 @@ def sentences_of(row, created_at):
     if not row:
         return ()
     short = row.get("short_limits") or {}
+    budget = Period(row["budget_duration"], row["budget_reset_at"] or created_at)
     return (
-        *budgets_of(row, short, created_at),
-        *rates_of(row, short),
-        *limits_of_members(short, created_at),
+        *budgets_of(row, budget, created_at, short),
+        *rates_of(row),
+        *(budgets_of(short, budget, created_at, {}) if short else ()),
+        *(rates_of(short) if short else ()),
         *(sentence_of(sentence) for sentence in row.get("limits") or ()),
     )
+
+
+class Period(NamedTuple):
+    """Of a budget: how long, and when one ends."""
+
+    per: Optional[str]
+    anchor: datetime
 
 
 def sentence_of(told):
@@ -91,21 +100,24 @@ def sentence_of(told):
     return Sentence(**fields, soft=bool(told.get("soft")), raised=raised)
 
 
-def budgets_of(row, short, created_at):
-    per = row["budget_duration"]
-    anchor = row["budget_reset_at"] or created_at
-    raised = short.get("temp_budget_increase") and Raise(short["temp_budget_increase"], short["temp_budget_expiry"])
-    if row.get("max_budget") is not None:
-        yield Sentence("cost", row["max_budget"], per, raised=raised, field="max_budget", anchor=anchor)
-    for soft_budget in (row.get("soft_budget"), short.get("soft_budget")):
-        if soft_budget is not None:
-            yield Sentence("cost", soft_budget, per, soft=True, field="soft_budget", anchor=anchor)
-    for model, entry in (short.get("model_max_budget") or row.get("model_max_budget") or {}).items():
+def budgets_of(fields, period, created_at, short):
+    """Those of a table's columns, or those that are kept together as short forms."""
+    if fields.get("max_budget") is not None:
+        raised = None
+        if short.get("temp_budget_increase") is not None and short.get("temp_budget_expiry") is not None:
+            raised = Raise(short["temp_budget_increase"], short["temp_budget_expiry"])
+        yield Sentence("cost", fields["max_budget"], period.per, raised=raised, field="max_budget", anchor=period.anchor)
+    if fields.get("soft_budget") is not None:
+        yield Sentence("cost", fields["soft_budget"], period.per, soft=True, field="soft_budget", anchor=period.anchor)
+    for model, entry in (fields.get("model_max_budget") or {}).items():
         amount, own_per = limit_by_model(entry)
-        its_own = (own_per, created_at) if own_per else (per, anchor)
-        yield Sentence("cost", amount, its_own[0], model, field="model_max_budget", anchor=its_own[1])
-    for entry in short.get("budget_limits") or ():
+        its = Period(own_per, created_at) if own_per else period
+        yield Sentence("cost", amount, its.per, model, field="model_max_budget", anchor=its.anchor)
+    for entry in fields.get("budget_limits") or ():
         yield Sentence("cost", entry["max_budget"], entry["budget_duration"], field="budget_limits", anchor=created_at)
+    if fields.get("team_member_budget") is not None:
+        value, per = fields["team_member_budget"], fields.get("team_member_budget_duration")
+        yield Sentence("cost", value, per, each="member", field="team_member_budget", anchor=created_at)
 
 
 def limit_by_model(entry):
@@ -116,25 +128,18 @@ def limit_by_model(entry):
     return amount, entry.get("time_period", entry.get("budget_duration"))
 
 
-def rates_of(row, short):
-    parallel = row.get("max_parallel_requests", short.get("max_parallel_requests"))
-    if parallel is not None:
-        yield Sentence("parallel_requests", parallel, field="max_parallel_requests")
+def rates_of(fields):
+    if fields.get("max_parallel_requests") is not None:
+        yield Sentence("parallel_requests", fields["max_parallel_requests"], field="max_parallel_requests")
     for letter, limit in ("r", "requests"), ("t", "tokens"):
-        for field, per in (f"{letter}pm_limit", "1m"), (f"{letter}pd_limit", "1d"):
-            value = short.get(field, row.get(field))
-            if value is not None:
-                yield Sentence(limit, value, per, field=field, anchor=EPOCH)
-        for model, value in (short.get(f"model_{letter}pm_limit") or {}).items():
-            yield Sentence(limit, value, "1m", model, field=f"model_{letter}pm_limit", anchor=EPOCH)
-
-
-def limits_of_members(short, created_at):
-    """What a team allows each of its members."""
-    if short.get("team_member_budget") is not None:
-        per = short.get("team_member_budget_duration")
-        value = short["team_member_budget"]
-        yield Sentence("cost", value, per, each="member", field="team_member_budget", anchor=created_at)
-    for field, limit in ("team_member_rpm_limit", "requests"), ("team_member_tpm_limit", "tokens"):
-        if short.get(field) is not None:
-            yield Sentence(limit, short[field], "1m", each="member", field=field, anchor=EPOCH)
+        for form, per, each in (
+            (f"{letter}pm_limit", "1m", None),
+            (f"{letter}pd_limit", "1d", None),
+            (f"model_{letter}pm_limit", "1m", None),
+            (f"team_member_{letter}pm_limit", "1m", "member"),
+        ):
+            value = fields.get(form)
+            by_model = value if isinstance(value, dict) else {None: value}
+            for model, value in by_model.items():
+                if value is not None:
+                    yield Sentence(limit, value, per, model, each=each, field=form, anchor=EPOCH)
