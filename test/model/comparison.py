@@ -32,20 +32,19 @@ def differences_of_refusals(error, refused):
     if refused.limit is None:
         return []
     if "detail" in error:
-        explained = detail(refused.limit)
-        return [] if error["detail"] == explained else [f"the detail should have been: {explained}"]
+        return [f"the detail should have been: {text}" for text in details(refused.limit) if text not in error["detail"]]
     return differences_of_objects("limit.", error["limit"], refused.limit)
 
 
-def detail(limit):
-    """As an error tells a person of a limit."""
+def details(limit):
+    """What an error tells a person of a limit."""
     amounts = {name: plain(limit[name]) for name in ("value", "spent", "held", "asked")}
-    per = f" per {limit['per']}" if limit["per"] else ""
     each = f" for {limit['each']}={limit['part']}" if limit["each"] else ""
     tag = f" under tag={limit['tag']}" if limit["tag"] else ""
-    return (
-        "The limit of {limit}{per} of {owner} {id}{each}{tag} is {value}: {spent} is spent, {held} held, {asked} asked."
-    ).format(**dict(limit, **amounts, per=per, each=each, tag=tag))
+    per = f" per {limit['per']}" if limit["per"] else ""
+    text = " of {owner} {id}{each}{tag} is {value}: {spent} is spent, {held} held, {asked} asked."
+    yield f"The limit of {limit['limit']}{per}" if limit["field"] == "limits" else limit["field"]
+    yield text.format(**dict(limit, **amounts, each=each, tag=tag))
 
 
 def plain(number):

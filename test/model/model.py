@@ -60,6 +60,14 @@ class Model:
         self.calls_of["end_user", call.end_user].append(call)
         self.calls_of["key", call.key_id].append(call)
 
+    def earliest(self):
+        """How far the clock may be put back: not over what was made or set since, or has expired."""
+        begun = [owner.created_at for _, owner in self.facts.named()]
+        begun += [it.since for _, owner in self.facts.named() for it in owner.sentences if it.since]
+        begun += [reset.at for resets in self.resets.values() for reset in resets]
+        begun += [it.expires_at for it in self.calls.values() if it.state == "reserved" and it.expires_at <= self.now]
+        return max(begun)
+
     def find(self, organization_id, request_id):
         return self.calls.get((organization_id, request_id))
 
@@ -235,10 +243,7 @@ class Model:
     # Showing what is left
 
     def usage_limits(self, key, model=None, end_user=None, tags=None):
-        try:
-            holder = self.key(key)
-        except Refused:
-            raise Refused("P0002", "Key not found") from None
+        holder = self.known_key(key)
         return dict(
             token_id=holder.key_id,
             limits=[self.left_of(limit) for limit in self.limits(self.subject(holder, model, end_user, tags))],
@@ -291,7 +296,7 @@ class Model:
             "member" if organization_id and user_id else
             "user" if user_id else "organization"
         )  # fmt: skip
-        holder = self.key(key) if key else None
+        holder = self.known_key(key) if key else None
         owner = self.owner(
             kind,
             Subject(
@@ -333,6 +338,12 @@ class Model:
         if not found:
             raise Refused("28000", "Invalid proxy server token")
         return found[0]
+
+    def known_key(self, name):
+        try:
+            return self.key(name)
+        except Refused:
+            raise Refused("P0002", "Key not found") from None
 
     def usable_key(self, name):
         key = self.key(name)

@@ -137,14 +137,8 @@ class Story(Chance):
         return [edge for edge in edges if edge >= now]
 
     def earlier(self):
-        """The clock is put back: over nothing that began since then, because for that there was no such time."""
-        now = self.model.now
-        begun = [owner.created_at for _, owner in self.model.facts.named()]
-        begun += [it.since for _, owner in self.model.facts.named() for it in owner.sentences if it.since]
-        begun += [reset.at for resets in self.model.resets.values() for reset in resets]
-        calls = self.model.calls.values()
-        begun += [call.expires_at for call in calls if call.state == "reserved" and call.expires_at <= now]
-        earliest = max(begun)
+        """The clock is put back."""
+        now, earliest = self.model.now, self.model.earliest()
         back = self.choose([now - earliest, timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)])
         return max(earliest, now - back)
 
