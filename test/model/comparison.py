@@ -32,7 +32,8 @@ def differences_of_refusals(error, refused):
     if refused.limit is None:
         return []
     if "detail" in error:
-        return [f"the detail should have been: {text}" for text in details(refused.limit) if text not in error["detail"]]
+        missing = [text for text in details(refused.limit) if text not in error["detail"]]
+        return [f"the detail should have: {text}" for text in missing]
     return differences_of_objects("limit.", error["limit"], refused.limit)
 
 

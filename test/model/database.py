@@ -10,7 +10,7 @@ from decimal import Decimal
 import psycopg2
 import psycopg2.extras
 
-from facts import EndUser, Facts, Key, Member, Organization, Team, TeamMember, User
+from facts import EndUser, Key, Member, Organization, Team, TeamMember, User
 from sentences import sentences_of
 
 # When the test's time begins: see redate.sql.
@@ -142,7 +142,8 @@ class Database:
         return self.cursor.fetchall()
 
     def calls(self):
-        return {tuple(tuple(sorted(item)) if isinstance(item, list) else item for item in row) for row in self.rows(CALLS)}
+        rows = self.rows(CALLS)
+        return {tuple(tuple(sorted(it)) if isinstance(it, list) else it for it in row) for row in rows}
 
 
 def call_of(at, function, arguments):

@@ -7,19 +7,17 @@ at all to months, often exactly to where a hold or a period ends.
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple
 
-from limits_at_random import BUDGETS, COSTS, DURATIONS, MODELS, OF_ALL, SHORT_FORMS, TAGS, TOKENS, Chance
+from calls_at_random import ALIASES, END_USERS, Calls
+from limits_at_random import BUDGETS, DURATIONS, MODELS, OF_ALL, SHORT_FORMS, TAGS
+from operation import BudgetId, Operation
 
-ALIASES = ["fast", "best"]
 LISTS = [["gpt-4o", "o3", "*/*"], ["openai/*", "claude"], ["*"], ["fast", "*a*"], ["all-proxy-models"]] + 5 * [[]]
-LIFETIMES = [1, 5, 30, 60, 600, 3600, 86400]
 PEOPLE = ["ann", "ben", "cem", "dee"]
 TEAMS = ["red", "blue"]
 FIELDS_IN_TEAM = ["budget_duration", "tpm_limit", "rpm_limit"]
 FIELDS_OF_END_USERS = ["max_budget", "soft_budget", "model_max_budget", "budget_duration", "tpm_limit", "rpm_limit"]
 FIELDS_OF_END_USERS += ["max_parallel_requests"]
-END_USERS = ["cust-1", "cust-2", "cust-3"]
 KINDS = ["end_user", "organization", "team", "member", "team_member", "user", "key"]
 
 MICROSECOND = timedelta(microseconds=1)
@@ -30,32 +28,7 @@ def team_ids(organization_id):
     return [f"{organization_id}-{team}" for team in TEAMS]
 
 
-class Operation(NamedTuple):
-    """A call of a function, by whose arguments it can be made again elsewhere: what only the database can name, one
-    of the following stands for."""
-
-    at: object
-    function: str
-    arguments: dict
-    about: str  # the organization
-
-
-class Reservation(NamedTuple):
-    label: str  # what the test calls it: the request_id, unless the database is to make one
-    by_request: bool
-
-
-class TokenId(NamedTuple):
-    secret: str
-
-
-class BudgetId(NamedTuple):
-    organization_id: str
-    team_id: str
-    user_id: str
-
-
-class Story(Chance):
+class Story(Calls):
     """What happens, one operation after the other; the model tells it how things stand."""
 
     organizations_at_once = 3
@@ -144,12 +117,6 @@ class Story(Chance):
 
     # The people
 
-    def organization(self):
-        return self.choose(self.model.facts.organizations)
-
-    def keys_of(self, organization_id):
-        return [key for key in self.model.facts.keys.values() if key.organization_id == organization_id]
-
     def members_of(self, organization_id):
         return [user for of, user in self.model.facts.members if of == organization_id]
 
@@ -203,7 +170,8 @@ class Story(Chance):
 
     def make_team(self, o, team, members):
         people = [dict(role="user", user_id=user) for user in members]
-        return "team_new", dict(organization_id=o, team_id=team, members_with_roles=people, **self.some_limits("team", o)), o
+        named = dict(organization_id=o, team_id=team, members_with_roles=people)
+        return "team_new", dict(named, **self.some_limits("team", o)), o
 
     def make_key(self, o, user, team):
         secret = f"sk-{o}-{user or 'nobody'}-{team or 'none'}-{self.random.randrange(10**6)}"
@@ -245,7 +213,8 @@ class Story(Chance):
         outside = f"sk-outside-{self.random.randrange(10**6)}"
         if self.perhaps(0.3) and self.model.facts.users:
             user = self.choose(self.model.facts.users)
-            return [("key_generate", dict(user_id=user, key=outside, key_alias=outside, **self.some_limits("key", o)), "")]
+            named = dict(user_id=user, key=outside, key_alias=outside)
+            return [("key_generate", dict(named, **self.some_limits("key", o)), "")]
         return [made]
 
     def replace_team(self):
@@ -421,169 +390,3 @@ class Story(Chance):
         kind, named = self.choose(choices)
         blocked = [step for _ in range(3) for step in self.choose([self.reserve_of, self.settle_of])(o)]
         return [(f"{kind}_block", named, o)] + blocked + [(f"{kind}_unblock", named, o)]
-
-    # Calls
-
-    def key(self, o):
-        outside = [key for key in self.model.facts.keys.values() if not key.organization_id]
-        keys = outside if outside and self.perhaps(0.1) else self.keys_of(o)
-        return self.choose(keys) if keys else None
-
-    def ask(self, o):
-        """Arguments of usage_reserve; about half of them come close to a limit."""
-        key = self.key(o)
-        asked = dict(key="sk-unknown", model=self.choose(MODELS + ALIASES))
-        if key and not self.perhaps(0.01):
-            asked["key"] = key.secret if self.perhaps(0.7) else TokenId(key.secret)
-        if not self.perhaps(0.07):
-            asked["max_cost"] = self.choose(COSTS)
-        if not self.perhaps(0.07):
-            asked["max_tokens"] = self.choose(TOKENS)
-        if self.perhaps(0.5):
-            asked["ttl_seconds"] = self.choose(LIFETIMES)
-        if self.perhaps(0.4):
-            asked["tags"] = self.some(TAGS)
-        if self.perhaps(0.5):
-            asked["end_user"] = self.choose(END_USERS)
-        if key and self.perhaps(0.25):
-            self.aim(asked, key)
-        if self.perhaps(0.02):
-            asked.update(self.mistake())
-        return self.remember(o, asked)
-
-    def aim(self, asked, key):
-        """All that is left of a limit, or the least bit more."""
-        subject = self.model.subject(key, asked["model"], asked.get("end_user", ""), asked.get("tags", ()))
-        limits = [it for it in self.model.limits(subject) if it.sentence.limit in ("cost", "tokens")]
-        if not limits:
-            return
-        limit = self.choose(limits)
-        if limit.sentence.limit == "cost":
-            asked["max_cost"] = max(limit.remaining(), Decimal(0)) + self.choose([Decimal(0), Decimal("1e-20")])
-        else:
-            asked["max_tokens"] = max(limit.remaining(), 0) + self.choose([0, 1])
-
-    def mistake(self):
-        return self.choose(
-            [
-                dict(max_cost=Decimal("-0.1")),
-                dict(max_cost=Decimal("1000000000000000.01")),
-                dict(max_tokens=-1),
-                dict(ttl_seconds=0),
-                dict(ttl_seconds=86401),
-                dict(model=None),
-                dict(key=None),
-            ]
-        )
-
-    def remember(self, o, asked):
-        """Gives the call its request_id; one in ten leaves that to the database."""
-        label = f"{o}-{self.count}-{self.random.randrange(10**6)}"
-        self.calls[o][label] = asked
-        return dict(asked, request_id=label) if self.perhaps(0.9) else dict(asked, label=label)
-
-    def reserve(self):
-        return self.reserve_of(self.organization())
-
-    def reserve_of(self, o):
-        return [("usage_reserve", self.ask(o), o)]
-
-    def ask_again(self, o):
-        """Mostly the same as before, of a call that was asked for lately."""
-        if not self.calls[o]:
-            return self.ask(o)
-        label = self.choose(list(self.calls[o])[-12:])
-        asked = dict(self.calls[o][label], request_id=label)
-        if self.perhaps(0.3):
-            asked.update(self.choose([dict(max_cost=Decimal("0.7")), dict(model="o3"), dict(max_tokens=7)]))
-        return asked
-
-    def reserve_again(self):
-        o = self.organization()
-        return [("usage_reserve", self.ask_again(o), o)]
-
-    def reserve_many(self):
-        o = self.organization()
-        requests = [self.ask(o) if self.perhaps(0.8) else self.ask_again(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_reserve_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
-
-    def reservation(self, o):
-        """Mostly one that is under way."""
-        granted = [label for label in list(self.calls[o])[-80:] if label in self.model.labelled]
-        under_way = [label for label in granted if self.is_under_way(label)]
-        label = "never"
-        if granted and self.perhaps(0.97):
-            label = self.choose(under_way if under_way and self.perhaps(0.75) else granted)
-        return Reservation(label, self.perhaps(0.6))
-
-    def is_under_way(self, label):
-        return self.model.labelled[label].state == "reserved"
-
-    def cost_of(self, label):
-        """What a call turns out to have cost: seldom more than was held."""
-        call = self.model.labelled.get(label)
-        held = call.max_cost if call else Decimal(1)
-        cost = self.choose([held, held / 2, held / 4, Decimal(0), held * 2, self.choose(COSTS)], [4, 3, 2, 1, 1, 1])
-        most = call.max_tokens if call else 10
-        outcome = dict(cost=cost)
-        if self.perhaps(0.8):
-            outcome.update(prompt_tokens=most // 2, completion_tokens=self.choose([most - most // 2, most // 4, most]))
-        if self.perhaps(0.02):
-            outcome.update(self.choose([dict(cost=Decimal(-1)), dict(prompt_tokens=-1), dict(cost=Decimal(10) ** 13)]))
-        return outcome
-
-    def outcome(self, o):
-        reservation = self.reservation(o)
-        return dict(reservation=reservation, **self.cost_of(reservation.label))
-
-    def settle(self):
-        return self.settle_of(self.organization())
-
-    def settle_of(self, o):
-        return [("usage_settle", self.outcome(o), o)]
-
-    def settle_late(self):
-        """After it has expired, with another call in between, and likely within the minute."""
-        o = self.organization()
-        second = timedelta(seconds=1)
-        late = dict(self.ask(o), ttl_seconds=1)
-        reservation = Reservation(late.get("label") or late["request_id"], self.perhaps(0.5))
-        outcome = dict(reservation=reservation, **self.cost_of(reservation.label))
-        return [
-            ("usage_reserve", late, o),
-            ("usage_reserve", self.ask(o), o, second),
-            ("usage_settle", outcome, o, second),
-            ("usage_reserve", self.ask(o), o, second),
-        ]
-
-    def settle_many(self):
-        o = self.organization()
-        requests = [self.outcome(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_settle_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
-
-    def cancel(self):
-        o = self.organization()
-        return [("usage_cancel", dict(reservation=self.reservation(o)), o)]
-
-    def extend(self):
-        o = self.organization()
-        fields = dict(ttl_seconds=self.choose(LIFETIMES)) if self.perhaps(0.9) else {}
-        return [("usage_extend", dict(reservation=self.reservation(o), **fields), o)]
-
-    def record(self):
-        o = self.organization()
-        asked = self.ask_again(o) if self.perhaps(0.2) else self.ask(o)
-        taken = ("key", "model", "request_id", "label", "tags", "end_user")
-        recorded = {name: value for name, value in asked.items() if name in taken}
-        return [("usage_record", dict(recorded, **self.cost_of("never")), o)]
-
-    def show_limits(self):
-        return self.show_limits_of(self.organization())
-
-    def show_limits_of(self, o):
-        key = self.key(o)
-        if not key:
-            return []
-        about = dict(model=self.choose(MODELS + ALIASES), end_user=self.choose(END_USERS), tags=self.some(TAGS))
-        about = {name: value for name, value in about.items() if self.perhaps(0.4)}
-        return [("usage_limits", dict(key=TokenId(key.secret), **about), key.organization_id)]

@@ -94,7 +94,7 @@ def plus_months(time, months):
 
 
 def calendar_period(time, unit, zone):
-    """A day, week (from Monday), month, quarter or year as people in the time zone live it, from midnight to midnight."""
+    """A day, week (from Monday), month, quarter or year as people in the zone live it, from midnight to midnight."""
     today = time.astimezone(zone).date()
     if unit == "d":
         first, after = today, today + timedelta(days=1)

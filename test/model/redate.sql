@@ -27,4 +27,5 @@ END $$;
 
 -- Whether this transaction wrote the row; while pg_org_test.everything is set, all are taken for changed.
 CREATE FUNCTION is_changed(row_xmin xid) RETURNS boolean LANGUAGE sql STABLE
-RETURN row_xmin::text::bigint >= pg_current_xact_id()::text::bigint OR current_setting('pg_org_test.everything', true) = 'true';
+RETURN row_xmin::text::bigint >= pg_current_xact_id()::text::bigint
+    OR current_setting('pg_org_test.everything', true) = 'true';

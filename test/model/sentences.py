@@ -106,7 +106,8 @@ def budgets_of(fields, period, created_at, short):
         raised = None
         if short.get("temp_budget_increase") is not None and short.get("temp_budget_expiry") is not None:
             raised = Raise(short["temp_budget_increase"], short["temp_budget_expiry"])
-        yield Sentence("cost", fields["max_budget"], period.per, raised=raised, field="max_budget", anchor=period.anchor)
+        value = fields["max_budget"]
+        yield Sentence("cost", value, period.per, raised=raised, field="max_budget", anchor=period.anchor)
     if fields.get("soft_budget") is not None:
         yield Sentence("cost", fields["soft_budget"], period.per, soft=True, field="soft_budget", anchor=period.anchor)
     for model, entry in (fields.get("model_max_budget") or {}).items():
