@@ -24,6 +24,7 @@ getcontext().traps[Inexact] = True
 # Rules ---------------------------------------------------------------------
 
 MOST = Decimal(10) ** 15
+MICROSECOND = timedelta(microseconds=1)
 
 
 def allows(models, asked, resolved):
@@ -51,8 +52,15 @@ class Model(Owners):
         self.calls_of["end_user", call.end_user].append(call)
         self.calls_of["key", call.key_id].append(call)
 
+    def at(self, function, time):
+        """When it can happen.  The clock goes back over nothing that was made or set since, or has expired; and nobody
+        is made at a time when calls with the name are on record already."""
+        if function.endswith(("_new", "_add", "_generate")):
+            time = max([time, *(call.reserved_at + MICROSECOND for call in self.calls.values())])
+        return time if time >= self.now else max(time, self.earliest())
+
     def earliest(self):
-        """How far the clock may be put back: not over what was made or set since, or has expired."""
+        """How far the clock may be put back."""
         begun = [owner.created_at for _, owner in self.facts.named()]
         begun += [it.since for _, owner in self.facts.named() for it in owner.sentences if it.since]
         begun += [reset.at for resets in self.resets.values() for reset in resets]

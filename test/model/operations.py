@@ -72,7 +72,7 @@ class Story(Calls):
         function, arguments, about, *wait = self.planned.pop(0)
         self.count += 1
         at = self.model.now + wait[0] if wait else self.tick()
-        # Creation takes a new point in time: outside of tests nothing happens at the very same time.
+        # Changes take a new point in time: outside of tests nothing happens at the very same time.
         if not function.startswith("usage_") or function == "usage_reset":
             at = max(at, self.model.now + MICROSECOND)
         return Operation(at, function, arguments, about)

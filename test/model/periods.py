@@ -5,6 +5,7 @@ anchor that one period ends at, and the time asked about.
 """
 
 import calendar
+import functools
 import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Optional
@@ -60,6 +61,7 @@ def window_of(time, per, since):
     return period_of(time, per, since)
 
 
+@functools.cache
 def parts_of(duration):
     """How many, of what, and by the calendar of which time zone."""
     count, unit, zone = re.fullmatch(r"(\d+)(s|m|h|d|w|mo|q|y)(?:@(.+))?", duration).groups()

@@ -3,6 +3,7 @@
 Fields such as rpm_limit are short forms of sentences; here they become the sentences that they stand for.
 """
 
+import functools
 import re
 from datetime import datetime
 from decimal import Decimal
@@ -62,10 +63,9 @@ def means(pattern, model):
     return any(matches(pattern, name) for name in names_of(model))
 
 
+@functools.cache
 def matches(pattern, model):
     """Whether a name with * for any characters stands for the model."""
-    if "*" not in pattern:
-        return pattern == model
     return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), model) is not None
 
 
