@@ -81,7 +81,7 @@ class Chance:
         new = [self.sentence() for _ in range(self.choose([0, 1, 2], [3, 3, 1] if kept else [1, 3, 2]))]
         both = kept + new
         self.random.shuffle(both)
-        return both
+        return both + both[:1] if self.perhaps(0.02) else both  # which is refused
 
     def changed(self, sentence):
         """Mostly the same as before, as it would be sent."""

@@ -14,7 +14,7 @@ from facts import Call, Facts
 from limits import UNKNOWN, Limit, Reset, Subject, asked_of, parts_of
 from owners import Owners
 from refused import Refused
-from sentences import KINDS_OF_LIMITS, matches
+from sentences import KINDS_OF_LIMITS, matches, name_as_sent
 
 
 # Money is exact to the last digit.
@@ -270,7 +270,7 @@ class Model(Owners):
 
     def usage_reset(self, limit=None, part=None, **named):
         owner = self.owner_named(**named)
-        name = limit and (*map(limit.get, ("limit", "per", "model", "tag", "each")), bool(limit.get("soft")))
+        name = limit and name_as_sent(limit)
         if name and name not in {sentence.name for sentence in owner.sentences}:
             raise Refused("P0002", "")
         self.resets[owner.name].append(Reset(self.now, name, part))

@@ -54,6 +54,10 @@ class Sentence(NamedTuple):
         )
 
 
+def name_as_sent(sentence):
+    return (*map(sentence.get, ("limit", "per", "model", "tag", "each")), bool(sentence.get("soft")))
+
+
 def names_of(model):
     """By what names a limit may mean the model: openai/gpt-4o is a gpt-4o as well."""
     return [model, model.partition("/")[2]] if "/" in model else [model]
