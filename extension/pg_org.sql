@@ -69,6 +69,12 @@ CREATE FUNCTION org_new(
     policies json DEFAULT NULL,
     prompts json DEFAULT NULL,
     router_settings json DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -90,6 +96,14 @@ budget fields are refused.
 - policies: a list that an LLM gateway reads, shown in metadata
 - prompts: a list that an LLM gateway reads, shown in metadata
 - router_settings: an object that an LLM gateway reads, shown in metadata
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 
 Returns the organization.
 Callers: proxy admins.';
@@ -120,6 +134,12 @@ CREATE FUNCTION org_update(
     policies json DEFAULT NULL,
     prompts json DEFAULT NULL,
     router_settings json DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -144,6 +164,14 @@ teams or keys exceed are refused, and the error names them.
 - policies: as in org_new
 - prompts: as in org_new
 - router_settings: as in org_new
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 - clear: names of the fields to reset; arguments that cannot be null stay as they are
 - cascade: true lowers the limits of its teams and keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
@@ -420,6 +448,7 @@ CREATE FUNCTION org_member_add(
     organization_id text,
     member json,
     max_budget_in_organization numeric DEFAULT NULL,
+    limits json DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -434,6 +463,9 @@ role counts. Either all are added or none.
   user_id and a user_email together must belong to the same user
 - max_budget_in_organization: the most that each of them may spend in the organization, in US
   dollars; gives each a budget of their own
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
 
 Returns the memberships and users that were added or changed.
 Callers: proxy admins and the organization''s admins.';
@@ -444,6 +476,7 @@ CREATE FUNCTION org_member_update(
     user_email text DEFAULT NULL,
     role text DEFAULT NULL,
     max_budget_in_organization numeric DEFAULT NULL,
+    limits json DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -459,6 +492,9 @@ gets a copy of their own.
 - user_email: the member''s e-mail address
 - role: the new role: org_admin, internal_user or internal_user_viewer
 - max_budget_in_organization: the most that the member may spend in the organization, in US dollars
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
 - clear: names of the fields to reset; only max_budget_in_organization can be
 
 Returns the membership.
@@ -508,6 +544,14 @@ CREATE FUNCTION user_new(
     organizations text[] DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
     aliases jsonb DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -528,6 +572,16 @@ Also makes a key for the user and shows it this once, unless auto_create_key is 
 - quotas: how many the user may have, an object: max_keys (keys outside organizations, 10,000 by
   default)
 - aliases: names that stand for models in calls with the key
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- max_parallel_requests: requests in progress at the same time
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 
 Returns the user.
 Callers: proxy admins.';
@@ -546,6 +600,15 @@ CREATE FUNCTION user_update(
     metadata jsonb DEFAULT NULL,
     quotas jsonb DEFAULT NULL,
     teams json DEFAULT NULL,
+    spend numeric DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -562,6 +625,17 @@ has the user_id, a user with it is made.
 - quotas: an object as in user_new that replaces all quotas
 - teams: the teams that they are in: they join those that they are not in yet, and leave none. An array
   of team_ids, or of objects with team_id, user_role (admin or user) and max_budget_in_team
+- spend: 0 lets the user''s budgets start again from zero
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- max_parallel_requests: requests in progress at the same time
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 - clear: names of the fields to reset
 
 Returns an object of the user_id and, as data, the user.
@@ -588,6 +662,23 @@ others are changed all the same. A field that is null is reset.
 
 Returns an object: results has for each user whether it was changed, and the error or the user; and
 how many changes were requested, were successful and failed.
+Callers: proxy admins.';
+
+CREATE FUNCTION user_reset_spend(
+    user_id text,
+    reset_to numeric,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_reset_spend IS
+'Let the budgets of a user start again.
+
+Their budgets start again from zero. Their spend, the total for all time, does not change.
+
+- reset_to: 0
+
+Returns the user.
 Callers: proxy admins.';
 
 CREATE FUNCTION user_info(
@@ -743,6 +834,18 @@ CREATE FUNCTION team_new(
     rpm_limit_type text DEFAULT NULL,
     team_member_key_duration text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    model_max_budget json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    team_member_budget numeric DEFAULT NULL,
+    team_member_budget_duration text DEFAULT NULL,
+    team_member_rpm_limit bigint DEFAULT NULL,
+    team_member_tpm_limit bigint DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -775,6 +878,21 @@ not a member of the organization is left out.
 - team_member_key_duration: a word that an LLM gateway reads, shown in metadata
 - tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- model_max_budget: limits of spend by model, an object such as {"gpt-4o": 5}
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- team_member_budget: the most that each member may spend in the team, unless they have a budget of
+  their own there
+- team_member_budget_duration: the period of that, such as 30d
+- team_member_rpm_limit: requests per minute of each member
+- team_member_tpm_limit: tokens per minute of each member
 
 Returns the team.
 Callers: proxy admins; the organization''s admins for its teams.';
@@ -795,6 +913,7 @@ CREATE FUNCTION team_update(
     open boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     model_aliases jsonb DEFAULT NULL,
+    spend numeric DEFAULT NULL,
     access_group_ids json DEFAULT NULL,
     admins json DEFAULT NULL,
     enforced_params json DEFAULT NULL,
@@ -808,6 +927,18 @@ CREATE FUNCTION team_update(
     rpm_limit_type text DEFAULT NULL,
     team_member_key_duration text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    model_max_budget json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    team_member_budget numeric DEFAULT NULL,
+    team_member_budget_duration text DEFAULT NULL,
+    team_member_rpm_limit bigint DEFAULT NULL,
+    team_member_tpm_limit bigint DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -840,6 +971,22 @@ the organization. Models that its keys still list cannot be removed, and the err
 - team_member_key_duration: a word that an LLM gateway reads, shown in metadata
 - tpm_limit_type: a word that an LLM gateway reads, shown in metadata
 - object_permission: an object that an LLM gateway reads
+- spend: 0 lets its budget start again from zero
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- model_max_budget: limits of spend by model, an object such as {"gpt-4o": 5}
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- team_member_budget: the most that each member may spend in the team, unless they have a budget of
+  their own there
+- team_member_budget_duration: the period of that, such as 30d
+- team_member_rpm_limit: requests per minute of each member
+- team_member_tpm_limit: tokens per minute of each member
 - clear: names of the fields to reset
 - cascade: true removes the models from those keys too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
@@ -1033,6 +1180,7 @@ CREATE FUNCTION team_member_add(
     tpm_limit bigint DEFAULT NULL,
     rpm_limit bigint DEFAULT NULL,
     organization_id text DEFAULT NULL,
+    limits json DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1050,6 +1198,9 @@ all are added or none.
 - budget_duration: the period of that budget, such as 30d
 - tpm_limit: the most tokens a minute of each of them in the team
 - rpm_limit: the most requests a minute of each of them in the team
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
 
 Returns the team with updated_users and updated_team_memberships.
 Callers: proxy admins, the organization''s admins and the team''s admins; everybody who may join an
@@ -1064,6 +1215,7 @@ CREATE FUNCTION team_bulk_member_add(
     tpm_limit bigint DEFAULT NULL,
     rpm_limit bigint DEFAULT NULL,
     organization_id text DEFAULT NULL,
+    limits json DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1081,6 +1233,9 @@ Works like team_member_add. Either all are added or none.
 - budget_duration: the period of that budget, such as 30d
 - tpm_limit: the most tokens a minute of each of them in the team
 - rpm_limit: the most requests a minute of each of them in the team
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
 
 Returns an object with the numbers of members, their memberships and the team.
 Callers: proxy admins and the organization''s admins; the team''s admins unless all_users is true.';
@@ -1094,6 +1249,7 @@ CREATE FUNCTION team_member_update(
     budget_duration text DEFAULT NULL,
     tpm_limit bigint DEFAULT NULL,
     rpm_limit bigint DEFAULT NULL,
+    limits json DEFAULT NULL,
     clear text[] DEFAULT NULL,
     organization_id text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
@@ -1112,6 +1268,9 @@ An argument that is null leaves its field unchanged.
 - budget_duration: the period of that budget, such as 30d
 - tpm_limit: the most tokens a minute of the member in the team
 - rpm_limit: the most requests a minute of the member in the team
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
 - clear: names of the fields to reset: max_budget_in_team, budget_duration, tpm_limit and rpm_limit
 
 Returns the membership in the team.
@@ -1173,6 +1332,15 @@ CREATE FUNCTION key_generate(
     router_settings json DEFAULT NULL,
     rpm_limit_type text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    temp_budget_increase numeric DEFAULT NULL,
+    temp_budget_expiry text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1209,6 +1377,17 @@ user. An alias belongs to one key of an organization.
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
 - object_permission: an object that an LLM gateway reads
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 
 Returns the key.
 Callers: proxy admins for everybody, organizations'' admins inside the organization, teams'' admins
@@ -1250,6 +1429,15 @@ CREATE FUNCTION key_update(
     router_settings json DEFAULT NULL,
     rpm_limit_type text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    temp_budget_increase numeric DEFAULT NULL,
+    temp_budget_expiry text DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -1292,6 +1480,17 @@ which it happened.
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
 - object_permission: an object that an LLM gateway reads
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 - clear: names of the fields to reset; without its duration a key never expires
 
 Returns the key, and in key what it was asked for by.
@@ -1456,6 +1655,15 @@ CREATE FUNCTION key_regenerate(
     router_settings json DEFAULT NULL,
     rpm_limit_type text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    temp_budget_increase numeric DEFAULT NULL,
+    temp_budget_expiry text DEFAULT NULL,
     clear text[] DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
@@ -1491,6 +1699,17 @@ arguments as in key_update, for callers who may change it there.
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
 - object_permission: an object that an LLM gateway reads
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 - clear: names of the fields to reset
 
 Returns the key.
@@ -1548,6 +1767,15 @@ CREATE FUNCTION key_service_account_generate(
     router_settings json DEFAULT NULL,
     rpm_limit_type text DEFAULT NULL,
     tpm_limit_type text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    temp_budget_increase numeric DEFAULT NULL,
+    temp_budget_expiry text DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1573,6 +1801,17 @@ The arguments are those of key_generate.
 - allowed_cache_controls: a list that an LLM gateway reads
 - config: an object that an LLM gateway reads
 - object_permission: an object that an LLM gateway reads
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- soft_budget: spend from which on an event tells of it
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 
 Returns the key, with its secret this once.
 Callers: proxy admins, the organization''s admins, the team''s admins, and members of the team whom it
@@ -1640,6 +1879,12 @@ CREATE FUNCTION budget_new(
     max_parallel_requests bigint DEFAULT NULL,
     model_max_budget jsonb DEFAULT NULL,
     budget_duration text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     idempotency_key text DEFAULT NULL,
     request_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -1650,6 +1895,14 @@ COMMENT ON FUNCTION budget_new IS
 Organizations use it by its budget_id.
 
 - budget_id: its identifier; null makes one
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 
 Returns the budget.
 Callers: proxy admins.';
@@ -1663,6 +1916,12 @@ CREATE FUNCTION budget_update(
     max_parallel_requests bigint DEFAULT NULL,
     model_max_budget jsonb DEFAULT NULL,
     budget_duration text DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
     clear text[] DEFAULT NULL,
     cascade boolean DEFAULT NULL,
     if_match text DEFAULT NULL,
@@ -1676,6 +1935,14 @@ COMMENT ON FUNCTION budget_update IS
 Changes it for everybody who uses it. An argument that is null leaves its field unchanged. Limits
 that the teams of an organization exceed are refused, and the error names them.
 
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
 - clear: names of the fields to reset
 - cascade: true lowers the limits of those teams too, instead of refusing
 - if_match: an entity tag; the change is refused unless it is the current one
@@ -1741,14 +2008,15 @@ CREATE FUNCTION usage_reserve(
     ttl_seconds bigint DEFAULT 600,
     tags text[] DEFAULT NULL,
     token_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_reserve IS
 'Reserve a call to a model.
 
-Checks every limit of the key and of its user, team, membership and organization. If the call is
-allowed, max_cost and max_tokens are held against each limit until the call is settled or cancelled
-or the reservation expires. The function is idempotent: the same request_id gets the same answer.
+Checks every limit of the key, of its user, team, membership and organization, and of the end user.
+If the call is allowed, max_cost and max_tokens are held against each limit until the call is
+settled or cancelled or the reservation expires. The function is idempotent: the same request_id gets the same answer.
 
 - key: the secret that came with the call; key or token_id is required
 - model: the model to call; aliases are resolved (required)
@@ -1757,6 +2025,7 @@ or the reservation expires. The function is idempotent: the same request_id gets
 - request_id: identifier of the call; null makes one
 - ttl_seconds: when the reservation expires, in seconds, 1 to 86400
 - token_id: the key, if you have checked its secret yourself
+- end_user: whom the call is for, as limits for each end user count it
 
 Returns the reservation, with the model that aliases stand for and the remaining amount of each
 limit.
@@ -1838,6 +2107,25 @@ refused.
 Returns the identifiers of the call and its state.
 Callers: proxy admins and keys with the permission usage.';
 
+CREATE FUNCTION usage_extend(
+    request_id text DEFAULT NULL,
+    reservation_id text DEFAULT NULL,
+    ttl_seconds bigint DEFAULT 600,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_extend IS
+'Let the reservation of a call that lasts longer expire later.
+
+For streams, while they run. A reservation that has expired or is over is refused, and none is made
+shorter.
+
+- request_id: identifier of the call; request_id or reservation_id is required
+- reservation_id: identifier of the reservation, as usage_reserve returned it
+- ttl_seconds: when the reservation expires, in seconds from now, 1 to 86400
+
+Returns the identifiers of the call, and when its reservation expires.
+Callers: proxy admins and keys with the permission usage.';
+
 CREATE FUNCTION usage_record(
     key text DEFAULT NULL,
     model text DEFAULT NULL,
@@ -1850,6 +2138,7 @@ CREATE FUNCTION usage_record(
     failed boolean DEFAULT NULL,
     tags text[] DEFAULT NULL,
     token_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_record IS
@@ -1863,21 +2152,29 @@ request_id gets the first reply.
 - cost: the cost of the call, in US dollars (required)
 - request_id: identifier of the call; null makes one
 - token_id: the key, if you have checked its secret yourself
+- end_user: whom the call was for
 
 Returns the recorded call.
 Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_limits(
     key text DEFAULT NULL,
+    model text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    tags text[] DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_limits IS
 'Show the limits of a key and their remaining amounts.
 
 Lists the limits of the key and of its user, team, membership and organization, each with the
-amounts spent in the current period, held and remaining, and with the end of the period.
+amounts spent in the current period, held and remaining, and with the end of the period. The amounts
+of a limit for each model, tag or end user are null unless you name the model, tags or end user.
 
 - key: the key itself or its token_id; null means the caller''s own
+- model: only limits that apply to calls of this model
+- end_user: with the limits for this end user
+- tags: only limits that apply to calls with these tags
 
 Returns an object with the limits.
 Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the
@@ -1922,13 +2219,13 @@ REVOKE ALL ON FUNCTION
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,
-    user_delete,
+    user_delete, user_reset_spend,
     team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
     team_reset_spend, team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
     key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
-    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_record, usage_limits,
-    usage_verify, usage_repair
+    usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
+    usage_limits, usage_verify, usage_repair
 FROM PUBLIC;

@@ -120,6 +120,7 @@ inline constexpr std::array routes{
     Route{"DELETE", "/organization/member_delete", "org_member_delete", Kind::change},
     Route{"POST", "/user/new", "user_new", Kind::change},
     Route{"POST", "/user/update", "user_update", Kind::change},
+    Route{"POST", "/user/{user_id}/reset_spend", "user_reset_spend", Kind::change},
     Route{"POST", "/user/bulk_update", "user_bulk_update", Kind::change},
     Route{"GET", "/user/info", "user_info", Kind::info},
     Route{"GET", "/v2/user/info", "user_info_v2", Kind::info},
@@ -167,6 +168,7 @@ inline constexpr std::array routes{
     usage("/usage/reserve", "usage_reserve", Kind::calls),
     usage("/usage/settle", "usage_settle", Kind::calls),
     usage("/usage/cancel", "usage_cancel", Kind::call),
+    usage("/usage/extend", "usage_extend", Kind::call),
     usage("/usage/record", "usage_record", Kind::call),
     Route{"GET", "/usage/limits", "usage_limits", Kind::limits, Envelope::error},
 };

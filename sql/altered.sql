@@ -96,7 +96,7 @@ SELECT place, answer
          ALTER TABLE org."user" ALTER user_role DROP DEFAULT, ALTER user_role TYPE boolean USING true'),
     (5, 'ALTER TABLE org.organization ALTER metadata DROP DEFAULT, ALTER metadata TYPE text[] USING ''{a}'''),
     (6, 'ALTER TABLE org.budget ALTER tpm_limit TYPE integer USING 1'),
-    (7, 'ALTER TABLE org.usage_account ALTER minute TYPE text USING ''x'''),
+    (7, 'ALTER TABLE org.usage_counter ALTER counted_at TYPE text USING ''x'''),
     (8, 'ALTER TABLE org.reservation ALTER max_tokens TYPE text USING ''x'''),
     (9, 'ALTER TABLE org.idempotency ALTER reply TYPE bigint USING 1'),
     (10, 'ALTER TABLE org.migration ALTER version TYPE text USING version::text'),
@@ -106,11 +106,11 @@ SELECT place, answer
     (14, 'UPDATE org.budget SET max_budget = ''NaN'', model_max_budget = ''[1, {"m": 1}]'''),
     (15, 'UPDATE org.api_key SET models = ''{{NULL}, {m}}'''),
     (16, 'ALTER TABLE org.api_key DROP key_alias'),
-    (17, 'ALTER TABLE org.usage_account DROP held_cost'),
+    (17, 'ALTER TABLE org.usage_counter DROP held_cost'),
     (18, 'ALTER TABLE org.api_key DROP CONSTRAINT api_key_pkey CASCADE, DROP CONSTRAINT api_key_key_id_key CASCADE;
           INSERT INTO org.api_key SELECT * FROM org.api_key'),
     (19, 'CREATE RULE none AS ON INSERT TO org.api_key DO INSTEAD NOTHING'),
-    (20, 'CREATE RULE none AS ON UPDATE TO org.usage_account DO INSTEAD SELECT 1'),
+    (20, 'CREATE RULE none AS ON UPDATE TO org.usage_counter DO INSTEAD SELECT 1'),
     (21, 'DELETE FROM org.event_counter'))
        AS change (place, command), answers(command) AS answer
  WHERE answer ~ '^(55000|XX)' GROUP BY place, answer ORDER BY place, answer;
@@ -122,7 +122,7 @@ SELECT DISTINCT answers('SELECT') AS answer;
 -- These triggers suppress the rows that a call inserts, updates or deletes.
 CREATE FUNCTION test.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 SELECT relation, masked(answer) AS answer
-  FROM (VALUES ('api_key'), ('organization'), ('team'), ('"user"'), ('usage_account'), ('budget')) AS changed (relation),
+  FROM (VALUES ('api_key'), ('organization'), ('team'), ('"user"'), ('usage_counter'), ('budget')) AS changed (relation),
        answers(format('CREATE TRIGGER nothing BEFORE INSERT OR UPDATE OR DELETE ON org.%s'
                       ' FOR EACH ROW EXECUTE FUNCTION test.nothing()', relation)) AS answer
  WHERE answer <> 'ok' GROUP BY 1, 2 ORDER BY 1, 2;

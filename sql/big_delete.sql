@@ -17,8 +17,8 @@ BEGIN
     SELECT encode(sha256((name || i)::bytea), 'hex'), name || '-k' || i, 'sk-...', name, name || '-t' || i % 300 + 1,
            CASE WHEN i % 2 = 0 THEN name || '-u' || i % 20 + 1 END
       FROM generate_series(1, 600) AS i;
-    INSERT INTO org.usage_account
-    SELECT organization_id, t, u, k, '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 0, 'infinity', 0
+    INSERT INTO org.usage_counter
+    SELECT organization_id, t, u, k, '', '', '', '', '', now(), 0, 0, now(), 'infinity', '{}', '{}', '{}', '{}', '{}', '{}'
       FROM (SELECT organization_id, '', '', key_id FROM org.api_key WHERE key_id ~ '[02468]$' UNION ALL
             SELECT organization_id, team_id, '', '' FROM org.team UNION ALL
             SELECT organization_id, '', user_id, '' FROM org.membership UNION ALL
@@ -36,7 +36,7 @@ RETURNS TABLE (written text, action text, actor text, kind text, entries bigint,
     SELECT 'event', kind, NULL, NULL, count(*), count(DISTINCT coalesce(data ->> 'token_id', data ->> 'user_id', ''))
       FROM org.event WHERE organization_id = name GROUP BY kind
      UNION ALL
-    SELECT 'account', NULL, NULL, NULL, count(*), NULL FROM org.usage_account
+    SELECT 'account', NULL, NULL, NULL, count(*), NULL FROM org.usage_counter
      WHERE organization_id = name OR user_id LIKE name || '-%'
      ORDER BY 1, 2, 3, 4
 $$;
@@ -102,7 +102,7 @@ SELECT kind, data FROM org.event;
 -- No trigger runs for each row that a statement inserts or deletes. Only UPDATE has row triggers, because a trigger
 -- with transition tables can't name columns.
 SELECT tgrelid::regclass, tgname FROM pg_trigger
- WHERE tgfoid IN ('org.audit'::regproc, 'org.emit'::regproc, 'org.close_account'::regproc)
+ WHERE tgfoid IN ('org.audit'::regproc, 'org.emit'::regproc, 'org.delete_counters'::regproc)
    AND pg_get_triggerdef(oid) ~ '(INSERT|DELETE).* FOR EACH ROW';
 
 \set ECHO none

@@ -149,8 +149,8 @@ VALUES ('catalog', 'held', 'catalog-key', '', '', 'm', '{}', 1, 1, now(), now() 
 INSERT INTO org.usage (organization_id, request_id, key_id, team_id, user_id, model, tags, state, max_cost, max_tokens,
                        reserved_at, expires_at, closed_at)
 VALUES ('catalog', 'over', 'catalog-key', '', '', 'm', '{}', 'settled', 1, 1, now(), now() + interval '1 hour', now());
-INSERT INTO org.usage_account
-VALUES ('catalog', '', '', '', '', now(), now(), 0, 0, 0, now(), 0, 0, now(), 'infinity', 0, 'infinity', 0);
+INSERT INTO org.usage_counter
+VALUES ('catalog', '', '', '', '', '', '', '', '', now(), 0, 0, now(), 'infinity', '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO org.usage_daily VALUES ('catalog', '2026-01-01', '', 'catalog-key', 'm', 0, 0, 0, 0, 0, 0, 0);
 
 -- Numbers are finite and not negative.

@@ -24,26 +24,64 @@ SELECT duration, at, period_end(duration, at, '2026-01-31 12:00')
  ORDER BY place, duration, at;
 
 -- Counted by the calendar -----------------------------------------------------
--- A calendar period is a day, a week from Monday or a month, and nothing else.
+-- A calendar period is a day, a week from Monday, a month, a quarter or a year, and nothing else.
 SELECT duration, attempt(format('budget_new(budget_duration => %L)', duration)) AS budget,
        attempt(format('key_generate(max_budget => 1, budget_duration => %L)', duration)) AS key,
        left(attempt(format('key_generate(duration => %L)', duration)), 5) AS expiry
   FROM unnest('{1d@UTC, 1w@Europe/Berlin, 1mo@America/Argentina/Buenos_Aires, 1d@europe/berlin, 1d@, 1d@Nowhere,
                 1d@Europe, 1d@../etc/passwd, 2d@UTC, 3mo@UTC, 24h@UTC, 60m@UTC, 1s@UTC, 0d@UTC, @UTC, d@UTC, "1d @UTC",
-                "1d@ UTC", 1d@UTC@UTC}'::text[]) AS duration;
+                "1d@ UTC", 1d@UTC@UTC, 1q@UTC, 1y@Asia/Kolkata, 1q, 1y, 2q@UTC, 2y@UTC}'::text[]) AS duration;
+-- A time zone is a name of pg_timezone_names, as written there, or an offset of ISO 8601. POSIX texts, which have the
+-- opposite sign, and files of the time zone database that are no places are refused.
+SELECT zone, left(attempt(format('budget_new(budget_duration => %L)', '1d@' || zone)), 5) AS budget,
+       left(attempt(format('key_generate(model_max_budget => %L)',
+                           jsonb_build_object('m', jsonb_build_object('budget_limit', 1, 'time_period', '1d@' || zone)))
+                   ), 5) AS model
+  FROM unnest('{UTC, Etc/UTC, GMT, GMT0, GMT+0, Etc/GMT+5, EST5EDT, CST6CDT, America/Port-au-Prince,
+                +02:00, -05:30, +02, -12, +15:59, -00:00,
+                UTC+5, UTC-5, UTC5, GMT+5, EST5, EST5EDT4, EST5EDT\,M3.2.0\,M11.1.0, <X>3, <+02>-2, X3, Foo/Bar+5, :UTC,
+                posixrules, Factory, localtime, posix/Europe/Berlin, right/Europe/Berlin, zone.tab, tzdata.zi,
+                utc, Utc, EUROPE/BERLIN, Europe/Berlin/, ./Europe/Berlin, Z, BST, +2, +2:00, +0200, +02:0, +02:60,
+                +16:00, +02:00:00, 02:00, ++2, +, -, +02:, +ab:cd}'::text[]) AS zone;
+SELECT attempt($$budget_new(budget_duration => '1d@UTC+5')$$);
+SELECT attempt(format('budget_new(budget_duration => %L)', '1d@' || repeat('x', 10000)));
+-- All names are accepted.
+SELECT name FROM pg_timezone_names
+ WHERE name !~ '^(posix/|right/|(posixrules|localtime|Factory)$)'
+   AND attempt(format('budget_new(budget_duration => %L)', '1d@' || name)) <> 'ok';
+
 -- The first period ends with the current calendar period.
 RESET pg_org.now;
 SELECT (budget ->> 'budget_reset_at')::timestamptz = date_trunc('month', now()) + interval '1 month' AS its_end
   FROM budget_new(budget_duration => '1mo@UTC') AS budget;
 
 SELECT zone, at, period_end('1d@' || zone, at) AS day, period_end('1w@' || zone, at) AS week,
-       period_end('1mo@' || zone, at) AS month
+       period_end('1mo@' || zone, at) AS month, period_end('1q@' || zone, at) AS quarter,
+       period_end('1y@' || zone, at) AS year
   FROM (VALUES ('UTC', '2023-12-31 23:59:59.999999'), ('UTC', '2024-01-01 00:00'), ('UTC', '2024-02-29 12:00'),
                ('Europe/Berlin', '2023-12-31 22:59:59.999999'), ('Europe/Berlin', '2023-12-31 23:00'),
                ('Asia/Kathmandu', '2024-02-29 18:14:59.999999'), ('Asia/Kathmandu', '2024-02-29 18:15'),
                ('Pacific/Kiritimati', '2024-06-30 09:59'), ('Pacific/Kiritimati', '2024-06-30 10:00'),
                ('Pacific/Apia', '2011-12-30 09:59'), ('Pacific/Apia', '2011-12-30 10:00')) AS t (zone, moment),
        CAST(moment AS timestamptz) AS at;
+
+-- Offsets are positive east of Greenwich.
+SELECT zone, period_end('1d@' || zone, '2024-07-01 12:00') AS day, period_end('1y@' || zone, '2024-07-01 12:00') AS year
+  FROM unnest('{+02:00, +02, -05:30, +05:45, -00:00, +15:59, -15:59, Etc/GMT+5}'::text[]) AS zone;
+-- CET is the zone, if the database has it, not the abbreviation, which knows no summer.
+SELECT name, ends FROM pg_timezone_names, period_end('1d@' || name, '2024-07-01 12:00') AS ends
+ WHERE name IN ('CET', 'MET') AND ends <> '2024-07-01 22:00';
+-- What is stored keeps its period, though it would not be accepted any more: POSIX texts, other cases, and, in UTC,
+-- names that have left the time zone database.
+SELECT zone, period_end('1d@' || zone, '2024-07-01 12:00') AS day,
+       period_end('1mo@' || zone, '2024-07-01 12:00') AS month
+  FROM unnest('{UTC+5, <X>3, EST5EDT4, europe/berlin, +2, Nowhere/Land, ../etc/passwd}'::text[]) AS zone;
+UPDATE org.api_key
+   SET budget_duration = NULL, max_budget = NULL,
+       model_max_budget = '{"m": {"budget_limit": 1, "time_period": "1d@UTC+5"}}';
+SET pg_org.now = '2024-07-01 12:00';
+SELECT usage_limits('sk-key') -> 'limits' -> 0 ->> 'resets_at' AS of_a_model;
+UPDATE org.api_key SET model_max_budget = '{}', max_budget = 5;
 
 -- A day on which the clocks change does not have 24 hours.
 SELECT zone, upper - lower AS length, lower, upper

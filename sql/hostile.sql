@@ -28,7 +28,8 @@ CREATE VIEW test.argument AS
                             AND NOT (name = 'token_id' AND other = 'key')))),
                CASE WHEN proname IN ('org_member_update', 'org_member_delete') AND name <> 'user_id'
                     THEN 'user_id => ''ann'''
-                    WHEN proname IN ('usage_settle', 'usage_cancel') AND name NOT IN ('request_id', 'reservation_id')
+                    WHEN proname IN ('usage_settle', 'usage_cancel', 'usage_extend')
+                         AND name NOT IN ('request_id', 'reservation_id')
                     THEN 'request_id => ''held''' END) AS others
       FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass,
            unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY AS argument (name, type, place)

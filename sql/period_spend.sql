@@ -53,7 +53,7 @@ CALL test.set_period('1d@Europe/Berlin', '2030-01-31 10:00');
 SELECT * FROM test.periods();
 SELECT test.spend(4) \g /dev/null
 SELECT * FROM test.periods();
-SELECT count(*) AS counters FROM org.usage_account WHERE model = '';
+SELECT count(*) AS counters FROM org.usage_counter WHERE model = '';
 -- When it is over, nothing is spent in the next one, without any call or job.
 SET pg_org.now = '2030-06-15 21:59:59.999999';
 SELECT DISTINCT period_spend, resets FROM test.periods();

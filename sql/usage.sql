@@ -49,9 +49,8 @@ SELECT 'team' AS of, spend FROM org.team UNION ALL SELECT 'member', spend FROM o
  UNION ALL SELECT 'user', spend FROM org."user" WHERE user_id = 'ann' UNION ALL SELECT 'key', spend FROM org.api_key;
 SELECT model_spend FROM org."user" WHERE user_id = 'ann';
 SELECT * FROM org.usage_daily ORDER BY model;
-SELECT organization_id, team_id, user_id, key_id, model, window_start, window_spend, held_cost, held_requests, minute,
-       minute_requests, minute_tokens
-  FROM org.usage_account ORDER BY 1, 2, 3, 4, 5;
+SELECT organization_id, team_id, user_id, key_id, model, held_cost, held_requests, names, starts, amounts
+  FROM org.usage_counter ORDER BY 1, 2, 3, 4, 5;
 SELECT usage_verify();
 
 -- Arguments -------------------------------------------------------------------

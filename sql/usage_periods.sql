@@ -37,5 +37,5 @@ SELECT usage_verify();
 
 RESET pg_org.now;
 CALL test.clear();
-TRUNCATE org.reservation, org.usage, org.usage_account, org.usage_daily;
+TRUNCATE org.reservation, org.usage, org.usage_counter, org.usage_daily;
 DROP FUNCTION test.spent;

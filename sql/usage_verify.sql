@@ -82,11 +82,13 @@ SELECT * FROM tamper($$UPDATE org.organization SET model_spend = '{}'$$);
 SELECT * FROM tamper($$UPDATE org."user" SET model_spend = model_spend - 'm' || '{"never": 5, "p/n": 0.5}'
                          WHERE user_id = 'ann'$$);
 -- These are accounts of every kind of owner, for all models and for one.
-SELECT * FROM tamper($$UPDATE org.usage_account SET window_spend = window_spend + 1 WHERE model = ''$$);
-SELECT * FROM tamper($$UPDATE org.usage_account SET held_cost = 0 WHERE model <> ''$$);
-SELECT * FROM tamper($$UPDATE org.usage_account SET held_requests = held_requests + 1 WHERE organization_id = ''$$);
-SELECT * FROM tamper($$UPDATE org.usage_account SET minute_requests = 5, minute_tokens = 0 WHERE team_id <> ''$$);
-SELECT * FROM tamper($$DELETE FROM org.usage_account$$);
+SELECT * FROM tamper($$UPDATE org.usage_counter
+                          SET amounts = array(SELECT amount + 1 FROM unnest(amounts) AS amount) WHERE model = ''$$);
+SELECT * FROM tamper($$UPDATE org.usage_counter SET held_cost = 0 WHERE model <> ''$$);
+SELECT * FROM tamper($$UPDATE org.usage_counter SET held_requests = held_requests + 1 WHERE organization_id = ''$$);
+SELECT * FROM tamper($$UPDATE org.usage_counter SET amounts = array_fill(0, ARRAY[cardinality(amounts)])
+                        WHERE team_id <> ''$$);
+SELECT * FROM tamper($$DELETE FROM org.usage_counter$$);
 -- Sums of a day are wrong, and a day's row is superfluous or missing.
 SELECT * FROM tamper($$UPDATE org.usage_daily
                           SET spend = spend + 1, prompt_tokens = prompt_tokens + 1, completion_tokens = 1,
@@ -119,7 +121,7 @@ UPDATE org.organization SET spend = 0;
 UPDATE org.membership SET spend = 0;
 UPDATE org."user" SET spend = 0;
 UPDATE org.api_key SET spend = 0;
-UPDATE org.usage_account SET held_requests = held_requests + 1;
+UPDATE org.usage_counter SET held_requests = held_requests + 1;
 UPDATE org.usage_daily SET failed_requests = 9;
 SELECT d.counter, d.org, d.token, d.model, d.day FROM differences(usage_verify('beta')) AS d;
 SELECT json_array_length(usage_repair('beta')) AS mended;

@@ -78,9 +78,9 @@ DECLARE
 BEGIN
     PERFORM set_config('pg_org.now', at, false);
     UPDATE org.api_key SET max_budget = 1, budget_duration = duration, budget_reset_at = reset_at::timestamptz;
-    DELETE FROM org.usage_account;
+    DELETE FROM org.usage_counter;
     PERFORM usage_reserve('sk-ann', 'm', 0, ttl_seconds => 1);
-    SELECT window_start INTO s FROM org.usage_account WHERE key_id = 'ann';
+    SELECT c.starts[1] INTO s FROM org.usage_counter AS c WHERE key_id = 'ann';
     SELECT resets_at INTO e FROM limits(usage_limits('sk-ann'));
     RETURN QUERY SELECT s::text, e::text, round(extract(epoch FROM e - s) / 3600, 3)
                   WHERE s <= at::timestamptz AND e > at::timestamptz;
@@ -460,7 +460,7 @@ SELECT json_array_length(:'counted_by_call'::json -> 'limits') AS limits,
        (SELECT count(DISTINCT l ->> 'spent') > 10 FROM json_array_elements(:'counted_by_call'::json -> 'limits') AS l)
        AS various;
 SELECT usage_verify();
-DELETE FROM org.usage_account;
+DELETE FROM org.usage_counter;
 SELECT usage_limits('sk-ann')::text = :'counted_by_call' AS summed_up_is_the_same;
 -- The ledger is read once for each of the four owners, not once for each model.
 BEGIN;
@@ -474,7 +474,7 @@ CALL call_all('2030-06-13 00:00:20Z');
 CALL set_limit('key', 'model_max_budget', budgets(4));
 CALL set_limit('user', 'model_max_budget', budgets(5));
 SELECT usage_limits('sk-ann')::text AS counted_again \gset
-DELETE FROM org.usage_account;
+DELETE FROM org.usage_counter;
 SELECT usage_limits('sk-ann')::text = :'counted_again' AS summed_up_is_the_same;
 SELECT usage_verify();
 RESET pg_org.now;

@@ -120,7 +120,7 @@ SELECT call, attempt(call) FROM (VALUES
     ($$user_update('eve', metadata => '{}', api_key => 'sk-eve')$$),
     ($$user_update('eve', clear => '{max_budget}', api_key => 'sk-eve')$$),
     ($$user_update('eve', user_role => 'king')$$),
-    ($$user_update('eve', clear => '{spend}')$$)) AS t (call);
+    ($$user_update('eve', clear => '{created_at}')$$)) AS t (call);
 SELECT fingerprint() = :'before_contents' AS refusals_changed_nothing;
 
 -- user_list -------------------------------------------------------------------

@@ -65,11 +65,12 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.api_key;
     DELETE FROM org.team;
     DELETE FROM org.organization;
+    DELETE FROM org.end_user;
     DELETE FROM org.budget;
     DELETE FROM org."user" WHERE user_id <> 'default_user_id';
     DELETE FROM org.reservation;
     DELETE FROM org.usage;
-    DELETE FROM org.usage_account;
+    DELETE FROM org.usage_counter;
     DELETE FROM org.usage_daily;
     DELETE FROM org.idempotency;
     DELETE FROM org.event;

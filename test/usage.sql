@@ -82,11 +82,11 @@ CREATE OR REPLACE PROCEDURE test.begin_again() LANGUAGE sql AS $$
     DELETE FROM org.event;
 $$;
 
--- Lists the limits of a reply, one per row.
+-- Lists the limits of a reply, one per row, by the fields that set them.
 CREATE OR REPLACE FUNCTION test.limits(reply json)
 RETURNS TABLE (owner text, id text, "limit" text, model text, value text, spent text, held text, remaining text,
                resets_at text) LANGUAGE sql AS $$
-    SELECT l ->> 'owner', l ->> 'id', l ->> 'limit', l ->> 'model', l ->> 'value', l ->> 'spent', l ->> 'held',
+    SELECT l ->> 'owner', l ->> 'id', l ->> 'field', l ->> 'model', l ->> 'value', l ->> 'spent', l ->> 'held',
            l ->> 'remaining', l ->> 'resets_at'
       FROM json_array_elements(reply -> 'limits') WITH ORDINALITY AS e (l, place) ORDER BY place
 $$;

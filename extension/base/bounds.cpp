@@ -141,6 +141,15 @@ const char *broken_money_rule(Number amount)
     return nullptr;
 }
 
+bool resets_spend(Maybe<Number> spend, const char *name)
+{
+    if (const char *wrong = spend ? broken_money_rule(*spend) : nullptr)
+        invalid(name, "%s", wrong);
+    if (spend && *spend > zero())
+        invalid(name, "must be 0, which lets the budgets start again");
+    return spend.has_value();
+}
+
 Maybe<Json> object(Maybe<Json> value, const char *name) { return bounded_object(value, name, max_text_bytes); }
 
 Maybe<Json> object_of_objects(Maybe<Json> value, const char *name)

@@ -20,6 +20,9 @@ void require_bounded_arguments(const Arguments &arguments);
 
 // The rule that an amount of money breaks, as in `must be zero or more`; null: none.
 const char *broken_money_rule(Number amount);
+// Whether a field asks that spend begins again at 0: what was spent stays on record, so it can't be set to anything
+// else.
+bool resets_spend(Maybe<Number> spend, const char *name);
 // The value as a JSON object, or an error naming the field.
 Maybe<Json> object(Maybe<Json> value, const char *name);
 // The same for an object with an object for each of many things.

@@ -100,6 +100,12 @@ Refusal blocked_organization(Text organization_id, const char *argument)
                    "Authentication Error, Organization=%.*s is blocked.", FMT_ARG(organization_id));
 }
 
+Refusal blocked_end_user(Text end_user, const char *argument)
+{
+    return refusal(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, argument,
+                   "Authentication Error, End user=%.*s is blocked.", FMT_ARG(end_user));
+}
+
 Refusal held_by_others(const char *kind, Text id)
 {
     Refusal refused =

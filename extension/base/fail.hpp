@@ -57,6 +57,7 @@ Refusal unknown_key(const char *argument = nullptr);
 Refusal blocked_key(const char *argument = nullptr);
 Refusal expired_key(Time since, const char *argument = nullptr);
 Refusal blocked_team(Text team_id, const char *argument = nullptr);
+Refusal blocked_end_user(Text end_user, const char *argument);
 Refusal blocked_organization(Text organization_id, const char *argument = nullptr);
 // 55P03: another transaction has it locked, and the call does not wait.
 Refusal held_by_others(const char *kind, Text id);

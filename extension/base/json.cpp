@@ -194,6 +194,7 @@ std::span<const Member> members(Json object, const char *path) { return members_
 
 bool is_object(Json json) { return JB_ROOT_IS_OBJECT(json.get()); }
 
+Json empty_array() { return {DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"))}; }
 Json empty_object() { return {DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))}; }
 
 // Merging -------------------------------------------------------------------

@@ -75,6 +75,7 @@ inline size_t size(Json object) { return JsonContainerSize(&object.get()->root);
 
 bool is_object(Json json);
 Json empty_object();
+Json empty_array();
 // The target with the patch merged into it (RFC 7396); both are objects.
 Json merge_patch(Json target, Json patch);
 

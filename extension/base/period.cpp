@@ -11,31 +11,32 @@ namespace pg_org {
 
 namespace {
 
-// Of the owner's calls: of a user those of the user's own keys, wherever they are.
+// Of the owner's calls: of a user those of the user's own keys, wherever they are, and of an end user of the platform all.
 constinit Statement sum_ledger{R"(
     SELECT coalesce(sum(cost), 0)
       FROM org.usage
-     WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' THEN user_id = $3 AND NOT delegated
+     WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' AND $5 = '' THEN user_id = $3 AND NOT delegated
+                WHEN $1 = '' AND $5 <> '' THEN end_user = $5
                 ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
-                     AND ($4 = '' OR key_id = $4) END
-       AND reserved_at >= $5
+                     AND ($4 = '' OR key_id = $4) AND ($5 = '' OR end_user = $5) END
+       AND reserved_at >= $6
        AND state = 'settled'
-       AND closed_at >= $6)",
+       AND closed_at >= $7)",
                                Planned::each_time};
 
 // The columns of PERIOD_END and PERIOD_SPEND; the latter has more.
 enum { duration, reset_at, created_at, columns_of_end, spend = columns_of_end, reset, ids, account };
-enum { owner_since, window_start, window_spend, charged_at };
+enum { since, start_of_period, amount, counted_at };
 
 // The sum that the counter of the owner keeps, if it is of this period, or shows that there was no call in it.
 Maybe<Number> counted_spend(const Row &counter, Time owner_created_at, Time start)
 {
-    if (counter.get<Time>(owner_since)->value != owner_created_at.value)
+    if (counter.get<Time>(since)->value != owner_created_at.value)
         return {};
-    const int64 counted_from = counter.get<Time>(window_start)->value;
+    const int64 counted_from = counter.get<Time>(start_of_period)->value;
     if (counted_from == start.value)
-        return counter.get<Number>(window_spend);
-    if (counted_from < start.value && counter.get<Time>(charged_at)->value < start.value)
+        return counter.get<Number>(amount);
+    if (counted_from < start.value && counter.get<Time>(counted_at)->value < start.value)
         return zero();
     return {};
 }
@@ -51,7 +52,7 @@ Number spend_since(const Row &owner, Time start)
             return *counted;
     // There is no counter until the first call since the budget has this period: for that time only, read the ledger.
     const Texts names = *owner.get<Texts>(ids);
-    return *sum_ledger.run(true, names[0], names[1], names[2], names[3], owner_created_at, start)[0].get<Number>(0);
+    return *sum_ledger.run(true, names[0], names[1], names[2], names[3], names[4], owner_created_at, start)[0].get<Number>(0);
 }
 
 } // namespace

@@ -18,17 +18,19 @@ class Writer;
 #define PERIOD_END_OF(owner, budget) "ROW(" budget ".budget_duration, " budget ".budget_reset_at, " owner ".created_at)"
 
 // What an owner spent in the current period of its budget, as a column period_spend. `ids` are expressions for the
-// columns organization_id, team_id, user_id and key_id of the owner in org.usage_account.
+// columns organization_id, team_id, user_id, key_id and end_user of the owner in org.usage_counter.
 #define PERIOD_SPEND(owner, budget, ids) \
-    PERIOD_SPEND_OF(owner, budget ".budget_duration", budget ".budget_reset_at", owner ".spend", "NULL::timestamptz", ids)
+    PERIOD_SPEND_OF(owner, budget ".budget_duration", budget ".budget_reset_at", owner ".spend", owner ".spend_reset_at", ids)
 // The same with expressions. Nothing that was spent until the time `reset` counts.
 #define PERIOD_SPEND_OF(owner, duration, reset_at, spend, reset, ids) \
     "ROW(" duration ", " reset_at ", " owner ".created_at, " spend ", " reset ", ARRAY[" ids "]::text[]," \
-    "    (SELECT ROW(a.owner_since, a.window_start, a.window_spend, a.charged_at)" \
-    "       FROM org.usage_account a" \
+    "    (SELECT ROW(a.since, a.starts[place], a.amounts[place], a.counted_at)" \
+    "       FROM org.usage_counter a," \
+    "            array_position(a.names, 'cost' || coalesce(' per ' || " duration ", '') || ' of the budget') AS place" \
     "      WHERE (" duration " IS NOT NULL OR " reset " IS NOT NULL)" \
-    "        AND (a.organization_id, a.team_id, a.user_id, a.key_id) = (" ids ")" \
-    "        AND a.model = '')) AS period_spend"
+    "        AND (a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user) = (" ids ")" \
+    "        AND (a.each, a.part, a.model, a.tag) = ('', '', '', '')" \
+    "        AND place IS NOT NULL)) AS period_spend"
 
 // clang-format on
 

@@ -18,13 +18,14 @@ struct FunctionRoute {
 };
 
 // Routes that are not called like their functions.
-constexpr std::array<FunctionRoute, 13> other_routes{{
+constexpr std::array<FunctionRoute, 14> other_routes{{
     {"org_patch", "/v2/organization/{organization_id}"},
     {"org_info_many", "/organization/info"},
     {"org_daily_activity", "/organization/daily/activity"},
     {"org_events", "/events"},
     {"user_info_v2", "/v2/user/info"},
     {"user_filter", "/user/filter/ui"},
+    {"user_reset_spend", "/user/{user_id}/reset_spend"},
     {"team_list_v2", "/v2/team/list"},
     {"team_reset_spend", "/team/{team_id}/reset_spend"},
     {"key_info", "/v2/key/info"},

@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 15> migrations{
+constexpr std::array<const char *, 16> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -48,6 +48,8 @@ constexpr std::array<const char *, 15> migrations{
 #include "migrations/14_kept.inc"
     ,
 #include "migrations/15_limits.inc"
+    ,
+#include "migrations/16_counters.inc"
 };
 
 void run(const char *sql)

@@ -20,7 +20,7 @@ template <> struct Sql<Texts> {
     static Datum to_datum(Texts value) { return to_array(value); }
     static Texts from_datum(Datum datum) { return to_texts(datum); }
 };
-// Lists of values of fixed or of varying length, as parameters only.
+// Lists of values of fixed or of varying length.
 template <typename T> struct Sql<std::span<const T>> {
     static constexpr Oid type = Sql<T>::array_type;
     static constexpr bool by_value = Sql<T>::length > 0 && Sql<T>::length <= 8 && Sql<T>::type != TIDOID;
@@ -30,6 +30,21 @@ template <typename T> struct Sql<std::span<const T>> {
         std::ranges::transform(values, elements.begin(), Sql<T>::to_datum);
         return PointerGetDatum(construct_array(elements.data(), static_cast<int>(values.size()), Sql<T>::type,
                                                Sql<T>::length, by_value, Sql<T>::alignment));
+    }
+    static std::span<const T> from_datum(Datum datum)
+    {
+        Datum *elements;
+        bool *nulls;
+        int size;
+        deconstruct_array(DatumGetArrayTypeP(datum), Sql<T>::type, Sql<T>::length, by_value, Sql<T>::alignment,
+                          &elements, &nulls, &size);
+        const auto values = allocate<T>(static_cast<size_t>(size));
+        for (int i = 0; i < size; i++) {
+            if (nulls[i])
+                null_found();
+            values[static_cast<size_t>(i)] = Sql<T>::from_datum(elements[i]);
+        }
+        return values;
     }
 };
 template <> struct Sql<bool> {

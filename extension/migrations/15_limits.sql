@@ -18,6 +18,24 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION org.limits_after(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN after IS NULL THEN before
+                ELSE (SELECT coalesce(jsonb_agg(CASE WHEN kept.since IS NULL THEN s.sentence
+                                                     ELSE jsonb_set(s.sentence, '{since}', kept.since) END
+                                                ORDER BY s.place), '[]')
+                        FROM jsonb_array_elements(after) WITH ORDINALITY AS s (sentence, place)
+                        LEFT JOIN LATERAL (
+                             SELECT was.sentence->'since' AS since
+                               FROM jsonb_array_elements(before) AS was (sentence)
+                              WHERE was.sentence - '{value,raise,since}'::text[]
+                                    = s.sentence - '{value,raise,since}'::text[]
+                              LIMIT 1) AS kept ON true) END
+$$;
+COMMENT ON FUNCTION org.limits_after(jsonb, jsonb) IS
+'The value of a column limits when a new list replaces it (null: nothing does): what stays the same, but for its value,'
+' keeps its since.';
+
 -- End users belong to an organization or, with an empty organization_id, to the platform.
 CREATE TABLE org.end_user (
     organization_id        text COLLATE "C" NOT NULL,
@@ -86,6 +104,7 @@ CREATE TRIGGER audit_insert AFTER INSERT ON org.end_user REFERENCING NEW TABLE A
     FOR EACH STATEMENT EXECUTE FUNCTION org.audit('end_user_id');
 CREATE TRIGGER audit_delete AFTER DELETE ON org.end_user REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION org.audit('end_user_id');
+CREATE TRIGGER audit_update AFTER UPDATE ON org.end_user FOR EACH ROW EXECUTE FUNCTION org.audit('end_user_id');
 CREATE TRIGGER audit_truncate AFTER TRUNCATE ON org.end_user FOR EACH STATEMENT EXECUTE FUNCTION org.audit();
 DO $$
 DECLARE
@@ -104,7 +123,7 @@ BEGIN
            AND attname NOT LIKE '%\_at\_most'
          GROUP BY tables.name, tables.key
     LOOP
-        EXECUTE format('DROP TRIGGER IF EXISTS audit_update ON org.%I', audited.name);
+        EXECUTE format('DROP TRIGGER audit_update ON org.%I', audited.name);
         EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE OF %s ON org.%I '
                        'FOR EACH ROW EXECUTE FUNCTION org.audit(%s)', audited.columns, audited.name, audited.key);
     END LOOP;

@@ -7,6 +7,7 @@
 #include "base/number.hpp"
 #include "base/paging.hpp"
 #include "etag.hpp"
+#include "limit.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 constinit Statement read_statement{R"(
     SELECT max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit, model_max_budget, budget_duration,
-           budget_reset_at,
+           budget_reset_at, limits, short_limits,
            (SELECT count(*) FROM org.organization WHERE budget_id = $1)
            + (SELECT count(*) FROM org.membership WHERE budget_id = $1)
            + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)
@@ -28,16 +29,21 @@ constinit Statement read_statement{R"(
 
 constinit Statement insert_statement{R"(
     INSERT INTO org.budget (budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
-                            model_max_budget, budget_duration, budget_reset_at, auto_created, created_by, updated_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $10)
+                            model_max_budget, budget_duration, budget_reset_at, limits, short_limits, auto_created,
+                            created_by, updated_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $10, $10)
         ON CONFLICT DO NOTHING
     RETURNING budget_id)"};
 
 constinit Statement update_statement{R"(
     UPDATE org.budget
        SET max_budget = $2, soft_budget = $3, max_parallel_requests = $4, tpm_limit = $5, rpm_limit = $6,
-           model_max_budget = $7, budget_duration = $8, budget_reset_at = $9, updated_at = now(), updated_by = $10
+           model_max_budget = $7, budget_duration = $8, budget_reset_at = $9, limits = $11, short_limits = $12,
+           updated_at = now(), updated_by = $10
      WHERE budget_id = $1)"};
+
+// The columns limits $1 and short_limits $2 after a change.
+constinit Statement change_limits{"SELECT org.limits_after($1, $3), ($2 - $5) || $4"};
 
 constinit Statement delete_statement{R"(
     DELETE FROM org.budget b
@@ -116,8 +122,9 @@ struct Budget {
     Maybe<Json> model_max_budget;
     Maybe<Text> budget_duration;
     Maybe<Time> budget_reset_at;
+    Json limits = empty_array(), short_limits = empty_object();
 
-    void apply(const BudgetChange &change)
+    void apply(Session &session, const BudgetChange &change)
     {
         max_budget = change.max_budget.value_or(max_budget);
         soft_budget = change.soft_budget.value_or(soft_budget);
@@ -131,13 +138,22 @@ struct Budget {
             budget_duration = *change.budget_duration;
             budget_reset_at = first_reset(budget_duration, "budget_duration");
         }
+        if (const LimitChange &others = change.others; others.any()) {
+            const Row after = session.run(change_limits, limits, short_limits, others.sentences,
+                                          others.short_forms.values(), others.short_forms.names())[0];
+            limits = *after.get<Json>(0);
+            short_limits = *after.get<Json>(1);
+        }
+        require_valid_limits({max_budget, soft_budget, model_max_budget, tpm_limit, rpm_limit, max_parallel_requests,
+                              budget_duration, budget_reset_at, limits, short_limits, {}});
     }
 
     template <typename... More>
     Rows write(Session &session, Statement &statement, Text budget_id, const More &...more) const
     {
         return session.run(statement, budget_id, max_budget, soft_budget, max_parallel_requests, tpm_limit, rpm_limit,
-                           model_max_budget, budget_duration, budget_reset_at, session.caller.user_id, more...);
+                           model_max_budget, budget_duration, budget_reset_at, session.caller.user_id, limits,
+                           short_limits, more...);
     }
 };
 
@@ -159,8 +175,8 @@ Owned read_budget(Session &session, Text budget_id)
 {
     const Row row = session.run(read_statement, budget_id)[0];
     return {{row.get<Number>(0), row.get<Number>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
-             row.get<Json>(5), row.get<Text>(6), row.get<Time>(7)},
-            *row.get<int64>(8)};
+             row.get<Json>(5), row.get<Text>(6), row.get<Time>(7), *row.get<Json>(8), *row.get<Json>(9)},
+            *row.get<int64>(10)};
 }
 
 constexpr size_t max_model_budgets = 200;
@@ -209,7 +225,7 @@ Maybe<Json> model_budgets(Maybe<Json> value, const char *name)
             invalid(name, "must give %.*s an amount of at most %d digits after the point", FMT_ARG(model),
                     max_decimals);
         const auto text = duration.text();
-        if (!duration.is_null() && !(text && parse_duration(*text)))
+        if (!duration.is_null() && !(text && is_duration(*text)))
             invalid(name,
                     "must give %.*s a time_period of a positive whole number and one of s, m, h, d, w, mo, as in 30d",
                     FMT_ARG(model));
@@ -239,26 +255,31 @@ BudgetChange read_budget_fields(Session &session)
     };
     if (const auto by_model = session.argument("model_max_budget", model_budgets))
         fields.model_max_budget = ObjectChange{*by_model, false};
+    fields.others.read(session);
     return fields;
 }
 
 BudgetChange read_member_budget(const Session &session, const char *name)
 {
-    return {.max_budget = change_to(session.argument(name, money))};
+    BudgetChange budget{.max_budget = change_to(session.argument(name, money))};
+    budget.others.sentences = sentences(session.json("limits"), "limits");
+    return budget;
 }
 
 BudgetChange read_member_budget_change(const Session &session, const char *name)
 {
     BudgetChange budget = read_member_budget(session, name);
-    const Text clearable = to_text(name);
-    if (!fields_to_clear(session, {&clearable, 1}).empty())
-        budget.max_budget.emplace();
+    const std::array clearable{to_text(name), Text{"limits"}};
+    for (const Text field : fields_to_clear(session, clearable))
+        budget.clear(field == clearable[0] ? Text{"max_budget"} : field);
     return budget;
 }
 
 OwnLimits read_own_limits(Session &session, LimitsOf owner)
 {
-    OwnLimits limits;
+    OwnLimits limits{owner == LimitsOf::team   ? std::span<const JsonField>{short_limits_of_teams}
+                     : owner == LimitsOf::user ? std::span<const JsonField>{short_limits_of_users}
+                                               : std::span<const JsonField>{short_limits_of_keys}};
     limits.max_budget = session.argument("max_budget", money);
     if (owner != LimitsOf::team)
         limits.model_max_budget = session.argument("model_max_budget", model_budgets);
@@ -270,6 +291,7 @@ OwnLimits read_own_limits(Session &session, LimitsOf owner)
     if (owner == LimitsOf::key)
         limits.budget_duration = not_empty(limits.budget_duration); // as clients send it when there is none
     limits.budget_reset_at = first_reset(limits.budget_duration, "budget_duration");
+    limits.others.read(session);
     return limits;
 }
 
@@ -293,7 +315,7 @@ bool BudgetChange::set(Text field, const Value &value, bool merge)
     else if (field == "budget_duration")
         budget_duration = checked_duration(value.as_text(), name);
     else
-        return false;
+        return others.set(field, value);
     return true;
 }
 
@@ -310,6 +332,7 @@ void BudgetChange::override_with(const BudgetChange &other)
     override_field(max_parallel_requests, other.max_parallel_requests);
     override_field(model_max_budget, other.model_max_budget);
     override_field(budget_duration, other.budget_duration);
+    others.override_with(other.others);
 }
 
 bool BudgetChange::clear(Text field)
@@ -329,14 +352,14 @@ bool BudgetChange::clear(Text field)
     else if (field == "budget_duration")
         budget_duration.emplace();
     else
-        return false;
+        return others.set(field, Value{});
     return true;
 }
 
 Text create_budget(Session &session, const BudgetChange &fields)
 {
     Budget budget{};
-    budget.apply(fields);
+    budget.apply(session, fields);
     return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
 }
 
@@ -348,7 +371,7 @@ Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetC
         return change.sets_any() ? Maybe<Text>{create_budget(session, change)} : budget_id;
 
     auto [budget, owners] = read_budget(session, *budget_id);
-    budget.apply(change);
+    budget.apply(session, change);
     if (owners > 1)
         return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
     budget.write(session, update_statement, *budget_id);
@@ -396,8 +419,9 @@ PG_ORG_WRITE(budget_new)
 {
     const Text budget_id = session.argument("budget_id", identifier_or_new);
     Budget budget{};
-    budget.apply(read_budget_fields(session));
+    const BudgetChange fields = read_budget_fields(session);
     require_budget_writer(session.caller);
+    budget.apply(session, fields);
     insert_budget(session, budget_id, budget, Made::by_request);
     write_budgets(session, {&budget_id, 1});
 }
@@ -409,7 +433,7 @@ PG_ORG_WRITE(budget_update)
     static constexpr std::array<Text, 7> clearable{"max_budget",     "soft_budget",           "tpm_limit",
                                                    "rpm_limit",      "max_parallel_requests", "model_max_budget",
                                                    "budget_duration"};
-    for (const Text field : fields_to_clear(session, clearable))
+    for (const Text field : fields_to_clear(session, change.others.clearable(clearable)))
         change.clear(field);
     const bool cascade = session.argument<bool>("cascade").value_or(false);
     const auto if_match = session.argument<Text>("if_match");
@@ -419,7 +443,7 @@ PG_ORG_WRITE(budget_update)
     const auto write = [&] { write_budgets(session, {&budget_id, 1}); };
     require_match(session, if_match, write);
     Budget budget = read_budget(session, budget_id).budget;
-    budget.apply(change);
+    budget.apply(session, change);
     budget.write(session, update_statement, budget_id);
     session.run(touch_organizations, organizations, session.caller.user_id);
     for (const Text organization_id : organizations)

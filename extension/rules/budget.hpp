@@ -4,7 +4,7 @@
 
 #include "base/bounds.hpp"
 #include "base/session.hpp"
-#include "change.hpp"
+#include "limit_change.hpp"
 
 namespace pg_org {
 
@@ -14,18 +14,19 @@ struct BudgetChange {
     Change<int64> tpm_limit, rpm_limit, max_parallel_requests;
     Change<ObjectChange> model_max_budget;
     Change<Text> budget_duration;
+    LimitChange others{short_limits_of_budgets};
 
     bool empty() const
     {
         return !max_budget && !soft_budget && !tpm_limit && !rpm_limit && !max_parallel_requests && !model_max_budget &&
-               !budget_duration;
+               !budget_duration && !others.any();
     }
     // Whether it gives any field a value.
     bool sets_any() const
     {
         const auto sets = [](const auto &field) { return field && *field; };
         return sets(max_budget) || sets(soft_budget) || sets(tpm_limit) || sets(rpm_limit) ||
-               sets(max_parallel_requests) || sets(model_max_budget) || sets(budget_duration);
+               sets(max_parallel_requests) || sets(model_max_budget) || sets(budget_duration) || others.sets_any();
     }
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
     bool set(Text field, const Value &value, bool merge);
@@ -53,7 +54,7 @@ ModelBudgetEntry read_model_budget(const Value &entry);
 // The arguments of a call that are a budget's fields.
 BudgetChange read_budget_fields(Session &session);
 
-// The budget of one member: the argument of that name, the only amount it has.
+// The budget of one member: the argument of that name, the only amount it has, and `limits`.
 BudgetChange read_member_budget(const Session &session, const char *name);
 // The same in a change, whose argument `clear` may name it.
 BudgetChange read_member_budget_change(const Session &session, const char *name);
@@ -65,13 +66,16 @@ struct OwnLimits {
     Maybe<int64> tpm_limit, rpm_limit, max_parallel_requests;
     Maybe<Text> budget_duration;
     Maybe<Time> budget_reset_at;
+    LimitChange others;
 
+    explicit OwnLimits(std::span<const JsonField> short_limits) : others(short_limits) {}
     bool any() const
     {
-        return max_budget || model_max_budget || tpm_limit || rpm_limit || max_parallel_requests || budget_duration;
+        return max_budget || model_max_budget || tpm_limit || rpm_limit || max_parallel_requests || budget_duration ||
+               others.any();
     }
 };
-// The arguments of a call that are such limits. Users have no limit of parallel requests, teams none by model.
+// The arguments of a call that are such limits. What teams and users have no column for is among the others.
 enum class LimitsOf { team, user, key };
 OwnLimits read_own_limits(Session &session, LimitsOf owner);
 

@@ -2,70 +2,41 @@
 // are stored in the column `kept`, and shown where LiteLLM shows them: inside metadata, or beside it.
 #pragma once
 
-#include "base/session.hpp"
+#include "json_fields.hpp"
 
 namespace pg_org {
 
-struct KeptField {
-    const char *name;
-    enum class Is { list, texts, object, text } is;
-};
-
 inline constexpr std::array kept_of_organizations{
-    KeptField{"access_group_ids", KeptField::Is::list},  KeptField{"guardrails", KeptField::Is::list},
-    KeptField{"logging", KeptField::Is::list},           KeptField{"object_permission", KeptField::Is::object},
-    KeptField{"policies", KeptField::Is::list},          KeptField{"prompts", KeptField::Is::list},
-    KeptField{"router_settings", KeptField::Is::object},
+    JsonField{"access_group_ids", JsonField::Is::list},  JsonField{"guardrails", JsonField::Is::list},
+    JsonField{"logging", JsonField::Is::list},           JsonField{"object_permission", JsonField::Is::object},
+    JsonField{"policies", JsonField::Is::list},          JsonField{"prompts", JsonField::Is::list},
+    JsonField{"router_settings", JsonField::Is::object},
 };
 
 inline constexpr std::array kept_of_teams{
-    KeptField{"access_group_ids", KeptField::Is::list},
-    KeptField{"admins", KeptField::Is::texts},
-    KeptField{"enforced_params", KeptField::Is::list},
-    KeptField{"members", KeptField::Is::texts},
-    KeptField{"guardrails", KeptField::Is::list},
-    KeptField{"logging", KeptField::Is::list},
-    KeptField{"object_permission", KeptField::Is::object},
-    KeptField{"policies", KeptField::Is::list},
-    KeptField{"prompts", KeptField::Is::list},
-    KeptField{"router_settings", KeptField::Is::object},
-    KeptField{"rpm_limit_type", KeptField::Is::text},
-    KeptField{"team_member_key_duration", KeptField::Is::text},
-    KeptField{"tpm_limit_type", KeptField::Is::text},
+    JsonField{"access_group_ids", JsonField::Is::list},
+    JsonField{"admins", JsonField::Is::texts},
+    JsonField{"enforced_params", JsonField::Is::list},
+    JsonField{"members", JsonField::Is::texts},
+    JsonField{"guardrails", JsonField::Is::list},
+    JsonField{"logging", JsonField::Is::list},
+    JsonField{"object_permission", JsonField::Is::object},
+    JsonField{"policies", JsonField::Is::list},
+    JsonField{"prompts", JsonField::Is::list},
+    JsonField{"router_settings", JsonField::Is::object},
+    JsonField{"rpm_limit_type", JsonField::Is::text},
+    JsonField{"team_member_key_duration", JsonField::Is::text},
+    JsonField{"tpm_limit_type", JsonField::Is::text},
 };
 
 inline constexpr std::array kept_of_keys{
-    KeptField{"access_group_ids", KeptField::Is::list},  KeptField{"allowed_cache_controls", KeptField::Is::list},
-    KeptField{"config", KeptField::Is::object},          KeptField{"enforced_params", KeptField::Is::list},
-    KeptField{"guardrails", KeptField::Is::list},        KeptField{"key_type", KeptField::Is::text},
-    KeptField{"logging", KeptField::Is::list},           KeptField{"object_permission", KeptField::Is::object},
-    KeptField{"policies", KeptField::Is::list},          KeptField{"prompts", KeptField::Is::list},
-    KeptField{"router_settings", KeptField::Is::object}, KeptField{"rpm_limit_type", KeptField::Is::text},
-    KeptField{"tpm_limit_type", KeptField::Is::text},
-};
-
-// A change of such fields.
-class KeptChange {
-public:
-    explicit KeptChange(std::span<const KeptField> fields) : fields_(fields) {}
-
-    // Takes the arguments of the fields' names.
-    void read(const Session &session);
-    // Sets a field from a JSON value, null clears; false if there is no such field.
-    bool set(Text field, const Value &value);
-
-    bool any() const { return !names().empty(); }
-    // The fields that are set or cleared, and those that are set with their values.
-    Texts names() const;
-    Json values() const;
-    // The fields that can be cleared, these and others.
-    Texts clearable(Texts others) const;
-
-private:
-    static constexpr size_t max_fields = 16;
-
-    std::span<const KeptField> fields_;
-    std::array<Maybe<Value>, max_fields> values_{};
+    JsonField{"access_group_ids", JsonField::Is::list},  JsonField{"allowed_cache_controls", JsonField::Is::list},
+    JsonField{"config", JsonField::Is::object},          JsonField{"enforced_params", JsonField::Is::list},
+    JsonField{"guardrails", JsonField::Is::list},        JsonField{"key_type", JsonField::Is::text},
+    JsonField{"logging", JsonField::Is::list},           JsonField{"object_permission", JsonField::Is::object},
+    JsonField{"policies", JsonField::Is::list},          JsonField{"prompts", JsonField::Is::list},
+    JsonField{"router_settings", JsonField::Is::object}, JsonField{"rpm_limit_type", JsonField::Is::text},
+    JsonField{"tpm_limit_type", JsonField::Is::text},
 };
 
 // Assignments of an UPDATE, with the parameters of a new metadata, values() and names(). The last removes a copy that

@@ -6,6 +6,7 @@
 #include "base/fail.hpp"
 #include "base/route.hpp"
 #include "key_rights.hpp"
+#include "limit.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
 #include "quota.hpp"
@@ -20,15 +21,17 @@ constinit Statement insert_key{R"(
     INSERT INTO org.api_key (key_hash, key_name, key_alias, user_id, organization_id, team_id, models, expires,
                              metadata, permissions, delegated, created_by, updated_by, max_budget, model_max_budget,
                              tpm_limit, rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, blocked,
-                             budget_id, allowed_routes, tags, aliases, kept)
+                             budget_id, allowed_routes, tags, aliases, kept, limits, short_limits)
     SELECT $1, $2, $3, $4, $5, $6, coalesce($7, '{}'), $8, coalesce($9, '{}'), coalesce($10, '{}'), $11, $12, $12, $13,
            coalesce($14, '{}'), $15, $16, $17, $18, $19, coalesce($20, false), $21, coalesce($22, '{}'),
-           coalesce($23, '{}'), coalesce($24, '{}'), $25
+           coalesce($23, '{}'), coalesce($24, '{}'), $25, coalesce($26, '[]'), $27
      WHERE NOT EXISTS (SELECT FROM org.api_key WHERE previous_key_hash = $1)
         ON CONFLICT DO NOTHING
     RETURNING key_id)"};
 
 constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
+
+constinit Statement read_limits_of_key{"SELECT " LIMITS_OF_KEY("k") " FROM org.api_key k WHERE key_id = $1"};
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
                                      Planned::each_time};
@@ -78,6 +81,12 @@ Text name_of_secret(Text secret)
     return to_text(psprintf("sk-...%.*s", FMT_ARG(end)));
 }
 
+void require_valid_limits_of_key(Session &session, Text key_id, const OwnLimits &change)
+{
+    if (change.any())
+        require_valid_limits(read_limit_columns(session.run(read_limits_of_key, key_id)[0], 0));
+}
+
 CreatedKey create_key(Session &session, const NewKey &key)
 {
     require_room_for_key(session, key.organization_id, key.team_id, key.user_id);
@@ -88,10 +97,12 @@ CreatedKey create_key(Session &session, const NewKey &key)
         key.team_id, key.models, key.expires, key.metadata, key.permissions, is_delegated(session.caller, key.user_id),
         session.caller.user_id, key.limits.max_budget, key.limits.model_max_budget, key.limits.tpm_limit,
         key.limits.rpm_limit, key.limits.max_parallel_requests, key.limits.budget_duration, key.limits.budget_reset_at,
-        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases, key.kept.values());
+        key.blocked, key.budget_id, key.allowed_routes, key.tags, key.aliases, key.kept.values(),
+        key.limits.others.sentences, key.limits.others.short_forms.values());
     if (made.empty())
         exists_already("Key already exists");
     const Text key_id = *made[0].get<Text>(0);
+    require_valid_limits_of_key(session, key_id, key.limits);
     require_key_within_owners(session, key_id);
     return {secret, key_id};
 }

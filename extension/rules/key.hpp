@@ -19,12 +19,12 @@ struct NewKey {
     Maybe<Texts> models;
     Maybe<Time> expires;
     Maybe<Json> metadata, permissions;
-    OwnLimits limits;
+    OwnLimits limits{short_limits_of_keys};
     Maybe<bool> blocked;
     Maybe<Text> budget_id;
     Maybe<Texts> allowed_routes, tags;
     Maybe<Json> aliases;
-    KeptChange kept{kept_of_keys};
+    JsonFieldsChange kept{kept_of_keys};
 };
 
 // A key that was made, the only time that its secret is known.
@@ -33,6 +33,8 @@ struct CreatedKey {
 };
 
 CreatedKey create_key(Session &session, const NewKey &key);
+// Refuses the limits that a key has after such a change, if two are the same or they are too many.
+void require_valid_limits_of_key(Session &session, Text key_id, const OwnLimits &change);
 
 // An object of booleans. Unknown permissions are kept, since clients of LiteLLM have some of their own.
 Maybe<Json> permissions_object(Maybe<Json> value, const char *name);

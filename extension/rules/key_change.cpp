@@ -43,6 +43,7 @@ constinit Statement update_key{R"(
            tags = coalesce($19, tags),
            aliases = coalesce($20, aliases),
            spend_reset_at = coalesce($21, spend_reset_at),
+           )" SET_LIMITS("$24", "$25", "$26") R"(,
            updated_at = greatest(now(), created_at),
            updated_by = $15
      WHERE key_id = $1)"};
@@ -65,7 +66,7 @@ constinit Statement move_key{R"(
 
 // The next call counts anew, in the key's new organization or in this one when it comes back.
 constinit Statement forget_counters{R"(
-    DELETE FROM org.usage_account
+    DELETE FROM org.usage_counter
      WHERE organization_id = coalesce($1, '')
        AND team_id = ''
        AND user_id = ''
@@ -229,18 +230,15 @@ KeyChange read_key_change(Session &session)
     change.organization_id = session.argument("organization_id", not_empty);
     change.team_id = session.argument("team_id", not_empty);
     change.user_id = session.argument("user_id", not_empty);
-    if (const auto spend = session.argument("spend", money)) {
-        if (*spend > zero())
-            invalid("spend", "must be 0, which lets the budgets of the key start again");
-        change.resets_spend = true;
-    }
+    change.resets_spend = session.argument("spend", resets_spend);
     static constexpr std::array<Text, 9> clearable{"key_alias",       "duration",  "max_budget",
                                                    "tpm_limit",       "rpm_limit", "max_parallel_requests",
                                                    "budget_duration", "budget_id", "model_max_budget"};
     change.kept.read(session);
-    change.clear = fields_to_clear(session, change.kept.clearable(clearable));
+    change.clear = fields_to_clear(session, change.limits.others.clearable(change.kept.clearable(clearable)));
     for (const Text field : change.clear)
-        change.kept.set(field, Value{});
+        if (!change.kept.set(field, Value{}))
+            change.limits.others.set(field, Value{});
     const auto [never, expires] = session.argument("duration", read_expiry);
     change.expires = expires;
     if (never) {
@@ -289,7 +287,10 @@ NamedKey change_key(Session &session, Text asked, const KeyChange &wanted, const
         change.limits.max_budget, change.limits.model_max_budget, change.limits.tpm_limit, change.limits.rpm_limit,
         change.limits.max_parallel_requests, change.limits.budget_duration, change.limits.budget_reset_at, change.clear,
         caller.user_id, change.blocked, change.budget_id, change.allowed_routes, change.tags, change.aliases,
-        change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, change.kept.values(), change.kept.names());
+        change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, change.kept.values(), change.kept.names(),
+        change.limits.others.sentences, change.limits.others.short_forms.values(),
+        change.limits.others.short_forms.names());
+    require_valid_limits_of_key(session, key.key_id, change.limits);
     if (change.models || change.moves())
         require_key_within_owners(session, key.key_id);
     if (!caller.is_proxy_admin())

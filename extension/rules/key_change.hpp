@@ -11,12 +11,12 @@ struct KeyChange {
     Maybe<Texts> models;
     Maybe<Json> metadata, permissions;
     Maybe<Time> expires;
-    OwnLimits limits;
+    OwnLimits limits{short_limits_of_keys};
     Maybe<bool> blocked;
     Maybe<Text> budget_id;
     Maybe<Texts> allowed_routes, tags;
     Maybe<Json> aliases;
-    KeptChange kept{kept_of_keys};
+    JsonFieldsChange kept{kept_of_keys};
     Maybe<Text> organization_id, team_id, user_id; // to whom it moves
     bool resets_spend = false;
     Texts clear;

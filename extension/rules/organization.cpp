@@ -91,7 +91,7 @@ constinit Statement list_organizations{R"(
                                        Planned::each_time};
 
 // The fields that a patch can change; the first two have no empty value to be cleared to.
-constexpr std::array<Text, 22> changeable{"organization_alias",
+constexpr std::array<Text, 28> changeable{"organization_alias",
                                           "models",
                                           "tags",
                                           "metadata",
@@ -106,6 +106,12 @@ constexpr std::array<Text, 22> changeable{"organization_alias",
                                           "max_parallel_requests",
                                           "model_max_budget",
                                           "budget_duration",
+                                          "limits",
+                                          "budget_limits",
+                                          "model_rpm_limit",
+                                          "model_tpm_limit",
+                                          "rpd_limit",
+                                          "tpd_limit",
                                           "access_group_ids",
                                           "guardrails",
                                           "logging",
@@ -123,7 +129,7 @@ struct OrganizationChange {
     Maybe<bool> blocked;
     Change<Number> default_reserve;
     BudgetChange budget;
-    KeptChange kept{kept_of_organizations};
+    JsonFieldsChange kept{kept_of_organizations};
     bool cascade = false; // lowers teams and keys that would exceed the organization; otherwise they forbid the change
 
     // Sets a field by its wire name from a JSON value, null clears; false if there is no such field.
@@ -269,7 +275,7 @@ PG_ORG_WRITE(org_new)
     const auto aliases = session.argument("model_aliases", model_aliases);
     const auto default_reserve = session.argument("default_reserve", money);
     const auto own_quotas = session.argument("quotas", quotas);
-    KeptChange kept{kept_of_organizations};
+    JsonFieldsChange kept{kept_of_organizations};
     kept.read(session);
 
     const Caller &caller = session.caller;

@@ -6,20 +6,20 @@ namespace pg_org {
 
 namespace {
 
-constexpr int budget_columns = 13;
+constexpr int budget_columns = 19;
 
 // clang-format off
 
 #define ORGANIZATION_COLUMNS \
     "o.organization_id, o.organization_alias, o.budget_id, o.spend, " \
-    PERIOD_SPEND("o", "b", "o.organization_id, '', '', ''") ", " \
+    PERIOD_SPEND("o", "b", "o.organization_id, '', '', '', ''") ", " \
     "o.model_spend, " METADATA_OF("o", "'{object_permission}'") ", o.models, o.blocked, o.tags, o.model_aliases, o.default_reserve, " \
     "o.created_by, o.updated_by, o.created_at, o.updated_at"
 constexpr int organization_columns = 16;
 
 #define MEMBERSHIP_COLUMNS \
     "m.user_id, m.organization_id, m.user_role, m.spend, " \
-    PERIOD_SPEND("m", "b", "m.organization_id, '', m.user_id, ''") ", " \
+    PERIOD_SPEND("m", "b", "m.organization_id, '', m.user_id, '', ''") ", " \
     R"(m.budget_id, m.created_at, m.updated_at, u.user_email, NULL::text AS "user")"
 #define MEMBERSHIP_TABLES \
     R"(org.membership m JOIN org."user" u USING (user_id) LEFT JOIN org.budget b ON b.budget_id = m.budget_id)"
@@ -101,7 +101,7 @@ constinit Statement show_members_of_teams{R"(
 // clang-format off
 #define SELECT_TEAM_MEMBERSHIPS \
     "SELECT tm.user_id, tm.team_id, u.user_email, tm.role, tm.spend, " \
-    PERIOD_SPEND("tm", "b", "tm.organization_id, tm.team_id, tm.user_id, ''") "," \
+    PERIOD_SPEND("tm", "b", "tm.organization_id, tm.team_id, tm.user_id, '', ''") "," \
     "       tm.budget_id, b.max_budget AS max_budget_in_team, b.tpm_limit, b.rpm_limit, " BUDGET_COLUMNS_OF("tm") \
     "  FROM org.team_member tm" \
     "  JOIN org.\"user\" u USING (user_id)" \

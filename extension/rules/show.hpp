@@ -9,11 +9,18 @@ namespace pg_org {
 
 // clang-format off
 
+// Limits of a row that have no column of their own.
+#define SHORT_LIMIT(row, field) row ".short_limits -> '" field "' AS " field
+#define SHORT_MONEY(row, field) "(" row ".short_limits ->> '" field "')::numeric AS " field
+#define OTHER_LIMITS(row) \
+    row ".limits, " SHORT_LIMIT(row, "budget_limits") ", " SHORT_LIMIT(row, "model_rpm_limit") ", " \
+    SHORT_LIMIT(row, "model_tpm_limit") ", " SHORT_LIMIT(row, "rpd_limit") ", " SHORT_LIMIT(row, "tpd_limit")
+
 // A budget b, of an owner or alone.
 #define BUDGET_COLUMNS BUDGET_COLUMNS_OF("b")
 #define BUDGET_COLUMNS_OF(owner) \
     "b.budget_id, b.max_budget, b.soft_budget, b.max_parallel_requests, b.tpm_limit, b.rpm_limit, " \
-    "b.model_max_budget, b.budget_duration, " PERIOD_END(owner, "b") ", " \
+    "b.model_max_budget, b.budget_duration, " PERIOD_END(owner, "b") ", " OTHER_LIMITS("b") ", " \
     "b.created_at, b.created_by, b.updated_at, b.updated_by"
 
 // A team t.
@@ -23,8 +30,12 @@ namespace pg_org {
     METADATA_OF("t", "'{admins, members, object_permission}'") ", t.tpm_limit, " \
     "t.rpm_limit, t.max_budget, t.budget_duration, t.models, t.blocked, t.spend, " \
     PERIOD_SPEND_OF("t", "t.budget_duration", "t.budget_reset_at", "t.spend", "t.spend_reset_at", \
-                    "t.organization_id, t.team_id, '', ''") ", " \
+                    "t.organization_id, t.team_id, '', '', ''") ", " \
     "t.max_parallel_requests, " PERIOD_END("t", "t") ", t.created_at, t.updated_at, " \
+    SHORT_MONEY("t", "soft_budget") ", " SHORT_LIMIT("t", "model_max_budget") ", " OTHER_LIMITS("t") ", " \
+    SHORT_MONEY("t", "team_member_budget") ", t.short_limits ->> 'team_member_budget_duration'" \
+    " AS team_member_budget_duration, " SHORT_LIMIT("t", "team_member_rpm_limit") ", " \
+    SHORT_LIMIT("t", "team_member_tpm_limit") ", " \
     "NULL::text AS model_id, NULL::text AS litellm_model_table, " \
     "t.tags, t.model_aliases, t.team_member_permissions, t.open, " \
     "t.kept -> 'object_permission' AS object_permission, NULL::text AS object_permission_id"
@@ -38,9 +49,11 @@ namespace pg_org {
     "k.organization_id, k.models, k.spend, " \
     PERIOD_SPEND_OF("k", "coalesce(k.budget_duration, " OF_BUDGET_OF_KEY("budget_duration") ")", \
                     "coalesce(k.budget_reset_at, " OF_BUDGET_OF_KEY("budget_reset_at") ")", "k.spend", \
-                    "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id") ", " \
+                    "k.spend_reset_at", "coalesce(k.organization_id, ''), '', '', k.key_id, ''") ", " \
     "k.max_budget, k.model_max_budget, k.tpm_limit, k.rpm_limit, k.max_parallel_requests, k.budget_duration, " \
-    PERIOD_END("k", "k") ", k.blocked, k.allowed_routes, k.aliases, k.tags, " \
+    PERIOD_END("k", "k") ", " SHORT_MONEY("k", "soft_budget") ", " OTHER_LIMITS("k") ", " \
+    SHORT_MONEY("k", "temp_budget_increase") ", k.short_limits ->> 'temp_budget_expiry' AS temp_budget_expiry, " \
+    "k.blocked, k.allowed_routes, k.aliases, k.tags, " \
     METADATA_OF("k", "'{allowed_cache_controls, config, object_permission}'") ", k.permissions, " \
     "k.created_at, k.created_by, k.updated_at, k.updated_by, k.budget_id, " \
     "(SELECT shown FROM (SELECT " BUDGET_COLUMNS_OF("k") " FROM org.budget b WHERE b.budget_id = k.budget_id) " \
@@ -57,6 +70,8 @@ inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6
     "            WHERE m.user_id = u.user_id" \
     "              AND (m.organization_id = ANY ($1) OR m.organization_id = seen.inside)) END"
 
+#define SEEN_SHORT_LIMIT(field) "CASE WHEN seen.whole THEN u.short_limits -> '" field "' END AS " field
+
 // A user u, beside a row `seen`: the whole user (seen.whole), or who they are and what they do in the organizations $1
 // and seen.inside.
 #define USER_COLUMNS \
@@ -70,13 +85,18 @@ inline constexpr int key_id_column = 1, key_user_column = 5, key_team_column = 6
     "CASE WHEN seen.whole THEN u.max_budget END AS max_budget, " \
     SPEND_OF_USER " AS spend, " \
     PERIOD_SPEND_OF("u", "CASE WHEN seen.whole THEN u.budget_duration END", "u.budget_reset_at", \
-                    SPEND_OF_USER, "NULL::timestamptz", "'', '', u.user_id, ''") ", " \
+                    SPEND_OF_USER, "CASE WHEN seen.whole THEN u.spend_reset_at END", "'', '', u.user_id, '', ''") ", " \
     "CASE WHEN seen.whole THEN u.model_max_budget END AS model_max_budget, " \
     "CASE WHEN seen.whole THEN u.model_spend END AS model_spend, " \
     "CASE WHEN seen.whole THEN u.tpm_limit END AS tpm_limit, " \
     "CASE WHEN seen.whole THEN u.rpm_limit END AS rpm_limit, " \
     "CASE WHEN seen.whole THEN u.budget_duration END AS budget_duration, " \
     "CASE WHEN seen.whole THEN " PERIOD_END_OF("u", "u") " END AS budget_reset_at, " \
+    "CASE WHEN seen.whole THEN u.limits END AS limits, " \
+    "CASE WHEN seen.whole THEN (u.short_limits ->> 'soft_budget')::numeric END AS soft_budget, " \
+    SEEN_SHORT_LIMIT("max_parallel_requests") ", " SEEN_SHORT_LIMIT("budget_limits") ", " \
+    SEEN_SHORT_LIMIT("model_rpm_limit") ", " SEEN_SHORT_LIMIT("model_tpm_limit") ", " \
+    SEEN_SHORT_LIMIT("rpd_limit") ", " SEEN_SHORT_LIMIT("tpd_limit") ", " \
     "CASE WHEN seen.whole THEN u.sso_user_id END AS sso_user_id, " \
     "NULL::text AS organization_memberships, " \
     "CASE WHEN seen.whole THEN u.metadata END AS metadata, " \

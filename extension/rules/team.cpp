@@ -8,6 +8,7 @@
 #include "budget.hpp"
 #include "etag.hpp"
 #include "kept.hpp"
+#include "limit.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "ownership.hpp"
@@ -27,10 +28,11 @@ constinit Statement find_organization_of_team{
 constinit Statement insert_team{R"(
     INSERT INTO org.team (organization_id, team_id, team_alias, metadata, models, blocked, max_budget, tpm_limit,
                           rpm_limit, max_parallel_requests, budget_duration, budget_reset_at, created_by, updated_by,
-                          created_at, updated_at, team_member_permissions, open, kept, tags, model_aliases)
+                          created_at, updated_at, team_member_permissions, open, kept, tags, model_aliases, limits,
+                          short_limits)
     VALUES ($1, $2, $3, coalesce($4, '{}'), coalesce($5, '{}'), coalesce($6, false), $7, $8, $9, $10, $11, $12, $13,
             $13, $14, $14, coalesce($15, '{/key/info, /key/health}'), coalesce($16, false), $17,
-            coalesce($18, '{}'), coalesce($19, '{}'))
+            coalesce($18, '{}'), coalesce($19, '{}'), coalesce($20, '[]'), $21)
         ON CONFLICT DO NOTHING
     RETURNING team_id)"};
 
@@ -53,8 +55,15 @@ constinit Statement update_team{R"(
            open = coalesce($16, open),
            tags = coalesce($19, tags),
            model_aliases = coalesce($20, model_aliases),
+           spend_reset_at = coalesce($21, spend_reset_at),
+           )" SET_LIMITS("$22", "$23", "$24") R"(,
            updated_at = greatest(now(), created_at),
            updated_by = $14
+     WHERE organization_id = $1
+       AND team_id = $2)"};
+
+constinit Statement read_limits_of_team{"SELECT " LIMITS_OF_TEAM("t") R"(
+      FROM org.team t
      WHERE organization_id = $1
        AND team_id = $2)"};
 
@@ -101,6 +110,14 @@ constinit Statement find_budgets_of_teams{R"(
        AND budget_id IS NOT NULL)"};
 
 constinit Statement delete_teams_statement{"DELETE FROM org.team WHERE organization_id = $1 AND team_id = ANY ($2)"};
+
+// After a change of the team's limits.
+void require_valid(Session &session, const TeamName &team, const OwnLimits &change)
+{
+    if (change.any())
+        require_valid_limits(
+            read_limit_columns(session.run(read_limits_of_team, team.organization_id, team.team_id)[0], 0));
+}
 
 void write_team(Session &session, const TeamName &team) { write_team(session, team.organization_id, team.team_id); }
 
@@ -190,7 +207,7 @@ PG_ORG_WRITE(team_new)
     const auto open = session.argument<bool>("open");
     const auto tags = session.argument("tags", tag_list);
     const auto aliases = session.argument("model_aliases", model_aliases);
-    KeptChange kept{kept_of_teams};
+    JsonFieldsChange kept{kept_of_teams};
     kept.read(session);
 
     if (!team.is_of_platform()) {
@@ -200,9 +217,11 @@ PG_ORG_WRITE(team_new)
     const Rows made = session.run(insert_team, organization_id, team.team_id, team_alias, metadata, models, blocked,
                                   limits.max_budget, limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests,
                                   limits.budget_duration, limits.budget_reset_at, session.caller.user_id,
-                                  session.made_at(), permissions, open, kept.values(), tags, aliases);
+                                  session.made_at(), permissions, open, kept.values(), tags, aliases,
+                                  limits.others.sentences, limits.others.short_forms.values());
     if (made.empty())
         refused("Team id = %.*s already exists. Please use a different team id.", FMT_ARG(team.team_id));
+    require_valid(session, team, limits);
     require_team_within_organization(session, organization_id, team.team_id);
     put_first_members(session, team, members);
     write_team(session, team);
@@ -215,18 +234,19 @@ PG_ORG_WRITE(team_update)
     const auto team_alias = session.argument<Text>("team_alias");
     const auto models = session.argument("models", model_list);
     const auto metadata = session.argument("metadata", object);
-    const OwnLimits limits = read_own_limits(session, LimitsOf::team);
+    OwnLimits limits = read_own_limits(session, LimitsOf::team);
     const auto blocked = session.argument<bool>("blocked");
     const auto permissions = session.argument("team_member_permissions", team_permissions);
     const auto open = session.argument<bool>("open");
     static constexpr std::array<Text, 7> clearable{"organization_id", "team_alias", "max_budget",
                                                    "tpm_limit",       "rpm_limit",  "max_parallel_requests",
                                                    "budget_duration"};
-    KeptChange kept{kept_of_teams};
+    JsonFieldsChange kept{kept_of_teams};
     kept.read(session);
-    const Texts clear = fields_to_clear(session, kept.clearable(clearable));
+    const Texts clear = fields_to_clear(session, limits.others.clearable(kept.clearable(clearable)));
     for (const Text field : clear)
-        kept.set(field, Value{});
+        if (!kept.set(field, Value{}))
+            limits.others.set(field, Value{});
     if (std::ranges::find(clear, "organization_id") != clear.end())
         organization_id = Text{}; // to the platform
     if (organization_id && is_of(session, team_id, *organization_id))
@@ -235,9 +255,11 @@ PG_ORG_WRITE(team_update)
     const auto if_match = session.argument<Text>("if_match");
     const auto tags = session.argument("tags", tag_list);
     const auto aliases = session.argument("model_aliases", model_aliases);
+    const bool resets = session.argument("spend", resets_spend);
     // Admins of the team do not change what limits it.
     const bool only_describes =
         !models && !limits.any() && !blocked && !open && !organization_id && !tags && !aliases && !kept.any() &&
+        !resets &&
         std::ranges::all_of(clear, [](Text field) { return field == "team_alias" || field == "organization_id"; });
 
     TeamName team = organization_id ? lock_team_to_move(session, team_id, *organization_id)
@@ -250,7 +272,9 @@ PG_ORG_WRITE(team_update)
     session.run(update_team, team.organization_id, team_id, team_alias, models, metadata, limits.max_budget,
                 limits.tpm_limit, limits.rpm_limit, limits.max_parallel_requests, limits.budget_duration,
                 limits.budget_reset_at, clear, blocked, session.caller.user_id, permissions, open, kept.values(),
-                kept.names(), tags, aliases);
+                kept.names(), tags, aliases, resets ? Maybe<Time>{present()} : Maybe<Time>{}, limits.others.sentences,
+                limits.others.short_forms.values(), limits.others.short_forms.names());
+    require_valid(session, team, limits);
     require_team_within_organization(session, team.organization_id, team_id);
     if (models || organization_id)
         keep_within_team(session, team_id, cascade);

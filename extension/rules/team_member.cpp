@@ -277,7 +277,8 @@ PG_ORG_WRITE(team_member_update)
     if (role)
         team_role(*role, "role");
     BudgetChange budget = read_team_member_budget(session);
-    static constexpr std::array<Text, 4> clearable{max_budget_in_team, "tpm_limit", "rpm_limit", "budget_duration"};
+    static constexpr std::array<Text, 5> clearable{max_budget_in_team, "tpm_limit", "rpm_limit", "budget_duration",
+                                                   "limits"};
     for (const Text field : fields_to_clear(session, clearable))
         budget.clear(field == max_budget_in_team ? Text{"max_budget"} : field);
     const TeamName team = lock_team_to_change(session, team_id, session.argument<Text>("organization_id"),

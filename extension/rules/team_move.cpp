@@ -31,7 +31,7 @@ constinit Statement find_key_with_permissions{
 
 // Counters stay where the calls were counted, which is nobody's place any more.
 constinit Statement delete_counters{R"(
-    DELETE FROM org.usage_account
+    DELETE FROM org.usage_counter
      WHERE organization_id = $1
        AND (team_id = $2 OR key_id IN (SELECT key_id FROM org.api_key WHERE team_id = $2)))"};
 

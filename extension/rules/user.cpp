@@ -6,6 +6,7 @@
 #include "base/fail.hpp"
 #include "budget.hpp"
 #include "key.hpp"
+#include "limit.hpp"
 #include "lock.hpp"
 #include "models.hpp"
 #include "person.hpp"
@@ -20,11 +21,13 @@ namespace {
 constinit Statement insert_user{R"(
     INSERT INTO org."user" (user_id, user_email, user_alias, user_role, models, max_budget, model_max_budget, tpm_limit,
                             rpm_limit, budget_duration, budget_reset_at, sso_user_id, metadata, created_by, updated_by,
-                            created_at, updated_at, quotas)
+                            created_at, updated_at, quotas, limits, short_limits)
     VALUES ($1, $2, $3, $4, coalesce($5, '{}'), $6, coalesce($7, '{}'), $8, $9, $10, $11, $12, coalesce($13, '{}'),
-            $14, $14, $15, $15, coalesce($16, '{}'))
+            $14, $14, $15, $15, coalesce($16, '{}'), coalesce($17, '[]'), $18)
         ON CONFLICT DO NOTHING
     RETURNING user_id)"};
+
+constinit Statement read_limits_of_user{"SELECT " LIMITS_OF_USER("u") R"( FROM org."user" u WHERE user_id = $1)"};
 
 constinit Statement find_administered_organizations_of{R"(
     SELECT organization_id
@@ -105,6 +108,12 @@ Role checked_role(Maybe<Text> value, const char *name)
     return *role;
 }
 
+void require_valid_limits_of_user(Session &session, Text user_id, const OwnLimits &change)
+{
+    if (change.any())
+        require_valid_limits(read_limit_columns(session.run(read_limits_of_user, user_id)[0], 0));
+}
+
 Refusal last_proxy_admin()
 {
     return refusal(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, nullptr,
@@ -145,9 +154,11 @@ PG_ORG_WRITE(user_new)
     if (session
             .run(insert_user, user_id, user_email, user_alias, to_text(role_name(role)), models, limits.max_budget,
                  limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at(), quotas)
+                 limits.budget_reset_at, sso_user_id, metadata, caller.user_id, session.made_at(), quotas,
+                 limits.others.sentences, limits.others.short_forms.values())
             .empty())
         exists_already("User already exists for user_id=%.*s or sso_user_id", FMT_ARG(user_id));
+    require_valid_limits_of_user(session, user_id, limits);
     join(session, to_join, user_id);
 
     session.reply.begin_object();

@@ -1,6 +1,8 @@
 // Changing users: one, or many at once.
 
+#include "base/clock.hpp"
 #include "base/duration.hpp"
+#include "base/number.hpp"
 #include "budget.hpp"
 #include "lock.hpp"
 #include "models.hpp"
@@ -53,6 +55,8 @@ constinit Statement update_user{R"(
                                   ELSE budget_reset_at END,
            metadata = coalesce($12, metadata),
            quotas = CASE WHEN 'quotas' = ANY ($13) THEN '{}' ELSE coalesce($15, quotas) END,
+           spend_reset_at = coalesce($16, spend_reset_at),
+           )" SET_LIMITS("$17", "$18", "$19") R"(,
            updated_at = greatest(now(), created_at),
            updated_by = $14
      WHERE user_id = $1)"};
@@ -67,8 +71,9 @@ constexpr std::array<Text, 8> clearable{"user_email", "user_alias",      "max_bu
 struct UserChange {
     Maybe<Text> user_id, user_email, user_alias, user_role;
     Maybe<Texts> models;
-    OwnLimits limits;
+    OwnLimits limits{short_limits_of_users};
     Maybe<Json> metadata, quotas;
+    bool resets_spend = false;
     std::span<const TeamToJoin> teams; // that they join, beside those they are in; none keeps those
     Texts clear;
 
@@ -77,8 +82,8 @@ struct UserChange {
     // Whether it changes more than the name, which users may choose themselves.
     bool changes_rights() const
     {
-        return new_email() || user_role || models || limits.any() || metadata || quotas || !teams.empty() ||
-               std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
+        return new_email() || user_role || models || limits.any() || metadata || quotas || resets_spend ||
+               !teams.empty() || std::ranges::any_of(clear, [](Text field) { return field != "user_alias"; });
     }
 };
 
@@ -95,8 +100,11 @@ UserChange read_change(Session &session)
     change.limits = read_own_limits(session, LimitsOf::user);
     change.metadata = session.argument("metadata", object);
     change.quotas = session.argument("quotas", quotas_of_user);
+    change.resets_spend = session.argument("spend", resets_spend);
     change.teams = read_teams_to_join(session, {});
-    change.clear = fields_to_clear(session, clearable);
+    change.clear = fields_to_clear(session, change.limits.others.clearable(clearable));
+    for (const Text field : change.clear)
+        change.limits.others.set(field, Value{});
     return change;
 }
 
@@ -114,7 +122,8 @@ void read_field(UserChange &change, Text field, const Value &value)
     const char *name = value.path();
     OwnLimits &limits = change.limits;
     if (value.is_null()) {
-        if (std::ranges::find(clearable, field) != clearable.end() && (field != "user_email" || change.user_id))
+        if (limits.others.set(field, value) ||
+            (std::ranges::find(clearable, field) != clearable.end() && (field != "user_email" || change.user_id)))
             change.clear = with(change.clear, field);
     } else if (field == "user_id" || field == "user_email") {
         // read before
@@ -140,7 +149,9 @@ void read_field(UserChange &change, Text field, const Value &value)
         change.metadata = object(value.as_object(), name);
     } else if (field == "quotas") {
         change.quotas = quotas_of_user(value.as_object(), name);
-    } else {
+    } else if (field == "spend") {
+        change.resets_spend = resets_spend(value.as_number(), name);
+    } else if (!limits.others.set(field, value)) {
         invalid(name, "is not supported");
     }
 }
@@ -233,7 +244,10 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
     const OwnLimits &limits = change.limits;
     session.run(update_user, user_id, change.new_email(), change.user_alias, change.user_role, change.models,
                 limits.max_budget, limits.model_max_budget, limits.tpm_limit, limits.rpm_limit, limits.budget_duration,
-                limits.budget_reset_at, change.metadata, change.clear, caller.user_id, change.quotas);
+                limits.budget_reset_at, change.metadata, change.clear, caller.user_id, change.quotas,
+                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, limits.others.sentences,
+                limits.others.short_forms.values(), limits.others.short_forms.names());
+    require_valid_limits_of_user(session, user_id, limits);
     return {named, {}};
 }
 
@@ -304,6 +318,22 @@ PG_ORG_WRITE(user_update)
     session.reply.begin_object().key("user_id").value(*outcome.user_id).key("data");
     write_user(session, *outcome.user_id, {});
     session.reply.end_object();
+}
+
+PG_ORG_WRITE(user_reset_spend)
+{
+    UserChange change;
+    change.user_id = session.required<Text>("user_id");
+    if (session.required("reset_to", money) > zero())
+        invalid("reset_to", "must be 0");
+    change.resets_spend = true;
+    require_right_to(session, change);
+    int64 proxy_admins = lock_users(session, {&change, 1});
+    const Text user_id = *change.user_id;
+    if (session.run(find_user, user_id).empty())
+        raise(*unknown_user("user_id", user_id).refusal);
+    carry_out(session, change, proxy_admins);
+    write_user(session, user_id, {});
 }
 
 PG_ORG_WRITE(user_bulk_update)

@@ -1,52 +1,50 @@
-// A counter of an owner, as org.usage_account has it: the money spent in the current budget period, the money and
-// requests held by reservations, and the requests and tokens of the current minute.
+// Counters: what the calls of an owner that a scope has in it amount to, as org.usage_counter has it. A counter has one
+// count for each limit of that scope, and what is held for calls in progress.
 #pragma once
 
-#include "base/duration.hpp"
-#include "base/number.hpp"
+#include "rules/limit.hpp"
 
 namespace pg_org {
 
-// openai/gpt-4o becomes gpt-4o.
-inline Text without_provider(Text model) { return tail(model, model.find('/') + 1); }
+// The calls of the current period of a limit: what they have cost, how many they are, or how many tokens they took.
+// Held calls are requests, with the tokens that are held for them.
+struct Count {
+    Text name; // of its limit
+    Time start;
+    Number amount;
+    // The last event about it: the period and the value of the limit that was reached.
+    Time told_start;
+    Number told_value;
 
-inline Time minute_of(Time time)
-{
-    int64 into = time.value % USECS_PER_MINUTE;
-    if (into < 0)
-        into += USECS_PER_MINUTE;
-    return {time.value - into};
-}
+    const UsageLimit *limit; // null: the owner has it no more
+    Window window;      // the current one
+    Number expired;     // the part that is due to reservations which have expired, but are not closed yet
+    bool is_stored;
+    bool has_grown; // by the calls that are counted now
+};
 
 struct Counter {
-    Text model; // as in model_max_budget, so perhaps without provider; empty: all models
-    Time owner_since;
-    Time window_start;
-    Number window_spend;
+    Scope scope;
+    Time since; // calls that were reserved before are not counted
     Number held_cost;
     int64 held_requests;
-    Time minute;
-    int64 minute_requests, minute_tokens;
-    Time charged_at;
-    // The last events of its budgets: the period and the amount they were about.
-    Time warned_window, exceeded_window;
-    Number warned_budget, exceeded_budget;
+    std::span<Count> counts;
+    Time counted_at;
+    EachSet counted_each; // of the counter of everything: which parts have counters
 
-    Window window; // the current period
-    // The part of the above that is due to reservations which have expired, but are not closed yet.
+    bool is_current; // whether the counts are those of the current limits and periods
     Number expired_cost;
-    int64 expired_requests, expired_minute_requests, expired_minute_tokens;
+    int64 expired_requests;
     Maybe<Tid> tid; // none: not stored yet
-    bool changed;
-    Counter *next; // of the same owner
+    bool is_changed;
+    Counter *next; // of the same owner and part
 
     Number held() const { return held_cost - expired_cost; }
     int64 parallel_requests() const { return held_requests - expired_requests; }
-    int64 requests() const { return minute_requests - expired_minute_requests; }
-    int64 tokens() const { return minute_tokens - expired_minute_tokens; }
-    bool counts(Text called_model) const
+    Count *find(const UsageLimit &limit)
     {
-        return model.empty() || model == called_model || model == without_provider(called_model);
+        const auto found = std::ranges::find(counts, limit.name, &Count::name);
+        return found == counts.end() ? nullptr : &*found;
     }
 };
 
@@ -70,12 +68,12 @@ public:
     Iterator begin() const { return {first_}; }
     Iterator end() const { return {nullptr}; }
 
-    size_t size() const
+    Counter *find(const Scope &scope) const
     {
-        size_t size = 0;
-        for (const Counter *counter = first_; counter != nullptr; counter = counter->next)
-            size++;
-        return size;
+        for (Counter &counter : *this)
+            if (counter.scope.model == scope.model && counter.scope.tag == scope.tag)
+                return &counter;
+        return nullptr;
     }
     Counter &add(const Counter &counter)
     {
@@ -84,20 +82,18 @@ public:
         added->next = first_;
         return *(first_ = added);
     }
-    // Adds one that is not stored yet.
-    Counter &add(Text model, const Window &window)
-    {
-        return add({.model = model,
-                    .warned_window = {DT_NOEND},
-                    .exceeded_window = {DT_NOEND},
-                    .warned_budget = zero(),
-                    .exceeded_budget = zero(),
-                    .window = window,
-                    .expired_cost = zero()});
-    }
 
 private:
     Counter *first_ = nullptr;
+};
+
+// The counters of an owner's calls that have a part in common; those of all calls have each none and no part.
+struct PartCounters {
+    Each each;
+    Text part;
+    Time since;
+    CounterList counters;
+    PartCounters *next;
 };
 
 } // namespace pg_org

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ledger.hpp"
+#include "lock.hpp"
 
 namespace pg_org {
 
@@ -16,7 +17,7 @@ ExpiredCalls lock_expired(Session &session, std::span<const OwnerIds> calls, Loc
 // Sums the reservations of the owners as finely as leave_out_expired() needs; none if none has expired.
 Maybe<ReservationSums> sum_unclosed(Session &session, const Owners &owners, Time now);
 
-// Leaves the expired reservations out of a counter.
-void leave_out_expired(ReservationSums sums, const Owner &owner, Counter &counter);
+// Leaves the expired reservations out of a counter of an owner's part.
+void leave_out_expired(ReservationSums sums, const Owner &owner, const PartCounters &part, Counter &counter);
 
 } // namespace pg_org

@@ -9,11 +9,11 @@ namespace pg_org {
 namespace {
 
 #define RESERVATION_COLUMNS                                                                                            \
-    "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, 'held'::text, ctid, delegated"
+    "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at,"           \
+    " expires_at, 'held'::text, ctid, delegated, end_user"
 #define USAGE_COLUMNS                                                                                                  \
-    "organization_id, team_id, user_id, key_id, request_id, model, tags::text, max_cost, max_tokens, reserved_at,"     \
-    " expires_at, state, ctid, delegated, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"            \
+    "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at,"           \
+    " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"            \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
 
@@ -81,20 +81,20 @@ constinit Statement sum_reservations_statement{
 
 constinit Statement insert_held{R"(
     INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost,
-                                 max_tokens, reserved_at, expires_at, delegated)
-    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d
-      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        AS held (o, t, u, k, r, m, tags, c, n, reserved, expires, d))"};
+                                 max_tokens, reserved_at, expires_at, delegated, end_user)
+    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, eu
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        AS held (o, t, u, k, r, m, tags, c, n, reserved, expires, d, eu))"};
 
 constinit Statement delete_held{"DELETE FROM org.reservation WHERE ctid = ANY ($1)"};
 
 constinit Statement insert_closed{R"(
     INSERT INTO org.usage (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,
-                           reserved_at, expires_at, delegated, state, cost, prompt_tokens, completion_tokens,
-                           cache_read_input_tokens, cache_creation_input_tokens, failed, closed_at)
-    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, s, cost, p, e, cr, cc, f, closed
-      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-        AS call (o, t, u, k, r, m, tags, c, n, reserved, expires, d, s, cost, p, e, cr, cc, f, closed))"};
+                           reserved_at, expires_at, delegated, end_user, state, cost, prompt_tokens,
+                           completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, failed, closed_at)
+    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, eu, s, cost, p, e, cr, cc, f, closed
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+        AS call (o, t, u, k, r, m, tags, c, n, reserved, expires, d, eu, s, cost, p, e, cr, cc, f, closed))"};
 
 constinit Statement settle_closed{R"(
     UPDATE org.usage
@@ -115,10 +115,11 @@ State state_named(Text name)
 Call *read_call(const Row &row)
 {
     Call *call = allocate<Call>(1).data();
-    call->owners = {*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<bool>(13)};
+    call->owners = {*row.get<Text>(0), *row.get<Text>(1),  *row.get<Text>(2),
+                    *row.get<Text>(3), *row.get<Text>(14), *row.get<bool>(13)};
     call->request_id = *row.get<Text>(4);
     call->model = *row.get<Text>(5);
-    call->tags = *row.get<Text>(6);
+    call->tags = *row.get<Texts>(6);
     call->max_cost = *row.get<Number>(7);
     call->max_tokens = *row.get<int64>(8);
     call->reserved_at = *row.get<Time>(9);
@@ -128,13 +129,13 @@ Call *read_call(const Row &row)
     call->cost = zero();
     if (call->state == State::held)
         return call;
-    call->cost = *row.get<Number>(14);
-    call->prompt_tokens = *row.get<int64>(15);
-    call->completion_tokens = *row.get<int64>(16);
-    call->cache_read_input_tokens = *row.get<int64>(17);
-    call->cache_creation_input_tokens = *row.get<int64>(18);
-    call->failed = *row.get<bool>(19);
-    call->closed_at = *row.get<Time>(20);
+    call->cost = *row.get<Number>(15);
+    call->prompt_tokens = *row.get<int64>(16);
+    call->completion_tokens = *row.get<int64>(17);
+    call->cache_read_input_tokens = *row.get<int64>(18);
+    call->cache_creation_input_tokens = *row.get<int64>(19);
+    call->failed = *row.get<bool>(20);
+    call->closed_at = *row.get<Time>(21);
     return call;
 }
 
@@ -156,8 +157,17 @@ Rows run_for(std::span<const OwnerIds> calls, Session &session, Statement &state
         return map<Text>(some, [&](const OwnerIds &ids) { return ids.*member; });
     };
     const auto outside = filter(calls, [](const OwnerIds &ids) { return ids.organization_id.empty(); });
+    const auto with_end_user = filter(calls, [](const OwnerIds &ids) { return !ids.end_user.empty(); });
     return session.run(statement, column(calls, &OwnerIds::organization_id), column(outside, &OwnerIds::key_id),
-                       column(calls, &OwnerIds::user_id), column(outside, &OwnerIds::team_id), more...);
+                       column(calls, &OwnerIds::user_id), column(outside, &OwnerIds::team_id),
+                       column(with_end_user, &OwnerIds::end_user), more...);
+}
+
+Text array_literal(Texts texts)
+{
+    if (texts.empty())
+        return "{}";
+    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(texts)));
 }
 
 bool is_closed(State state) { return state > State::held; }
@@ -180,12 +190,13 @@ void write_reserved(Session &session, Statement &statement, Calls calls, const M
                 map<Text>(calls, [](const Call *call) { return call->owners.user_id; }),
                 map<Text>(calls, [](const Call *call) { return call->owners.key_id; }), requests(calls),
                 map<Text>(calls, [](const Call *call) { return call->model; }),
-                map<Text>(calls, [](const Call *call) { return call->tags; }),
+                map<Text>(calls, [](const Call *call) { return array_literal(call->tags); }),
                 map<Number>(calls, [](const Call *call) { return call->max_cost; }),
                 map<int64>(calls, [](const Call *call) { return call->max_tokens; }),
                 map<Time>(calls, [](const Call *call) { return call->reserved_at; }),
                 map<Time>(calls, [](const Call *call) { return call->expires_at; }),
-                map<bool>(calls, [](const Call *call) { return call->owners.delegated; }), more...);
+                map<bool>(calls, [](const Call *call) { return call->owners.delegated; }),
+                map<Text>(calls, [](const Call *call) { return call->owners.end_user; }), more...);
 }
 
 void write_held(Session &session, Calls held) { write_reserved(session, insert_held, held); }
@@ -261,21 +272,24 @@ Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now)
 }
 
 ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> calls, Time now, Time expire_after,
-                                 std::span<const Time> times, Texts models)
+                                 std::span<const Time> times, SumBy by)
 {
     const auto sorted = concatenate<Time>(times, {});
     std::ranges::sort(sorted, {}, &Time::value);
     const auto rows =
-        run_for(calls, session, sum_reservations_statement, now, expire_after, std::span<const Time>{sorted}, models)
+        run_for(calls, session, sum_reservations_statement, now, expire_after, std::span<const Time>{sorted}, by.model,
+                by.tags, by.end_user)
             .all();
     return map<ReservationSum>(rows, [](const Row &row) -> ReservationSum {
-        return {{*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<bool>(10)},
-                *row.get<Text>(4),
-                *row.get<bool>(5),
-                *row.get<Number>(6),
-                *row.get<int64>(7),
-                *row.get<int64>(8),
-                *row.get<Time>(9)};
+        return {{*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(4),
+                 *row.get<bool>(5)},
+                *row.get<Text>(6),
+                *row.get<Texts>(7),
+                *row.get<bool>(8),
+                *row.get<Number>(9),
+                *row.get<int64>(10),
+                *row.get<int64>(11),
+                *row.get<Time>(12)};
     });
 }
 
@@ -305,7 +319,7 @@ void write_calls(Session &session, Calls calls)
 void warm_up_reading_calls(Session &session, Text nobody)
 {
     const CallName name{nobody, nobody};
-    const OwnerIds ids{nobody, nobody, nobody, nobody};
+    const OwnerIds ids{nobody, nobody, nobody, nobody, nobody};
     find_calls(session, {&name, 1});
     const Time now{GetCurrentTimestamp()};
     find_expired(session, {&ids, 1}, now);

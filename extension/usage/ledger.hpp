@@ -2,7 +2,7 @@
 // closed. All counters are sums of the ledger.
 #pragma once
 
-#include "owners.hpp"
+#include "limited_owner.hpp"
 
 namespace pg_org {
 
@@ -13,7 +13,7 @@ struct Call {
     OwnerIds owners;
     Text request_id;
     Text model;      // aliases resolved
-    Text tags;       // as a text[] literal
+    Texts tags;
     Number max_cost; // in US dollars
     int64 max_tokens;
     Time reserved_at, expires_at;
@@ -50,23 +50,29 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
 // Expired reservations of the owners of the calls: of their organizations, of their teams and keys of no organization,
-// and of their users in any organization. At most this many, the oldest of each owner first.
+// and of their users and the platform's end users in any organization. At most this many, the oldest of each owner first.
 inline constexpr size_t max_expired = 1000;
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now);
 
-// The sum of reservations with the same owners and model, made in the same interval.
+// The sum of reservations with the same owners, model and tags, made in the same interval.
 struct ReservationSum {
     OwnerIds owners;
-    Text model; // empty: all that were not asked for
+    // Empty if they were not asked for.
+    Text model;
+    Texts tags;
     bool has_expired;
     Number max_cost;
     int64 max_tokens, requests;
     Time reserved_at; // of one of them
 };
 using ReservationSums = std::span<const ReservationSum>;
+// By what reservations are summed, beside the owners.
+struct SumBy {
+    bool model, tags, end_user;
+};
 // Sums the reservations of the owners of the calls that expire after a time. The times are the ends of intervals.
 ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> calls, Time now, Time expire_after,
-                                 std::span<const Time> times, Texts models);
+                                 std::span<const Time> times, SumBy by);
 
 // Writes the calls whose state has changed.
 void write_calls(Session &session, Calls calls);

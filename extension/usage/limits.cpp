@@ -1,151 +1,94 @@
-// Finding the limits of calls, and writing them.
+// Telling what limits a key has.
 
 #include "limits.hpp"
 
-#include "ranges.hpp"
+#include "base/clock.hpp"
+#include "request.hpp"
+
+using namespace pg_org;
 
 namespace pg_org {
 
-namespace {
-
-constexpr std::array<Text, 5> limit_names{"max_budget", "model_max_budget", "max_parallel_requests", "rpm_limit",
-                                          "tpm_limit"};
-
-class LimitList {
-public:
-    LimitList(Counters &counters, size_t max_size) : counters_(counters), limits_(allocate<UsageLimit>(max_size)) {}
-
-    UsageLimits limits() const { return limits_.first(count_); }
-
-    void add_budgets(Owner &owner, const Maybe<Text> &model)
-    {
-        if (owner.limits.max_budget) {
-            Counter &counter = counter_of_all_models(owner);
-            limits_[count_++] = {.kind = UsageLimit::max_budget,
-                                 .owner = &owner,
-                                 .counter = &counter,
-                                 .value = *owner.limits.max_budget,
-                                 .spent = counter.window_spend,
-                                 .held = counter.held(),
-                                 .resets_at = owner.window.end};
-        }
-        if (owner.limits.model_max_budget && model)
-            add_budgets_of_model(owner, *model);
-        else if (owner.limits.model_max_budget)
-            add_budgets_of_all_models(owner);
-    }
-
-    void add_rates(Owner &owner)
-    {
-        const OwnerLimits &limits = owner.limits;
-        const Time next_minute{counters_.minute().value + USECS_PER_MINUTE};
-        if (limits.max_parallel_requests)
-            add_rate(owner, UsageLimit::max_parallel_requests, *limits.max_parallel_requests, 0,
-                     counter_of_all_models(owner).parallel_requests(), {});
-        if (limits.rpm_limit)
-            add_rate(owner, UsageLimit::rpm_limit, *limits.rpm_limit, counter_of_all_models(owner).requests(), 0,
-                     next_minute);
-        if (limits.tpm_limit)
-            add_rate(owner, UsageLimit::tpm_limit, *limits.tpm_limit, counter_of_all_models(owner).tokens(), 0,
-                     next_minute);
-    }
-
-private:
-    Counters &counters_;
-    std::span<UsageLimit> limits_;
-    size_t count_ = 0;
-
-    Counter &counter_of_all_models(Owner &owner) { return counters_.counter_of(owner, {}, owner.window); }
-
-    // A budget may name the model with or without its provider.
-    void add_budgets_of_model(Owner &owner, Text model)
-    {
-        const Value entries = to_value(*owner.limits.model_max_budget, "");
-        const auto add_if_any = [&](Text name) {
-            const Value entry = entries.member(c_string(name));
-            if (entry.is_null())
-                return;
-            const ModelBudget budget = model_budget(owner, name, entry, counters_.now());
-            add_model_budget(owner, budget, counters_.counter_of(owner, name, budget.window));
-        };
-        const Text bare = without_provider(model);
-        add_if_any(model);
-        if (bare != model)
-            add_if_any(bare);
-    }
-
-    void add_budgets_of_all_models(Owner &owner)
-    {
-        const auto budgets = map<ModelBudget>(members(*owner.limits.model_max_budget), [&](const Member &entry) {
-            return model_budget(owner, entry.key, entry.value, counters_.now());
-        });
-        const auto counters = counters_.counters_of(owner, budgets);
-        for (size_t i = 0; i < budgets.size(); i++)
-            add_model_budget(owner, budgets[i], *counters[i]);
-    }
-
-    void add_model_budget(const Owner &owner, const ModelBudget &budget, Counter &counter)
-    {
-        limits_[count_++] = {.kind = UsageLimit::model_max_budget,
-                             .owner = &owner,
-                             .counter = &counter,
-                             .value = budget.value,
-                             .spent = counter.window_spend,
-                             .held = counter.held(),
-                             .resets_at = budget.window.end};
-    }
-
-    void add_rate(Owner &owner, UsageLimit::Kind kind, int64 value, int64 spent, int64 held, Maybe<Time> resets_at)
-    {
-        limits_[count_++] = {.kind = kind,
-                             .owner = &owner,
-                             .counter = &counter_of_all_models(owner),
-                             .value = number(value),
-                             .spent = number(spent),
-                             .held = number(held),
-                             .resets_at = resets_at};
-    }
-};
-
-size_t max_limits(const Owner &owner, const Maybe<Text> &model)
+void write_limit(Writer &reply, const AppliedLimit &applied)
 {
-    constexpr size_t of_all_models = 4;
-    return of_all_models + (!owner.limits.model_max_budget ? 0 : model ? 2 : size(*owner.limits.model_max_budget));
-}
-
-} // namespace
-
-Text UsageLimit::name() const { return limit_names[kind]; }
-
-UsageLimits limits_of(Counters &counters, const CallOwners &owners, Maybe<Text> model)
-{
-    const auto existing =
-        filter(std::span<Owner *const>{owners.owners}, [](const Owner *owner) { return owner != nullptr; });
-    size_t max_size = 0;
-    for (const Owner *owner : existing)
-        max_size += max_limits(*owner, model);
-    LimitList list{counters, max_size};
-    for (Owner *owner : existing)
-        list.add_budgets(*owner, model);
-    for (Owner *owner : existing)
-        list.add_rates(*owner);
-    return list.limits();
-}
-
-void write_limit(Writer &reply, const UsageLimit &limit)
-{
-    const Text model = limit.kind == UsageLimit::model_max_budget ? limit.counter->model : Text{};
-    reply.key("owner").value(name_of(limit.owner->kind)).key("id").value(limit.owner->id());
-    reply.key("limit").value(limit.name()).key("model").value(not_empty(model)).key("value");
-    write_amount(reply, limit, limit.value);
+    const UsageLimit &limit = *applied.limit;
+    reply.key("owner").value(name_of(applied.owner->kind)).key("id").value(applied.owner->id());
+    reply.key("limit").value(name_of(limit.what)).key("field").value(to_text(limit.field));
+    reply.key("per").value(limit.per).key("model").value(not_empty(limit.scope.model));
+    reply.key("tag").value(not_empty(limit.scope.tag)).key("each").value(not_empty(name_of(limit.scope.each)));
+    reply.key("part").value(applied.part == nullptr ? Maybe<Text>{} : not_empty(applied.part->part));
+    write_amount(reply.key("soft").value(limit.soft).key("value"), limit, limit.value);
 }
 
 void write_amount(Writer &reply, const UsageLimit &limit, Number amount)
 {
-    if (limit.is_budget())
+    if (limit.what == Limited::cost)
         reply.value(amount);
     else
         reply.value(DatumGetInt64(DirectFunctionCall1(numeric_int8, amount.datum)));
 }
 
 } // namespace pg_org
+
+namespace {
+
+// The owners of the key that the call asks about, if the caller may see them.
+OwnerIds visible_owners(Session &session, Text key)
+{
+    const Caller &caller = session.caller;
+    const auto confined = confinement(caller);
+    const auto owners = key.starts_with("sk-") ? owners_of_secret(session, key) : owners_of_token_id(session, key);
+    const bool sees_all = (caller.reads_everything() || has_permission(session, usage_permission)) &&
+                          (!confined || caller.reads_everything() || (owners && owners->organization_id == *confined));
+    if (!sees_all && !(owners && (owners->key_id == caller.key_id ||
+                                  (!owners->organization_id.empty() && administers(session, owners->organization_id)))))
+        forbidden("You do not have the required role to perform /usage/limits on this key. Your role is = %s",
+                  role_name(caller.role));
+    if (!owners)
+        not_found("Key not found");
+    return *owners;
+}
+
+// What is spent of a limit for each of something is known only if the call says of which.
+void write_amounts(Writer &reply, const AppliedLimit &applied)
+{
+    const bool is_known = applied.counter != nullptr;
+    const auto write = [&](const char *name, Number amount) {
+        reply.key(name);
+        if (is_known)
+            write_amount(reply, *applied.limit, amount);
+        else
+            reply.null();
+    };
+    write("spent", applied.spent);
+    write("held", applied.held);
+    write("remaining", is_known ? applied.remaining() : Number{});
+    reply.key("resets_at").value(applied.resets_at());
+}
+
+} // namespace
+
+PG_ORG_READ(usage_limits)
+{
+    session.plan_for_look_ups();
+    const auto asked = session.argument<Text>("key");
+    const auto model = session.argument("model", not_empty);
+    const auto end_user = session.argument("end_user", not_empty);
+    const auto tags = session.argument("tags", tag_list);
+    OwnerIds ids = visible_owners(session, required(asked ? asked : session.caller.key_id, "key"));
+    ids.end_user = end_user.value_or(Text{});
+
+    Counters counters{session, {&ids, 1}, present(), {}};
+    counters.leave_out_expired();
+    const CallOwners &owners = counters.owners_of(ids);
+    const CountedCall call{owners, model ? Maybe<Text>{owners.resolve_model(*model)} : model,
+                           tags ? Maybe<Texts>{owners.tags(*tags)} : tags, false};
+    session.reply.begin_object().key("token_id").value(ids.key_id).key("limits").begin_array();
+    for (const AppliedLimit &applied : counters.limits_of(call)) {
+        CHECK_FOR_INTERRUPTS();
+        write_limit(session.reply.begin_object(), applied);
+        write_amounts(session.reply, applied);
+        session.reply.end_object();
+    }
+    session.reply.end_array().end_object();
+}

@@ -28,7 +28,11 @@ constexpr size_t max_requests = 10'000;
 
 OwnerIds read_owner_ids(const Row &row)
 {
-    return {*row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(0), *row.get<bool>(4)};
+    return {.organization_id = *row.get<Text>(1),
+            .team_id = *row.get<Text>(2),
+            .user_id = *row.get<Text>(3),
+            .key_id = *row.get<Text>(0),
+            .delegated = *row.get<bool>(4)};
 }
 
 Maybe<OwnerIds> first_of(const Rows &rows) { return rows.empty() ? Maybe<OwnerIds>{} : read_owner_ids(rows[0]); }
@@ -36,13 +40,6 @@ Maybe<OwnerIds> first_of(const Rows &rows) { return rows.empty() ? Maybe<OwnerId
 bool has_null(const Maybe<Texts> &texts)
 {
     return texts && std::ranges::any_of(*texts, [](Text text) { return text.data() == nullptr; });
-}
-
-Text array_literal(Texts texts)
-{
-    if (texts.empty())
-        return "{}";
-    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(texts)));
 }
 
 // Time-ordered, like UUIDv7, so that index inserts append.
@@ -148,6 +145,12 @@ Check &Check::count(const char *name, const Maybe<int64> &value)
         .rule(name, !value || *value <= max_tokens, "must be at most 1000000000000");
 }
 
+Check &Check::ttl(const char *name, const Maybe<int64> &value)
+{
+    return rule(name, value.value_or(1) > 0, "must be more than zero")
+        .rule(name, value.value_or(1) <= max_ttl, "must be at most 86400");
+}
+
 void raise_if_any(const Maybe<Refusal> &refusal)
 {
     if (refusal)
@@ -162,6 +165,7 @@ void NewCall::check()
                 .given("model", model.has_value())
                 .identifier("model", model)
                 .identifier("request_id", request_id)
+                .rule("end_user", !end_user || end_user->size() <= max_name_bytes, "must be at most 255 bytes long")
                 .rule("tags", !has_null(tags), "must not contain null")
                 .rule("tags", are_bounded_tags(tags.value_or(Texts{})), tags_rule)
                 .wrong();
@@ -175,7 +179,7 @@ Call *NewCall::call(const CallOwners &call_owners, Text resolved_model, Time now
     *call = {.owners = owners,
              .request_id = *request_id,
              .model = resolved_model,
-             .tags = array_literal(call_owners.tags(tags.value_or(Texts{}))),
+             .tags = call_owners.tags(tags.value_or(Texts{})),
              .max_cost = zero(),
              .reserved_at = now,
              .expires_at = now,
@@ -200,10 +204,13 @@ std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const
         const auto owners = same != requests.begin() + i ? Maybe<OwnerIds>{(*same)->owners}
                             : request.key                ? owners_of_secret(session, *request.key)
                                                          : owners_of_token_id(session, *request.token_id);
-        if (owners && (!confined || owners->organization_id == *confined))
-            found[count++] = request.owners = *owners;
-        else
+        if (owners && (!confined || owners->organization_id == *confined)) {
+            request.owners = *owners;
+            request.owners.end_user = request.end_user.value_or(Text{});
+            found[count++] = request.owners;
+        } else {
             request.wrong = unknown_key("key");
+        }
     }
     lock_names_outside(session, requests, wait);
     return found.first(count);

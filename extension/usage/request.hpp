@@ -4,6 +4,7 @@
 
 #include "base/bounds.hpp"
 #include "ledger.hpp"
+#include "lock.hpp"
 #include "ranges.hpp"
 
 namespace pg_org {
@@ -56,6 +57,9 @@ template <typename Source, typename T> void read(Source &source, const char *nam
     field = source.template argument<T>(name);
 }
 
+// How long a hold lasts, in seconds.
+inline constexpr int64 default_ttl = 600, max_ttl = SECS_PER_DAY;
+
 // Checks one argument after the other, and keeps the first refusal.
 class Check {
 public:
@@ -71,6 +75,7 @@ public:
     Check &identifier(const char *name, const Maybe<Text> &value);
     Check &amount(const char *name, const Maybe<Number> &value); // of money
     Check &count(const char *name, const Maybe<int64> &value);   // of tokens
+    Check &ttl(const char *name, const Maybe<int64> &value);
     Check &rule(const char *name, bool holds, const char *text)
     {
         return holds ? *this : require(false, invalid_value(name, text));
@@ -120,7 +125,7 @@ template <typename Request> std::span<Request> read_many(Session &session)
 // A request about a new call with a key.
 struct NewCall {
     Maybe<Text> key, token_id; // one of the two
-    Maybe<Text> model, request_id;
+    Maybe<Text> model, request_id, end_user;
     Maybe<Texts> tags;
 
     Maybe<Refusal> wrong;
@@ -133,6 +138,7 @@ struct NewCall {
         pg_org::read(source, "model", model);
         pg_org::read(source, "request_id", request_id);
         pg_org::read(source, "tags", tags);
+        pg_org::read(source, "end_user", end_user);
     }
     // Checks the fields as far as possible without the database.
     void check();

@@ -2,16 +2,15 @@
 
 #include "base/clock.hpp"
 #include "base/route.hpp"
-#include "budget_events.hpp"
-#include "limit_refusal.hpp"
+#include "limit_events.hpp"
+#include "limits.hpp"
+#include "refusal.hpp"
 #include "request.hpp"
 #include "rules/models.hpp"
 
 using namespace pg_org;
 
 namespace {
-
-constexpr int64 default_ttl = 600, max_ttl = SECS_PER_DAY;
 
 struct Reserve : NewCall {
     Maybe<Number> max_cost;
@@ -30,8 +29,7 @@ struct Reserve : NewCall {
         wrong = Check{wrong}
                     .amount("max_cost", max_cost)
                     .count("max_tokens", max_tokens)
-                    .rule("ttl_seconds", ttl_seconds.value_or(1) > 0, "must be more than zero")
-                    .rule("ttl_seconds", ttl_seconds.value_or(1) <= max_ttl, "must be at most 86400")
+                    .ttl("ttl_seconds", ttl_seconds)
                     .wrong();
     }
 };
@@ -40,18 +38,17 @@ struct Answer {
     Maybe<Refusal> refusal;
     Maybe<ExceededLimit> exceeded; // the limit that refuses the request
     const Call *call;              // granted
-    UsageLimits limits;
+    AppliedLimits limits;
     bool is_repeated; // granted before: the limits include it
 };
 
 Number asked_of(const UsageLimit &limit, const Call &call)
 {
-    switch (limit.kind) {
-    case UsageLimit::max_budget:
-    case UsageLimit::model_max_budget: return call.max_cost;
-    case UsageLimit::tpm_limit: return number(call.max_tokens);
-    case UsageLimit::max_parallel_requests:
-    case UsageLimit::rpm_limit: return number(1);
+    switch (limit.what) {
+    case Limited::cost: return call.max_cost;
+    case Limited::tokens: return number(call.max_tokens);
+    case Limited::parallel_requests:
+    case Limited::requests: return number(1);
     }
     pg_unreachable();
 }
@@ -74,6 +71,9 @@ Maybe<Refusal> key_refusal(Session &session, const CallOwners &owners, Time now)
         return blocked_team(team->id(), "key");
     if (organization != nullptr && organization->blocked)
         return blocked_organization(organization->id(), "key");
+    for (const OwnerKind kind : {OwnerKind::platform_end_user, OwnerKind::end_user})
+        if (const Owner *end_user = owners.find(kind); end_user != nullptr && end_user->blocked)
+            return blocked_end_user(end_user->id(), "end_user");
     return {};
 }
 
@@ -108,14 +108,19 @@ Maybe<Number> default_reserve(const CallOwners &owners)
 }
 
 // Sets the amounts of the call that the limits need.
-Maybe<Refusal> set_amounts(Call &call, const Reserve &asked, const CallOwners &owners, UsageLimits limits)
+Maybe<Refusal> set_amounts(Call &call, const Reserve &asked, const CallOwners &owners, AppliedLimits limits)
 {
-    const auto has = [&](auto of_kind) { return std::ranges::any_of(limits, of_kind); };
+    const auto applies = [&](Limited what) {
+        return std::ranges::any_of(limits, [&](const AppliedLimit &applied) {
+            return applied.limit->what == what && !applied.limit->soft;
+        });
+    };
     const auto amount = asked.max_cost ? asked.max_cost : default_reserve(owners);
-    if (!amount && has([](const UsageLimit &limit) { return limit.is_budget(); }))
+    if (!amount && applies(Limited::cost))
         return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, "max_cost", "\"max_cost\" is required: a budget applies");
-    if (!asked.max_tokens && has([](const UsageLimit &limit) { return limit.kind == UsageLimit::tpm_limit; }))
-        return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, "max_tokens", "\"max_tokens\" is required: a tpm_limit applies");
+    if (!asked.max_tokens && applies(Limited::tokens))
+        return refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, "max_tokens",
+                       "\"max_tokens\" is required: a limit of tokens applies");
     call.max_cost = amount.value_or(zero());
     call.max_tokens = asked.max_tokens.value_or(0);
     return {};
@@ -130,7 +135,8 @@ Answer repeat(Counters &counters, const Reserve &asked, const CallOwners &owners
     if (known.state != State::held || known.expires_at.value <= counters.now().value)
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id", "Reservation is over for request_id=%.*s",
                                  FMT_ARG(known.request_id));
-    else if (known.owners.key_id != asked.owners.key_id || known.model != owners.resolve_model(*asked.model) ||
+    else if (known.owners.key_id != asked.owners.key_id || known.owners.end_user != asked.owners.end_user ||
+             known.model != owners.resolve_model(*asked.model) ||
              is_other_amount || known.max_tokens != asked.max_tokens.value_or(0))
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id",
                                  "Another request was reserved with request_id=%.*s", FMT_ARG(known.request_id));
@@ -150,28 +156,30 @@ Answer decide(Counters &counters, const Reserve &asked, Call *&known)
     const Text model = owners.resolve_model(*asked.model);
     if (known != nullptr) {
         answer = repeat(counters, asked, owners, *known);
-        answer.limits = limits_of(counters, owners, model);
+        answer.limits = counters.limits_of({owners, known->model, known->tags, true});
         answer.is_repeated = true;
         return answer;
     }
     if ((answer.refusal = model_refusal(owners, *asked.model, model)))
         return answer;
 
-    answer.limits = limits_of(counters, owners, model);
     Call *call = asked.call(owners, model, now);
+    answer.limits = counters.limits_of({owners, model, call->tags, true});
     call->expires_at = {now.value + asked.ttl_seconds.value_or(default_ttl) * USECS_PER_SEC};
     call->state = State::held;
     if ((answer.refusal = set_amounts(*call, asked, owners, answer.limits)))
         return answer;
-    for (const UsageLimit &limit : answer.limits) {
+    for (const AppliedLimit &applied : answer.limits) {
+        const UsageLimit &limit = *applied.limit;
         const Number amount = asked_of(limit, *call);
-        if (limit.spent + limit.held + amount <= limit.value)
+        // What takes nothing breaks no limit, even one that is exceeded.
+        if (limit.soft || amount == zero() || applied.spent + applied.held + amount <= limit.value)
             continue;
-        answer.exceeded = make_exceeded(limit, amount, now);
+        answer.exceeded = make_exceeded(applied, amount, now);
         answer.refusal = refusal_of(*answer.exceeded);
         // A budget is not exceeded if reservations hold the rest of it, or if the call alone is larger than it.
-        if (limit.is_budget() && amount <= limit.value && limit.spent + amount > limit.value)
-            emit_budget_exceeded(counters, *limit.owner, *limit.counter, limit.value);
+        if (limit.what == Limited::cost && amount <= limit.value && applied.spent + amount > limit.value)
+            emit_exceeded(counters, applied);
         return answer;
     }
     counters.count(*call, State::none, State::held);
@@ -223,8 +231,9 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
             granted[grants++] = known;
     }
     write_calls(session, granted.first(grants));
-    emit_budget_events(counters);
+    emit_limit_events(counters);
     counters.write();
+    counters.delete_idle();
     return answers;
 }
 
@@ -233,11 +242,12 @@ void write_grant(Writer &reply, const Answer &answer)
     const Call &call = *answer.call;
     write_call_name(reply.begin_object(), call);
     reply.key("model").value(call.model).key("expires_at").value(call.expires_at).key("limits").begin_array();
-    for (const UsageLimit &limit : answer.limits) {
-        write_limit(reply.begin_object(), limit);
-        const Number remaining = limit.remaining();
+    for (const AppliedLimit &applied : answer.limits) {
+        const UsageLimit &limit = *applied.limit;
+        write_limit(reply.begin_object(), applied);
+        const Number remaining = applied.remaining();
         write_amount(reply.key("remaining"), limit, answer.is_repeated ? remaining : remaining - asked_of(limit, call));
-        reply.key("resets_at").value(limit.resets_at).end_object();
+        reply.key("resets_at").value(applied.resets_at()).end_object();
     }
     reply.end_array().end_object();
 }
@@ -267,34 +277,4 @@ PG_ORG_CALL(usage_reserve_many)
             write_grant(session.reply, answer);
     }
     session.reply.end_array();
-}
-
-PG_ORG_READ(usage_limits)
-{
-    session.plan_for_look_ups();
-    const auto asked = session.argument<Text>("key");
-    const Text key = required(asked ? asked : session.caller.key_id, "key");
-    const Caller &caller = session.caller;
-    const auto confined = confinement(caller);
-    const auto owners = key.starts_with("sk-") ? owners_of_secret(session, key) : owners_of_token_id(session, key);
-    const bool sees_all = (caller.reads_everything() || has_permission(session, usage_permission)) &&
-                          (!confined || caller.reads_everything() || (owners && owners->organization_id == *confined));
-    if (!sees_all && !(owners && (owners->key_id == caller.key_id ||
-                                  (!owners->organization_id.empty() && administers(session, owners->organization_id)))))
-        forbidden("You do not have the required role to perform /usage/limits on this key. Your role is = %s",
-                  role_name(caller.role));
-    if (!owners)
-        not_found("Key not found");
-
-    Counters counters{session, {&*owners, 1}, present(), {}};
-    counters.leave_out_expired();
-    session.reply.begin_object().key("token_id").value(owners->key_id).key("limits").begin_array();
-    for (const UsageLimit &limit : limits_of(counters, counters.owners_of(*owners), {})) {
-        write_limit(session.reply.begin_object(), limit);
-        write_amount(session.reply.key("spent"), limit, limit.spent);
-        write_amount(session.reply.key("held"), limit, limit.held);
-        write_amount(session.reply.key("remaining"), limit, limit.remaining());
-        session.reply.key("resets_at").value(limit.resets_at).end_object();
-    }
-    session.reply.end_array().end_object();
 }

@@ -1,9 +1,9 @@
 // Settling: when a model call is over, the held amount is replaced by its cost, or released if it was not made.
 
 #include "base/clock.hpp"
-#include "budget_events.hpp"
-#include "limit_refusal.hpp"
-#include "request.hpp"
+#include "limit_events.hpp"
+#include "named_reservation.hpp"
+#include "refusal.hpp"
 #include "spend.hpp"
 
 using namespace pg_org;
@@ -47,30 +47,6 @@ struct Outcome {
     }
 };
 
-// A request that names a reservation.
-struct NamedReservation {
-    Maybe<Text> request_id, reservation_id;
-    Maybe<Refusal> wrong;
-    // Set by resolve_names().
-    Maybe<CallName> found;
-    OwnerIds owners;
-
-    CallName name() const { return *found; }
-
-    template <typename Source> void read(Source &source)
-    {
-        pg_org::read(source, "request_id", request_id);
-        pg_org::read(source, "reservation_id", reservation_id);
-    }
-    void check()
-    {
-        wrong = Check{wrong}
-                    .given_either("request_id", "reservation_id", request_id || reservation_id)
-                    .identifier("request_id", request_id)
-                    .wrong();
-    }
-};
-
 struct Settle : NamedReservation {
     Outcome outcome;
 
@@ -101,60 +77,6 @@ struct Record : NewCall {
         wrong = outcome.check(Check{wrong}).wrong();
     }
 };
-
-Refusal no_reservation(const NamedReservation &named)
-{
-    const bool by_id = named.reservation_id.has_value();
-    const Text id = by_id ? *named.reservation_id : *named.request_id;
-    return refusal(ERRCODE_NO_DATA_FOUND, by_id ? "reservation_id" : "request_id", "Reservation not found for %s=%.*s",
-                   by_id ? "reservation_id" : "request_id", FMT_ARG(id));
-}
-
-// The name to look for; none: no call that the caller may see can have it.
-Maybe<CallName> asked_name(const Caller &caller, const NamedReservation &named)
-{
-    const auto confined = confinement(caller);
-    if (!named.reservation_id)
-        return CallName{confined, *named.request_id};
-    const auto name = parse_reservation_id(*named.reservation_id);
-    return name && (!confined || confined == name->organization_id) ? name : Maybe<CallName>{};
-}
-
-// Finds the calls that the requests name, refuses requests without one, and returns the owners of the calls.
-std::span<const OwnerIds> resolve_names(Session &session, std::span<NamedReservation *const> requests)
-{
-    const auto names = allocate<CallName>(requests.size());
-    const auto at = allocate<NamedReservation *>(requests.size());
-    size_t count = 0;
-    for (NamedReservation *request : requests) {
-        CHECK_FOR_INTERRUPTS();
-        if (request->wrong)
-            continue;
-        const auto name = asked_name(session.caller, *request);
-        request->wrong = no_reservation(*request);
-        if (name) {
-            at[count] = request;
-            names[count++] = *name;
-        }
-    }
-    const auto found = find_calls(session, names.first(count));
-    const auto owners = allocate<OwnerIds>(found.size());
-    for (size_t i = 0; i < found.size(); i++) {
-        const auto &[place, call] = found[i];
-        NamedReservation &request = *at[place];
-        owners[i] = call->owners;
-        const CallName name{call->owners.organization_id, call->request_id};
-        if (!request.found)
-            request.wrong = {};
-        else if (request.found->organization_id != name.organization_id)
-            request.wrong = refusal(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "request_id",
-                                    "Several organizations have request_id=%.*s. Please use 'reservation_id' instead.",
-                                    FMT_ARG(call->request_id));
-        request.found = name;
-        request.owners = call->owners;
-    }
-    return owners;
-}
 
 // Refuses the requests whose calls other transactions have locked.
 void refuse_busy_calls(Session &session, std::span<Settle> requests, NamedCalls &calls)
@@ -197,7 +119,7 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
     }
     const Calls now_settled = settled.first(count);
     write_calls(session, now_settled);
-    emit_budget_events(counters);
+    emit_limit_events(counters);
     counters.write();
     write_spend(session, counters, now_settled);
     return results;
@@ -263,7 +185,7 @@ PG_ORG_CALL(usage_cancel)
         call->closed_at = counters.now();
         counters.count(*call, State::held, call->state);
         write_calls(session, {&call, 1});
-        emit_budget_events(counters);
+        emit_limit_events(counters);
         counters.write();
     }
     write_call_name(session.reply.begin_object(), *call);
@@ -288,14 +210,16 @@ PG_ORG_CALL(usage_record)
     Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
+        counters.limits_of({call_owners, call->model, call->tags, true}); // so that what it costs is counted, and told of
         counters.count(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
-        emit_budget_events(counters);
+        emit_limit_events(counters);
         counters.write();
         write_spend(session, counters, {&call, 1});
     } else if (call->state != State::settled) {
         exists_already("Reserved already for request_id=%.*s. Settle that", FMT_ARG(call->request_id));
-    } else if (call->owners.key_id != request.owners.key_id || call->model != model) {
+    } else if (call->owners.key_id != request.owners.key_id || call->model != model ||
+               call->owners.end_user != request.owners.end_user) {
         exists_already("Another request was recorded with request_id=%.*s", FMT_ARG(call->request_id));
     }
     write_settled(session.reply, *call);

@@ -8,36 +8,41 @@ namespace pg_org {
 
 namespace {
 
-// $1 to $4 owners and $5 what each has spent.
+// $1 to $5 owners and $6 what each has spent.
 constinit Statement add_to_teams{R"(
     UPDATE org.team AS x SET spend = x.spend + s.amount
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.organization_id = s.organization_id AND x.team_id = s.team_id)"};
 
 constinit Statement add_to_members{R"(
     UPDATE org.membership AS x SET spend = x.spend + s.amount
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.organization_id = s.organization_id AND x.user_id = s.user_id)"};
 
 constinit Statement add_to_team_members{R"(
     UPDATE org.team_member AS x SET spend = x.spend + s.amount
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.organization_id = s.organization_id AND x.team_id = s.team_id AND x.user_id = s.user_id)"};
 
 constinit Statement add_to_keys{R"(
     UPDATE org.api_key AS x SET spend = x.spend + s.amount
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.key_id = s.key_id)"};
 
-// Likewise, with $6 the owners, $7 the models and $8 the costs of the calls.
+constinit Statement add_to_end_users{R"(
+    UPDATE org.end_user AS x SET spend = x.spend + s.amount
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
+     WHERE x.organization_id = s.organization_id AND x.end_user_id = s.end_user)"};
+
+// Likewise, with $7 the owners, $8 the models and $9 the costs of the calls.
 constinit Statement add_to_organizations{R"(
     UPDATE org.organization AS x
        SET spend = x.spend + s.amount,
            model_spend = x.model_spend || (
                SELECT jsonb_object_agg(m.model, coalesce((x.model_spend->>m.model)::numeric, 0) + m.cost)
-                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($6, $7, $8) AS c (id, model, cost)
+                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($7, $8, $9) AS c (id, model, cost)
                         WHERE c.id = x.organization_id GROUP BY c.model) AS m)
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.organization_id = s.organization_id)"};
 
 constinit Statement add_to_users{R"(
@@ -45,9 +50,9 @@ constinit Statement add_to_users{R"(
        SET spend = x.spend + s.amount,
            model_spend = x.model_spend || (
                SELECT jsonb_object_agg(m.model, coalesce((x.model_spend->>m.model)::numeric, 0) + m.cost)
-                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($6, $7, $8) AS c (id, model, cost)
+                 FROM (SELECT c.model, sum(c.cost) AS cost FROM unnest($7, $8, $9) AS c (id, model, cost)
                         WHERE c.id = x.user_id GROUP BY c.model) AS m)
-      FROM unnest($1, $2, $3, $4, $5) AS s (organization_id, team_id, user_id, key_id, amount)
+      FROM unnest($1, $2, $3, $4, $5, $6) AS s (organization_id, team_id, user_id, key_id, end_user, amount)
      WHERE x.user_id = s.user_id)"};
 
 // Rows are sorted by their key, so that concurrent calls lock in the same order. A day with an unknown
@@ -80,7 +85,8 @@ template <typename... More> void run_for(OwnerSpan owners, Session &session, Sta
         return map<Text>(owners, [&](const Owner &owner) { return owner.ids.*member; });
     };
     session.run(statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id), id(&OwnerIds::user_id),
-                id(&OwnerIds::key_id), map<Number>(owners, [](const Owner &owner) { return *owner.newly_spent; }),
+                id(&OwnerIds::key_id), id(&OwnerIds::end_user),
+                map<Number>(owners, [](const Owner &owner) { return *owner.newly_spent; }),
                 more...);
 }
 
@@ -98,6 +104,8 @@ void add_to_owners(Session &session, OwnerKind kind, OwnerSpan owners, Calls cal
     case OwnerKind::member: return run_for(owners, session, add_to_members);
     case OwnerKind::team_member: return run_for(owners, session, add_to_team_members);
     case OwnerKind::user: return run_for(owners, session, add_to_users, id_of(&OwnerIds::user_id), models, costs);
+    case OwnerKind::platform_end_user:
+    case OwnerKind::end_user: return run_for(owners, session, add_to_end_users);
     case OwnerKind::key: return run_for(owners, session, add_to_keys);
     }
 }

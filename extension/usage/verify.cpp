@@ -15,7 +15,7 @@ constinit Statement find_differences{
     , Planned::each_time};
 
 // Organizations are locked before these: teams of no organization, $1 users and the users of $2 keys of no
-// organization, then those keys.
+// organization, end users of the platform, then those keys.
 constinit Statement lock_teams{R"(
     SELECT FROM org.team
      WHERE organization_id = '' AND team_id = ANY ($1)
@@ -25,61 +25,70 @@ constinit Statement lock_users{R"(
      WHERE user_id = ANY ($1)
         OR user_id IN (SELECT user_id FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($2))
      ORDER BY user_id FOR NO KEY UPDATE)"};
+constinit Statement lock_end_users{R"(
+    SELECT FROM org.end_user
+     WHERE organization_id = '' AND end_user_id = ANY ($1)
+     ORDER BY end_user_id FOR NO KEY UPDATE)"};
 constinit Statement lock_keys{R"(
     SELECT FROM org.api_key
      WHERE organization_id IS NULL AND key_id = ANY ($1)
      ORDER BY key_id FOR NO KEY UPDATE)"};
 
 // Sets the counters whose names begin like this to their expected values, by the columns of find_differences from $1
-// organization_id to $6 expected.
+// organization_id to $9 tag, and $10 expected.
 struct Repair {
     Text counter;
     Statement statement;
 };
-constinit std::array<Repair, 9> repairs{
+constinit std::array<Repair, 10> repairs{
     Repair{"organization.spend", Statement{R"(
     UPDATE org.organization SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE organization_id = o)"}},
     Repair{"team.spend", Statement{R"(
     UPDATE org.team SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE organization_id = o AND team_id = t)"}},
     Repair{"membership.spend", Statement{R"(
     UPDATE org.membership SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE organization_id = o AND user_id = u)"}},
     Repair{"team_member.spend", Statement{R"(
     UPDATE org.team_member SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE organization_id = o AND team_id = t AND user_id = u)"}},
     Repair{"user.spend", Statement{R"(
     UPDATE org."user" SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE user_id = u)"}},
+    Repair{"end_user.spend", Statement{R"(
+    UPDATE org.end_user SET spend = expected
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
+     WHERE organization_id = o AND end_user_id = e)"}},
     Repair{"api_key.spend", Statement{R"(
     UPDATE org.api_key SET spend = expected
-      FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
      WHERE key_id = k)"}},
     Repair{"organization.model_spend", Statement{R"(
     UPDATE org.organization SET model_spend = model_spend - m.models || m.spend
       FROM (SELECT o, array_agg(model) AS models,
                    coalesce(jsonb_object_agg(model, expected) FILTER (WHERE expected > 0), '{}') AS spend
-              FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
              GROUP BY o) AS m
      WHERE organization_id = o)"}},
     Repair{"user.model_spend", Statement{R"(
     UPDATE org."user" SET model_spend = model_spend - m.models || m.spend
       FROM (SELECT u, array_agg(model) AS models,
                    coalesce(jsonb_object_agg(model, expected) FILTER (WHERE expected > 0), '{}') AS spend
-              FROM unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, model, expected)
+              FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, part, model, tag, expected)
              GROUP BY u) AS m
      WHERE user_id = u)"}},
     // The next call recounts a counter that is missing.
-    Repair{"usage_account.", Statement{R"(
-    DELETE FROM org.usage_account x
-     USING unnest($1, $2, $3, $4, $5, $6) AS d (o, t, u, k, m, expected)
-     WHERE (organization_id, team_id, user_id, key_id, model) = (o, t, u, k, m))"}},
+    Repair{"usage_counter.", Statement{R"(
+    DELETE FROM org.usage_counter x
+     USING unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS d (o, t, u, k, e, of_each, p, m, g, expected)
+     WHERE (organization_id, team_id, user_id, key_id, end_user, each, part, model, tag)
+         = (o, t, u, k, e, of_each, p, m, g))"}},
 };
 // Days are deleted and summed again.
 constexpr Text days = "usage_daily.";
@@ -107,9 +116,10 @@ struct Difference {
     Row row;
     Text counter() const { return *row.get<Text>(0); }
     Text text(int column) const { return *row.get<Text>(column); }
-    Number expected() const { return *row.get<Number>(8); }
+    Number expected() const { return *row.get<Number>(12); }
 };
-constexpr int organization_column = 1, team_column = 2, user_column = 3, key_column = 4, day_column = 6;
+constexpr int organization_column = 1, team_column = 2, user_column = 3, key_column = 4, end_user_column = 5,
+              day_column = 10;
 
 std::span<const Difference> differences(Session &session, Maybe<Text> organization_id)
 {
@@ -139,6 +149,7 @@ void repair(Session &session, std::span<const Difference> found)
     for (auto &[counter, statement] : repairs)
         if (const auto some = of(counter); !some.empty())
             session.run(statement, texts(some, 1), texts(some, 2), texts(some, 3), texts(some, 4), texts(some, 5),
+                        texts(some, 6), texts(some, 7), texts(some, 8), texts(some, 9),
                         map<Number>(some, [](const Difference &difference) { return difference.expected(); }));
     if (const auto some = of(days); !some.empty()) {
         session.run(delete_days, texts(some, organization_column), texts(some, day_column));
@@ -150,14 +161,15 @@ void repair(Session &session, std::span<const Difference> found)
 struct OwnersToRepair {
     static constexpr size_t max_size = 100; // of each
     Texts organizations;
-    Texts teams, users, keys; // that have counters outside organizations
+    Texts teams, users, end_users, keys; // that have counters outside organizations
 
     explicit OwnersToRepair(std::span<const Difference> found)
         : organizations(first_of(found, organization_column)), teams(first_of(those_outside(found), team_column)),
-          users(first_of(those_outside(found), user_column)), keys(first_of(those_outside(found), key_column))
+          users(first_of(those_outside(found), user_column)),
+          end_users(first_of(those_outside(found), end_user_column)), keys(first_of(those_outside(found), key_column))
     {
     }
-    bool has_outside() const { return !teams.empty() || !users.empty() || !keys.empty(); }
+    bool has_outside() const { return !teams.empty() || !users.empty() || !end_users.empty() || !keys.empty(); }
     bool has(const Difference &difference) const
     {
         const auto among = [&](Texts some, int place) {
@@ -165,7 +177,8 @@ struct OwnersToRepair {
         };
         if (!difference.text(organization_column).empty())
             return among(organizations, organization_column);
-        return among(teams, team_column) || among(users, user_column) || among(keys, key_column);
+        return among(teams, team_column) || among(users, user_column) || among(end_users, end_user_column) ||
+               among(keys, key_column);
     }
 
 private:
@@ -239,6 +252,7 @@ PG_ORG_WRITE(usage_repair)
     if (owners.has_outside()) {
         session.run(lock_teams, owners.teams);
         session.run(lock_users, owners.users, owners.keys);
+        session.run(lock_end_users, owners.end_users);
         session.run(lock_keys, owners.keys);
     }
     const auto found = differences_of(session, owners);

@@ -32,7 +32,8 @@ void warm_up_usage(Session &session, Text nobody)
     // A standby refuses locks even of no rows.
     if (XactReadOnly)
         return;
-    const std::array owners{OwnerIds{nobody, {}, nobody, {}}, OwnerIds{{}, {}, {}, nobody}};
+    const std::array owners{OwnerIds{.organization_id = nobody, .user_id = nobody},
+                            OwnerIds{.key_id = nobody, .end_user = nobody}};
     for (const bool wait : {false, true})
         lock_owners(session, owners, wait);
     warm_up_writing_calls(session, nobody);

@@ -152,6 +152,30 @@ TEST(Mapping, RefusesWhatLiteLLMDocumentsButIsNotSupported)
     EXPECT_EQ(call("POST /budget/new", {{"budget_reset_at", nullptr}}).status, 200);
 }
 
+TEST(Mapping, TakesSpendOnlyAsAReset)
+{
+    const std::string team_id = team(organization()), user_id = person().id;
+    ask("POST /usage/record",
+        {{"key", key_for({{"team_id", team_id}, {"user_id", user_id}})}, {"model", "m"}, {"cost", 1}});
+    const auto resets = [](const std::string &route, const Json &named) {
+        const auto period_spend_with = [&](const Json &spend) {
+            Json change = named;
+            change["spend"] = spend;
+            const Reply reply = call(route, change);
+            EXPECT_EQ(reply.header("x-ignored-fields"), "");
+            EXPECT_EQ(reply.body.at("data").at("spend"), 1.0);
+            return reply.body.at("data").at("period_spend");
+        };
+        EXPECT_EQ(period_spend_with(nullptr), 1.0) << route;
+        EXPECT_EQ(period_spend_with(0), 0.0) << route;
+        Json other = named;
+        other["spend"] = 0.5;
+        EXPECT_THAT(call(route, other), e3({"body", "spend"}));
+    };
+    resets("POST /user/update", {{"user_id", user_id}});
+    resets("POST /team/update", {{"team_id", team_id}});
+}
+
 TEST(Mapping, ClearsWhatIsNullInAnUpdate)
 {
     const Json limits = {{"max_budget", 5}, {"tpm_limit", 5}, {"rpm_limit", 5}, {"budget_duration", "1d"}};

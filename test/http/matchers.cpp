@@ -286,6 +286,12 @@ constexpr std::array settled_call_fields{
     Field{"settled_at", Type::time},
 };
 
+constexpr std::array extended_call_fields{
+    Field{"reservation_id", Type::text},
+    Field{"request_id", Type::text},
+    Field{"expires_at", Type::time},
+};
+
 bool is_of_type(const Json &value, Type type)
 {
     switch (type) {
@@ -391,6 +397,7 @@ testing::AssertionResult is_audit_entry(const Json &object) { return has_fields(
 testing::AssertionResult is_event(const Json &object) { return has_fields(object, event_fields); }
 testing::AssertionResult is_reservation(const Json &object) { return has_fields(object, reservation_fields); }
 testing::AssertionResult is_settled_call(const Json &object) { return has_fields(object, settled_call_fields); }
+testing::AssertionResult is_extended_call(const Json &object) { return has_fields(object, extended_call_fields); }
 
 testing::AssertionResult is_team(const Json &object)
 {

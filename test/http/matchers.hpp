@@ -32,6 +32,7 @@ testing::AssertionResult is_audit_entry(const Json &object);
 testing::AssertionResult is_event(const Json &object);
 testing::AssertionResult is_reservation(const Json &object);
 testing::AssertionResult is_settled_call(const Json &object);
+testing::AssertionResult is_extended_call(const Json &object);
 
 bool is_time(const Json &value); // UTC, six fractional digits, Z
 bool is_uuid(const Json &value); // version 4, lower case

@@ -196,6 +196,7 @@ const std::vector<Line> table{
 
     change("POST /user/new", R"({"user_id": "<new>"})", with_secret(is_user, {"key_name", "token_id", "expires"})),
     change("POST /user/update", R"({"user_id": "<member>", "user_alias": "x"})", has({"user_id", "data"})),
+    {"POST /user/{user_id}/reset_spend", "/user/<member>/reset_spend", R"({"reset_to": 0})", is_user, not_allowed},
     change("POST /user/bulk_update", R"({"users": [{"user_id": "<member>", "user_alias": "x"}]})",
            has({"results", "total_requested", "successful_updates", "failed_updates"})),
     look("/v2/user/info", "?user_id=<member>", is_user, not_found),
@@ -270,6 +271,7 @@ const std::vector<Line> table{
     change("POST /usage/settle", R"({"request_id": "<call>", "cost": 1})", is_settled_call, not_allowed_e1),
     change("POST /usage/cancel", R"({"request_id": "<call>"})", has({"reservation_id", "request_id", "state"}),
            not_allowed_e1),
+    change("POST /usage/extend", R"({"request_id": "<call>"})", is_extended_call, not_allowed_e1),
     change("POST /usage/record", R"({"key": "<key>", "model": "m", "cost": 1})", is_settled_call, not_allowed_e1),
     look("/usage/limits", "?key=<key>", has({"token_id", "limits"}), not_allowed_e1),
 };

@@ -514,6 +514,26 @@ TEST_P(Usage, ACancelledCallHoldsNothing)
     EXPECT_EQ(info(all.organization).at("spend"), 3.0);
 }
 
+TEST_P(Usage, AnExtendedCallHoldsLonger)
+{
+    const Owned all = owned();
+    const std::string id = fresh("call");
+    const Json call = {{"key", all.key}, {"model", "m"}, {"request_id", id}, {"ttl_seconds", 60}};
+    const Json granted = reserve(call).body;
+    const Reply extended = post("extend", {{"request_id", id}, {"ttl_seconds", 120}});
+    EXPECT_EQ(shown(extended), "200 " + a_call_of(all, id) + R"(,"expires_at":"<time>"})");
+    EXPECT_GT(extended.body.at("expires_at"), granted.at("expires_at"));
+    const Json by_id = {{"reservation_id", granted.at("reservation_id")}, {"ttl_seconds", 1}};
+    EXPECT_EQ(post("extend", by_id).text, extended.text) << "no hold gets shorter";
+    EXPECT_EQ(reserve(call).body.at("expires_at"), extended.body.at("expires_at"));
+    EXPECT_THAT(post("extend", {{"request_id", id}, {"ttl_seconds", 0}}), e3({"body", "ttl_seconds"}));
+    ASSERT_EQ(cancel({{"request_id", id}}).status, 200);
+    EXPECT_THAT(post("extend", {{"request_id", id}}),
+                e1(400, "Reservation is cancelled for request_id=" + id, "bad_request_error"));
+    EXPECT_THAT(post("extend", {{"request_id", "unknown"}}),
+                e1(404, "Reservation not found for request_id=unknown", "not_found_error"));
+}
+
 TEST_P(Usage, ARecordedCallAsksNoLimit)
 {
     const Owned all = owned("organization", {{"max_budget", 1}, {"models", Json::array({"a"})}});

@@ -50,7 +50,7 @@ measure_ledger() {
 
 # take_reservations NAME COMMAND...: what the command prints, from no reservation on.
 take_reservations() {
-    query -c "TRUNCATE org.reservation, org.usage_account"
+    query -c "TRUNCATE org.reservation, org.usage_counter"
     take "$1" "$("${@:2}")"
 }
 
