@@ -1997,6 +1997,214 @@ A budget that is in use is refused, and the error names its owners.
 Returns the budget as it was before.
 Callers: proxy admins.';
 
+-- End users -----------------------------------------------------------------
+
+CREATE FUNCTION customer_new(
+    user_id text,
+    alias text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    allowed_model_region text DEFAULT NULL,
+    default_model text DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_new IS
+'Create an end user.
+
+End users are the customers of those who call models. They have no keys: a call names the end user
+whom it is for. Limits of an end user of an organization are for that organization''s calls, those
+of an end user of the platform for all calls. The budget fields make a budget for them. With
+budget_id they use an existing budget instead, and budget fields are refused.
+
+- user_id: identifier of the end user, as calls name it; must be unused in the organization, or on
+  the platform
+- alias: a name for people
+- blocked: true refuses their calls
+- budget_id: an existing budget to use; only proxy admins may give one
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+- allowed_model_region: kept for the LLM gateway
+- default_model: kept for the LLM gateway
+- object_permission: kept for the LLM gateway
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+
+Returns the end user.
+Callers: proxy admins; for end users of an organization, its admins.';
+
+CREATE FUNCTION customer_update(
+    user_id text,
+    alias text DEFAULT NULL,
+    blocked boolean DEFAULT NULL,
+    max_budget numeric DEFAULT NULL,
+    soft_budget numeric DEFAULT NULL,
+    tpm_limit bigint DEFAULT NULL,
+    rpm_limit bigint DEFAULT NULL,
+    max_parallel_requests bigint DEFAULT NULL,
+    model_max_budget jsonb DEFAULT NULL,
+    budget_duration text DEFAULT NULL,
+    budget_id text DEFAULT NULL,
+    metadata jsonb DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    allowed_model_region text DEFAULT NULL,
+    default_model text DEFAULT NULL,
+    object_permission json DEFAULT NULL,
+    limits json DEFAULT NULL,
+    budget_limits json DEFAULT NULL,
+    model_rpm_limit json DEFAULT NULL,
+    model_tpm_limit json DEFAULT NULL,
+    rpd_limit bigint DEFAULT NULL,
+    tpd_limit bigint DEFAULT NULL,
+    clear text[] DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_update IS
+'Change an end user.
+
+An argument that is null leaves its field unchanged. If others use the budget too, or if a proxy
+admin made it and somebody else changes it, the end user gets a changed copy of their own.
+
+- user_id: the end user
+- alias: a name for people
+- blocked: true refuses their calls
+- budget_id: an existing budget to use from now on; only proxy admins may give one
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+- allowed_model_region: kept for the LLM gateway
+- default_model: kept for the LLM gateway
+- object_permission: kept for the LLM gateway
+- limits: limits as sentences, an array of objects: limit (cost, tokens, requests or
+  parallel_requests), value, per (such as 1m, 30d or 1mo@Europe/Berlin), model, tag, each (model,
+  tag, end_user, member, key or team), soft, and raise (amount, until)
+- budget_limits: limits of spend, an array of objects with max_budget and budget_duration
+- model_rpm_limit: requests per minute by model, an object such as {"gpt-4o": 60}
+- model_tpm_limit: tokens per minute by model, likewise
+- rpd_limit: requests per day
+- tpd_limit: tokens per day
+- clear: names of the fields to reset
+
+Returns the end user.
+Callers: proxy admins; for end users of an organization, its admins.';
+
+CREATE FUNCTION customer_info(
+    end_user_id text,
+    organization_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_info IS
+'Show an end user.
+
+- end_user_id: the user_id of the end user
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+
+Returns the end user.
+Callers: proxy admins and viewers; for end users of an organization, its admins.';
+
+CREATE FUNCTION customer_list(
+    organization_id text DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_list IS
+'List end users.
+
+The oldest come first.
+
+- organization_id: only those of this organization; null means all that the caller sees, an empty
+  text those of the platform
+- limit: the page size, 1 to 1000; null returns everything
+- after: the last user_id of the previous page or, which works even if that was deleted, its
+  created_at, a slash and its user_id; null begins with the first page
+
+Returns an array of end users.
+Callers: proxy admins and viewers; organization admins, for end users of their organizations.';
+
+CREATE FUNCTION customer_delete(
+    user_ids text[],
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_delete IS
+'Delete end users.
+
+All or none. Budgets that were made with them and that nobody else uses go as well. What they spent
+stays in the ledger.
+
+- user_ids: their identifiers
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+
+Returns an object with the number of end users.
+Callers: proxy admins; for end users of an organization, its admins.';
+
+CREATE FUNCTION customer_block(
+    user_ids text[],
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_block IS
+'Block end users.
+
+Their calls are refused. Those that do not exist are made.
+
+- user_ids: their identifiers
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+
+Returns an object with the end users.
+Callers: proxy admins; for end users of an organization, its admins.';
+
+CREATE FUNCTION customer_unblock(
+    user_ids text[],
+    organization_id text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_unblock IS
+'Unblock end users.
+
+All or none.
+
+- user_ids: their identifiers
+- organization_id: the organization that they belong to; null means that of the caller''s key, or the
+  platform if the key has none
+
+Returns an object with the end users.
+Callers: proxy admins; for end users of an organization, its admins.';
+
 -- Usage ---------------------------------------------------------------------
 
 CREATE FUNCTION usage_reserve(
@@ -2180,6 +2388,37 @@ Returns an object with the limits.
 Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the
 permission usage.';
 
+CREATE FUNCTION usage_reset(
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    "limit" json DEFAULT NULL,
+    part text DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_reset IS
+'Let a limit start again from zero.
+
+A new period begins now, and ends when it would have ended. The ledger and spend, the total for all
+time, do not change.
+
+- organization_id: the organization whose limit it is; with user_id, its member; with end_user, its
+  end user
+- team_id: the team whose limit it is; with user_id, the member of the team
+- user_id: the user
+- key: the key, or its token_id
+- end_user: the end user
+- limit: the limit, an object with its limit, per, model, tag, each and soft; null means all limits of
+  cost
+- part: of a limit for each of something, the one whose count starts again; null means all
+
+Returns an object with the owner, the limit and reset_at.
+Callers: proxy admins; the organization''s admins for what is inside it.';
+
 CREATE FUNCTION usage_verify(
     organization_id text DEFAULT NULL,
     api_key text DEFAULT NULL)
@@ -2226,6 +2465,7 @@ REVOKE ALL ON FUNCTION
     key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
+    customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
-    usage_limits, usage_verify, usage_repair
+    usage_limits, usage_reset, usage_verify, usage_repair
 FROM PUBLIC;

@@ -51,6 +51,12 @@ constexpr Route key_route(std::string_view path, std::string_view function, Kind
     return {"POST", path, function, kind, Envelope::error, {}, needs_body};
 }
 
+// A change of end users.
+constexpr Route customer_route(std::string_view path, std::string_view function)
+{
+    return {"POST", path, function, Kind::change, Envelope::error};
+}
+
 constexpr bool reads_query(const Route &route) { return route.method == "GET"; }
 // Whether a refused right is 403: on other routes it is 401, as LiteLLM answers there.
 constexpr bool forbids_with_403(const Route &route)
@@ -164,6 +170,21 @@ inline constexpr std::array routes{
     Route{"POST", "/budget/info", "budget_info", Kind::look},
     list("/budget/list", "budget_list", "budget_id"),
     Route{"POST", "/budget/delete", "budget_delete", Kind::change},
+    customer_route("/customer/new", "customer_new"),
+    customer_route("/customer/update", "customer_update"),
+    Route{"GET", "/customer/info", "customer_info", Kind::info, Envelope::error},
+    Route{"GET", "/customer/list", "customer_list", Kind::list, Envelope::error, "user_id"},
+    customer_route("/customer/delete", "customer_delete"),
+    customer_route("/customer/block", "customer_block"),
+    customer_route("/customer/unblock", "customer_unblock"),
+    // As LiteLLM called them before.
+    customer_route("/end_user/new", "customer_new"),
+    customer_route("/end_user/update", "customer_update"),
+    Route{"GET", "/end_user/info", "customer_info", Kind::info, Envelope::error},
+    Route{"GET", "/end_user/list", "customer_list", Kind::list, Envelope::error, "user_id"},
+    customer_route("/end_user/delete", "customer_delete"),
+    customer_route("/end_user/block", "customer_block"),
+    customer_route("/end_user/unblock", "customer_unblock"),
     Route{"GET", "/events", "org_events", Kind::events, Envelope::detail, "event_id"},
     usage("/usage/reserve", "usage_reserve", Kind::calls),
     usage("/usage/settle", "usage_settle", Kind::calls),

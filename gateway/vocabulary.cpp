@@ -212,6 +212,10 @@ constexpr std::array vocabulary{
     Entry{"GET", "/user/list", user_filters},
     Entry{"POST", "/budget/new", budget_fields},
     Entry{"POST", "/budget/update", budget_fields},
+    Entry{"POST", "/customer/new", budget_fields},
+    Entry{"POST", "/customer/update", budget_fields},
+    Entry{"POST", "/end_user/new", budget_fields},
+    Entry{"POST", "/end_user/update", budget_fields},
 };
 
 } // namespace

@@ -79,7 +79,7 @@ SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) 
 -- The schema has tables and indexes, no other relations, and only these functions, generated columns and triggers.
 SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
 SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
-SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '';
+SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '' ORDER BY relname;
 SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
  ORDER BY relname, tgname;
 
@@ -97,7 +97,8 @@ SELECT relname, conname, columns FROM org_constraint
    AND columns[1] <> 'organization_id' ORDER BY relname;
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype = 'f' AND columns[1] <> 'organization_id'
-   AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass);
+   AND confrelid NOT IN ('org.budget'::regclass, 'org."user"'::regclass)
+ ORDER BY relname, conname;
 -- The other tables are global look-ups.
 SELECT relname FROM org_constraint WHERE contype = 'p' AND columns[1] <> 'organization_id' ORDER BY relname;
 
@@ -143,6 +144,7 @@ INSERT INTO org.membership (organization_id, user_id, user_role) VALUES ('catalo
 INSERT INTO org.team (organization_id, team_id) VALUES ('catalog', 'catalog-team');
 INSERT INTO org.team_member (organization_id, team_id, user_id, role)
 VALUES ('catalog', 'catalog-team', 'catalog-user', 'user');
+INSERT INTO org.end_user (organization_id, end_user_id) VALUES ('catalog', 'catalog-end-user');
 INSERT INTO org.api_key (key_hash, key_id, key_name) VALUES (repeat('0', 64), 'catalog-key', 'sk-...0000');
 INSERT INTO org.reservation
 VALUES ('catalog', 'held', 'catalog-key', '', '', 'm', '{}', 1, 1, now(), now() + interval '1 hour');
@@ -184,6 +186,9 @@ SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
     ($$UPDATE org.api_key SET key_hash = 'sk-secret' WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET key_hash = repeat('A', 64) WHERE key_id = 'catalog-key'$$),
     ($$UPDATE org.api_key SET team_id = 'nowhere', organization_id = 'catalog' WHERE key_id = 'catalog-key'$$),
+    ($$INSERT INTO org.end_user (organization_id, end_user_id) VALUES ('catalog', '')$$),
+    ($$INSERT INTO org.end_user (organization_id, end_user_id) VALUES ('nowhere', 'end-user')$$),
+    ($$UPDATE org.end_user SET budget_id = 'nowhere' WHERE organization_id = 'catalog'$$),
     ($$UPDATE org.usage SET state = 'held'$$),
     ($$INSERT INTO org.reservation SELECT * FROM org.reservation$$),
     ($$DELETE FROM org.budget WHERE budget_id = 'catalog-budget'$$)) AS t (command);

@@ -17,6 +17,7 @@ SELECT team_new('A', team_id => 'red', members_with_roles => '[{"role":"admin","
 -- A team of the platform: ada is its admin, ben a member.
 SELECT team_new(team_id => 'blue', members_with_roles => '[{"role":"admin","user_id":"ada"},{"role":"user","user_id":"ben"}]') \g /dev/null
 SELECT budget_new('free') \g /dev/null
+SELECT customer_new('cust', max_budget => 1), customer_new('cust', max_budget => 1, organization_id => 'A') \g /dev/null
 SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_generate(user_id => 'vera', key => 'sk-viewer'),
        key_generate(user_id => 'ada', key => 'sk-orgadmin'), key_generate(user_id => 'ann', key => 'sk-member'),
        key_generate(user_id => 'vic', key => 'sk-memberviewer'),
@@ -93,6 +94,16 @@ INSERT INTO test.call (call) VALUES
     ('key_block(''sk-annred''{})'), ('key_unblock(''sk-annred''{})'),
     ('budget_new(''new''{})'), ('budget_update(''free'', max_budget => 1{})'), ('budget_info(''{free}''{})'),
     ('budget_list(NULL{})'), ('budget_delete(''free''{})'),
+    ('customer_new(''new''{})'), ('customer_new(''new'', organization_id => ''A'', max_budget => 1{})'),
+    ('customer_new(''new'', organization_id => ''A'', budget_id => ''free''{})'),
+    ('customer_update(''cust'', alias => ''c''{})'), ('customer_update(''cust'', organization_id => ''A'', max_budget => 2{})'),
+    ('customer_update(''cust'', organization_id => ''A'', budget_id => ''free''{})'),
+    ('customer_update(''unknown'', organization_id => ''A''{})'),
+    ('customer_info(''cust''{})'), ('customer_info(''cust'', ''A''{})'), ('customer_info(''unknown'', ''A''{})'),
+    ('customer_list(NULL{})'), ('customer_list(''A''{})'), ('customer_list(''nowhere''{})'),
+    ('customer_delete(''{cust}''{})'), ('customer_delete(''{cust}'', ''A''{})'),
+    ('customer_block(''{cust}''{})'), ('customer_block(''{cust,new}'', ''A''{})'), ('customer_block(''{cust}'', ''nowhere''{})'),
+    ('customer_unblock(''{cust}''{})'), ('customer_unblock(''{cust}'', ''A''{})'),
     ('usage_reserve(''sk-annred'', ''m1''{})'),
     ('usage_reserve_many(''[{"key":"sk-annred","model":"m1"}]''{})'),
     ('usage_settle(1, ''held''{})'), ('usage_settle_many(''[{"cost":1,"request_id":"held"}]''{})'),

@@ -57,7 +57,8 @@ END $$;
 CREATE OR REPLACE FUNCTION test.unowned_budgets() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT budget_id FROM org.budget WHERE auto_created EXCEPT
     (SELECT budget_id FROM org.organization UNION SELECT budget_id FROM org.membership
-     UNION SELECT budget_id FROM org.team_member UNION SELECT budget_id FROM org.api_key) ORDER BY 1
+     UNION SELECT budget_id FROM org.team_member UNION SELECT budget_id FROM org.api_key
+     UNION SELECT budget_id FROM org.end_user) ORDER BY 1
 $$;
 
 -- Resets the tables to the state after org_setup().

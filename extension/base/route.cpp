@@ -18,7 +18,7 @@ struct FunctionRoute {
 };
 
 // Routes that are not called like their functions.
-constexpr std::array<FunctionRoute, 14> other_routes{{
+constexpr std::array<FunctionRoute, 21> other_routes{{
     {"org_patch", "/v2/organization/{organization_id}"},
     {"org_info_many", "/organization/info"},
     {"org_daily_activity", "/organization/daily/activity"},
@@ -33,6 +33,13 @@ constexpr std::array<FunctionRoute, 14> other_routes{{
     {"key_regenerate", "/key/{key}/regenerate"},
     {"key_reset_spend", "/key/{key}/reset_spend"},
     {"key_service_account_generate", "/key/service-account/generate"},
+    {"customer_new", "/end_user/new"},
+    {"customer_update", "/end_user/update"},
+    {"customer_info", "/end_user/info"},
+    {"customer_list", "/end_user/list"},
+    {"customer_delete", "/end_user/delete"},
+    {"customer_block", "/end_user/block"},
+    {"customer_unblock", "/end_user/unblock"},
 }};
 
 // Functions that only show something.

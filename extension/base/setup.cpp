@@ -18,7 +18,7 @@ void _PG_init() { define_clock_setting(); }
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 16> migrations{
+constexpr std::array<const char *, 17> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -50,6 +50,8 @@ constexpr std::array<const char *, 16> migrations{
 #include "migrations/15_limits.inc"
     ,
 #include "migrations/16_counters.inc"
+    ,
+#include "migrations/17_end_users.inc"
 };
 
 void run(const char *sql)

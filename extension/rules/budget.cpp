@@ -24,6 +24,8 @@ constinit Statement read_statement{R"(
            + (SELECT count(*) FROM org.membership WHERE budget_id = $1)
            + (SELECT count(*) FROM org.team_member WHERE budget_id = $1)
            + (SELECT count(*) FROM org.api_key WHERE budget_id = $1)
+           + (SELECT count(*) FROM (SELECT FROM org.end_user WHERE budget_id = $1 LIMIT 2) AS few),
+           auto_created
       FROM org.budget
      WHERE budget_id = $1)"};
 
@@ -52,7 +54,8 @@ constinit Statement delete_statement{R"(
        AND NOT EXISTS (SELECT FROM org.organization WHERE budget_id = b.budget_id)
        AND NOT EXISTS (SELECT FROM org.membership WHERE budget_id = b.budget_id)
        AND NOT EXISTS (SELECT FROM org.team_member WHERE budget_id = b.budget_id)
-       AND NOT EXISTS (SELECT FROM org.api_key WHERE budget_id = b.budget_id))"};
+       AND NOT EXISTS (SELECT FROM org.api_key WHERE budget_id = b.budget_id)
+       AND NOT EXISTS (SELECT FROM org.end_user WHERE budget_id = b.budget_id))"};
 
 constinit Statement find_organizations{
     "SELECT organization_id FROM org.organization WHERE budget_id = $1 ORDER BY organization_id"};
@@ -66,6 +69,8 @@ constinit Statement find_concerned_organizations{R"(
     SELECT organization_id FROM org.team_member WHERE budget_id = $1
      UNION
     SELECT organization_id FROM org.api_key WHERE budget_id = $1 AND organization_id IS NOT NULL
+     UNION
+    SELECT organization_id FROM org.end_user WHERE budget_id = $1 AND organization_id <> ''
      ORDER BY organization_id)"};
 
 // The entity tag of an organization must change with its budget.
@@ -102,6 +107,12 @@ constinit Statement name_owners{R"(
       UNION ALL
     (SELECT 'Key=' || key_id
        FROM org.api_key
+      WHERE budget_id = $1
+      ORDER BY 1
+      LIMIT 10)
+      UNION ALL
+    (SELECT 'End user=' || concat_ws('/', owner_organization_id, end_user_id)
+       FROM org.end_user
       WHERE budget_id = $1
       ORDER BY 1
       LIMIT 10))"};
@@ -168,7 +179,8 @@ Text insert_budget(Session &session, Text budget_id, const Budget &budget, Made 
 
 struct Owned {
     Budget budget;
-    int64 owners;
+    int64 owners; // or as many as say whether there are several
+    bool auto_created;
 };
 
 Owned read_budget(Session &session, Text budget_id)
@@ -176,7 +188,8 @@ Owned read_budget(Session &session, Text budget_id)
     const Row row = session.run(read_statement, budget_id)[0];
     return {{row.get<Number>(0), row.get<Number>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
              row.get<Json>(5), row.get<Text>(6), row.get<Time>(7), *row.get<Json>(8), *row.get<Json>(9)},
-            *row.get<int64>(10)};
+            *row.get<int64>(10),
+            *row.get<bool>(11)};
 }
 
 constexpr size_t max_model_budgets = 200;
@@ -370,9 +383,10 @@ Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetC
     if (!budget_id)
         return change.sets_any() ? Maybe<Text>{create_budget(session, change)} : budget_id;
 
-    auto [budget, owners] = read_budget(session, *budget_id);
+    auto [budget, owners, auto_created] = read_budget(session, *budget_id);
     budget.apply(session, change);
-    if (owners > 1)
+    // A budget that a proxy admin made is to be used again, so nobody else changes it.
+    if (owners > 1 || !(auto_created || session.caller.is_proxy_admin()))
         return insert_budget(session, identifier_or_new({}, "budget_id"), budget, Made::along_with_owner);
     budget.write(session, update_statement, *budget_id);
     return budget_id;

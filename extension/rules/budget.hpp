@@ -1,5 +1,5 @@
-// Budgets: what their owners may spend and how fast.  An owner is an organization, a membership, a team member
-// or a key; several may share one budget, and a change made for one owner never moves another's limits.
+// Budgets: what their owners may spend and how fast.  An owner is an organization, a membership, a team member,
+// a key or an end user; several may share one budget, and a change made for one owner never moves another's limits.
 #pragma once
 
 #include "base/bounds.hpp"
@@ -82,7 +82,8 @@ OwnLimits read_own_limits(Session &session, LimitsOf owner);
 // Makes a budget and returns its id.
 Text create_budget(Session &session, const BudgetChange &fields);
 // Changes a locked budget for one of its owners; without one, a new budget is made if the change sets any field.
-// Returns the id of the owner's budget afterwards: a copy of its own if others share the budget.
+// Returns the id of the owner's budget afterwards: a copy of its own if others share the budget, or if a proxy admin
+// made it and somebody else changes it.
 Maybe<Text> change_budget(Session &session, Maybe<Text> budget_id, const BudgetChange &change);
 // Deletes those of the locked budgets that have no owner any more.
 void delete_unowned_budgets(Session &session, Texts budget_ids);

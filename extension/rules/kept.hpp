@@ -39,6 +39,12 @@ inline constexpr std::array kept_of_keys{
     JsonField{"tpm_limit_type", JsonField::Is::text},
 };
 
+inline constexpr std::array kept_of_end_users{
+    JsonField{"allowed_model_region", JsonField::Is::text},
+    JsonField{"default_model", JsonField::Is::text},
+    JsonField{"object_permission", JsonField::Is::object},
+};
+
 // Assignments of an UPDATE, with the parameters of a new metadata, values() and names(). The last removes a copy that
 // a client sent back inside metadata.
 #define SET_METADATA_AND_KEPT(metadata, values, names)                                                                 \

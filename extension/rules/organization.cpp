@@ -62,7 +62,13 @@ constinit Statement find_owned_budgets{R"(
      UNION
     SELECT budget_id FROM org.team_member WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL
      UNION
-    SELECT budget_id FROM org.api_key WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL)"};
+    SELECT budget_id FROM org.api_key WHERE organization_id = ANY ($1) AND budget_id IS NOT NULL
+     UNION
+    SELECT budget_id
+      FROM org.end_user
+      JOIN org.budget USING (budget_id)
+     WHERE organization_id = ANY ($1)
+       AND auto_created)"};
 
 constinit Statement delete_organizations{"DELETE FROM org.organization WHERE organization_id = ANY ($1)"};
 

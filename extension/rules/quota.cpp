@@ -48,6 +48,19 @@ constinit Quota memberships{
     Statement{"UPDATE org.organization SET members_at_most = $3 WHERE organization_id = $1"},
 };
 
+constinit Quota end_users{
+    "max_end_users",
+    100'000,
+    Statement{R"(
+    UPDATE org.organization
+       SET end_users_at_most = end_users_at_most + $3
+     WHERE organization_id = $1
+    RETURNING end_users_at_most, coalesce((quotas->>'max_end_users')::numeric::bigint, $4))"},
+    Statement{"SELECT count(*) FROM (SELECT FROM org.end_user WHERE organization_id = $1 LIMIT $3) AS counted",
+              Planned::each_time},
+    Statement{"UPDATE org.organization SET end_users_at_most = $3 WHERE organization_id = $1"},
+};
+
 constinit Quota all_keys{
     "max_keys",
     100'000,
@@ -84,7 +97,7 @@ constinit Quota team_keys{
     Statement{"UPDATE org.team SET keys_at_most = $3 WHERE organization_id = $1 AND team_id = $2"},
 };
 
-constexpr std::array<Text, 4> names{"max_teams", "max_members", "max_keys", "max_team_keys"};
+constexpr std::array<Text, 5> names{"max_teams", "max_members", "max_keys", "max_team_keys", "max_end_users"};
 
 constinit Statement count_new_members{R"(
     SELECT count(*)
@@ -152,7 +165,7 @@ Maybe<Json> checked(Maybe<Json> value, const char *name, Texts quotas, const cha
 
 Maybe<Json> quotas(Maybe<Json> value, const char *name)
 {
-    return checked(value, name, names, "must be of max_teams, max_members, max_keys and max_team_keys");
+    return checked(value, name, names, "must be of max_teams, max_members, max_keys, max_team_keys and max_end_users");
 }
 
 Maybe<Json> quotas_of_user(Maybe<Json> value, const char *name)
@@ -171,6 +184,12 @@ void require_room_for_members(Session &session, Text organization_id, Texts user
     const int64 more = *session.run(count_new_members, organization_id, user_ids)[0].get<int64>(0);
     if (more > 0)
         require_room(session, memberships, organization_id, {}, more);
+}
+
+void require_room_for_end_users(Session &session, Text organization_id, int64 more)
+{
+    if (more > 0)
+        require_room(session, end_users, organization_id, {}, more);
 }
 
 void require_room_in_team(Session &session, Text organization_id, Text team_id)

@@ -1,4 +1,5 @@
-// Quotas: how many teams, members and keys there may be, so that no tenant fills tables and lists that others use.
+// Quotas: how many teams, members, keys and end users there may be, so that no tenant fills tables and lists that
+// others use.
 #pragma once
 
 #include "base/session.hpp"
@@ -17,6 +18,7 @@ void require_room_in_team(Session &session, Text organization_id, Text team_id);
 // platform), and refuses it if the quota is used up.
 void require_room_for_team(Session &session, Text organization_id);
 void require_room_for_members(Session &session, Text organization_id, Texts user_ids);
+void require_room_for_end_users(Session &session, Text organization_id, int64 more);
 void require_room_for_keys(Session &session, Text organization_id, int64 more);
 void require_room_for_key(Session &session, const Maybe<Text> &organization_id, const Maybe<Text> &team_id,
                           const Maybe<Text> &user_id);

@@ -30,7 +30,9 @@ SELECT p.proname,
                       (8, 'key_', 'api_key'),
                       (9, 'budget_', 'budget'),
                       (10, 'usage_', 'reservation'),
-                      (11, 'usage_', 'usage')) AS subject (rank, functions, relation)
+                      (11, 'usage_', 'usage'),
+                      (12, 'customer_', 'end_user'),
+                      (13, 'customer_', 'budget')) AS subject (rank, functions, relation)
          JOIN pg_catalog.pg_class AS r ON r.relname = subject.relation
          JOIN pg_catalog.pg_namespace AS s ON s.oid = r.relnamespace AND s.nspname = 'org'
          JOIN pg_catalog.pg_attribute AS c ON c.attrelid = r.oid AND c.attname = a.name

@@ -33,6 +33,8 @@ READS = {
     "key_list": ("GET", "/key/list"),
     "key_aliases": ("GET", "/key/aliases"),
     "key_health": ("POST", "/key/health", {}),
+    "customer_info": ("GET", "/customer/info?end_user_id=cust-7"),
+    "customer_list": ("GET", "/customer/list"),
     "budget_info": ("POST", "/budget/info", dict(budgets=["small"])),
     "budget_list": ("GET", "/budget/list"),
 }
@@ -85,6 +87,7 @@ def gateway(pair, make_gateway):
     gateway.post("/team/new", dict(organization_id="acme", team_id="red"))
     gateway.post("/key/generate", dict(user_id="ada", key="sk-ada", organization_id="acme"))
     gateway.post("/budget/new", dict(budget_id="small", max_budget=1))
+    gateway.post("/customer/new", dict(user_id="cust-7"))
     until_asked(pair, gateway)
     return gateway
 

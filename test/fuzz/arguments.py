@@ -23,7 +23,7 @@ LIMITS = [
 ]  # fmt: skip
 CLEARABLE = LIMITS + [
     "metadata", "models", "tags", "default_reserve", "blocked", "duration", "user_email", "key_alias", "permissions",
-    "max_budget_in_organization", "max_budget_in_team", "organization_alias",
+    "max_budget_in_organization", "max_budget_in_team", "organization_alias", "alias", "budget_id", "default_model",
 ]  # fmt: skip
 
 ODD_TEXTS = [

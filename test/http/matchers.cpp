@@ -247,6 +247,26 @@ constexpr std::array key_fields{
     Field{"object_permission_id", Type::nothing},
 };
 
+constexpr std::array end_user_fields{
+    Field{"user_id", Type::text},
+    Field{"blocked", Type::boolean},
+    Field{"alias", Type::text, or_null},
+    Field{"spend", Type::money},
+    Field{"period_spend", Type::money},
+    Field{"allowed_model_region", Type::text, or_null},
+    Field{"default_model", Type::text, or_null},
+    Field{"budget_id", Type::text, or_null},
+    Field{"litellm_budget_table", Type::budget, or_null},
+    Field{"object_permission", Type::object, or_null},
+    Field{"object_permission_id", Type::nothing},
+    Field{"organization_id", Type::text, or_null},
+    Field{"metadata", Type::object},
+    Field{"created_at", Type::time},
+    Field{"created_by", Type::text, or_null},
+    Field{"updated_at", Type::time},
+    Field{"updated_by", Type::text, or_null},
+};
+
 constexpr std::array audit_entry_fields{
     Field{"audit_id", Type::text},
     Field{"organization_id", Type::text},
@@ -393,6 +413,7 @@ testing::AssertionResult is_membership(const Json &object) { return has_fields(o
 testing::AssertionResult is_user(const Json &object) { return has_fields(object, user_fields); }
 testing::AssertionResult is_team_membership(const Json &object) { return has_fields(object, team_membership_fields); }
 testing::AssertionResult is_key(const Json &object) { return has_fields(object, key_fields); }
+testing::AssertionResult is_end_user(const Json &object) { return has_fields(object, end_user_fields); }
 testing::AssertionResult is_audit_entry(const Json &object) { return has_fields(object, audit_entry_fields); }
 testing::AssertionResult is_event(const Json &object) { return has_fields(object, event_fields); }
 testing::AssertionResult is_reservation(const Json &object) { return has_fields(object, reservation_fields); }

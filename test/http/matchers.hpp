@@ -28,6 +28,7 @@ testing::AssertionResult is_team(const Json &object);
 testing::AssertionResult is_user(const Json &object);
 testing::AssertionResult is_team_membership(const Json &object);
 testing::AssertionResult is_key(const Json &object);
+testing::AssertionResult is_end_user(const Json &object);
 testing::AssertionResult is_audit_entry(const Json &object);
 testing::AssertionResult is_event(const Json &object);
 testing::AssertionResult is_reservation(const Json &object);

@@ -82,6 +82,7 @@ public:
                    {"other", other.id},
                    {"key", key},
                    {"budget", ask("POST /budget/new", Json::object()).at("budget_id")},
+                   {"customer", ask("POST /customer/new", {{"user_id", fresh("customer")}}).at("user_id")},
                    {"call", call.at("request_id")},
                    {"new", fresh("new")}};
     }
@@ -265,6 +266,21 @@ const std::vector<Line> table{
     list("/budget/list", is_budget),
     change("POST /budget/delete", R"({"id": "<budget>"})", is_budget),
 
+    change("POST /customer/new", R"({"user_id": "<new>", "max_budget": 1})", is_end_user, not_allowed_e1),
+    change("POST /customer/update", R"({"user_id": "<customer>", "alias": null})", is_end_user, not_allowed_e1),
+    look("/customer/info", "?end_user_id=<customer>", is_end_user, not_allowed_e1),
+    list("/customer/list", is_end_user),
+    change("POST /customer/delete", R"({"user_ids": ["<customer>"]})", has({"deleted_customers"}), not_allowed_e1),
+    change("POST /customer/block", R"({"user_ids": ["<customer>"]})", has({"blocked_users"}), not_allowed_e1),
+    change("POST /customer/unblock", R"({"user_ids": ["<customer>"]})", has({"blocked_users"}), not_allowed_e1),
+    change("POST /end_user/new", R"({"user_id": "<new>", "max_budget": 1})", is_end_user, not_allowed_e1),
+    change("POST /end_user/update", R"({"user_id": "<customer>", "alias": null})", is_end_user, not_allowed_e1),
+    look("/end_user/info", "?end_user_id=<customer>", is_end_user, not_allowed_e1),
+    list("/end_user/list", is_end_user),
+    change("POST /end_user/delete", R"({"user_ids": ["<customer>"]})", has({"deleted_customers"}), not_allowed_e1),
+    change("POST /end_user/block", R"({"user_ids": ["<customer>"]})", has({"blocked_users"}), not_allowed_e1),
+    change("POST /end_user/unblock", R"({"user_ids": ["<customer>"]})", has({"blocked_users"}), not_allowed_e1),
+
     look("/events", "?limit=1&organization_id=<organization>", list_of(is_event)),
 
     change("POST /usage/reserve", R"({"key": "<key>", "model": "m"})", is_reservation, not_allowed_e1),
@@ -379,7 +395,11 @@ TEST(Routes, TellWhichFieldIsMissing)
         {"POST /key/unblock", "key"},
         {"POST /budget/update", "budget_id"},
         {"POST /budget/info", "budgets"},
-        {"POST /budget/delete", "id"}};
+        {"POST /budget/delete", "id"},
+        {"POST /customer/new", "user_id"},
+        {"POST /customer/update", "user_id"},
+        {"POST /customer/delete", "user_ids"},
+        {"POST /customer/block", "user_ids"}};
     const Scene scene;
     const auto before = database_digest();
     for (const auto &[route, field] : required) {
@@ -394,6 +414,7 @@ TEST(Routes, TellWhichFieldIsMissing)
     for (const auto &[path, field] :
          std::vector<std::pair<std::string, std::string>>{{"/organization/info", "organization_id"},
                                                           {"/organization/audit", "organization_id"},
+                                                          {"/customer/info", "end_user_id"},
                                                           {"/team/info", "team_id"}})
         EXPECT_THAT(call("GET " + path), e3({"query", field}, "missing")) << path;
     EXPECT_EQ(database_digest(), before);

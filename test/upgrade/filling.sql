@@ -36,6 +36,10 @@ SELECT team_new('acme', 'Red', 'red', max_budget => 50, members_with_roles => '[
        team_new('beta', 'Red as well', 'beta red');
 SELECT team_member_add('red', '{"role": "user", "user_id": "bob"}', max_budget_in_team => 2, organization_id => 'acme');
 
+-- End users of the platform and of organizations.
+SELECT customer_new('cust-7', 'Seventh', max_budget => 5, object_permission => '{"agents": []}'),
+       customer_new('cust-7', budget_id => 'shared', organization_id => 'beta'), customer_block('{cust-8}', 'acme');
+
 -- Keys: of everybody, with little left, blocked, expired, replaced.
 SELECT key_generate('admin', key => 'sk-admin'),
        key_generate('bob', 'acme', 'red', key => 'sk-bob', key_alias => 'Bob''s', models => '{m}',
