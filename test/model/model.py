@@ -269,11 +269,22 @@ class Model(Owners):
     # Beginning a new period before its time
 
     def usage_reset(self, limit=None, part=None, **named):
-        owner = self.owner_named(**named)
         name = limit and name_as_sent(limit)
+        if name and limit["limit"] == "parallel_requests":
+            raise Refused("55000", "not counted from a time")
+        owner = self.owner_named(**named)
         if name and name not in {sentence.name for sentence in owner.sentences}:
-            raise Refused("P0002", "")
-        self.resets[owner.name].append(Reset(self.now, name, part))
+            raise Refused("P0002", "has no such limit")
+        known = self.resets[owner.name]
+        if name:
+            known[:] = [it for it in known if self.matters(it, owner) and (it.name, it.part) != (name, part)]
+        known.append(Reset(self.now, name, part))
+
+    def matters(self, reset, owner):
+        """A reset of a single limit is forgotten when another comes and no window that is open now depends on it."""
+        return reset.name is None or any(
+            sentence.name == reset.name and reset.at > sentence.period(self.now).start for sentence in owner.sentences
+        )
 
     def key_reset_spend(self, key, reset_to):
         self.usage_reset(key=key)
