@@ -148,7 +148,7 @@ class Database:
 
 def call_of(at, function, arguments):
     named = ", ".join(
-        f'"{name}" => {literal(write(value) if name in OBJECTS else value)}" for name, value in arguments.items()
+        f'"{name}" => {literal(write(value) if name in OBJECTS else value)}' for name, value in arguments.items()
     )
     return f"SET pg_org.now = '{at.isoformat()}';\nSELECT {function}({named})"
 
