@@ -325,7 +325,7 @@ class Model(Owners):
         try:
             return self.key(name)
         except Refused:
-            raise Refused("P0002", "Key not found") from None
+            raise Refused("P0002", "not found") from None
 
     def usable_key(self, name):
         key = self.key(name)
