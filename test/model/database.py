@@ -31,7 +31,7 @@ OWNERS = [
     ("members", "membership", "budget", ["organization_id", "user_id"]),
     ("team_members", "team_member", "budget", ["organization_id", "team_id", "user_id"]),
     ("end_users", "end_user", "budget", ["organization_id", "end_user_id"]),
-    ("keys", "api_key", None, ["key_id"]),
+    ("keys", "api_key", "budget", ["key_id"]),
 ]
 
 
@@ -264,11 +264,12 @@ def key_of(row):
         row["organization_id"] or "",
         row["team_id"] or "",
         row["user_id"] or "",
-        sentences_of(row, row["created_at"]),
+        sentences_of(row, row["created_at"], row["budget"]),
         tuple(row["models"]),
         row["blocked"],
         row["expires"],
         tuple(row["tags"]),
+        row["budget_id"],
     )
 
 

@@ -58,7 +58,7 @@ class Story(Calls):
             self.extend: 2,
             self.change_end_users: 2,
             self.change_tags: 1,
-            self.share_budget: 0.5,
+            self.share_budget: 1,
             self.change_models: 1,
             self.block_and_unblock: 1,
             self.change_people: 3,
@@ -347,9 +347,14 @@ class Story(Calls):
         return [("customer_block", many, o)] + self.reserve_of(o) + [("customer_unblock", many, o)]
 
     def share_budget(self):
-        """An organization takes the budget of another, with the periods that it has there."""
-        o, other = self.organization(), self.organization()
-        return [("org_update", dict(organization_id=o, budget_id=BudgetId(other, "", ""), cascade=True), o)]
+        """An organization or a key takes the budget of another, with the periods that it has there."""
+        o, other = self.organization(), BudgetId(self.organization(), "", "")
+        keys = self.keys_of(o)
+        if not keys or self.perhaps(0.3):
+            return [("org_update", dict(organization_id=o, budget_id=other, cascade=True), o)]
+        key = self.choose(keys)
+        fields = dict(clear=["budget_id"]) if key.budget_id and self.perhaps(0.5) else dict(budget_id=other)
+        return [("key_update", dict(key=key.secret, **fields), o)]
 
     def change(self, o, kind, named, fields):
         function = dict(organization="org_update", member="org_member_update", end_user="customer_update").get(

@@ -76,19 +76,32 @@ def matches(pattern, model):
 # From what the tables say ---------------------------------------------------
 
 
-def sentences_of(row, created_at):
-    """All limits in a row of a budget, team, user or key, for the owner that was made at that time."""
+def sentences_of(row, created_at, shared=None):
+    """All limits in a row of a budget, team, user or key, for the owner that was made at that time; a key may have
+    those of a budget besides."""
     if not row:
         return ()
     short = row.get("short_limits") or {}
-    budget = Period(row["budget_duration"], row["budget_reset_at"] or created_at)
-    return (
-        *budgets_of(row, budget, created_at, short),
-        *rates_of(row),
-        *(budgets_of(short, budget, created_at, {}) if short else ()),
-        *(rates_of(short) if short else ()),
-        *(sentence_of(sentence) for sentence in row.get("limits") or ()),
-    )
+    columns = both(row, shared) if shared else row
+    budget = Period(columns["budget_duration"], columns["budget_reset_at"] or created_at)
+    found = [*budgets_of(columns, budget, created_at, short), *rates_of(columns)]
+    for it in (row, shared):
+        more = it and it.get("short_limits")
+        if more:
+            found += [*budgets_of(more, budget, created_at, {}), *rates_of(more)]
+    for it in (row, shared):
+        found += [sentence_of(sentence) for sentence in it and it.get("limits") or ()]
+    return tuple(found)
+
+
+def both(key, shared):
+    """The columns of a key with a budget: the lower of two counts, and amounts and periods of the key if it has any."""
+    columns = dict(shared)
+    for name in "max_budget", "budget_duration", "budget_reset_at":
+        columns[name] = shared[name] if key[name] is None else key[name]
+    for name in "tpm_limit", "rpm_limit", "max_parallel_requests":
+        columns[name] = min((it[name] for it in (key, shared) if it[name] is not None), default=None)
+    return columns
 
 
 class Period(NamedTuple):
