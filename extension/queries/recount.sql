@@ -6,7 +6,7 @@
 -- the calls.
 SELECT CASE WHEN $12 THEN model ELSE '' END AS model, CASE WHEN $13 THEN tags ELSE '{}' END AS tags,
        -1::bigint AS closed_in, width_bucket(reserved_at, $11)::bigint AS reserved_in,
-       sum(max_cost), count(*), sum(max_tokens)::bigint
+       sum(max_cost), count(*), sum(max_tokens)::bigint, max(reserved_at)
   FROM org.reservation
  WHERE ($6 OR organization_id = $1) AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
    AND ($4 = '' OR key_id = $4) AND ($5 = '' OR end_user = $5) AND NOT ($7 AND delegated)
@@ -15,7 +15,7 @@ SELECT CASE WHEN $12 THEN model ELSE '' END AS model, CASE WHEN $13 THEN tags EL
  UNION ALL
 SELECT CASE WHEN $12 THEN model ELSE '' END AS model, CASE WHEN $13 THEN tags ELSE '{}' END AS tags,
        width_bucket(closed_at, $11)::bigint AS closed_in, width_bucket(reserved_at, $11)::bigint AS reserved_in,
-       sum(cost), count(*), sum(prompt_tokens + completion_tokens)::bigint
+       sum(cost), count(*), sum(prompt_tokens + completion_tokens)::bigint, max(closed_at)
   FROM org.usage
  WHERE ($6 OR organization_id = $1) AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
    AND ($4 = '' OR key_id = $4) AND ($5 = '' OR end_user = $5) AND NOT ($7 AND delegated)

@@ -223,6 +223,13 @@ private:
 
 constexpr size_t max_limits_of_owner = 200;
 
+[[noreturn]] void refuse_same(const char *field, const char *other)
+{
+    if (to_text(field) == to_text(other))
+        invalid(field, "must not have two of the same limit, per, model, tag, each and soft");
+    invalid(field, "must not set the same limit as %s", other);
+}
+
 constexpr const char *per_rule =
     "must be a positive whole number and one of s, m, h, d, w, mo, as in 1m or 30d, or 1d, 1w, 1mo, 1q or 1y of a "
     "calendar, as in 1mo@Europe/Berlin";
@@ -409,8 +416,7 @@ void require_valid_limits(const LimitColumns &columns)
         CHECK_FOR_INTERRUPTS();
         for (size_t j = 0; j < i; j++)
             if (is_same(limits[i], limits[j]))
-                invalid(to_text(limits[i].field) == "limits" ? "limits" : limits[i].field,
-                        "must not set the same limit as %s: %.*s", limits[j].field, FMT_ARG(limits[i].name));
+                refuse_same(limits[i].field, limits[j].field);
     }
 }
 

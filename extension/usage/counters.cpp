@@ -38,7 +38,7 @@ int64 tokens_in(State state, const Call &call)
 void count_in(Counter &counter, const Call &call, State from, State to, Time now)
 {
     counter.is_changed = true;
-    counter.counted_at = now;
+    counter.counted_at.value = std::max(counter.counted_at.value, now.value); // the clock may go back
     if (from == State::held) {
         counter.held_cost = counter.held_cost - call.max_cost;
         counter.held_requests--;
@@ -61,6 +61,15 @@ void count_in(Counter &counter, const Call &call, State from, State to, Time now
             count.amount = count.amount + number(more);
         count.has_grown = count.has_grown || more > 0;
     }
+}
+
+// Since when calls of a part count: who was made anew starts from nothing. End users need not be made; and of those who
+// are owners anywhere a part may be somebody in each of several organizations.
+Time start_of_part(const Owner &owner, const CallOwners &call, Each each)
+{
+    const bool is_anywhere = owner.kind == OwnerKind::user || owner.kind == OwnerKind::platform_end_user;
+    const Owner *itself = is_anywhere || each == Each::end_user ? nullptr : call.part_itself(owner, each);
+    return {std::max(owner.created_at.value, itself == nullptr ? DT_NOBEGIN : itself->created_at.value)};
 }
 
 auto order_of_parts(const PartCounters &part) { return std::pair{part.each, part.part}; }
@@ -141,15 +150,8 @@ void Counters::read_parts()
                 continue;
             for (const Each each : each_of_ids)
                 if (owner.each.has(each))
-                    for (const Text part : parts_of(each, call.ids, {}, {})) {
-                        const Owner *itself = each == Each::end_user ? nullptr : call.part_itself(owner, each);
-                        parts[size++] = {each,
-                                         part,
-                                         {std::max(owner.created_at.value,
-                                                   itself == nullptr ? DT_NOBEGIN : itself->created_at.value)},
-                                         {},
-                                         nullptr};
-                    }
+                    for (const Text part : parts_of(each, call.ids, {}, {}))
+                        parts[size++] = {each, part, start_of_part(owner, call, each), {}, nullptr};
         }
         std::ranges::sort(parts.first(size), {}, order_of_parts);
         const auto repeated = std::ranges::unique(parts.first(size), {}, order_of_parts);
@@ -175,9 +177,7 @@ PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each,
         if (more->each == each && more->part == part)
             return *more;
     PartCounters *added = allocate<PartCounters>(1).data();
-    *added = {each, part, owner.created_at, {}, owner.more_parts};
-    if (const Owner *itself = each == Each::end_user ? nullptr : call.part_itself(owner, each); itself != nullptr)
-        added->since.value = std::max(added->since.value, itself->created_at.value);
+    *added = {each, part, start_of_part(owner, call, each), {}, owner.more_parts};
     owner.more_parts = added;
     Owner *of = &owner;
     if (!owner.forgotten.has(each))
@@ -300,9 +300,9 @@ void Counters::count(const Call &call, State from, State to)
         if (to == State::settled)
             owner->newly_spent = owner->newly_spent ? *owner->newly_spent + call.cost : call.cost;
         const auto count_part = [&](PartCounters &part) {
+            bring_up_to_date(*owner, part);
             if (call.reserved_at.value < part.since.value)
                 return;
-            bring_up_to_date(*owner, part);
             for (Counter &counter : part.counters)
                 if (counter.scope.counts(call.model, call.tags))
                     count_in(counter, call, from, to, now_);

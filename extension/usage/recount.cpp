@@ -20,12 +20,13 @@ struct CallSum {
     int64 closed_in, reserved_in; // how many of the periods had begun; closed_in less than 0: they are held
     Number cost;
     int64 requests, tokens;
+    Time latest;
 };
 
 CallSum read_sum(const Row &row)
 {
     return {*row.get<Text>(0),   *row.get<Texts>(1), *row.get<int64>(2), *row.get<int64>(3),
-            *row.get<Number>(4), *row.get<int64>(5), *row.get<int64>(6)};
+            *row.get<Number>(4), *row.get<int64>(5), *row.get<int64>(6), *row.get<Time>(7)};
 }
 
 // The spending of all time is known without reading the ledger, which may be long.
@@ -40,7 +41,7 @@ void reset(const Owner &owner, const PartCounters &part, Counter &counter, Time 
     counter.since = part.since;
     counter.held_cost = zero();
     counter.held_requests = 0;
-    counter.counted_at = now;
+    counter.counted_at.value = std::max(counter.counted_at.value, now.value);
     counter.is_changed = true;
     for (Count &count : counter.counts) {
         count.start = count.window.start;
@@ -52,13 +53,14 @@ void reset(const Owner &owner, const PartCounters &part, Counter &counter, Time 
 // The starts of all periods are sorted.
 void add(const CallSum &sum, std::span<const int64> starts, Counter &counter)
 {
+    counter.counted_at.value = std::max(counter.counted_at.value, sum.latest.value);
     const bool is_held = sum.closed_in < 0;
     if (is_held) {
         counter.held_cost = counter.held_cost + sum.cost;
         counter.held_requests += sum.requests;
     }
     for (Count &count : counter.counts) {
-        if (is_of_all_time(counter, count))
+        if (is_of_all_time(counter, count) || count.limit->what == Limited::parallel_requests)
             continue;
         const int64 begun = std::ranges::lower_bound(starts, count.window.start.value) - starts.begin();
         if (count.limit->what == Limited::cost) {

@@ -62,7 +62,7 @@ const char *owner_phrase(const Owner &owner)
     case OwnerKind::platform_end_user: return psprintf("End User=%.*s ", FMT_ARG(ids.end_user));
     case OwnerKind::end_user:
         return psprintf("End User=%.*s in Organization=%.*s ", FMT_ARG(ids.end_user), FMT_ARG(ids.organization_id));
-    case OwnerKind::key: return "";
+    case OwnerKind::key: return psprintf("Key=%.*s ", FMT_ARG(ids.key_id));
     }
     pg_unreachable();
 }
@@ -79,7 +79,9 @@ const char *budget_message(const ExceededLimit &exceeded)
     if (applied.owner->kind == OwnerKind::user && *narrowed == '\0')
         return psprintf("ExceededBudget: User=%.*s over budget. Spend=%s, Budget=%s",
                         FMT_ARG(applied.owner->ids.user_id), cost, budget);
-    return psprintf("Budget has been exceeded! %s%s%sCurrent cost: %s, Max budget: %s", owner_phrase(*applied.owner),
+    // For a key alone LiteLLM names no owner.
+    const bool names_owner = applied.owner->kind != OwnerKind::key || *narrowed != '\0';
+    return psprintf("Budget has been exceeded! %s%s%sCurrent cost: %s, Max budget: %s", names_owner ? owner_phrase(*applied.owner) : "",
                     *narrowed == '\0' ? "" : narrowed + 1, *narrowed == '\0' ? "" : " ", cost, budget);
 }
 

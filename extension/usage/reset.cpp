@@ -170,14 +170,13 @@ PG_ORG_WRITE(usage_reset)
     if (part && !is_of_one)
         invalid("part", "must come with limit");
     require_right_to_reset(session, named);
-    const Time now = present();
     LimitReset wanted = is_of_one ? read_wanted(*limit, part) : LimitReset{};
-    wanted.at = now;
 
     if (!named.ids.organization_id.empty())
         session.audit_as(named.ids.organization_id);
     const LockedOwners locked = lock_owners(session, {&named.ids, 1});
     require_right_to_reset(session, named);
+    const Time now = wanted.at = present();
     const Owners owners = read_owners(session, {&named.ids, 1}, now, locked);
     const Owner *owner = owners.of_calls[0].find(named.kind);
     if (owner == nullptr)

@@ -42,7 +42,7 @@ struct Outcome {
         call.cache_read_input_tokens = cache_read_input_tokens.value_or(0);
         call.cache_creation_input_tokens = cache_creation_input_tokens.value_or(0);
         call.failed = failed.value_or(false);
-        call.closed_at = now;
+        call.closed_at = {std::max(now.value, call.reserved_at.value)}; // the clock may go back
         call.state = State::settled;
     }
 };

@@ -215,7 +215,7 @@ class Model(Owners):
         call.cost = cost
         call.prompt_tokens = prompt_tokens or 0
         call.completion_tokens = completion_tokens or 0
-        call.closed_at = self.now
+        call.closed_at = max(self.now, call.reserved_at)
 
     def settlement(self, call):
         return dict(
@@ -407,8 +407,10 @@ class Model(Owners):
             for call in calls
             if sentence.is_about(call.model, call.tags) and (part is None or part in parts_of(sentence.each, call))
         ]
-        # A member, key or team that was made anew begins with nothing.  An end user need not be made.
-        itself = sentence.each != "end_user" and self.part_itself(owner, sentence, subject)
+        # A member, key or team that was made anew begins with nothing.  An end user need not be made; and for owners of
+        # calls anywhere, a part may be somebody in each of several organizations.
+        is_anywhere = owner.kind in ("user", "end_user_of_platform")
+        itself = sentence.each != "end_user" and not is_anywhere and self.part_itself(owner, sentence, subject)
         if itself:
             mine = [call for call in mine if call.reserved_at >= itself.created_at]
         return Limit(owner, sentence, part, mine, self.now, start and max([start, *resets]), end)
