@@ -142,8 +142,9 @@ CREATE FUNCTION test.asked(key text, cost numeric, end_user text, tokens integer
 $$;
 SELECT asked('sk-ann', 3.1, 'cust') AS of_acme, asked('sk-ann', 2, 'cust', 42) AS tokens_of_acme, asked('sk-ann', 3, 'cust') AS within, asked('sk-beta', 13.1, 'cust') AS of_platform,
        asked('sk-lone', 13.1, 'cust') AS lone, asked('sk-beta', 13, 'cust') AS beta_within, asked('sk-ann', 100, 'other') AS other, asked('sk-ann', 100, NULL) AS nobody \gx
--- What is held and has expired counts for it in all organizations.
-SELECT usage_reserve('sk-beta', 'm', 1, request_id => 'b', end_user => 'cust', ttl_seconds => 60), usage_reserve('sk-lone', 'm', 1, request_id => 'l', end_user => 'cust'),
+-- What is held counts for it in all organizations, and what has expired in none. A call closes what has expired of its own
+-- organization and of keys outside of organizations.
+SELECT usage_reserve('sk-beta', 'm', 1, request_id => 'b', end_user => 'cust', ttl_seconds => 60), usage_reserve('sk-lone', 'm', 1, request_id => 'l', end_user => 'cust', ttl_seconds => 60),
        usage_reserve('sk-ann', 'm', 1, 0, 'a', end_user => 'cust') \g /dev/null
 SELECT asked('sk-ann', 0, 'cust') AS a_fourth;
 SELECT owner, "limit", spent, held FROM spent('sk-ann', 'm', 'cust');
@@ -151,7 +152,9 @@ SET pg_org.now = '2030-06-12 10:21:30Z';
 SELECT owner, "limit", spent, held FROM spent('sk-ann', 'm', 'cust');
 SELECT asked('sk-ann', 1, 'cust') AS now, asked('sk-lone', 1, 'cust') AS anywhere;
 SELECT usage_reserve('sk-ann', 'm', 1, 0, 'a2', end_user => 'cust') ->> 'request_id' AS granted;
-SELECT state FROM org.usage WHERE request_id = 'b';
+SELECT request_id, state FROM org.usage WHERE state = 'expired';
+SELECT usage_reserve('sk-beta', 'n', 0, 0, 'b2') ->> 'request_id' AS granted;
+SELECT request_id, state FROM org.usage WHERE state = 'expired';
 SELECT usage_verify();
 -- An organization's end user is not charged for calls of another, nor for those of keys outside of organizations.
 SELECT usage_settle(5, 'a') \g /dev/null
