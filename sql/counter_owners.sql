@@ -161,6 +161,12 @@ SELECT usage_settle(5, 'a') \g /dev/null
 SELECT owner, id, "limit", spent, held FROM spent('sk-beta', 'm', 'cust');
 SELECT usage_settle(1, 'l'), usage_cancel('a2') \g /dev/null
 SELECT usage_verify();
+-- Who may not see end users of the platform sees none of their limits, whether there is one or not.
+SELECT user_new('ada', auto_create_key => false), user_new('vera', user_role => 'proxy_admin_viewer', auto_create_key => false), org_member_add('acme', '{"role": "org_admin", "user_id": "ada"}') \g /dev/null
+SELECT key_generate('ada', key => 'sk-ada'), key_generate('vera', key => 'sk-vera'), key_generate(key => 'sk-gateway', permissions => '{"usage": true}'),
+       customer_new('secret', max_budget => 1) \g /dev/null
+SELECT caller, end_user, (SELECT string_agg((l ->> 'owner') || ' ' || (l ->> 'field') || ' ' || (l ->> 'spent'), ', ') FROM json_array_elements(usage_limits('sk-ann', 'm', end_user, api_key => caller) -> 'limits') AS l) AS limits
+  FROM unnest('{sk-vera,sk-gateway,sk-ada,sk-ann}'::text[]) AS caller, unnest('{cust,secret,nobody}'::text[]) AS end_user;
 -- Blocked of an organization, there alone; of the platform, everywhere.
 SELECT customer_block('{cust}', 'acme') \g /dev/null
 SELECT asked('sk-ann', 0, 'cust') AS acme, asked('sk-beta', 0, 'cust') AS beta, asked('sk-lone', 0, 'cust') AS lone, asked('sk-ann', 0, 'other') AS other, asked('sk-ann', 0, NULL) AS nobody;
