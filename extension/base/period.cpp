@@ -11,7 +11,8 @@ namespace pg_org {
 
 namespace {
 
-// Of the owner's calls: of a user those of the user's own keys, wherever they are, and of an end user of the platform all.
+// Of the owner's calls: of a user those of the user's own keys, wherever they are, and of an end user of the platform
+// all.
 constinit Statement sum_ledger{R"(
     SELECT coalesce(sum(cost), 0)
       FROM org.usage
@@ -52,7 +53,8 @@ Number spend_since(const Row &owner, Time start)
             return *counted;
     // There is no counter until the first call since the budget has this period: for that time only, read the ledger.
     const Texts names = *owner.get<Texts>(ids);
-    return *sum_ledger.run(true, names[0], names[1], names[2], names[3], names[4], owner_created_at, start)[0].get<Number>(0);
+    return *sum_ledger.run(true, names[0], names[1], names[2], names[3], names[4], owner_created_at, start)[0]
+                .get<Number>(0);
 }
 
 } // namespace

@@ -18,7 +18,7 @@ CREATE TABLE org.usage_counter (
     user_id          text COLLATE "C" NOT NULL,
     key_id           text COLLATE "C" NOT NULL,
     end_user         text COLLATE "C" NOT NULL,
-    each             text COLLATE "C" NOT NULL CHECK (each IN ('', 'model', 'tag', 'end_user', 'member', 'key', 'team')),
+    each             text COLLATE "C" NOT NULL,
     part             text COLLATE "C" NOT NULL,
     model            text COLLATE "C" NOT NULL,
     tag              text COLLATE "C" NOT NULL,
@@ -33,8 +33,6 @@ CREATE TABLE org.usage_counter (
     amounts          numeric[] NOT NULL CHECK (0 <= ALL (amounts) AND 'Infinity' > ALL (amounts)),
     told_starts      timestamptz[] NOT NULL,
     told_values      numeric[] NOT NULL,
-    CHECK (cardinality(names) = ALL (ARRAY[cardinality(starts), cardinality(amounts), cardinality(told_starts),
-                                           cardinality(told_values)])),
     PRIMARY KEY (organization_id, team_id, user_id, key_id, end_user, each, part, model, tag)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX usage_counter_idle_after_idx ON org.usage_counter (organization_id, team_id, user_id, key_id, end_user, idle_after)

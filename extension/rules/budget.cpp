@@ -155,8 +155,17 @@ struct Budget {
             limits = *after.get<Json>(0);
             short_limits = *after.get<Json>(1);
         }
-        require_valid_limits({max_budget, soft_budget, model_max_budget, tpm_limit, rpm_limit, max_parallel_requests,
-                              budget_duration, budget_reset_at, limits, short_limits, {}});
+        require_valid_limits({max_budget,
+                              soft_budget,
+                              model_max_budget,
+                              tpm_limit,
+                              rpm_limit,
+                              max_parallel_requests,
+                              budget_duration,
+                              budget_reset_at,
+                              limits,
+                              short_limits,
+                              {}});
     }
 
     template <typename... More>

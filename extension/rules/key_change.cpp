@@ -282,14 +282,14 @@ NamedKey change_key(Session &session, Text asked, const KeyChange &wanted, const
         require_models_of_caller(caller, *change.models);
     if (change.allowed_routes)
         require_routes_of_caller(caller, *change.allowed_routes);
-    session.run(
-        update_key, key.key_id, change.key_alias, change.models, change.metadata, change.permissions, change.expires,
-        change.limits.max_budget, change.limits.model_max_budget, change.limits.tpm_limit, change.limits.rpm_limit,
-        change.limits.max_parallel_requests, change.limits.budget_duration, change.limits.budget_reset_at, change.clear,
-        caller.user_id, change.blocked, change.budget_id, change.allowed_routes, change.tags, change.aliases,
-        change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, change.kept.values(), change.kept.names(),
-        change.limits.others.sentences, change.limits.others.short_forms.values(),
-        change.limits.others.short_forms.names());
+    session.run(update_key, key.key_id, change.key_alias, change.models, change.metadata, change.permissions,
+                change.expires, change.limits.max_budget, change.limits.model_max_budget, change.limits.tpm_limit,
+                change.limits.rpm_limit, change.limits.max_parallel_requests, change.limits.budget_duration,
+                change.limits.budget_reset_at, change.clear, caller.user_id, change.blocked, change.budget_id,
+                change.allowed_routes, change.tags, change.aliases,
+                change.resets_spend ? Maybe<Time>{present()} : Maybe<Time>{}, change.kept.values(), change.kept.names(),
+                change.limits.others.sentences, change.limits.others.short_forms.values(),
+                change.limits.others.short_forms.names());
     require_valid_limits_of_key(session, key.key_id, change.limits);
     if (change.models || change.moves())
         require_key_within_owners(session, key.key_id);

@@ -59,13 +59,15 @@ UsageLimit read_sentence(const Value &sentence, Time now)
     const auto until = raise.member("until").text();
     const auto raised_until = until ? parse_time(*until) : Maybe<Time>{};
     const bool is_raised = amount && raised_until && now.value < raised_until->value;
-    UsageLimit limit{.what = limited_named(text("limit")).value_or(Limited::cost),
-                .value = !value ? zero() : is_raised ? *value + *amount : *value,
-                .per = sentence.member("per").text(),
-                .scope = {.model = text("model"), .tag = text("tag"),
-                          .each = each_named(text("each")).value_or(Each::none)},
-                .soft = sentence.member("soft").boolean().value_or(false),
-                .field = "limits"};
+    UsageLimit limit{
+        .what = limited_named(text("limit")).value_or(Limited::cost),
+        .value = !value      ? zero()
+                 : is_raised ? *value + *amount
+                             : *value,
+        .per = sentence.member("per").text(),
+        .scope = {.model = text("model"), .tag = text("tag"), .each = each_named(text("each")).value_or(Each::none)},
+        .soft = sentence.member("soft").boolean().value_or(false),
+        .field = "limits"};
     const auto parsed = limit.per ? parse_per(*limit.per) : Maybe<Per>{};
     if (limit.what != Limited::parallel_requests && (!parsed || parsed->is_counted_from_setting))
         limit.since = parse_time(text("since"));
@@ -86,10 +88,10 @@ public:
     {
         const auto sorted = allocate<UsageLimit>(count_);
         auto end = sorted.begin();
-        for (const Limited what :
-             {Limited::cost, Limited::parallel_requests, Limited::requests, Limited::tokens})
-            end = std::ranges::copy_if(limits_.first(count_), end, [&](const UsageLimit &limit) { return limit.what == what; })
-                      .out;
+        for (const Limited what : {Limited::cost, Limited::parallel_requests, Limited::requests, Limited::tokens})
+            end = std::ranges::copy_if(limits_.first(count_), end, [&](const UsageLimit &limit) {
+                      return limit.what == what;
+                  }).out;
         return sorted;
     }
 
@@ -123,8 +125,8 @@ public:
             add_model_budgets(by_model.as_object());
         if (const Value list = fields.member("budget_limits"); !list.is_null())
             for (const Value &entry : list.elements())
-                add_every("budget_limits", entry.member("max_budget").number(),
-                          entry.member("budget_duration").text(), {});
+                add_every("budget_limits", entry.member("max_budget").number(), entry.member("budget_duration").text(),
+                          {});
         if (const auto budget = fields.member("team_member_budget").number())
             add_every("team_member_budget", budget, fields.member("team_member_budget_duration").text(),
                       {.each = Each::member});
@@ -170,13 +172,13 @@ private:
     {
         const bool is_raised = value && !kind.is_soft && kind.model.empty();
         UsageLimit &limit = add({.what = Limited::cost,
-                            .value = value ? (is_raised ? raised(*value) : *value) : zero(),
-                            .per = columns_.budget_duration,
-                            .scope = {.model = kind.model},
-                            .soft = kind.is_soft,
-                            .only_counts = !value,
-                            .field = field,
-                            .anchor = columns_.budget_reset_at.value_or(created_at_)});
+                                 .value = value ? (is_raised ? raised(*value) : *value) : zero(),
+                                 .per = columns_.budget_duration,
+                                 .scope = {.model = kind.model},
+                                 .soft = kind.is_soft,
+                                 .only_counts = !value,
+                                 .field = field,
+                                 .anchor = columns_.budget_reset_at.value_or(created_at_)});
         limit.name = count_name(limit, "budget");
     }
 
@@ -186,11 +188,11 @@ private:
         // An entry that the owner of the tables has made without an amount allows nothing: that is noticed sooner than
         // an entry that allows everything.
         UsageLimit &limit = add({.what = Limited::cost,
-                            .value = value && *value >= zero() ? *value : zero(),
-                            .per = per,
-                            .scope = scope,
-                            .field = field,
-                            .anchor = created_at_});
+                                 .value = value && *value >= zero() ? *value : zero(),
+                                 .per = per,
+                                 .scope = scope,
+                                 .field = field,
+                                 .anchor = created_at_});
         limit.name = count_name(limit, "owner");
     }
 
@@ -312,8 +314,8 @@ void write_sentence(Writer &writer, const Value &sentence, Text since)
 size_t max_limits(const LimitColumns &columns)
 {
     constexpr size_t of_single_fields = 16;
-    size_t count = of_single_fields + (columns.model_max_budget ? size(*columns.model_max_budget) : 0) +
-                   size(columns.limits);
+    size_t count =
+        of_single_fields + (columns.model_max_budget ? size(*columns.model_max_budget) : 0) + size(columns.limits);
     for (const auto &short_limits : {columns.short_limits, columns.short_limits_of_budget}) {
         if (!short_limits || size(*short_limits) == 0)
             continue;

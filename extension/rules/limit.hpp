@@ -16,8 +16,7 @@ Maybe<Limited> limited_named(Text name);
 
 // A limit may hold for each of these by itself: the part of a call that it counts is the call's own one.
 enum class Each { none, model, tag, end_user, member, key, team };
-inline constexpr std::array all_each{Each::model,  Each::tag, Each::end_user,
-                                     Each::member, Each::key, Each::team};
+inline constexpr std::array all_each{Each::model, Each::tag, Each::end_user, Each::member, Each::key, Each::team};
 Text name_of(Each each); // empty for none
 Maybe<Each> each_named(Text name);
 

@@ -66,8 +66,8 @@ struct LimitChange {
     Texts clearable(Texts others) const;
 };
 
-// Assignments of an UPDATE, with the parameters sentences, short_forms.values() and short_forms.names(). A sentence that
-// stays the same keeps its since.
+// Assignments of an UPDATE, with the parameters sentences, short_forms.values() and short_forms.names(). A sentence
+// that stays the same keeps its since.
 #define SET_LIMITS(sentences, values, names)                                                                           \
     "limits = org.limits_after(limits, " sentences "), short_limits = (short_limits - " names ") || " values
 

@@ -17,8 +17,8 @@ struct Count {
     Number told_value;
 
     const UsageLimit *limit; // null: the owner has it no more
-    Window window;      // the current one
-    Number expired;     // the part that is due to reservations which have expired, but are not closed yet
+    Window window;           // the current one
+    Number expired;          // the part that is due to reservations which have expired, but are not closed yet
     bool is_stored;
     bool has_grown; // by the calls that are counted now
 };

@@ -1,174 +1,15 @@
-// Reading, counting and writing counters.
+// Bringing counters up to date, and counting calls.
 
 #include "counters.hpp"
 
 #include "base/clock.hpp"
+#include "counter_rows.hpp"
 #include "ranges.hpp"
 #include "recount.hpp"
 
 namespace pg_org {
 
 namespace {
-
-// The counters of $7 parts of the owners $1 to $5. OFFSET 0 makes the planner look up one after the other.
-constinit Statement read_statement{R"(
-    SELECT h.place, a.model, a.tag, a.since, a.held_cost, a.held_requests, a.counted_at, a.counted_each, a.names,
-           a.starts, a.amounts, a.told_starts, a.told_values, a.tid
-      FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY
-        AS h (organization_id, team_id, user_id, key_id, end_user, each, part, place)
-     CROSS JOIN LATERAL (SELECT *, ctid AS tid FROM org.usage_counter a
-                          WHERE (a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part)
-                              = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user, h.each, h.part)
-                         OFFSET 0) AS a)"};
-// Those of everything, which have all models and tags.
-constexpr Text no_part;
-
-// A row of unnest() can't have arrays: so the counts of all counters are arrays, of which each counter has a slice.
-#define COUNTERS(more) "(first, last, since, held_cost, held_requests, counted_at, idle_after, counted_each" more ")"
-#define COUNTS "($1)[first:last], ($2)[first:last], ($3)[first:last], ($4)[first:last], ($5)[first:last]"
-
-constinit Statement update_statement{R"(
-    UPDATE org.usage_counter
-       SET since = c.since, held_cost = c.held_cost, held_requests = c.held_requests, counted_at = c.counted_at,
-           idle_after = c.idle_after, counted_each = string_to_array(c.counted_each, ' '),
-           (names, starts, amounts, told_starts, told_values) = ROW()" COUNTS R"()
-      FROM unnest($6, $7, $8, $9, $10, $11, $12, $13, $14) AS c )" COUNTERS(", tid") R"(
-     WHERE ctid = c.tid)"};
-
-constinit Statement insert_statement{R"(
-    INSERT INTO org.usage_counter (names, starts, amounts, told_starts, told_values, since, held_cost, held_requests,
-                                   counted_at, idle_after, counted_each, organization_id, team_id, user_id, key_id,
-                                   end_user, each, part, model, tag)
-    SELECT )" COUNTS R"(, since, held_cost, held_requests, counted_at, idle_after, string_to_array(counted_each, ' '),
-           o, t, u, k, e, of_each, part, model, tag
-      FROM unnest($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-        AS c )" COUNTERS(", o, t, u, k, e, of_each, part, model, tag")};
-constexpr size_t max_written = 50; // at once, since slices are searched from the start
-
-constinit Statement delete_statement{"DELETE FROM org.usage_counter WHERE ctid = ANY ($1)"};
-
-constinit Statement delete_parts{R"(
-    DELETE FROM org.usage_counter
-     WHERE (organization_id, team_id, user_id, key_id, end_user) = ($1, $2, $3, $4, $5)
-       AND each = ANY ($6))"};
-
-// Counters of $1 to $5 owners that nothing was counted in for half a day before $6 or longer, a few at a time.
-constinit Statement delete_idle_statement{R"(
-    DELETE FROM org.usage_counter
-     WHERE ctid = ANY (ARRAY(
-           SELECT a.tid
-             FROM unnest($1, $2, $3, $4, $5) AS h (organization_id, team_id, user_id, key_id, end_user)
-            CROSS JOIN LATERAL (
-                  SELECT ctid AS tid
-                    FROM org.usage_counter
-                   WHERE (organization_id, team_id, user_id, key_id, end_user)
-                       = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user)
-                     AND each <> ''
-                     AND idle_after <= $6
-                     AND held_requests = 0
-                   ORDER BY idle_after
-                   LIMIT 100) AS a)))"};
-
-EachSet read_each(Texts names)
-{
-    EachSet set;
-    for (const Text name : names)
-        if (const auto each = each_named(name))
-            set.add(*each);
-    return set;
-}
-
-Text written_each(EachSet set)
-{
-    StringInfoData list;
-    initStringInfo(&list);
-    for (const Each each : all_each)
-        if (set.has(each))
-            appendStringInfo(&list, "%s%.*s", list.len == 0 ? "" : " ", FMT_ARG(name_of(each)));
-    return {list.data, static_cast<size_t>(list.len)};
-}
-
-constexpr Time no_time{DT_NOEND};
-
-Count new_count(const UsageLimit &limit)
-{
-    return {.name = limit.name,
-            .start = {DT_NOBEGIN},
-            .amount = zero(),
-            .told_start = no_time,
-            .told_value = zero(),
-            .limit = &limit,
-            .window = {},
-            .expired = zero(),
-            .is_stored = false,
-            .has_grown = false};
-}
-
-// Requests in progress are counted with what is held. Only a soft limit of them has a count, which tells of events.
-bool has_count(const UsageLimit &limit) { return limit.what != Limited::parallel_requests || limit.soft; }
-
-// The counts of the limits that the owner has, as they are stored or new.
-std::span<Count> counts_of(const Owner &owner, const Scope &scope, std::span<const Count> stored)
-{
-    const auto counts = allocate<Count>(owner.limits.size());
-    size_t size = 0;
-    for (const UsageLimit &limit : owner.limits) {
-        const bool is_counted = has_count(limit) && limit.scope.model == scope.model && limit.scope.tag == scope.tag &&
-                                limit.scope.each == scope.each;
-        if (!is_counted || std::ranges::find(counts.first(size), limit.name, &Count::name) != counts.begin() + size)
-            continue;
-        const auto found = std::ranges::find(stored, limit.name, &Count::name);
-        counts[size] = found == stored.end() ? new_count(limit) : *found;
-        counts[size++].limit = &limit;
-    }
-    return counts.first(size);
-}
-
-Counter read_counter(const Row &row, const Owner &owner, const PartCounters &part)
-{
-    const Texts names = *row.get<Texts>(8);
-    const auto starts = *row.get<std::span<const Time>>(9), told_starts = *row.get<std::span<const Time>>(11);
-    const auto amounts = *row.get<std::span<const Number>>(10), told_values = *row.get<std::span<const Number>>(12);
-    const size_t size = std::min({names.size(), starts.size(), amounts.size(), told_starts.size(), told_values.size()});
-    const auto stored = allocate<Count>(size);
-    for (size_t i = 0; i < size; i++)
-        stored[i] = {.name = names[i],
-                     .start = starts[i],
-                     .amount = amounts[i],
-                     .told_start = told_starts[i],
-                     .told_value = told_values[i],
-                     .limit = nullptr,
-                     .window = {},
-                     .expired = zero(),
-                     .is_stored = true,
-                     .has_grown = false};
-    Counter counter{.scope = {*row.get<Text>(1), *row.get<Text>(2), part.each, part.part},
-                    .since = *row.get<Time>(3),
-                    .held_cost = *row.get<Number>(4),
-                    .held_requests = *row.get<int64>(5),
-                    .counts = {},
-                    .counted_at = *row.get<Time>(6),
-                    .counted_each = read_each(*row.get<Texts>(7)),
-                    .is_current = false,
-                    .expired_cost = zero(),
-                    .expired_requests = 0,
-                    .tid = row.get<Tid>(13),
-                    .is_changed = false,
-                    .next = nullptr};
-    counter.counts = counts_of(owner, counter.scope, stored);
-    return counter;
-}
-
-// Whether no limit of the owner needs the counter any more.
-bool is_unused(const Owner &owner, const Counter &counter)
-{
-    if (counter.scope.is_everything())
-        return !owner.needs_counter_of_everything();
-    return std::ranges::none_of(owner.limits, [&](const UsageLimit &limit) {
-        return limit.scope.model == counter.scope.model && limit.scope.tag == counter.scope.tag &&
-               limit.scope.each == counter.scope.each;
-    });
-}
 
 // Brings a count to its current period; false if it must be recounted from the ledger.
 bool start_period(Counter &counter, Count &count)
@@ -222,89 +63,6 @@ void count_in(Counter &counter, const Call &call, State from, State to, Time now
     }
 }
 
-constexpr int64 half_a_day = USECS_PER_DAY / 2;
-
-// The first midnight or noon after the periods of all counts of a part: a column of an index should seldom change.
-Time idle_after(const Counter &counter, Time now)
-{
-    if (counter.scope.each == Each::none)
-        return no_time;
-    Time end = now;
-    for (const Count &count : counter.counts) {
-        if (count.amount == zero())
-            continue;
-        if (!count.window.end)
-            return no_time;
-        end.value = std::max(end.value, count.window.end->value);
-    }
-    const int64 half_days = end.value / half_a_day + (end.value < 0 ? 0 : 1);
-    return {half_days * half_a_day};
-}
-
-struct OwnedCounter {
-    const Owner *owner;
-    const Counter *counter;
-};
-using OwnedCounters = std::span<const OwnedCounter>;
-
-// Runs a statement with the counters, and more.
-template <typename... More>
-void write_counters(Session &session, Statement &statement, OwnedCounters counters, Time now, const More &...more)
-{
-    size_t size = 0;
-    for (const auto &[owner, counter] : counters)
-        size += counter->counts.size();
-    const auto counts = allocate<Count>(size);
-    const auto first = allocate<int64>(counters.size()), last = allocate<int64>(counters.size());
-    size_t count = 0;
-    for (size_t i = 0; i < counters.size(); i++) {
-        first[i] = static_cast<int64>(count) + 1;
-        std::ranges::copy(counters[i].counter->counts, counts.begin() + count);
-        last[i] = static_cast<int64>(count += counters[i].counter->counts.size());
-    }
-    const auto of_counts = [&]<typename T>(T Count::*member) {
-        return map<T>(counts, [&](const Count &each) { return each.*member; });
-    };
-    const auto column = [&]<typename T>(T Counter::*member) {
-        return map<T>(counters, [&](const OwnedCounter &owned) { return owned.counter->*member; });
-    };
-    session.run(
-        statement, of_counts(&Count::name), of_counts(&Count::start), of_counts(&Count::amount),
-        of_counts(&Count::told_start), of_counts(&Count::told_value), std::span<const int64>{first},
-        std::span<const int64>{last}, column(&Counter::since), column(&Counter::held_cost),
-        column(&Counter::held_requests), column(&Counter::counted_at),
-        map<Time>(counters, [&](const OwnedCounter &owned) { return idle_after(*owned.counter, now); }),
-        map<Text>(counters, [](const OwnedCounter &owned) { return written_each(owned.counter->counted_each); }),
-        more...);
-}
-
-void update_counters(Session &session, OwnedCounters stored, Time now)
-{
-    write_counters(session, update_statement, stored, now,
-                   map<Tid>(stored, [](const OwnedCounter &owned) { return *owned.counter->tid; }));
-}
-
-void insert_counters(Session &session, OwnedCounters added, Time now)
-{
-    const auto id = [&](Text OwnerIds::*member) {
-        return map<Text>(added, [&](const OwnedCounter &owned) { return owned.owner->ids.*member; });
-    };
-    const auto scope = [&](Text Scope::*member) {
-        return map<Text>(added, [&](const OwnedCounter &owned) { return owned.counter->scope.*member; });
-    };
-    write_counters(session, insert_statement, added, now, id(&OwnerIds::organization_id), id(&OwnerIds::team_id),
-                   id(&OwnerIds::user_id), id(&OwnerIds::key_id), id(&OwnerIds::end_user),
-                   map<Text>(added, [](const OwnedCounter &owned) { return name_of(owned.counter->scope.each); }),
-                   scope(&Scope::part), scope(&Scope::model), scope(&Scope::tag));
-}
-
-// Writes a few at a time.
-template <typename Write> void write_in_pieces(OwnedCounters counters, Write write)
-{
-    for (; !counters.empty(); counters = counters.subspan(std::min(counters.size(), max_written)))
-        write(counters.first(std::min(counters.size(), max_written)));
-}
-
 auto order_of_parts(const PartCounters &part) { return std::pair{part.each, part.part}; }
 
 // Parts that follow from the identifiers of the calls, so that those of many calls are read at once.
@@ -344,17 +102,15 @@ Owner *Counters::owner_of(const Call &call, OwnerKind kind) const
 void Counters::read_everything()
 {
     const auto owners = map<Owner *>(owners_.all, [](Owner &owner) { return &owner; });
-    read_into(map<PartCounters *>(owners_.all, [](Owner &owner) { return &owner.everything; }), owners);
+    read_counters(session_, map<PartCounters *>(owners_.all, [](Owner &owner) { return &owner.everything; }), owners);
     for (Owner &owner : owners_.all) {
         if (!owner.needs_counter_of_everything())
             continue;
         Counter *counter = owner.everything.counters.find({});
-        const EachSet counted = counter != nullptr && counter->since.value == owner.created_at.value
-                                    ? counter->counted_each
-                                    : EachSet{};
+        const EachSet counted =
+            counter != nullptr && counter->since.value == owner.created_at.value ? counter->counted_each : EachSet{};
         if (counter == nullptr)
-            counter = &owner.everything.counters.add(
-                {.scope = {}, .counts = counts_of(owner, {}, {}), .expired_cost = zero()});
+            counter = &owner.everything.counters.add(new_counter(owner, {}));
         for (const Each each : all_each)
             if (owner.each.has(each) != counted.has(each))
                 owner.forgotten.add(each);
@@ -387,10 +143,12 @@ void Counters::read_parts()
                 if (owner.each.has(each))
                     for (const Text part : parts_of(each, call.ids, {}, {})) {
                         const Owner *itself = each == Each::end_user ? nullptr : call.part_itself(owner, each);
-                        parts[size++] = {each, part,
+                        parts[size++] = {each,
+                                         part,
                                          {std::max(owner.created_at.value,
                                                    itself == nullptr ? DT_NOBEGIN : itself->created_at.value)},
-                                         {}, nullptr};
+                                         {},
+                                         nullptr};
                     }
         }
         std::ranges::sort(parts.first(size), {}, order_of_parts);
@@ -403,21 +161,7 @@ void Counters::read_parts()
             }
     }
     if (count > 0)
-        read_into(all.first(count), of.first(count));
-}
-
-void Counters::read_into(std::span<PartCounters *const> parts, std::span<Owner *const> owners)
-{
-    const auto id = [&](Text OwnerIds::*member) {
-        return map<Text>(owners, [&](const Owner *owner) { return owner->ids.*member; });
-    };
-    for (const Row row : session_.run(read_statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id),
-                                      id(&OwnerIds::user_id), id(&OwnerIds::key_id), id(&OwnerIds::end_user),
-                                      map<Text>(parts, [](const PartCounters *part) { return name_of(part->each); }),
-                                      map<Text>(parts, [](const PartCounters *part) { return part->part; }))) {
-        const auto place = static_cast<size_t>(*row.get<int64>(0)) - 1;
-        parts[place]->counters.add(read_counter(row, *owners[place], *parts[place]));
-    }
+        read_counters(session_, all.first(count), of.first(count));
 }
 
 PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each, Text part)
@@ -437,7 +181,7 @@ PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each,
     owner.more_parts = added;
     Owner *of = &owner;
     if (!owner.forgotten.has(each))
-        read_into({&added, 1}, {&of, 1});
+        read_counters(session_, {&added, 1}, {&of, 1});
     return *added;
 }
 
@@ -447,7 +191,7 @@ Counter &Counters::counter_of(Owner &owner, PartCounters &part, const UsageLimit
         return *found;
     Scope scope = limit.scope;
     scope.part = part.part;
-    return part.counters.add({.scope = scope, .counts = counts_of(owner, scope, {}), .expired_cost = zero()});
+    return part.counters.add(new_counter(owner, scope));
 }
 
 // Counters that a limit still needs; those that are missing or of other periods are recounted, all of one part at once.
@@ -573,73 +317,11 @@ void Counters::count(const Call &call, State from, State to)
     }
 }
 
-void Counters::write()
-{
-    size_t size = 0;
-    const auto for_each = [&](auto visit) {
-        for (const Owner &owner : owners_.all) {
-            for (Counter &counter : owner.everything.counters)
-                visit(owner, counter);
-            for (const PartCounters &part : owner.parts)
-                for (Counter &counter : part.counters)
-                    visit(owner, counter);
-            for (const PartCounters *part = owner.more_parts; part != nullptr; part = part->next)
-                for (Counter &counter : part->counters)
-                    visit(owner, counter);
-        }
-    };
-    for_each([&](const Owner &, const Counter &) { size++; });
-    const auto stored = allocate<OwnedCounter>(size), added = allocate<OwnedCounter>(size);
-    const auto unused = allocate<Tid>(size);
-    size_t stored_count = 0, added_count = 0, unused_count = 0;
-    for_each([&](const Owner &owner, const Counter &counter) {
-        if (!counter.is_changed)
-            return;
-        if (is_unused(owner, counter)) {
-            if (counter.tid)
-                unused[unused_count++] = *counter.tid;
-        } else {
-            (counter.tid ? stored[stored_count++] : added[added_count++]) = {&owner, &counter};
-        }
-    });
-    for (const Owner &owner : owners_.all)
-        if (!owner.forgotten.empty()) {
-            const auto names = map<Text>(filter(std::span<const Each>{all_each},
-                                                [&](Each each) { return owner.forgotten.has(each); }),
-                                         [](Each each) { return name_of(each); });
-            session_.run(delete_parts, owner.ids.organization_id, owner.ids.team_id, owner.ids.user_id,
-                         owner.ids.key_id, owner.ids.end_user, names);
-        }
-    if (unused_count > 0)
-        session_.run(delete_statement, std::span<const Tid>{unused.first(unused_count)});
-    write_in_pieces(stored.first(stored_count), [&](OwnedCounters some) { update_counters(session_, some, now_); });
-    write_in_pieces(added.first(added_count), [&](OwnedCounters some) { insert_counters(session_, some, now_); });
-}
-
-void Counters::delete_idle()
-{
-    const auto with_parts = filter(owners_.all, [](const Owner &owner) { return !owner.each.empty(); });
-    if (with_parts.empty())
-        return;
-    const auto id = [&](Text OwnerIds::*member) {
-        return map<Text>(with_parts, [&](const Owner &owner) { return owner.ids.*member; });
-    };
-    session_.run(delete_idle_statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id), id(&OwnerIds::user_id),
-                 id(&OwnerIds::key_id), id(&OwnerIds::end_user), Time{now_.value - half_a_day});
-}
-
 void warm_up_reading_counters(Session &session, Text nobody)
 {
     const OwnerIds ids{nobody, nobody, nobody, nobody, nobody};
     Counters{session, {&ids, 1}, present(), {}};
     warm_up_recounting(session, nobody);
-}
-
-void warm_up_writing_counters(Session &session)
-{
-    const Time now = present();
-    update_counters(session, {}, now);
-    insert_counters(session, {}, now);
 }
 
 } // namespace pg_org

@@ -2,6 +2,7 @@
 // writing them. Periods are computed when counters are read: no job has to run in time.
 #pragma once
 
+#include "counter_rows.hpp"
 #include "expired.hpp"
 #include "ledger.hpp"
 #include "limited_owner.hpp"
@@ -27,8 +28,8 @@ struct AppliedLimit {
     const UsageLimit *limit;
     Owner *owner;
     PartCounters *part;
-    Counter *counter; // null: the part is not known
-    Count *count;     // null for requests in progress, which are counted with what is held
+    Counter *counter;   // null: the part is not known
+    Count *count;       // null for requests in progress, which are counted with what is held
     Number spent, held; // when the limit was looked up
 
     // Looks up again what is spent and held.
@@ -63,9 +64,7 @@ public:
     void count(const Call &call, State from, State to);
 
     // Writes the counters that have changed.
-    void write();
-    // Deletes counters of parts that have had nothing to count for a while.
-    void delete_idle();
+    void write() const { write_counters(session_, owners_.all, now_); }
 
 private:
     Session &session_;
@@ -76,7 +75,6 @@ private:
 
     void read_everything();
     void read_parts();
-    void read_into(std::span<PartCounters *const> parts, std::span<Owner *const> owners);
     PartCounters &part_of(Owner &owner, const CallOwners &call, Each each, Text part);
     Counter &counter_of(Owner &owner, PartCounters &part, const UsageLimit &limit);
     void bring_up_to_date(Owner &owner, PartCounters &part);
@@ -84,6 +82,5 @@ private:
 
 // See warm_up.
 void warm_up_reading_counters(Session &session, Text nobody);
-void warm_up_writing_counters(Session &session);
 
 } // namespace pg_org

@@ -13,7 +13,7 @@ namespace {
     " expires_at, 'held'::text, ctid, delegated, end_user"
 #define USAGE_COLUMNS                                                                                                  \
     "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at,"           \
-    " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"            \
+    " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"  \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
 
@@ -70,10 +70,31 @@ constinit Statement lock_free_closed{R"(
             WHERE organization_id = organization AND request_id = request
               FOR UPDATE SKIP LOCKED OFFSET 0) AS call)"};
 
-constinit Statement find_expired_statement{
-#include "queries/find_expired.inc"
-};
+// Reservations that have expired by $2 of owners $1, the oldest of each owner first. ORDER BY keeps the planner to the
+// index on each owner's reservations by expires_at.
+#define FIND_EXPIRED(owners, condition)                                                                                \
+    "SELECT r.*"                                                                                                       \
+    "  FROM " owners " AS named (id)"                                                                                  \
+    " CROSS JOIN LATERAL (SELECT " RESERVATION_COLUMNS " FROM org.reservation"                                         \
+    "                      WHERE " condition " AND expires_at <= $2 ORDER BY expires_at LIMIT 1000) AS r LIMIT 1000"
 static_assert(max_expired == 1000);
+// Not those that were found of $3 organizations, and of $4 keys and $5 teams of no organization.
+#define NOT_FOUND_YET                                                                                                  \
+    " AND NOT (organization_id <> '' AND organization_id = ANY ($3))"                                                  \
+    " AND NOT (organization_id = '' AND (key_id = ANY ($4) OR (team_id <> '' AND team_id = ANY ($5))))"
+
+constinit Statement find_expired_of_organizations{
+    FIND_EXPIRED("unnest($1)", "organization_id = named.id AND organization_id <> ''")};
+constinit Statement find_expired_of_keys{FIND_EXPIRED("unnest($1)", "key_id = named.id AND organization_id = ''")};
+constinit Statement find_expired_of_teams{FIND_EXPIRED(
+    "unnest($1)", "team_id = named.id AND organization_id = '' AND team_id <> '' AND NOT key_id = ANY ($3)")};
+constinit Statement find_expired_of_users{
+    FIND_EXPIRED("unnest($1)", "user_id = named.id AND user_id <> '' AND NOT delegated" NOT_FOUND_YET)};
+// $6: users.
+constinit Statement find_expired_of_end_users{
+    FIND_EXPIRED("(SELECT end_user_id FROM org.end_user WHERE organization_id = '' AND end_user_id = ANY ($1))",
+                 "end_user = named.id AND end_user <> ''" NOT_FOUND_YET
+                 " AND NOT (user_id <> '' AND NOT delegated AND user_id = ANY ($6))")};
 
 constinit Statement sum_reservations_statement{
 #include "queries/sum_reservations.inc"
@@ -149,19 +170,29 @@ std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
     return found;
 }
 
-// Runs a statement about the reservations of the owners of the calls.
-template <typename... More>
-Rows run_for(std::span<const OwnerIds> calls, Session &session, Statement &statement, const More &...more)
-{
-    const auto column = [](std::span<const OwnerIds> some, auto member) {
-        return map<Text>(some, [&](const OwnerIds &ids) { return ids.*member; });
-    };
-    const auto outside = filter(calls, [](const OwnerIds &ids) { return ids.organization_id.empty(); });
-    const auto with_end_user = filter(calls, [](const OwnerIds &ids) { return !ids.end_user.empty(); });
-    return session.run(statement, column(calls, &OwnerIds::organization_id), column(outside, &OwnerIds::key_id),
-                       column(calls, &OwnerIds::user_id), column(outside, &OwnerIds::team_id),
-                       column(with_end_user, &OwnerIds::end_user), more...);
-}
+// The owners of calls whose reservations calls look at, each kind once: all of an organization; outside those, of a key
+// or a team; and of users and end users anywhere.
+struct ReservationOwners {
+    Texts organizations, keys, teams, users, end_users;
+
+    explicit ReservationOwners(std::span<const OwnerIds> calls)
+        : organizations(ids_of(calls, &OwnerIds::organization_id, false)), keys(ids_of(calls, &OwnerIds::key_id, true)),
+          teams(ids_of(calls, &OwnerIds::team_id, true)), users(ids_of(calls, &OwnerIds::user_id, false)),
+          end_users(ids_of(calls, &OwnerIds::end_user, false))
+    {
+    }
+
+private:
+    static Texts ids_of(std::span<const OwnerIds> calls, Text OwnerIds::*member, bool only_outside)
+    {
+        const auto ids = allocate<Text>(calls.size());
+        size_t count = 0;
+        for (const OwnerIds &call : calls)
+            if (!(call.*member).empty() && (!only_outside || call.organization_id.empty()))
+                ids[count++] = call.*member;
+        return sort_unique(ids.first(count));
+    }
+};
 
 Text array_literal(Texts texts)
 {
@@ -264,11 +295,22 @@ std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName
 
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now)
 {
-    const Rows rows = run_for(calls, session, find_expired_statement, now);
-    const auto expired = allocate<Call *>(rows.size());
-    for (size_t i = 0; i < rows.size(); i++)
-        expired[i] = read_call(rows[i]);
-    return expired;
+    const ReservationOwners of{calls};
+    const auto expired = allocate<Call *>(max_expired);
+    size_t count = 0;
+    const auto find = [&](Statement &statement, Texts ids, const auto &...others) {
+        if (ids.empty() || count == max_expired)
+            return;
+        for (const Row row : session.run(statement, ids, now, others...))
+            if (count < max_expired)
+                expired[count++] = read_call(row);
+    };
+    find(find_expired_of_organizations, of.organizations);
+    find(find_expired_of_keys, of.keys);
+    find(find_expired_of_teams, of.teams, of.keys);
+    find(find_expired_of_users, of.users, of.organizations, of.keys, of.teams);
+    find(find_expired_of_end_users, of.end_users, of.organizations, of.keys, of.teams, of.users);
+    return expired.first(count);
 }
 
 ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> calls, Time now, Time expire_after,
@@ -276,10 +318,11 @@ ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> cal
 {
     const auto sorted = concatenate<Time>(times, {});
     std::ranges::sort(sorted, {}, &Time::value);
-    const auto rows =
-        run_for(calls, session, sum_reservations_statement, now, expire_after, std::span<const Time>{sorted}, by.model,
-                by.tags, by.end_user)
-            .all();
+    const ReservationOwners of{calls};
+    const auto rows = session
+                          .run(sum_reservations_statement, of.organizations, of.keys, of.users, of.teams, of.end_users,
+                               now, expire_after, std::span<const Time>{sorted}, by.model, by.tags, by.end_user)
+                          .all();
     return map<ReservationSum>(rows, [](const Row &row) -> ReservationSum {
         return {{*row.get<Text>(0), *row.get<Text>(1), *row.get<Text>(2), *row.get<Text>(3), *row.get<Text>(4),
                  *row.get<bool>(5)},

@@ -12,7 +12,7 @@ Text name_of(State state);
 struct Call {
     OwnerIds owners;
     Text request_id;
-    Text model;      // aliases resolved
+    Text model; // aliases resolved
     Texts tags;
     Number max_cost; // in US dollars
     int64 max_tokens;
@@ -50,7 +50,8 @@ std::span<const FoundCall> find_calls(Session &session, std::span<const CallName
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 
 // Expired reservations of the owners of the calls: of their organizations, of their teams and keys of no organization,
-// and of their users and the platform's end users in any organization. At most this many, the oldest of each owner first.
+// and of their users and the platform's end users in any organization. At most this many, the oldest of each owner
+// first.
 inline constexpr size_t max_expired = 1000;
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now);
 

@@ -139,9 +139,9 @@ std::span<Owner *> read_kind(Session &session, OwnerKind kind, std::span<const O
         return map<Text>(ids, [&](const OwnerIds &owner) { return owner.*member; });
     };
     const auto found = allocate<Owner *>(ids.size());
-    for (const Row row : session.run(statement_to_read(kind), column(&OwnerIds::organization_id),
-                                     column(&OwnerIds::team_id), column(&OwnerIds::user_id),
-                                     column(&OwnerIds::key_id), column(&OwnerIds::end_user))) {
+    for (const Row row :
+         session.run(statement_to_read(kind), column(&OwnerIds::organization_id), column(&OwnerIds::team_id),
+                     column(&OwnerIds::user_id), column(&OwnerIds::key_id), column(&OwnerIds::end_user))) {
         const auto place = static_cast<size_t>(*row.get<int64>(0)) - 1;
         if (found[place] != nullptr)
             not_as_made("Two rows have the key of one");
@@ -175,8 +175,7 @@ OwnerIds OwnerIds::of(OwnerKind kind) const
     case OwnerKind::organization: return {.organization_id = organization_id};
     case OwnerKind::team: return {.organization_id = organization_id, .team_id = team_id};
     case OwnerKind::member: return {.organization_id = organization_id, .user_id = user_id};
-    case OwnerKind::team_member:
-        return {.organization_id = organization_id, .team_id = team_id, .user_id = user_id};
+    case OwnerKind::team_member: return {.organization_id = organization_id, .team_id = team_id, .user_id = user_id};
     case OwnerKind::user: return {.user_id = user_id};
     case OwnerKind::platform_end_user: return {.end_user = end_user};
     case OwnerKind::end_user: return {.organization_id = organization_id, .end_user = end_user};
@@ -261,8 +260,7 @@ const Owner *CallOwners::part_itself(const Owner &owner, Each each) const
     switch (each) {
     case Each::team: return find(OwnerKind::team);
     case Each::key: return find(OwnerKind::key);
-    case Each::end_user:
-        return find(ids.organization_id.empty() ? OwnerKind::platform_end_user : OwnerKind::end_user);
+    case Each::end_user: return find(ids.organization_id.empty() ? OwnerKind::platform_end_user : OwnerKind::end_user);
     case Each::member:
         return find(is_of_team                    ? OwnerKind::team_member
                     : ids.organization_id.empty() ? OwnerKind::user
@@ -277,11 +275,9 @@ const Owner *CallOwners::part_itself(const Owner &owner, Each each) const
 bool CallOwners::has_own(const Owner &owner, const UsageLimit &limit) const
 {
     const Owner *itself = part_itself(owner, limit.scope.each);
-    return itself != nullptr && itself != &owner &&
-           std::ranges::any_of(itself->limits, [&](const UsageLimit &own) {
+    return itself != nullptr && itself != &owner && std::ranges::any_of(itself->limits, [&](const UsageLimit &own) {
                return own.what == limit.what && own.scope.model == limit.scope.model &&
-                      own.scope.tag == limit.scope.tag && own.scope.each == Each::none && !own.soft &&
-                      !own.only_counts;
+                      own.scope.tag == limit.scope.tag && own.scope.each == Each::none && !own.soft && !own.only_counts;
            });
 }
 

@@ -35,8 +35,7 @@ bool has_platform_team(const OwnerIds &call) { return call.has_platform_team(); 
 bool has_no_organization(const OwnerIds &call) { return call.organization_id.empty(); }
 
 // The distinct identifiers of the calls that have one, sorted.
-template <typename HasOne>
-Texts ids_of(std::span<const OwnerIds> calls, Text OwnerIds::*member, HasOne has_one)
+template <typename HasOne> Texts ids_of(std::span<const OwnerIds> calls, Text OwnerIds::*member, HasOne has_one)
 {
     const auto some = filter(calls, has_one);
     const auto ids = allocate<Text>(some.size());
@@ -96,8 +95,8 @@ Maybe<Refusal> LockedOwners::refusal_of(const OwnerIds &ids) const
 LockedOwners lock_owners(Session &session, std::span<const OwnerIds> calls, bool wait)
 {
     LockedOwners locked;
-    locked.organizations = lock(session, organization_statements,
-                                ids_of(calls, &OwnerIds::organization_id, has_organization), wait);
+    locked.organizations =
+        lock(session, organization_statements, ids_of(calls, &OwnerIds::organization_id, has_organization), wait);
     locked.teams = lock(session, team_statements, ids_of(calls, &OwnerIds::team_id, has_platform_team), wait);
     locked.users = lock(session, user_statements, ids_of(calls, &OwnerIds::user_id, has_user), wait);
     locked.end_users = lock(session, end_user_statements, ids_of(calls, &OwnerIds::end_user, has_end_user), wait);
@@ -110,9 +109,10 @@ LockedOwners lock_more_owners(Session &session, std::span<const OwnerIds> calls,
 {
     LockedOwners more = locked;
     const Texts organizations = ids_of(calls, &OwnerIds::organization_id, has_organization);
-    more.organizations.busy = difference_sorted(session.run(organization_statements.find, organizations).texts(),
-                                                locked.organizations.ours);
-    more.teams = lock_more(session, team_statements, locked.teams, ids_of(calls, &OwnerIds::team_id, has_platform_team));
+    more.organizations.busy =
+        difference_sorted(session.run(organization_statements.find, organizations).texts(), locked.organizations.ours);
+    more.teams =
+        lock_more(session, team_statements, locked.teams, ids_of(calls, &OwnerIds::team_id, has_platform_team));
     more.users = lock_more(session, user_statements, locked.users, ids_of(calls, &OwnerIds::user_id, has_user));
     more.end_users =
         lock_more(session, end_user_statements, locked.end_users, ids_of(calls, &OwnerIds::end_user, has_end_user));

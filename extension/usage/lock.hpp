@@ -13,8 +13,8 @@ struct LockedIds {
     bool is_busy(Text id) const { return std::ranges::binary_search(busy, id); }
 };
 
-// The owners that a call has locked; teams, end users and keys of organizations are not locked themselves. An owner that
-// is in no list did not exist at that time; a later owner of the same id is another.
+// The owners that a call has locked; teams, end users and keys of organizations are not locked themselves. An owner
+// that is in no list did not exist at that time; a later owner of the same id is another.
 struct LockedOwners {
     LockedIds organizations, teams, users, end_users, keys;
 

@@ -25,8 +25,7 @@ const char *rate_message(const ExceededLimit &exceeded)
     const UsageLimit &limit = *applied.limit;
     const Owner &owner = *applied.owner;
     const Text id = owner.id(), model = limit.scope.model;
-    const Text what =
-        limit.what == Limited::parallel_requests ? Text{"max_parallel_requests"} : name_of(limit.what);
+    const Text what = limit.what == Limited::parallel_requests ? Text{"max_parallel_requests"} : name_of(limit.what);
     const Text kind = owner.kind == OwnerKind::key ? Text{"api_key"} : name_of(owner.kind);
     const Number remaining = limit.value - exceeded.spent - exceeded.held;
     return psprintf("Rate limit exceeded for %.*s: %.*s%s%s. Limit type: %.*s. Current limit: %s, Remaining: %s. "
@@ -34,9 +33,9 @@ const char *rate_message(const ExceededLimit &exceeded)
                     FMT_ARG(kind), FMT_ARG(id), narrower(applied),
                     model.empty() ? "" : psprintf(", model=%.*s", FMT_ARG(model)), FMT_ARG(what), show(limit.value),
                     show(remaining < zero() ? zero() : remaining),
-                    applied.resets_at()                         ? iso_8601(*applied.resets_at())
+                    applied.resets_at()                        ? iso_8601(*applied.resets_at())
                     : limit.what == Limited::parallel_requests ? "the end of a call"
-                                                                : "never");
+                                                               : "never");
 }
 
 const char *model_budget_message(const AppliedLimit &applied)
@@ -58,8 +57,7 @@ const char *owner_phrase(const Owner &owner)
     case OwnerKind::team: return psprintf("Team=%.*s ", FMT_ARG(ids.team_id));
     case OwnerKind::member:
         return psprintf("User=%.*s in Organization=%.*s ", FMT_ARG(ids.user_id), FMT_ARG(ids.organization_id));
-    case OwnerKind::team_member:
-        return psprintf("User=%.*s in Team=%.*s ", FMT_ARG(ids.user_id), FMT_ARG(ids.team_id));
+    case OwnerKind::team_member: return psprintf("User=%.*s in Team=%.*s ", FMT_ARG(ids.user_id), FMT_ARG(ids.team_id));
     case OwnerKind::user: return psprintf("User=%.*s ", FMT_ARG(ids.user_id));
     case OwnerKind::platform_end_user: return psprintf("End User=%.*s ", FMT_ARG(ids.end_user));
     case OwnerKind::end_user:
@@ -88,9 +86,9 @@ const char *budget_message(const ExceededLimit &exceeded)
 const char *message_of(const ExceededLimit &exceeded)
 {
     const UsageLimit &limit = *exceeded.applied.limit;
-    return limit.what != Limited::cost   ? rate_message(exceeded)
+    return limit.what != Limited::cost ? rate_message(exceeded)
            : limit.scope.model.empty() ? budget_message(exceeded)
-                                         : model_budget_message(exceeded.applied);
+                                       : model_budget_message(exceeded.applied);
 }
 
 } // namespace
@@ -99,15 +97,13 @@ Refusal refusal_of(const ExceededLimit &exceeded)
 {
     const AppliedLimit &applied = exceeded.applied;
     const UsageLimit &limit = *applied.limit;
-    Refusal refused =
-        refusal(limit.what == Limited::cost ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : errcode_rate_limit, limit.field,
-                "%s", message_of(exceeded));
+    Refusal refused = refusal(limit.what == Limited::cost ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED : errcode_rate_limit,
+                              limit.field, "%s", message_of(exceeded));
     const bool has_own_field = to_text(limit.field) != "limits";
     const char *name = has_own_field ? limit.field : psprintf("The limit of %.*s", FMT_ARG(limit.name));
-    refused.detail =
-        psprintf("%s of %.*s %.*s%s is %s: %s is spent, %s held, %s asked.", name, FMT_ARG(name_of(applied.owner->kind)),
-                 FMT_ARG(applied.owner->id()), narrower(applied), show(limit.value), show(exceeded.spent),
-                 show(exceeded.held), show(exceeded.asked));
+    refused.detail = psprintf("%s of %.*s %.*s%s is %s: %s is spent, %s held, %s asked.", name,
+                              FMT_ARG(name_of(applied.owner->kind)), FMT_ARG(applied.owner->id()), narrower(applied),
+                              show(limit.value), show(exceeded.spent), show(exceeded.held), show(exceeded.asked));
     refused.hint = exceeded.frees_at      ? psprintf("Try again at %s.", iso_8601(*exceeded.frees_at))
                    : exceeded.retry_after ? "Try again when a call under way is over."
                                           : "The limit must be raised first.";

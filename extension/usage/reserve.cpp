@@ -111,9 +111,8 @@ Maybe<Number> default_reserve(const CallOwners &owners)
 Maybe<Refusal> set_amounts(Call &call, const Reserve &asked, const CallOwners &owners, AppliedLimits limits)
 {
     const auto applies = [&](Limited what) {
-        return std::ranges::any_of(limits, [&](const AppliedLimit &applied) {
-            return applied.limit->what == what && !applied.limit->soft;
-        });
+        return std::ranges::any_of(
+            limits, [&](const AppliedLimit &applied) { return applied.limit->what == what && !applied.limit->soft; });
     };
     const auto amount = asked.max_cost ? asked.max_cost : default_reserve(owners);
     if (!amount && applies(Limited::cost))
@@ -136,8 +135,8 @@ Answer repeat(Counters &counters, const Reserve &asked, const CallOwners &owners
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id", "Reservation is over for request_id=%.*s",
                                  FMT_ARG(known.request_id));
     else if (known.owners.key_id != asked.owners.key_id || known.owners.end_user != asked.owners.end_user ||
-             known.model != owners.resolve_model(*asked.model) ||
-             is_other_amount || known.max_tokens != asked.max_tokens.value_or(0))
+             known.model != owners.resolve_model(*asked.model) || is_other_amount ||
+             known.max_tokens != asked.max_tokens.value_or(0))
         answer.refusal = refusal(ERRCODE_UNIQUE_VIOLATION, "request_id",
                                  "Another request was reserved with request_id=%.*s", FMT_ARG(known.request_id));
     else
@@ -233,7 +232,7 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
     write_calls(session, granted.first(grants));
     emit_limit_events(counters);
     counters.write();
-    counters.delete_idle();
+    delete_idle_counters(session, counters.owners(), now);
     return answers;
 }
 

@@ -210,7 +210,8 @@ PG_ORG_CALL(usage_record)
     Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
-        counters.limits_of({call_owners, call->model, call->tags, true}); // so that what it costs is counted, and told of
+        counters.limits_of(
+            {call_owners, call->model, call->tags, true}); // so that what it costs is counted, and told of
         counters.count(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
         emit_limit_events(counters);

@@ -86,8 +86,7 @@ template <typename... More> void run_for(OwnerSpan owners, Session &session, Sta
     };
     session.run(statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id), id(&OwnerIds::user_id),
                 id(&OwnerIds::key_id), id(&OwnerIds::end_user),
-                map<Number>(owners, [](const Owner &owner) { return *owner.newly_spent; }),
-                more...);
+                map<Number>(owners, [](const Owner &owner) { return *owner.newly_spent; }), more...);
 }
 
 void add_to_owners(Session &session, OwnerKind kind, OwnerSpan owners, Calls calls)

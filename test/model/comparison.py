@@ -32,17 +32,20 @@ def differences_of_refusals(error, refused):
     if refused.limit is None:
         return []
     if "detail" in error:
-        explained = detail(refused.limit)
-        return [] if error["detail"] == explained else [f"the detail should have been: {explained}"]
-    return [] if error["limit"] == refused.limit else [f"the limit should have been: {refused.limit}"]
+        missing = [text for text in details(refused.limit) if text not in error["detail"]]
+        return [f"the detail should have: {text}" for text in missing]
+    return differences_of_objects("limit.", error["limit"], refused.limit)
 
 
-def detail(limit):
-    """As an error tells a person of a limit."""
+def details(limit):
+    """What an error tells a person of a limit."""
     amounts = {name: plain(limit[name]) for name in ("value", "spent", "held", "asked")}
-    return "{limit} of {owner} {id} is {value}: {spent} is spent, {held} held, {asked} asked.".format(
-        **dict(limit, **amounts)
-    )
+    each = f" for {limit['each']}={limit['part']}" if limit["each"] else ""
+    tag = f" under tag={limit['tag']}" if limit["tag"] else ""
+    per = f" per {limit['per']}" if limit["per"] else ""
+    text = " of {owner} {id}{each}{tag} is {value}: {spent} is spent, {held} held, {asked} asked."
+    yield f"The limit of {limit['limit']}{per}" if limit["field"] == "limits" else limit["field"]
+    yield text.format(**dict(limit, **amounts, each=each, tag=tag))
 
 
 def plain(number):
@@ -55,5 +58,8 @@ def outcome(expected):
     refused = expected.get("error")
     if not refused:
         return "ok"
-    reason = f" {refused.limit['owner']} {refused.limit['limit']}" if refused.limit else ""
-    return refused.sqlstate + reason
+    if not refused.limit:
+        return refused.sqlstate
+    limit = refused.limit
+    which = limit["field"] if limit["field"] != "limits" else f"{limit['limit']}{' each' if limit['each'] else ''}"
+    return f"{refused.sqlstate} {limit['owner']} {which}"

@@ -10,48 +10,70 @@ from decimal import Decimal
 import psycopg2
 import psycopg2.extras
 
-from model import Facts, Key, Limits, Member, Organization, Team, TeamMember, User
+from facts import EndUser, Key, Member, Organization, Team, TeamMember, User
+from sentences import sentences_of
 
 # When the test's time begins: see redate.sql.
 BEGINNING = datetime(2031, 1, 1, tzinfo=timezone.utc)
 
 TIMES = {"expires_at", "settled_at", "resets_at", "frees_at", "created_at", "budget_reset_at", "expires"}
+TIMES |= {"since", "until", "temp_budget_expiry"}
 
 # Arguments that are JSON.
 OBJECTS = {"member", "members_with_roles", "model_aliases", "model_max_budget", "requests"}
+OBJECTS |= {"limits", "limit", "budget_limits", "model_tpm_limit", "model_rpm_limit"}
 
-FACTS = """
-SELECT json_build_object(
-    'organizations', ARRAY(SELECT to_json(t) FROM (
-        SELECT o.*, to_json(b) AS budget FROM org.organization o JOIN org.budget b USING (budget_id)) t),
-    'members', ARRAY(SELECT to_json(t) FROM (
-        SELECT m.*, to_json(b) AS budget FROM org.membership m LEFT JOIN org.budget b USING (budget_id)) t),
-    'team_members', ARRAY(SELECT to_json(t) FROM (
-        SELECT m.*, to_json(b) AS budget FROM org.team_member m LEFT JOIN org.budget b USING (budget_id)) t),
-    'teams', ARRAY(SELECT to_json(t) FROM org.team t),
-    'users', ARRAY(SELECT to_json(t) FROM org."user" t),
-    'keys', ARRAY(SELECT to_json(t) FROM org.api_key t))
-"""
+# Owners: what facts call them, and the columns that their limits are in and that they are known by.
+OWNERS = [
+    ("organizations", "organization", "budget", ["organization_id"]),
+    ("teams", "team", None, ["organization_id", "team_id"]),
+    ("users", '"user"', None, ["user_id"]),
+    ("members", "membership", "budget", ["organization_id", "user_id"]),
+    ("team_members", "team_member", "budget", ["organization_id", "team_id", "user_id"]),
+    ("end_users", "end_user", "budget", ["organization_id", "end_user_id"]),
+    ("keys", "api_key", "budget", ["key_id"]),
+]
+
+
+def query_of_facts(kind, table, budget, key):
+    """The owners that this transaction has changed, or whose budget, and the names of all that there are."""
+    columns, source, changed = "x.*", f"org.{table} x", "is_changed(x.xmin)"
+    if budget:
+        columns += ", to_json(b) AS budget"
+        source += " LEFT JOIN org.budget b USING (budget_id)"
+        changed += " OR is_changed(b.xmin)"
+    names = f"x.{key[0]}" if len(key) == 1 else f"ARRAY[{', '.join(f'x.{column}' for column in key)}]"
+    return (
+        f"'{kind}', json_build_object("
+        f"'changed', ARRAY(SELECT to_json(t) FROM (SELECT {columns} FROM {source} WHERE {changed}) t),"
+        f"'all', (SELECT json_agg({names}) FROM org.{table} x))"
+    )
+
+
+QUERY_OF_FACTS = f"SELECT json_build_object({', '.join(query_of_facts(*owner) for owner in OWNERS)})"
+FACTS = "EXECUTE facts"
 
 # A reservation that has expired stays one until somebody puts it away: to all questions that is the same.
 CALLS = """
-SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at,
-       'reserved', 0::numeric, 0::bigint, 0::bigint, NULL::timestamptz
+SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at, expires_at,
+       tags, end_user, 'reserved', 0::numeric, 0::bigint, 0::bigint, NULL::timestamptz
   FROM org.reservation
 UNION ALL
-SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at,
-       CASE WHEN state = 'expired' AND expires_at <= closed_at THEN 'reserved' ELSE state END,
+SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at, expires_at,
+       tags, end_user, CASE WHEN state = 'expired' AND expires_at <= closed_at THEN 'reserved' ELSE state END,
        cost, prompt_tokens, completion_tokens, CASE WHEN state = 'settled' THEN closed_at END
   FROM org.usage
 """
 
 SPENDS = """
-SELECT 'organization', organization_id, '', '', '', spend FROM org.organization UNION ALL
-SELECT 'team', organization_id, team_id, '', '', spend FROM org.team UNION ALL
-SELECT 'member', organization_id, '', user_id, '', spend FROM org.membership UNION ALL
-SELECT 'team_member', organization_id, team_id, user_id, '', spend FROM org.team_member UNION ALL
-SELECT 'user', '', '', user_id, '', spend FROM org."user" UNION ALL
-SELECT 'key', '', '', '', key_id, spend FROM org.api_key
+SELECT 'organization', organization_id, '', '', '', '', spend FROM org.organization UNION ALL
+SELECT 'team', organization_id, team_id, '', '', '', spend FROM org.team UNION ALL
+SELECT 'member', organization_id, '', user_id, '', '', spend FROM org.membership UNION ALL
+SELECT 'team_member', organization_id, team_id, user_id, '', '', spend FROM org.team_member UNION ALL
+SELECT 'user', '', '', user_id, '', '', spend FROM org."user" UNION ALL
+SELECT CASE organization_id WHEN '' THEN 'end_user_of_platform' ELSE 'end_user' END, organization_id, '', '', '',
+       end_user_id, spend FROM org.end_user UNION ALL
+SELECT 'key', '', '', '', key_id, '', spend FROM org.api_key
 """
 
 
@@ -63,6 +85,7 @@ class Database:
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self.script = []
+        self.is_prepared = False
 
     def clear(self):
         """As org_setup() left it; who there is then."""
@@ -77,15 +100,25 @@ class Database:
             " VALUES ('default_user_id', 'proxy_admin', %s)",
             [BEGINNING],
         )
-        return self.value(FACTS)
+        return self.facts()
+
+    def facts(self):
+        """Who there is, and with which limits."""
+        if not self.is_prepared:
+            self.cursor.execute(f"PREPARE facts AS {QUERY_OF_FACTS}")
+            self.is_prepared = True
+        self.cursor.execute("SET pg_org_test.everything = 'true'")
+        told = self.value(FACTS)
+        self.cursor.execute("SET pg_org_test.everything = ''")
+        return told
 
     def use(self, at, function, arguments):
         """What one of the functions usage_* answers at that time."""
         return self.run([call_of(at, function, arguments)])
 
     def administer(self, at, function, arguments):
-        """Who there is, and with which limits, after another function; what it makes is made at that time."""
-        return self.run([call_of(at, function, arguments), f"SELECT redate('{at.isoformat()}')", FACTS])
+        """What another function changes of who there is, and of their limits."""
+        return self.run([call_of(at, function, arguments), FACTS])
 
     def run(self, statements):
         """One transaction; answers with what the last statement returns."""
@@ -108,10 +141,14 @@ class Database:
         self.cursor.execute(statement)
         return self.cursor.fetchall()
 
+    def calls(self):
+        rows = self.rows(CALLS)
+        return {tuple(tuple(sorted(it)) if isinstance(it, list) else it for it in row) for row in rows}
+
 
 def call_of(at, function, arguments):
     named = ", ".join(
-        f"{name} => {literal(write(value) if name in OBJECTS else value)}" for name, value in arguments.items()
+        f'"{name}" => {literal(write(value) if name in OBJECTS else value)}' for name, value in arguments.items()
     )
     return f"SET pg_org.now = '{at.isoformat()}';\nSELECT {function}({named})"
 
@@ -158,55 +195,90 @@ def time(text):
 psycopg2.extras.register_default_json(globally=True, loads=lambda text: json.loads(text, parse_float=Decimal))
 
 
-def facts_of(told):
-    """Who there is, from what the tables say."""
-    facts = Facts()
-    for o in told["organizations"]:
-        facts.organizations[o["organization_id"]] = Organization(
-            o["organization_id"],
-            o["created_at"],
-            limits_of(o["budget"]),
-            tuple(o["models"]),
-            o["model_aliases"],
-            o["blocked"],
-            o["default_reserve"],
-            o["budget"]["budget_id"],
-        )
-    for t in told["teams"]:
-        facts.teams[t["organization_id"], t["team_id"]] = Team(
-            t["organization_id"], t["team_id"], t["created_at"], limits_of(t), tuple(t["models"]), t["blocked"]
-        )
-    for u in told["users"]:
-        facts.users[u["user_id"]] = User(u["user_id"], u["created_at"], limits_of(u), tuple(u["models"]))
-    for m in told["members"]:
-        facts.members[m["organization_id"], m["user_id"]] = Member(
-            m["organization_id"], m["user_id"], m["created_at"], limits_of(m["budget"]), m["budget_id"]
-        )
-    for m in told["team_members"]:
-        facts.team_members[m["organization_id"], m["team_id"], m["user_id"]] = TeamMember(
-            m["organization_id"],
-            m["team_id"],
-            m["user_id"],
-            m["created_at"],
-            limits_of(m["budget"]),
-            m["budget_id"],
-        )
-    for k in told["keys"]:
-        facts.keys[k["key_id"]] = Key(
-            k["key_id"],
-            k["key_alias"],
-            k["created_at"],
-            k["organization_id"] or "",
-            k["team_id"] or "",
-            k["user_id"] or "",
-            limits_of(k),
-            tuple(k["models"]),
-            k["blocked"],
-            k["expires"],
-        )
-    return facts
+def update(facts, told):
+    """Who there is now, from what the tables say of the changes."""
+    for kind, *_ in OWNERS:
+        owners = getattr(facts, kind)
+        for row in told[kind]["changed"]:
+            name, owner = READERS[kind](row)
+            owners[name] = owner
+        there = told[kind]["all"] or []
+        if len(owners) > len(there):
+            for name in owners.keys() - {tuple(it) if isinstance(it, list) else it for it in there}:
+                del owners[name]
 
 
-def limits_of(row):
-    """Of a team, user, key or budget; without a budget there are none."""
-    return Limits(**{name: row[name] for name in Limits._fields if row.get(name) is not None} if row else {})
+def organization_of(row):
+    return row["organization_id"], Organization(
+        row["organization_id"],
+        row["created_at"],
+        sentences_of(row["budget"], row["created_at"]),
+        tuple(row["models"]),
+        row["model_aliases"],
+        row["blocked"],
+        row["default_reserve"],
+        row["budget_id"],
+        tuple(row["tags"]),
+    )
+
+
+def team_of(row):
+    name = row["organization_id"], row["team_id"]
+    return name, Team(
+        *name,
+        row["created_at"],
+        sentences_of(row, row["created_at"]),
+        tuple(row["models"]),
+        row["blocked"],
+        tuple(row["tags"]),
+    )
+
+
+def user_of(row):
+    name = row["user_id"]
+    return name, User(name, row["created_at"], sentences_of(row, row["created_at"]), tuple(row["models"]))
+
+
+def member_of(row):
+    name = row["organization_id"], row["user_id"]
+    return name, Member(*name, row["created_at"], sentences_of(row["budget"], row["created_at"]), row["budget_id"])
+
+
+def team_member_of(row):
+    name = row["organization_id"], row["team_id"], row["user_id"]
+    return name, TeamMember(*name, row["created_at"], sentences_of(row["budget"], row["created_at"]), row["budget_id"])
+
+
+def end_user_of(row):
+    name = row["organization_id"], row["end_user_id"]
+    return name, EndUser(
+        *name, row["created_at"], sentences_of(row["budget"], row["created_at"]), row["blocked"], row["budget_id"]
+    )
+
+
+def key_of(row):
+    return row["key_id"], Key(
+        row["key_id"],
+        row["key_alias"],
+        row["created_at"],
+        row["organization_id"] or "",
+        row["team_id"] or "",
+        row["user_id"] or "",
+        sentences_of(row, row["created_at"], row["budget"]),
+        tuple(row["models"]),
+        row["blocked"],
+        row["expires"],
+        tuple(row["tags"]),
+        row["budget_id"],
+    )
+
+
+READERS = dict(
+    organizations=organization_of,
+    teams=team_of,
+    users=user_of,
+    members=member_of,
+    team_members=team_member_of,
+    end_users=end_user_of,
+    keys=key_of,
+)

@@ -6,164 +6,15 @@ from the calls again, by the definitions in docs/limits.md.  What it answers is
 what the functions usage_* must answer.
 """
 
-import re
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal, Inexact, getcontext
-from typing import Callable, NamedTuple, Optional
 
-from periods import minute_of, minute_period, period_of
-
-
-# Facts: who there is -------------------------------------------------------
-
-
-class Limits(NamedTuple):
-    """What an owner may spend and how fast; None is no limit."""
-
-    max_budget: Optional[Decimal] = None
-    model_max_budget: dict = {}
-    tpm_limit: Optional[int] = None
-    rpm_limit: Optional[int] = None
-    max_parallel_requests: Optional[int] = None
-    budget_duration: Optional[str] = None
-    budget_reset_at: Optional[datetime] = None
-
-
-class Organization(NamedTuple):
-    organization_id: str
-    created_at: datetime
-    limits: Limits = Limits()
-    models: tuple = ()
-    model_aliases: dict = {}
-    blocked: bool = False
-    default_reserve: Optional[Decimal] = None
-    budget_id: Optional[str] = None
-
-
-class Team(NamedTuple):
-    organization_id: str
-    team_id: str
-    created_at: datetime
-    limits: Limits = Limits()
-    models: tuple = ()
-    blocked: bool = False
-
-
-class User(NamedTuple):
-    user_id: str
-    created_at: datetime
-    limits: Limits = Limits()
-    models: tuple = ()
-
-
-class Member(NamedTuple):
-    organization_id: str
-    user_id: str
-    created_at: datetime
-    limits: Limits = Limits()
-    budget_id: Optional[str] = None
-
-
-class TeamMember(NamedTuple):
-    organization_id: str
-    team_id: str
-    user_id: str
-    created_at: datetime
-    limits: Limits = Limits()
-    budget_id: Optional[str] = None
-
-
-class Key(NamedTuple):
-    key_id: str
-    secret: str
-    created_at: datetime
-    organization_id: str = ""
-    team_id: str = ""
-    user_id: str = ""
-    limits: Limits = Limits()
-    models: tuple = ()
-    blocked: bool = False
-    expires: Optional[datetime] = None
-
-
-@dataclass
-class Facts:
-    organizations: dict = field(default_factory=dict)  # by organization_id
-    teams: dict = field(default_factory=dict)  # by organization_id, team_id
-    users: dict = field(default_factory=dict)  # by user_id
-    members: dict = field(default_factory=dict)  # by organization_id, user_id
-    team_members: dict = field(default_factory=dict)  # by organization_id, team_id, user_id
-    keys: dict = field(default_factory=dict)  # by key_id
-
-
-# Calls ---------------------------------------------------------------------
-
-
-@dataclass
-class Call:
-    organization_id: str
-    request_id: str
-    key_id: str
-    team_id: str
-    user_id: str
-    model: str
-    reserved_at: datetime
-    expires_at: datetime
-    max_cost: Decimal = Decimal(0)
-    max_tokens: int = 0
-    state: str = "reserved"  # then settled or cancelled
-    cost: Decimal = Decimal(0)
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    closed_at: Optional[datetime] = None
-
-    def holds(self, now):
-        return self.state == "reserved" and self.expires_at > now
-
-    def row(self):
-        """As the tables have it."""
-        return (
-            self.organization_id,
-            self.request_id,
-            self.key_id,
-            self.team_id,
-            self.user_id,
-            self.model,
-            self.max_cost,
-            self.max_tokens,
-            self.reserved_at,
-            self.state,
-            self.cost,
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.closed_at,
-        )
-
-    def tokens(self):
-        return self.prompt_tokens + self.completion_tokens if self.state == "settled" else self.max_tokens
-
-
-class Owner(NamedTuple):
-    """Whom limits belong to, and which of the calls of an organization, a user or a key are theirs."""
-
-    kind: str
-    id: str
-    created_at: datetime
-    limits: Limits
-    among: tuple
-    counts: Callable
-
-
-class Refused(Exception):
-    """A refusal: sqlstate, words of the message, and the limit that is the reason."""
-
-    def __init__(self, sqlstate, words, limit=None):
-        super().__init__(f"{sqlstate} {words}")
-        self.sqlstate = sqlstate
-        self.words = words
-        self.limit = limit
+from facts import Call, Facts
+from limits import UNKNOWN, Limit, Reset, Subject, asked_of, parts_of
+from owners import Owners
+from refused import Refused
+from sentences import KINDS_OF_LIMITS, matches, name_as_sent
 
 
 # Money is exact to the last digit.
@@ -173,13 +24,7 @@ getcontext().traps[Inexact] = True
 # Rules ---------------------------------------------------------------------
 
 MOST = Decimal(10) ** 15
-KINDS = ("organization", "team", "member", "team_member", "user", "key")
-RATES = ("max_parallel_requests", "rpm_limit", "tpm_limit")
-
-
-def names_of(model):
-    """By what names a limit may mean the model: openai/gpt-4o is a gpt-4o as well."""
-    return [model, model.partition("/")[2]] if "/" in model else [model]
+MICROSECOND = timedelta(microseconds=1)
 
 
 def allows(models, asked, resolved):
@@ -189,61 +34,7 @@ def allows(models, asked, resolved):
     )
 
 
-def matches(pattern, model):
-    """Whether a name with * for any characters stands for the model."""
-    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), model) is not None
-
-
-def limit_by_model(value):
-    """A limit of a model is an amount, or an object with one and perhaps a duration of its own."""
-    if not isinstance(value, dict):
-        return value, None
-    amount = value.get("budget_limit", value.get("max_budget"))
-    return amount, value.get("time_period", value.get("budget_duration"))
-
-
-class Limit(NamedTuple):
-    """One limit of one owner, as it applies to one model or, if that is None, to all."""
-
-    owner: Owner
-    calls: list
-    name: str
-    model: Optional[str]
-    value: Decimal
-    duration: Optional[str] = None
-    anchor: Optional[datetime] = None
-
-    def is_budget(self):
-        return self.name in ("max_budget", "model_max_budget")
-
-    def period(self, now):
-        if self.name in ("rpm_limit", "tpm_limit"):
-            return minute_period(now)
-        return period_of(now, self.duration, self.anchor)
-
-    def spent(self, now):
-        """What calls have taken of it for as long as its period lasts."""
-        if self.name == "max_parallel_requests":
-            return 0
-        if self.is_budget():
-            start = self.period(now).start
-            return sum((c.cost for c in self.calls if c.state == "settled" and c.closed_at >= start), Decimal(0))
-        calls = [c for c in self.calls if minute_of(c.reserved_at) == minute_of(now)]
-        calls = [c for c in calls if c.state == "settled" or c.holds(now)]
-        return len(calls) if self.name == "rpm_limit" else sum(c.tokens() for c in calls)
-
-    def held(self, now):
-        """What calls take of it while they are under way."""
-        holds = [c for c in self.calls if c.holds(now)]
-        if self.name == "max_parallel_requests":
-            return len(holds)
-        return sum((c.max_cost for c in holds), Decimal(0)) if self.is_budget() else 0
-
-    def resets_at(self, now):
-        return None if self.name == "max_parallel_requests" else self.period(now).end
-
-
-class Model:
+class Model(Owners):
     def __init__(self):
         self.facts = Facts()
         self.now = None
@@ -251,13 +42,30 @@ class Model:
         self.calls = {}
         self.calls_of = defaultdict(list)
         self.labelled = {}
+        self.resets = defaultdict(list)  # by name of the owner
 
     def add(self, call, label):
         self.calls[call.organization_id, call.request_id] = call
         self.labelled[label or call.request_id] = call
         self.calls_of["organization", call.organization_id].append(call)
         self.calls_of["user", call.user_id].append(call)
+        self.calls_of["end_user", call.end_user].append(call)
         self.calls_of["key", call.key_id].append(call)
+
+    def at(self, function, time):
+        """When it can happen.  The clock goes back over nothing that was made or set since, or has expired; and nobody
+        is made at a time when calls with the name are on record already."""
+        if function.endswith(("_new", "_add", "_generate")):
+            time = max([time, *(call.reserved_at + MICROSECOND for call in self.calls.values())])
+        return time if time >= self.now else max(time, self.earliest())
+
+    def earliest(self):
+        """How far the clock may be put back."""
+        begun = [owner.created_at for _, owner in self.facts.named()]
+        begun += [it.since for _, owner in self.facts.named() for it in owner.sentences if it.since]
+        begun += [reset.at for resets in self.resets.values() for reset in resets]
+        begun += [it.expires_at for it in self.calls.values() if it.state == "reserved" and it.expires_at <= self.now]
+        return max(begun)
 
     def find(self, organization_id, request_id):
         return self.calls.get((organization_id, request_id))
@@ -265,81 +73,91 @@ class Model:
     # Asking for a call
 
     def usage_reserve(
-        self, key, model, max_cost=None, max_tokens=None, request_id=None, ttl_seconds=600, tags=None, label=None
+        self,
+        key,
+        model,
+        max_cost=None,
+        max_tokens=None,
+        request_id=None,
+        ttl_seconds=600,
+        tags=(),
+        end_user=None,
+        label=None,
     ):
         self.check_arguments(key=key, model=model, max_cost=max_cost, max_tokens=max_tokens, ttl_seconds=ttl_seconds)
         holder = self.usable_key(key)
+        self.require_end_user(holder, end_user)
         resolved = self.resolved(holder, model)
-        limits = self.limits(holder, resolved)
         known = self.find(holder.organization_id, request_id)
         if known:
             if not known.holds(self.now):
                 raise Refused("23505", "Reservation is over")
             # The hold of a call without max_cost may have been another amount then.
-            asked = holder.key_id, resolved, known.max_cost if max_cost is None else max_cost, max_tokens or 0
-            if asked != (known.key_id, known.model, known.max_cost, known.max_tokens):
+            most = known.max_cost if max_cost is None else max_cost
+            asked = holder.key_id, end_user or "", resolved, most, max_tokens or 0
+            if asked != (known.key_id, known.end_user, known.model, known.max_cost, known.max_tokens):
                 raise Refused("23505", "Another request")
-            return self.grant(known, holder)
+            return self.grant(known)
 
         self.require_model(holder, model, resolved)
+        call = self.new_call(holder, resolved, request_id, tags, end_user)
+        limits = self.limits(call)
+        hard = {limit.sentence.limit for limit in limits if not limit.sentence.soft}
         if max_cost is None:
             max_cost = self.default_reserve(holder)
-        if max_cost is None and any(limit.is_budget() for limit in limits):
+        if max_cost is None and "cost" in hard:
             raise Refused("22004", '"max_cost"')
-        if max_tokens is None and any(limit.name == "tpm_limit" for limit in limits):
+        if max_tokens is None and "tokens" in hard:
             raise Refused("22004", '"max_tokens"')
-        call = Call(
+        call.expires_at = self.now + timedelta(seconds=ttl_seconds)
+        call.max_cost = Decimal(max_cost or 0)
+        call.max_tokens = max_tokens or 0
+        for limit in limits:
+            self.require_room(limit, asked_of(limit.sentence, call))
+        self.add(call, label)
+        return self.grant(call)
+
+    def new_call(self, holder, model, request_id, tags, end_user):
+        return Call(
             organization_id=holder.organization_id,
             request_id=request_id,
             key_id=holder.key_id,
             team_id=holder.team_id,
             user_id=holder.user_id,
-            model=resolved,
+            model=model,
             reserved_at=self.now,
-            expires_at=self.now + timedelta(seconds=ttl_seconds),
-            max_cost=Decimal(max_cost or 0),
-            max_tokens=max_tokens or 0,
+            expires_at=self.now,
+            tags=self.all_tags(holder, tags),
+            end_user=end_user or "",
         )
-        for limit in limits:
-            self.require_room(limit, call)
-        self.add(call, label)
-        return self.grant(call, holder)
 
-    def require_room(self, limit, call):
-        asked = call.max_cost if limit.is_budget() else call.max_tokens if limit.name == "tpm_limit" else 1
-        if limit.spent(self.now) + limit.held(self.now) + asked > limit.value:
-            raise Refused("53400" if limit.is_budget() else "53RAT", "", self.explained(limit, asked))
+    def require_room(self, limit, asked):
+        """What takes nothing breaks no limit."""
+        if not limit.sentence.soft and asked > 0 and asked > limit.remaining():
+            raise Refused("53400" if limit.sentence.limit == "cost" else "53RAT", "", self.explained(limit, asked))
 
     def explained(self, limit, asked):
         """A limit that a call would exceed.  Holds may end at any time, what is spent stays until the period ends."""
-        spent, held, resets_at = limit.spent(self.now), limit.held(self.now), limit.resets_at(self.now)
+        spent, held = limit.spent(), limit.held()
         waits_for_period = asked <= limit.value < spent + asked
         return dict(
-            self.named(limit),
+            limit.shown(),
             spent=spent,
             held=held,
             asked=asked,
-            frees_at=resets_at if waits_for_period else None,
+            resets_at=limit.resets_at,
+            frees_at=limit.resets_at if waits_for_period else None,
         )
 
-    def named(self, limit):
-        return dict(
-            owner=limit.owner.kind, id=limit.owner.id, limit=limit.name, model=limit.model, value=limit.value
-        )
-
-    def grant(self, call, holder):
+    def grant(self, call):
         return dict(
             request_id=call.request_id,
             model=call.model,
             expires_at=call.expires_at,
-            limits=[self.remaining(limit) for limit in self.limits(holder, call.model)],
-        )
-
-    def remaining(self, limit):
-        return dict(
-            self.named(limit),
-            remaining=limit.value - limit.spent(self.now) - limit.held(self.now),
-            resets_at=limit.resets_at(self.now),
+            limits=[
+                dict(limit.shown(), remaining=limit.remaining(), resets_at=limit.resets_at)
+                for limit in self.limits(call)
+            ],
         )
 
     # Telling what became of it
@@ -355,8 +173,8 @@ class Model:
         call = self.reservation(label)
         if call.state == "settled":
             raise Refused("55000", "Reservation is settled")
-        if call.holds(self.now):
-            call.state = "cancelled"
+        if call.state == "reserved":
+            call.state = "cancelled" if call.holds(self.now) else "expired"
         return dict(request_id=call.request_id, state="cancelled" if call.state == "cancelled" else "expired")
 
     def reservation(self, label):
@@ -372,7 +190,8 @@ class Model:
         request_id=None,
         prompt_tokens=None,
         completion_tokens=None,
-        tags=None,
+        tags=(),
+        end_user=None,
         label=None,
     ):
         self.check_arguments(
@@ -386,16 +205,7 @@ class Model:
             raise Refused("23505", "Another request")
         if call:
             return self.settlement(call)
-        call = Call(
-            organization_id=holder.organization_id,
-            request_id=request_id,
-            key_id=holder.key_id,
-            team_id=holder.team_id,
-            user_id=holder.user_id,
-            model=self.resolved(holder, model),
-            reserved_at=self.now,
-            expires_at=self.now,
-        )
+        call = self.new_call(holder, self.resolved(holder, model), request_id, tags, end_user)
         self.add(call, label)
         self.settle(call, cost, prompt_tokens, completion_tokens)
         return self.settlement(call)
@@ -420,23 +230,75 @@ class Model:
             settled_at=call.closed_at,
         )
 
+    def usage_extend(self, label, ttl_seconds=600):
+        self.check_arguments(ttl_seconds=ttl_seconds)
+        call = self.reservation(label)
+        if call.state == "settled":
+            raise Refused("55000", "Reservation is settled")
+        if not call.holds(self.now):
+            raise Refused("55000", "Reservation")
+        call.expires_at = max(call.expires_at, self.now + timedelta(seconds=ttl_seconds))
+        return dict(request_id=call.request_id, expires_at=call.expires_at)
+
     # Showing what is left
 
-    def usage_limits(self, key):
-        try:
-            holder = self.key(key)
-        except Refused:
-            raise Refused("P0002", "Key not found") from None
-        shown = [
-            dict(self.remaining(limit), spent=limit.spent(self.now), held=limit.held(self.now))
-            for limit in self.limits(holder)
-        ]
-        return dict(token_id=holder.key_id, limits=shown)
+    def usage_limits(self, key, model=None, end_user=None, tags=None):
+        holder = self.known_key(key)
+        return dict(
+            token_id=holder.key_id,
+            limits=[self.left_of(limit) for limit in self.limits(self.subject(holder, model, end_user, tags))],
+        )
+
+    def left_of(self, limit):
+        names = ("spent", "held", "remaining")
+        amounts = {name: getattr(limit, name)() if limit.is_known else None for name in names}
+        return dict(limit.shown(), **amounts, resets_at=limit.resets_at if limit.is_known else None)
+
+    def subject(self, holder, model=None, end_user=None, tags=None):
+        """Calls with the key; what is not said may be anything."""
+        return Subject(
+            holder.organization_id,
+            holder.team_id,
+            holder.user_id,
+            holder.key_id,
+            model and self.resolved(holder, model),
+            None if tags is None else self.all_tags(holder, tags),
+            end_user,
+        )
+
+    # Beginning a new period before its time
+
+    def usage_reset(self, limit=None, part=None, **named):
+        name = limit and name_as_sent(limit)
+        if name and limit["limit"] == "parallel_requests":
+            raise Refused("55000", "not counted from a time")
+        owner = self.owner_named(**named)
+        if name and name not in {sentence.name for sentence in owner.sentences}:
+            raise Refused("P0002", "has no such limit")
+        known = self.resets[owner.name]
+        if name:
+            known[:] = [it for it in known if self.matters(it, owner) and (it.name, it.part) != (name, part)]
+        known.append(Reset(self.now, name, part))
+
+    def matters(self, reset, owner):
+        """A reset of a single limit is forgotten when another comes and no window that is open now depends on it."""
+        return reset.name is None or any(
+            sentence.name == reset.name and reset.at > sentence.period(self.now).start for sentence in owner.sentences
+        )
+
+    def key_reset_spend(self, key, reset_to):
+        self.usage_reset(key=key)
+
+    def team_reset_spend(self, team_id, reset_to):
+        self.usage_reset(team_id=team_id)
+
+    def user_reset_spend(self, user_id, reset_to):
+        self.usage_reset(user_id=user_id)
 
     # Counters that are never reset
 
-    def spend(self, *owner):
-        calls = self.calls_by(self.owner(*owner))
+    def spend(self, kind, *names):
+        calls = self.calls_by(self.owner(kind, Subject(*names[:4], None, None, names[4])))
         return sum((call.cost for call in calls if call.state == "settled"), Decimal(0))
 
     # Questions that all of these answer
@@ -458,6 +320,12 @@ class Model:
         if not found:
             raise Refused("28000", "Invalid proxy server token")
         return found[0]
+
+    def known_key(self, name):
+        try:
+            return self.key(name)
+        except Refused:
+            raise Refused("P0002", "not found") from None
 
     def usable_key(self, name):
         key = self.key(name)
@@ -489,58 +357,58 @@ class Model:
             if not allows(models, asked, resolved):
                 raise Refused("28MOD", f"{whose} not allowed to access model")
 
+    def require_end_user(self, key, end_user):
+        for organization_id in {"", key.organization_id}:
+            known = self.facts.end_users.get((organization_id, end_user))
+            if known and known.blocked:
+                raise Refused("28000", f"End user={end_user} is blocked")
+
+    def all_tags(self, key, tags):
+        """Those of the call, and those that all calls with the key have."""
+        organization = self.facts.organizations.get(key.organization_id)
+        team = self.facts.teams.get((key.organization_id, key.team_id))
+        known = [tag for it in (key, team, organization) if it for tag in it.tags]
+        return tuple(dict.fromkeys([*(tags or ()), *known]))
+
     def default_reserve(self, key):
         organization = self.facts.organizations.get(key.organization_id)
         return organization.default_reserve if organization else None
-
-    def owners(self, key):
-        """Whose limits a call with the key must keep, in the order in which they are asked."""
-        owners = [self.owner(kind, key.organization_id, key.team_id, key.user_id, key.key_id) for kind in KINDS]
-        return [owner for owner in owners if owner]
-
-    def owner(self, kind, o, t, u, k):
-        """The owner of that kind of calls with a key of these; None if there is none."""
-        facts = self.facts
-        of_organization, of_user, of_key = ("organization", o), ("user", u), ("key", k)
-        found, owner_id, among, counts = dict(
-            organization=(facts.organizations.get(o), o, of_organization, lambda call: True),
-            team=(facts.teams.get((o, t)), t, of_organization, lambda call: call.team_id == t),
-            member=(facts.members.get((o, u)), u, of_organization, lambda call: call.user_id == u),
-            team_member=(
-                facts.team_members.get((o, t, u)),
-                f"{t}/{u}",
-                of_organization,
-                lambda call: call.team_id == t and call.user_id == u,
-            ),
-            user=(facts.users.get(u), u, of_user, lambda call: True),
-            key=(facts.keys.get(k), k, of_key, lambda call: True),
-        )[kind]
-        return found and Owner(kind, owner_id, found.created_at, found.limits, among, counts)
 
     def calls_by(self, owner):
         """Those since the owner was made: what was before was somebody else's of the same name."""
         calls = self.calls_of[owner.among]
         return [call for call in calls if call.reserved_at >= owner.created_at and owner.counts(call)]
 
-    def limits(self, key, model=None):
-        """Those of calls to a model, or of all models; budgets first, and of the outermost owner first."""
-        owners = self.owners(key)
-        budgets = [limit for owner in owners for limit in self.budgets_of(owner, model)]
-        return budgets + [limit for owner in owners for limit in self.rates_of(owner)]
+    def limits(self, subject):
+        """Those that such calls must keep: of cost first, and of the outermost owner first."""
+        owners = self.owners(subject)
+        found = [(place, limit) for place, owner in enumerate(owners) for limit in self.limits_of(owner, subject)]
 
-    def budgets_of(self, owner, model):
-        of = owner.limits
-        period = of.budget_duration, of.budget_reset_at
-        if of.max_budget is not None:
-            yield Limit(owner, self.calls_by(owner), "max_budget", None, of.max_budget, *period)
-        for name in of.model_max_budget if model is None else names_of(model):
-            if name in of.model_max_budget:
-                value, duration = limit_by_model(of.model_max_budget[name])
-                calls = [call for call in self.calls_by(owner) if name in names_of(call.model)]
-                own_period = (duration, owner.created_at) if duration else period
-                yield Limit(owner, calls, "model_max_budget", name, value, *own_period)
+        def rank(placed):
+            place, limit = placed
+            kind = KINDS_OF_LIMITS.index(limit.sentence.limit)
+            return kind > 0, place, kind
 
-    def rates_of(self, owner):
-        for name in RATES:
-            if getattr(owner.limits, name) is not None:
-                yield Limit(owner, self.calls_by(owner), name, None, getattr(owner.limits, name))
+        return [limit for _, limit in sorted(found, key=rank)]
+
+    def limits_of(self, owner, subject):
+        sentences = [it for it in owner.sentences if it.is_about(subject.model, subject.tags)]
+        calls = self.calls_by(owner) if sentences else []
+        for sentence in sentences:
+            for part in parts_of(sentence.each, subject):
+                if part is UNKNOWN or not self.has_own(owner, sentence, subject):
+                    yield self.limit(owner, sentence, part, calls, subject)
+
+    def limit(self, owner, sentence, part, calls, subject):
+        start, end = sentence.period(self.now) if sentence.limit != "parallel_requests" else (None, None)
+        resets = [it.at for it in self.resets[owner.name] if it.concerns(sentence, part)]
+        mine = [
+            call
+            for call in calls
+            if sentence.is_about(call.model, call.tags) and (part is None or part in parts_of(sentence.each, call))
+        ]
+        # A member, key or team that was made anew begins with nothing.  An end user need not be made.
+        itself = sentence.each != "end_user" and self.part_itself(owner, sentence, subject)
+        if itself:
+            mine = [call for call in mine if call.reserved_at >= itself.created_at]
+        return Limit(owner, sentence, part, mine, self.now, start and max([start, *resets]), end)

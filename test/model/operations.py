@@ -7,23 +7,18 @@ at all to months, often exactly to where a hold or a period ends.
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple
 
-MODELS = ["gpt-4o", "openai/gpt-4o", "azure/gpt-4o", "o3", "claude", "anthropic/claude"]
-ALIASES = ["fast", "best"]
+from calls_at_random import ALIASES, END_USERS, Calls
+from limits_at_random import BUDGETS, DURATIONS, MODELS, OF_ALL, SHORT_FORMS, TAGS
+from operation import BudgetId, Operation
+
 LISTS = [["gpt-4o", "o3", "*/*"], ["openai/*", "claude"], ["*"], ["fast", "*a*"], ["all-proxy-models"]] + 5 * [[]]
-COSTS = [Decimal(cost) for cost in ("0", "0.1", "0.25", "0.5", "1", "1.000000001", "0.33333333333333333333", "2.5")]
-BUDGETS = [Decimal(amount) for amount in ("0", "0.3", "1", "2.25", "4", "7.5", "15", "10.00000000000000000001")]
-COUNTS = [0, 1, 2, 2, 3, 5]
-TOKENS = [0, 1, 10, 50, 100, 200]
-TOKENS_A_MINUTE = [0, 100, 200, 400, 1000]
-DURATIONS = ["1s", "30s", "1m", "1h", "36h", "1d", "7d", "2w", "1mo", "3mo"]
-DURATIONS += [f"1{unit}@{zone}" for unit in ("d", "w", "mo") for zone in ("Europe/Berlin", "America/New_York")]
-DURATIONS += ["1d@Asia/Kolkata", "1d@Africa/Cairo", "1d@America/Havana", "1w@Pacific/Auckland", "1mo@America/Sao_Paulo", "1d@UTC"]
-LIFETIMES = [1, 5, 30, 60, 600, 3600, 86400]
 PEOPLE = ["ann", "ben", "cem", "dee"]
 TEAMS = ["red", "blue"]
-KINDS = ["organization", "team", "member", "team_member", "user", "key"]
+FIELDS_IN_TEAM = ["budget_duration", "tpm_limit", "rpm_limit"]
+FIELDS_OF_END_USERS = ["max_budget", "soft_budget", "model_max_budget", "budget_duration", "tpm_limit", "rpm_limit"]
+FIELDS_OF_END_USERS += ["max_parallel_requests"]
+KINDS = ["end_user", "organization", "team", "member", "team_member", "user", "key"]
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -33,32 +28,7 @@ def team_ids(organization_id):
     return [f"{organization_id}-{team}" for team in TEAMS]
 
 
-class Operation(NamedTuple):
-    """A call of a function, by whose arguments it can be made again elsewhere: what only the database can name, one
-    of the following stands for."""
-
-    at: object
-    function: str
-    arguments: dict
-    about: str  # the organization
-
-
-class Reservation(NamedTuple):
-    label: str  # what the test calls it: the request_id, unless the database is to make one
-    by_request: bool
-
-
-class TokenId(NamedTuple):
-    secret: str
-
-
-class BudgetId(NamedTuple):
-    organization_id: str
-    team_id: str
-    user_id: str
-
-
-class Story:
+class Story(Calls):
     """What happens, one operation after the other; the model tells it how things stand."""
 
     organizations_at_once = 3
@@ -84,7 +54,11 @@ class Story:
             self.change_limits: 7,
             self.change_periods: 3,
             self.change_again_and_again: 1,
-            self.share_budget: 0.5,
+            self.reset: 2,
+            self.extend: 2,
+            self.change_end_users: 2,
+            self.change_tags: 1,
+            self.share_budget: 1,
             self.change_models: 1,
             self.block_and_unblock: 1,
             self.change_people: 3,
@@ -94,25 +68,14 @@ class Story:
 
     def next(self):
         while not self.planned:
-            self.planned = self.populate() or self.choose(list(self.actions), self.actions.values())()
+            self.planned = self.populate() or self.choose(self.actions, self.actions.values())()
         function, arguments, about, *wait = self.planned.pop(0)
         self.count += 1
         at = self.model.now + wait[0] if wait else self.tick()
-        # Creation takes a new point in time: outside of tests nothing happens at the very same time.
-        if not function.startswith("usage_"):
+        # Changes take a new point in time: outside of tests nothing happens at the very same time.
+        if not function.startswith("usage_") or function == "usage_reset":
             at = max(at, self.model.now + MICROSECOND)
         return Operation(at, function, arguments, about)
-
-    # Chance
-
-    def choose(self, things, weights=None):
-        return self.random.choices(list(things), weights)[0]
-
-    def perhaps(self, chance):
-        return self.random.random() < chance
-
-    def some(self, things):
-        return [thing for thing in things if self.perhaps(0.5)]
 
     # Time
 
@@ -128,27 +91,31 @@ class Story:
             ],
             [40, 32, 10, 3, 1.5, 0.5],
         )
+        if self.perhaps(0.02):
+            return self.earlier()
         edges = self.edges() if self.model.facts.organizations and self.perhaps(0.12) else []
         return self.choose(edges) if edges else self.model.now + step
 
     def edges(self):
-        """Just before, at and just after a hold or a period ends."""
+        """Just before, at and just after a hold, a window or a raise ends."""
         now = self.model.now
         organization_id = self.choose(self.model.facts.organizations)
-        holds = self.model.calls_of["organization", organization_id][-30:]
-        ends = [call.expires_at for call in holds if call.holds(now)]
-        for key in self.keys_of(organization_id)[:1]:
-            ends += [limit.resets_at(now) for limit in self.model.limits(key) if limit.resets_at(now)]
+        calls = self.model.calls_of["organization", organization_id][-30:]
+        ends = [call.expires_at for call in calls if call.holds(now)]
+        if calls:
+            for limit in self.model.limits(calls[-1]):
+                ends += [limit.resets_at] if limit.resets_at else []
+                ends += [limit.sentence.raised.until] if limit.sentence.raised else []
         edges = [end + self.choose([-1, 0, 1]) * MICROSECOND for end in ends]
         return [edge for edge in edges if edge >= now]
 
+    def earlier(self):
+        """The clock is put back."""
+        now, earliest = self.model.now, self.model.earliest()
+        back = self.choose([now - earliest, timedelta(milliseconds=1), timedelta(minutes=1), timedelta(days=1)])
+        return max(earliest, now - back)
+
     # The people
-
-    def organization(self):
-        return self.choose(self.model.facts.organizations)
-
-    def keys_of(self, organization_id):
-        return [key for key in self.model.facts.keys.values() if key.organization_id == organization_id]
 
     def members_of(self, organization_id):
         return [user for of, user in self.model.facts.members if of == organization_id]
@@ -178,7 +145,7 @@ class Story:
         self.calls[o] = dict(calls_before)
         self.limited[o] = self.random.sample(KINDS, self.random.randint(1, 4))
         members = self.random.sample(PEOPLE, 3)
-        steps = [("org_new", dict(organization_alias=o, organization_id=o, **self.limits("organization", o)), o)]
+        steps = [("org_new", dict(organization_alias=o, organization_id=o, **self.some_limits("organization", o)), o)]
         steps += [self.add_member(o, user) for user in members]
         for team in team_ids(o):
             steps.append(self.make_team(o, team, self.some(members)))
@@ -187,22 +154,29 @@ class Story:
         return steps
 
     def add_member(self, o, user):
-        amount = dict(max_budget_in_organization=self.choose(BUDGETS)) if self.is_limited("member", o) else {}
+        amount = self.limits_of_member("member", o)
         return "org_member_add", dict(organization_id=o, member=dict(role="org_admin", user_id=user), **amount), o
 
+    def limits_of_member(self, kind, o):
+        names = dict(member=["max_budget_in_organization"], team_member=["max_budget_in_team", *FIELDS_IN_TEAM])
+        if not self.is_limited(kind, o):
+            return {}
+        return {name: self.short_form(name) for name in names[kind] if self.perhaps(0.6)}
+
     def add_to_team(self, o, team, user):
-        amount = dict(max_budget_in_team=self.choose(BUDGETS)) if self.is_limited("team_member", o) else {}
+        amount = self.limits_of_member("team_member", o)
         member = dict(role="user", user_id=user)
         return "team_member_add", dict(organization_id=o, team_id=team, member=member, **amount), o
 
     def make_team(self, o, team, members):
         people = [dict(role="user", user_id=user) for user in members]
-        return "team_new", dict(organization_id=o, team_id=team, members_with_roles=people, **self.limits("team", o)), o
+        named = dict(organization_id=o, team_id=team, members_with_roles=people)
+        return "team_new", dict(named, **self.some_limits("team", o)), o
 
     def make_key(self, o, user, team):
         secret = f"sk-{o}-{user or 'nobody'}-{team or 'none'}-{self.random.randrange(10**6)}"
         arguments = dict(organization_id=o, user_id=user, team_id=team, key=secret, key_alias=secret)
-        return "key_generate", dict(arguments, **self.limits("key", o)), o
+        return "key_generate", dict(arguments, **self.some_limits("key", o)), o
 
     def change_people(self):
         o = self.organization()
@@ -239,7 +213,8 @@ class Story:
         outside = f"sk-outside-{self.random.randrange(10**6)}"
         if self.perhaps(0.3) and self.model.facts.users:
             user = self.choose(self.model.facts.users)
-            return [("key_generate", dict(user_id=user, key=outside, key_alias=outside, **self.limits("key", o)), "")]
+            named = dict(user_id=user, key=outside, key_alias=outside)
+            return [("key_generate", dict(named, **self.some_limits("key", o)), "")]
         return [made]
 
     def replace_team(self):
@@ -254,63 +229,42 @@ class Story:
     def is_limited(self, kind, o):
         return kind in self.limited[o] and self.perhaps(0.7)
 
-    def limits(self, kind, o):
+    def some_limits(self, kind, o, now_there=()):
         """Some of the limits that an owner of that kind may have."""
-        chance = 0.25 if kind in self.limited[o] or kind == "budget" else 0.02
-        fields = dict(
-            max_budget=lambda: self.choose(BUDGETS),
-            tpm_limit=lambda: self.choose(TOKENS_A_MINUTE),
-            rpm_limit=lambda: self.choose(COUNTS),
-        )
-        if kind != "user":
-            fields["max_parallel_requests"] = lambda: self.choose(COUNTS)
-        if kind != "team":
-            fields["model_max_budget"] = self.limits_by_model
-        if kind in ("organization", "budget"):
-            fields["soft_budget"] = lambda: self.choose(BUDGETS)
-        if kind == "organization":
-            fields["default_reserve"] = lambda: self.choose(COSTS)
-        fields["budget_duration"] = lambda: self.choose(DURATIONS)
-        return {name: value() for name, value in fields.items() if self.perhaps(chance)}
-
-    def limits_by_model(self):
-        return {model: self.limit_of_model() for model in self.random.sample(MODELS, self.choose([0, 1, 2]))}
-
-    def limit_of_model(self):
-        amount, duration = self.choose(BUDGETS), self.choose(DURATIONS)
-        return self.choose(
-            [
-                amount,
-                dict(max_budget=amount),
-                dict(budget_limit=amount, time_period=duration),
-                dict(max_budget=amount, budget_duration=duration),
-            ]
-        )
+        return self.limits(kind, 0.12 if kind in self.limited[o] or kind == "budget" else 0.01, now_there)
 
     def clear(self, kind):
-        names = ["max_budget", "tpm_limit", "rpm_limit", "budget_duration"]
-        names += ["max_parallel_requests"] if kind != "user" else []
-        names += ["model_max_budget"] if kind in ("organization", "budget") else []
-        names += ["default_reserve"] if kind == "organization" else []
-        return [name for name in names if self.perhaps(0.5)]
+        names = [*OF_ALL, *SHORT_FORMS.get(kind, []), "limits"]
+        return [name for name in names if self.perhaps(0.3)]
 
     def owner(self, o):
-        """A kind of owner in the organization, the arguments that name one, and the limits it has."""
+        """A kind of owner in the organization, the arguments that name one, and the owner."""
         facts = self.model.facts
-        budgets = [(BudgetId(o, "", ""), facts.organizations[o].limits)]
+        organization = facts.organizations[o]
+        budgets = [(BudgetId(o, "", ""), organization)]
         budgets += [
-            (BudgetId(o, getattr(it, "team_id", ""), it.user_id), it.limits)
+            (BudgetId(o, getattr(it, "team_id", ""), it.user_id), it)
             for it in [*facts.members.values(), *facts.team_members.values()]
             if it.organization_id == o and it.budget_id
         ]
         kinds = dict(
-            organization=[(dict(organization_id=o), facts.organizations[o].limits)],
-            team=[
-                (dict(team_id=team), facts.teams[o, team].limits) for team in self.teams_of(o)
+            organization=[(dict(organization_id=o), organization)],
+            team=[(dict(team_id=team), facts.teams[o, team]) for team in self.teams_of(o)],
+            user=[(dict(user_id=user), facts.users[user]) for user in self.members_of(o)],
+            key=[(dict(key=key.secret), key) for key in self.keys_of(o)],
+            budget=[(dict(budget_id=budget_id), owner) for budget_id, owner in budgets],
+            member=[
+                (dict(organization_id=o, user_id=user), facts.members[o, user]) for user in self.members_of(o)
             ],
-            user=[(dict(user_id=user), facts.users[user].limits) for user in self.members_of(o)],
-            key=[(dict(key=key.secret), key.limits) for key in self.keys_of(o)],
-            budget=[(dict(budget_id=budget_id), limits) for budget_id, limits in budgets],
+            team_member=[
+                (dict(organization_id=o, team_id=team, user_id=user), facts.team_members[o, team, user])
+                for team, user in self.members_of_teams(o)
+            ],
+            end_user=[
+                (dict(organization_id=of or None, user_id=end_user), owner)
+                for (of, end_user), owner in facts.end_users.items()
+                if of in ("", o)
+            ],
         )
         kind = self.choose([kind for kind in kinds if kinds[kind]])
         return kind, *self.choose(kinds[kind])
@@ -319,18 +273,26 @@ class Story:
         o = self.organization()
         return self.change_limits_of(o, *self.owner(o))
 
-    def change_limits_of(self, o, kind, named, limits):
-        return [self.change(o, kind, named, dict(self.limits(kind, o), clear=self.clear(kind)))]
+    def change_limits_of(self, o, kind, named, owner):
+        now_there = [it for it in owner.sentences if it.field == "limits"]
+        if kind in ("member", "team_member", "end_user") or self.perhaps(0.5):
+            fields = dict(limits=self.sentences(now_there))
+        else:
+            fields = dict(self.some_limits(kind, o, now_there), clear=self.clear(kind))
+        return [self.change(o, kind, named, fields)]
 
     def change_periods(self):
         """What was spent counts again, or no more, when a budget gets other periods."""
         o = self.organization()
         return self.change_periods_of(o, *self.owner(o))
 
-    def change_periods_of(self, o, kind, named, limits):
+    def change_periods_of(self, o, kind, named, owner):
+        if kind in ("member", "team_member", "end_user"):
+            return self.change_limits_of(o, kind, named, owner)
         fields = dict(budget_duration=self.choose(DURATIONS))
-        if kind != "team" and (limits.model_max_budget or self.perhaps(0.3)):
-            models = limits.model_max_budget or self.random.sample(MODELS, 2)
+        models = [it.model for it in owner.sentences if it.field == "model_max_budget"]
+        if models or self.perhaps(0.3):
+            models = models or self.random.sample(MODELS, 2)
             fields["model_max_budget"] = {model: self.limit_of_model() for model in models}
         else:
             fields["max_budget"] = self.choose(BUDGETS)
@@ -346,13 +308,58 @@ class Story:
             steps += self.reserve_of(o) + self.reserve_of(o) + self.show_limits_of(o)
         return steps
 
+    def reset(self):
+        """A new period now: of one limit, of one part of it, or of all that limit cost."""
+        o = self.organization()
+        kind, named, owner = self.owner(o)
+        if kind == "budget":
+            return []
+        if kind in ("team", "key", "user") and self.perhaps(0.3):
+            return [(f"{kind}_reset_spend", dict(named, reset_to=Decimal(0)), o)]
+        if kind == "end_user":
+            named = dict(organization_id=named["organization_id"], end_user=named["user_id"])
+        fields = {}
+        if owner.sentences and self.perhaps(0.6):
+            sentence = self.choose(owner.sentences)
+            members = zip(("limit", "per", "model", "tag", "each", "soft"), sentence.name)
+            fields["limit"] = {member: value for member, value in members if value not in (None, False)}
+            parts = dict(model=MODELS, tag=TAGS, end_user=END_USERS, member=PEOPLE).get(sentence.each)
+            if parts and self.perhaps(0.5):
+                fields["part"] = self.choose(parts)
+        named = {name: value for name, value in named.items() if value is not None}
+        return [("usage_reset", dict(named, **fields), o)]
+
+    def change_end_users(self):
+        """Made, deleted, blocked: each in an organization or on the platform."""
+        o = self.organization()
+        user_id = self.choose(END_USERS)
+        named = dict(user_id=user_id)
+        where = dict(organization_id=o) if self.perhaps(0.7) else {}
+        known = (where.get("organization_id", ""), user_id) in self.model.facts.end_users
+        if not known:
+            limits = {name: self.short_form(name) for name in FIELDS_OF_END_USERS if self.perhaps(0.3)}
+            if self.perhaps(0.5):
+                limits["limits"] = self.sentences()
+            return [("customer_new", dict(named, **where, **limits), o)]
+        many = dict(user_ids=[user_id], **where)
+        if self.perhaps(0.5):
+            return [("customer_delete", many, o)]
+        return [("customer_block", many, o)] + self.reserve_of(o) + [("customer_unblock", many, o)]
+
     def share_budget(self):
-        """An organization takes the budget of another, with the periods that it has there."""
-        o, other = self.organization(), self.organization()
-        return [("org_update", dict(organization_id=o, budget_id=BudgetId(other, "", ""), cascade=True), o)]
+        """An organization or a key takes the budget of another, with the periods that it has there."""
+        o, other = self.organization(), BudgetId(self.organization(), "", "")
+        keys = self.keys_of(o)
+        if not keys or self.perhaps(0.3):
+            return [("org_update", dict(organization_id=o, budget_id=other, cascade=True), o)]
+        key = self.choose(keys)
+        fields = dict(clear=["budget_id"]) if key.budget_id and self.perhaps(0.5) else dict(budget_id=other)
+        return [("key_update", dict(key=key.secret, **fields), o)]
 
     def change(self, o, kind, named, fields):
-        function = "org_update" if kind == "organization" else f"{kind}_update"
+        function = dict(organization="org_update", member="org_member_update", end_user="customer_update").get(
+            kind, f"{kind}_update"
+        )
         cascade = dict(cascade=True) if kind in ("organization", "team", "budget") else {}
         return function, dict(named, **fields, **cascade), o
 
@@ -372,6 +379,14 @@ class Story:
         ]
         return [self.choose(choices)]
 
+    def change_tags(self):
+        o = self.organization()
+        tags = [] if self.perhaps(0.5) else self.some(TAGS)
+        choices = [("org_update", dict(organization_id=o, tags=tags), o)]
+        choices += [("team_update", dict(team_id=team, tags=tags), o) for team in self.teams_of(o)]
+        choices += [("key_update", dict(key=key.secret, tags=tags), o) for key in self.keys_of(o)[:3]]
+        return [self.choose(choices)]
+
     def block_and_unblock(self):
         o = self.organization()
         choices = [("org", dict(organization_id=o))]
@@ -380,155 +395,3 @@ class Story:
         kind, named = self.choose(choices)
         blocked = [step for _ in range(3) for step in self.choose([self.reserve_of, self.settle_of])(o)]
         return [(f"{kind}_block", named, o)] + blocked + [(f"{kind}_unblock", named, o)]
-
-    # Calls
-
-    def key(self, o):
-        outside = [key for key in self.model.facts.keys.values() if not key.organization_id]
-        keys = outside if outside and self.perhaps(0.1) else self.keys_of(o)
-        return self.choose(keys) if keys else None
-
-    def ask(self, o):
-        """Arguments of usage_reserve; about half of them come close to a limit."""
-        key = self.key(o)
-        asked = dict(key="sk-unknown", model=self.choose(MODELS + ALIASES))
-        if key and not self.perhaps(0.01):
-            asked["key"] = key.secret if self.perhaps(0.7) else TokenId(key.secret)
-        if not self.perhaps(0.07):
-            asked["max_cost"] = self.choose(COSTS)
-        if not self.perhaps(0.07):
-            asked["max_tokens"] = self.choose(TOKENS)
-        if self.perhaps(0.5):
-            asked["ttl_seconds"] = self.choose(LIFETIMES)
-        if self.perhaps(0.1):
-            asked["tags"] = ["a", "b"]
-        if key and self.perhaps(0.25):
-            self.aim(asked, key)
-        if self.perhaps(0.02):
-            asked.update(self.mistake())
-        return self.remember(o, asked)
-
-    def aim(self, asked, key):
-        """All that is left of a limit, or the least bit more."""
-        limits = self.model.usage_limits(key.key_id)["limits"]
-        for limit in limits and [self.choose(limits)]:
-            if limit["limit"].endswith("max_budget") or limit["limit"] == "max_budget":
-                asked["max_cost"] = max(limit["remaining"], Decimal(0)) + self.choose([Decimal(0), Decimal("1e-20")])
-            elif limit["limit"] == "tpm_limit":
-                asked["max_tokens"] = max(limit["remaining"], 0) + self.choose([0, 1])
-
-    def mistake(self):
-        return self.choose(
-            [
-                dict(max_cost=Decimal("-0.1")),
-                dict(max_cost=Decimal("1000000000000000.01")),
-                dict(max_tokens=-1),
-                dict(ttl_seconds=0),
-                dict(ttl_seconds=86401),
-                dict(model=None),
-                dict(key=None),
-            ]
-        )
-
-    def remember(self, o, asked):
-        """Gives the call its request_id; one in ten leaves that to the database."""
-        label = f"{o}-{self.count}-{self.random.randrange(10**6)}"
-        self.calls[o][label] = asked
-        return dict(asked, request_id=label) if self.perhaps(0.9) else dict(asked, label=label)
-
-    def reserve(self):
-        return self.reserve_of(self.organization())
-
-    def reserve_of(self, o):
-        return [("usage_reserve", self.ask(o), o)]
-
-    def ask_again(self, o):
-        """Mostly the same as before, of a call that was asked for lately."""
-        if not self.calls[o]:
-            return self.ask(o)
-        label = self.choose(list(self.calls[o])[-12:])
-        asked = dict(self.calls[o][label], request_id=label)
-        if self.perhaps(0.3):
-            asked.update(self.choose([dict(max_cost=Decimal("0.7")), dict(model="o3"), dict(max_tokens=7)]))
-        return asked
-
-    def reserve_again(self):
-        o = self.organization()
-        return [("usage_reserve", self.ask_again(o), o)]
-
-    def reserve_many(self):
-        o = self.organization()
-        requests = [self.ask(o) if self.perhaps(0.8) else self.ask_again(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_reserve_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
-
-    def reservation(self, o):
-        """Mostly one that is under way."""
-        granted = [label for label in list(self.calls[o])[-80:] if label in self.model.labelled]
-        under_way = [label for label in granted if self.is_under_way(label)]
-        label = "never"
-        if granted and self.perhaps(0.97):
-            label = self.choose(under_way if under_way and self.perhaps(0.75) else granted)
-        return Reservation(label, self.perhaps(0.6))
-
-    def is_under_way(self, label):
-        return self.model.labelled[label].state == "reserved"
-
-    def cost_of(self, label):
-        """What a call turns out to have cost: seldom more than was held."""
-        call = self.model.labelled.get(label)
-        held = call.max_cost if call else Decimal(1)
-        cost = self.choose([held, held / 2, held / 4, Decimal(0), held * 2, self.choose(COSTS)], [4, 3, 2, 1, 1, 1])
-        most = call.max_tokens if call else 10
-        outcome = dict(cost=cost)
-        if self.perhaps(0.8):
-            outcome.update(prompt_tokens=most // 2, completion_tokens=self.choose([most - most // 2, most // 4, most]))
-        if self.perhaps(0.02):
-            outcome.update(self.choose([dict(cost=Decimal(-1)), dict(prompt_tokens=-1), dict(cost=Decimal(10) ** 13)]))
-        return outcome
-
-    def outcome(self, o):
-        reservation = self.reservation(o)
-        return dict(reservation=reservation, **self.cost_of(reservation.label))
-
-    def settle(self):
-        return self.settle_of(self.organization())
-
-    def settle_of(self, o):
-        return [("usage_settle", self.outcome(o), o)]
-
-    def settle_late(self):
-        """After it has expired, with another call in between, and likely within the minute."""
-        o = self.organization()
-        second = timedelta(seconds=1)
-        late = dict(self.ask(o), ttl_seconds=1)
-        reservation = Reservation(late.get("label") or late["request_id"], self.perhaps(0.5))
-        outcome = dict(reservation=reservation, **self.cost_of(reservation.label))
-        return [
-            ("usage_reserve", late, o),
-            ("usage_reserve", self.ask(o), o, second),
-            ("usage_settle", outcome, o, second),
-            ("usage_reserve", self.ask(o), o, second),
-        ]
-
-    def settle_many(self):
-        o = self.organization()
-        requests = [self.outcome(o) for _ in range(self.random.randint(1, 6))]
-        return [("usage_settle_many", dict(requests=requests, wait=self.perhaps(0.5)), o)]
-
-    def cancel(self):
-        o = self.organization()
-        return [("usage_cancel", dict(reservation=self.reservation(o)), o)]
-
-    def record(self):
-        o = self.organization()
-        asked = self.ask_again(o) if self.perhaps(0.2) else self.ask(o)
-        taken = ("key", "model", "request_id", "label", "tags")
-        recorded = {name: value for name, value in asked.items() if name in taken}
-        return [("usage_record", dict(recorded, **self.cost_of("never")), o)]
-
-    def show_limits(self):
-        return self.show_limits_of(self.organization())
-
-    def show_limits_of(self, o):
-        key = self.key(o)
-        return [("usage_limits", dict(key=TokenId(key.secret)), key.organization_id)] if key else []

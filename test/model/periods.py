@@ -5,6 +5,7 @@ anchor that one period ends at, and the time asked about.
 """
 
 import calendar
+import functools
 import re
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Optional
@@ -12,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 UTC = timezone.utc
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LENGTHS = {
     "s": timedelta(seconds=1),
@@ -32,26 +35,46 @@ class Period(NamedTuple):
 FOREVER = Period(BEGINNING, None)
 
 
-def minute_of(time):
-    return time.replace(second=0, microsecond=0)
-
-
-def minute_period(time):
-    return Period(minute_of(time), minute_of(time) + timedelta(minutes=1))
-
-
 def period_of(time, duration, anchor):
     """The period of a budget that the time is in."""
     if duration is None:
         return FOREVER
-    count, unit, zone = re.fullmatch(r"(\d+)(s|m|h|d|w|mo)(?:@(.+))?", duration).groups()
+    count, unit, zone = parts_of(duration)
     if zone:
-        return calendar_period(time, unit, ZoneInfo(zone))
+        return calendar_period(time, unit, zone_of(zone))
     if unit == "mo":
-        return months_period(time, int(count), anchor)
-    length = int(count) * LENGTHS[unit]
+        return months_period(time, count, anchor)
+    length = count * LENGTHS[unit]
     start = anchor + (time - anchor) // length * length
     return Period(start, start + length)
+
+
+def window_of(time, per, since):
+    """The window of a sentence that the time is in: of the clock, of the calendar, or counted from its setting."""
+    if per is None:
+        return Period(since, None)
+    count, unit, zone = parts_of(per)
+    if unit in ("s", "m", "h"):
+        return period_of(time, per, EPOCH)
+    if count == 1:
+        return calendar_period(time, unit, zone_of(zone or "UTC"))
+    return period_of(time, per, since)
+
+
+@functools.cache
+def parts_of(duration):
+    """How many, of what, and by the calendar of which time zone."""
+    count, unit, zone = re.fullmatch(r"(\d+)(s|m|h|d|w|mo|q|y)(?:@(.+))?", duration).groups()
+    return int(count), unit, zone
+
+
+def zone_of(name):
+    """A time zone by its name, or by the time that its clocks are ahead of UTC."""
+    offset = re.fullmatch(r"([+-])(\d\d):?(\d\d)?", name)
+    if not offset:
+        return ZoneInfo(name)
+    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+    return timezone(ahead if offset[1] == "+" else -ahead)
 
 
 def months_period(time, months, anchor):
@@ -73,7 +96,7 @@ def plus_months(time, months):
 
 
 def calendar_period(time, unit, zone):
-    """A day, week (from Monday) or month as people in the time zone live it, from midnight to midnight."""
+    """A day, week (from Monday), month, quarter or year as people in the zone live it, from midnight to midnight."""
     today = time.astimezone(zone).date()
     if unit == "d":
         first, after = today, today + timedelta(days=1)
@@ -81,8 +104,9 @@ def calendar_period(time, unit, zone):
         first = today - timedelta(days=today.weekday())
         after = first + timedelta(weeks=1)
     else:
-        first = today.replace(day=1)
-        after = (first + timedelta(days=31)).replace(day=1)
+        months = dict(mo=1, q=3, y=12)[unit]
+        first = today.replace(month=(today.month - 1) // months * months + 1, day=1)
+        after = (first + timedelta(days=31 * months)).replace(day=1)
     return Period(midnight(first, zone), midnight(after, zone))
 
 
