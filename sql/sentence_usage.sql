@@ -250,6 +250,28 @@ SELECT team_member_update('red', 'ann', max_budget_in_team => 8) \g /dev/null
 SELECT asked('sk-ann', 'm', 9) AS ann, asked('sk-bob', 'm', 9) AS bob;
 SELECT team_member_update('red', 'ann', clear => '{max_budget_in_team}') \g /dev/null
 SELECT asked('sk-ann', 'm', 9) AS ann, usage_verify();
+-- Outside of organizations: an end user is the platform's, a member the user; in a team of the platform, the team's member.
+CALL begin_again();
+SET pg_org.now = '2030-06-12 10:20:30Z';
+SELECT team_new(team_id => 'free', members_with_roles => '[{"role": "user", "user_id": "ann"}]', limits => '[{"limit": "cost", "value": 6, "each": "member"}]') \g /dev/null
+SELECT key_generate('ann', key => 'sk-lone', limits => '[{"limit": "cost", "value": 5, "each": "end_user"}, {"limit": "cost", "value": 7, "each": "member"}]'),
+       key_generate('ann', team_id => 'free', key => 'sk-beta'), customer_new('cust', max_budget => 20), customer_new('cust', organization_id => 'acme') \g /dev/null
+SELECT limit_to('organization', '[{"limit": "cost", "value": 5, "each": "end_user"}]') \g /dev/null
+SELECT asked('sk-lone', 'm', 6, end_user => 'other') AS end_user, asked('sk-lone', 'm', 6, end_user => 'cust') AS own_of_platform, asked('sk-ann', 'm', 6, end_user => 'cust') AS in_acme,
+       asked('sk-lone', 'm', 8) AS member, asked('sk-beta', 'm', 7) AS team_member \gx
+SELECT user_update('ann', limits => '[{"limit": "cost", "value": 9}]') \g /dev/null
+SELECT asked('sk-lone', 'm', 8) AS own_of_user, asked('sk-beta', 'm', 7) AS team_member \gx
+SELECT team_member_update('free', 'ann', max_budget_in_team => 8) \g /dev/null
+SELECT asked('sk-beta', 'm', 7) AS own_of_team_member, asked('sk-beta', 'm', 8.5) AS over_own, asked('sk-lone', 'm', 9.5) AS over_own_of_user \gx
+SELECT usage_verify();
+-- A key that an admin made for somebody else is under the member's limits, not the user's.
+SELECT user_new('ada', auto_create_key => false), org_member_add('acme', '{"role": "org_admin", "user_id": "ada"}'), key_generate('ada', key => 'sk-ada') \g /dev/null
+SELECT key_generate('ann', 'acme', api_key => 'sk-ada') ->> 'key' AS made \gset
+SELECT limit_to('organization', '[{"limit": "cost", "value": 30, "each": "member"}]') \g /dev/null
+SELECT asked(:'made', 'm', 29) AS made_by_admin, asked(:'made', 'm', 31) AS over_member, asked('sk-ann', 'm', 10) AS own \gx
+SELECT usage_record(:'made', 'm', 4), usage_record('sk-ann', 'm', 1) \g /dev/null
+SELECT key = :'made' AS made_by_admin, owner, each, part, spent FROM unnest(ARRAY[:'made', 'sk-ann']) AS key, shown(usage_limits(key));
+SELECT usage_verify();
 
 RESET pg_org.now;
 DROP FUNCTION test.limit_to, test.shown, test.use, test.ask, test.window_at, test.across_border, test.asked, test.with_own;
