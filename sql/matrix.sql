@@ -110,7 +110,23 @@ INSERT INTO test.call (call) VALUES
     ('usage_cancel(''held''{})'), ('usage_extend(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
     ('usage_reserve(model => ''m1'', token_id => test.token_id(''sk-annred''){})'),
     ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
-    ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})');
+    ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})'),
+    ('usage_reset(''A''{})'), ('usage_reset(''B''{})'), ('usage_reset(''nowhere''{})'), ('usage_reset(''A'', team_id => ''red''{})'),
+    ('usage_reset(''A'', team_id => ''unknown''{})'), ('usage_reset(team_id => ''red''{})'), ('usage_reset(team_id => ''blue''{})'),
+    ('usage_reset(''A'', user_id => ''ann''{})'), ('usage_reset(''A'', user_id => ''sam''{})'), ('usage_reset(''nowhere'', user_id => ''ann''{})'),
+    ('usage_reset(''A'', ''red'', ''ann''{})'), ('usage_reset(user_id => ''ann''{})'), ('usage_reset(user_id => ''unknown''{})'),
+    ('usage_reset(key => ''sk-annred''{})'), ('usage_reset(key => ''sk-ofb''{})'), ('usage_reset(key => ''sk-blue''{})'),
+    ('usage_reset(key => ''sk-unknown''{})'), ('usage_reset(''A'', end_user => ''cust''{})'), ('usage_reset(''A'', end_user => ''unknown''{})'),
+    ('usage_reset(end_user => ''cust''{})'), ('usage_reset(''A'', end_user => ''cust'', "limit" => ''{"limit": "cost"}''{})'),
+    ('org_update(''A'', limits => ''[{"limit": "cost", "value": 1}]''{})'), ('org_update(''A'', rpd_limit => 1{})'),
+    ('org_member_update(''A'', ''ann'', limits => ''[{"limit": "cost", "value": 1}]''{})'),
+    ('team_update(''red'', limits => ''[{"limit": "cost", "value": 1}]''{})'), ('team_update(''red'', team_member_budget => 1{})'),
+    ('team_member_update(''red'', ''ann'', limits => ''[{"limit": "cost", "value": 1}]''{})'),
+    ('user_update(''ann'', limits => ''[{"limit": "cost", "value": 1}]''{})'), ('user_update(''ann'', clear => ''{limits}''{})'),
+    ('user_update(''ann'', max_parallel_requests => 1{})'), ('key_update(''sk-annred'', limits => ''[{"limit": "cost", "value": 1}]''{})'),
+    ('key_update(''sk-annred'', temp_budget_increase => 1{})'), ('key_update(''sk-annred'', clear => ''{limits}''{})'),
+    ('customer_update(''cust'', organization_id => ''A'', limits => ''[{"limit": "tokens", "value": 1}]''{})'),
+    ('customer_update(''cust'', limits => ''[{"limit": "tokens", "value": 1}]''{})');
 
 -- Gives yes or the SQLSTATE of the refusal, and undoes the call.
 CREATE FUNCTION test.outcome(call text, key text) RETURNS text LANGUAGE plpgsql AS $$

@@ -66,7 +66,8 @@ BEGIN
     VALUES (coalesce(thing->>'organization_id', ''), 'usage.reset',
             jsonb_build_object('owner', TG_ARGV[0], 'id', concat_ws('/', thing->>TG_ARGV[1], thing->>TG_ARGV[2]),
                                'limit', CASE WHEN is_one THEN reset END,
-                               'reset_at', CASE WHEN is_one THEN reset->'at' ELSE thing->'spend_reset_at' END));
+                               'reset_at', CASE WHEN is_one THEN reset->>'at'
+                                                ELSE to_char(NEW.spend_reset_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION org.emit_reset() IS 'Trigger: writes an event for a reset of what counts against limits.';

@@ -171,7 +171,9 @@ bool is_unused(const Owner &owner, const Counter &counter)
     });
 }
 
-// The first midnight after the periods of all counts of a part: a column of an index should seldom change.
+constexpr int64 half_a_day = USECS_PER_DAY / 2;
+
+// The first midnight or noon after the periods of all counts of a part: a column of an index should seldom change.
 Time idle_after(const Counter &counter, Time now)
 {
     if (counter.scope.each == Each::none)
@@ -184,8 +186,8 @@ Time idle_after(const Counter &counter, Time now)
             return no_time;
         end.value = std::max(end.value, count.window.end->value);
     }
-    const int64 days = end.value / USECS_PER_DAY + (end.value < 0 ? 0 : 1);
-    return {days * USECS_PER_DAY};
+    const int64 half_days = end.value / half_a_day + (end.value < 0 ? 0 : 1);
+    return {half_days * half_a_day};
 }
 
 struct OwnedCounter {
@@ -324,7 +326,6 @@ void delete_idle_counters(Session &session, std::span<Owner> owners, Time now)
     const auto id = [&](Text OwnerIds::*member) {
         return map<Text>(with_parts, [&](const Owner &owner) { return owner.ids.*member; });
     };
-    constexpr int64 half_a_day = USECS_PER_DAY / 2;
     session.run(delete_idle_statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id), id(&OwnerIds::user_id),
                 id(&OwnerIds::key_id), id(&OwnerIds::end_user), Time{now.value - half_a_day});
 }

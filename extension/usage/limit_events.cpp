@@ -9,7 +9,19 @@ namespace pg_org {
 
 namespace {
 
-void emit(Counters &counters, AppliedLimit applied)
+bool is_reached(const AppliedLimit &applied)
+{
+    const UsageLimit &limit = *applied.limit;
+    if (limit.what != Limited::cost && !limit.soft)
+        return false;
+    if (limit.what == Limited::parallel_requests)
+        return applied.counter->is_changed && applied.held >= limit.value;
+    return applied.count->has_grown && applied.spent >= limit.value;
+}
+
+enum class Reason { reached, refused };
+
+void emit(Counters &counters, AppliedLimit applied, Reason reason)
 {
     const UsageLimit &limit = *applied.limit;
     Count &count = *applied.count;
@@ -20,12 +32,14 @@ void emit(Counters &counters, AppliedLimit applied)
                             : count.start;
     if (count.told_start.value == period.value && limit.value <= count.told_value)
         return;
+    counters.leave_out_expired();
+    applied.look_up();
+    if (reason == Reason::reached && !is_reached(applied))
+        return; // only with reservations that have expired
     count.told_start = period;
     count.told_value = limit.value;
     applied.counter->is_changed = true;
 
-    counters.leave_out_expired();
-    applied.look_up();
     Writer data{makeStringInfo()};
     write_limit(data.begin_object(), applied);
     write_amount(data.key("spent"), limit, applied.spent);
@@ -35,16 +49,6 @@ void emit(Counters &counters, AppliedLimit applied)
                       : is_budget ? "budget.soft_limit_crossed"
                                   : "limit.soft_limit_crossed";
     emit_event(counters.session(), applied.owner->ids.organization_id, type, to_text(data.buffer()->data));
-}
-
-bool is_reached(const AppliedLimit &applied)
-{
-    const UsageLimit &limit = *applied.limit;
-    if (limit.what != Limited::cost && !limit.soft)
-        return false;
-    if (limit.what == Limited::parallel_requests)
-        return applied.counter->is_changed && applied.held >= limit.value;
-    return applied.count->has_grown && applied.spent >= limit.value;
 }
 
 void emit_of_part(Counters &counters, Owner &owner, PartCounters &part, bool soft)
@@ -60,13 +64,13 @@ void emit_of_part(Counters &counters, Owner &owner, PartCounters &part, bool sof
                 continue;
             applied.look_up();
             if (is_reached(applied))
-                emit(counters, applied);
+                emit(counters, applied, Reason::reached);
         }
 }
 
 } // namespace
 
-void emit_exceeded(Counters &counters, const AppliedLimit &limit) { emit(counters, limit); }
+void emit_exceeded(Counters &counters, const AppliedLimit &limit) { emit(counters, limit, Reason::refused); }
 
 void emit_limit_events(Counters &counters)
 {

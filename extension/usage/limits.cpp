@@ -84,8 +84,12 @@ PG_ORG_READ(usage_limits)
     const CountedCall call{owners, model ? Maybe<Text>{owners.resolve_model(*model)} : model,
                            tags ? Maybe<Texts>{owners.tags(*tags)} : tags, false};
     session.reply.begin_object().key("token_id").value(ids.key_id).key("limits").begin_array();
+    // Organizations and their keys do not see end users of the platform, nor what these spend elsewhere.
+    const bool sees_platform = session.caller.reads_everything() || has_permission(session, usage_permission);
     for (const AppliedLimit &applied : counters.limits_of(call)) {
         CHECK_FOR_INTERRUPTS();
+        if (applied.owner->kind == OwnerKind::platform_end_user && !sees_platform)
+            continue;
         write_limit(session.reply.begin_object(), applied);
         write_amounts(session.reply, applied);
         session.reply.end_object();

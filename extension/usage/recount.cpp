@@ -60,6 +60,7 @@ void add(const CallSum &sum, std::span<const int64> starts, Counter &counter)
         counter.held_requests += sum.requests;
     }
     for (Count &count : counter.counts) {
+        // Requests in progress are counted with what is held.
         if (is_of_all_time(counter, count) || count.limit->what == Limited::parallel_requests)
             continue;
         const int64 begun = std::ranges::lower_bound(starts, count.window.start.value) - starts.begin();

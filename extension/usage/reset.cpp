@@ -1,5 +1,6 @@
 // Resets: what counts against a limit starts again now. The ledger keeps everything.
 
+#include "base/bounds.hpp"
 #include "base/clock.hpp"
 #include "base/paging.hpp"
 #include "lock.hpp"
@@ -107,8 +108,18 @@ LimitReset read_wanted(const Value &limit, const Maybe<Text> &part)
         invalid(limit.path(), "must be an object of limit, per, model, tag, each and soft");
     if (!limited_named(limit.member("limit").as_text()))
         invalid(limit.member("limit").path(), "must be cost, tokens, requests or parallel_requests");
+    // A member of another type would be read as none, and so name another limit.
+    for (const char *name : {"per", "model", "tag", "part"})
+        if (const Value value = limit.member(name); !value.is_null())
+            value.as_text();
+    if (const Value each = limit.member("each"); !each.is_null() && !each_named(each.as_text()))
+        invalid(each.path(), "must be model, tag, end_user, member, key or team");
+    if (const Value soft = limit.member("soft"); !soft.is_null())
+        soft.as_bool();
     LimitReset wanted = read_reset(limit);
     wanted.scope.part = part.value_or(wanted.scope.part);
+    if (wanted.scope.part.size() > max_name_bytes)
+        invalid("part", "must be at most %zu bytes long", max_name_bytes);
     if (!wanted.scope.part.empty() && wanted.scope.each == Each::none)
         invalid("part", "must come with a limit for each of something");
     if (wanted.what == Limited::parallel_requests)
