@@ -192,6 +192,7 @@ inline constexpr std::array routes{
     usage("/usage/extend", "usage_extend", Kind::call),
     usage("/usage/record", "usage_record", Kind::call),
     Route{"GET", "/usage/limits", "usage_limits", Kind::limits, Envelope::error},
+    usage("/usage/reset", "usage_reset", Kind::change),
 };
 
 struct Match {

@@ -9,17 +9,19 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::array<std::string_view, 6> organization_fields{
-    "access_group_ids", "model_rpm_limit", "model_tpm_limit", "object_permission", "policies", "router_settings",
+constexpr std::array<std::string_view, 4> organization_fields{
+    "access_group_ids",
+    "object_permission",
+    "policies",
+    "router_settings",
 };
 
-constexpr std::array<std::string_view, 43> team_fields{
+constexpr std::array<std::string_view, 32> team_fields{
     "access_group_ids",
     "admins",
     "allow_team_guardrail_config",
     "allowed_passthrough_routes",
     "allowed_vector_store_indexes",
-    "budget_limits",
     "default_team_member_models",
     "disable_global_guardrails",
     "enforced_batch_output_expires_after",
@@ -30,32 +32,22 @@ constexpr std::array<std::string_view, 43> team_fields{
     "max_parallel_requests",
     "members",
     "model_aliases",
-    "model_max_budget",
-    "model_rpm_limit",
-    "model_tpm_limit",
     "object_permission",
     "organization_id",
     "policies",
     "project_id",
     "prompts",
     "router_settings",
-    "rpd_limit",
     "rpm_limit_type",
     "secret_manager_settings",
-    "soft_budget",
     "soft_budget_alerting_emails",
     "spend",
     "tags",
     "team_alias",
-    "team_member_budget",
-    "team_member_budget_duration",
     "team_member_key_duration",
     "team_member_permissions",
-    "team_member_rpm_limit",
-    "team_member_tpm_limit",
     "temp_budget_expiry",
     "temp_budget_increase",
-    "tpd_limit",
     "tpm_limit_type",
 };
 
@@ -63,7 +55,7 @@ constexpr std::array<std::string_view, 6> team_member_fields{
     "allowed_models", "budget_duration", "budget_id", "max_budget_in_team", "rpm_limit", "tpm_limit",
 };
 
-constexpr std::array<std::string_view, 48> key_fields{
+constexpr std::array<std::string_view, 40> key_fields{
     "access_group_ids",
     "agent_id",
     "aliases",
@@ -75,7 +67,6 @@ constexpr std::array<std::string_view, 48> key_fields{
     "blocked",
     "budget_duration",
     "budget_id",
-    "budget_limits",
     "config",
     "disable_global_guardrails",
     "duration",
@@ -87,8 +78,6 @@ constexpr std::array<std::string_view, 48> key_fields{
     "max_budget",
     "max_parallel_requests",
     "model_max_budget",
-    "model_rpm_limit",
-    "model_tpm_limit",
     "new_key",
     "object_permission",
     "organization_id",
@@ -97,30 +86,24 @@ constexpr std::array<std::string_view, 48> key_fields{
     "prompts",
     "rotation_interval",
     "router_settings",
-    "rpd_limit",
     "rpm_limit",
     "rpm_limit_type",
     "send_invite_email",
-    "soft_budget",
     "spend",
     "tags",
     "team_id",
-    "temp_budget_expiry",
-    "temp_budget_increase",
     "throttle_on_budget_exceeded",
-    "tpd_limit",
     "tpm_limit",
     "tpm_limit_type",
     "user_id",
 };
 
-constexpr std::array<std::string_view, 35> user_fields{
+constexpr std::array<std::string_view, 28> user_fields{
     "aliases",
     "allowed_cache_controls",
     "allowed_routes",
     "blocked",
     "budget_id",
-    "budget_limits",
     "config",
     "disable_global_guardrails",
     "duration",
@@ -128,19 +111,14 @@ constexpr std::array<std::string_view, 35> user_fields{
     "guardrails",
     "invitation_code",
     "key_alias",
-    "max_parallel_requests",
-    "model_rpm_limit",
-    "model_tpm_limit",
     "object_permission",
     "organizations",
     "password",
     "permissions",
     "policies",
     "prompts",
-    "rpd_limit",
     "rpm_limit_type",
     "send_invite_email",
-    "soft_budget",
     "spend",
     "sso_user_id",
     "tags",
@@ -148,13 +126,11 @@ constexpr std::array<std::string_view, 35> user_fields{
     "teams",
     "temp_budget_expiry",
     "temp_budget_increase",
-    "tpd_limit",
     "tpm_limit_type",
 };
 
-constexpr std::array<std::string_view, 4> budget_fields{
+constexpr std::array<std::string_view, 3> budget_fields{
     "allowed_models",
-    "budget_limits",
     "budget_reset_at",
     "spend",
 };

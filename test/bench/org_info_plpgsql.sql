@@ -8,7 +8,10 @@ RETURN json_build_object(
     'budget_id', b.budget_id, 'max_budget', b.max_budget, 'soft_budget', b.soft_budget,
     'max_parallel_requests', b.max_parallel_requests, 'tpm_limit', b.tpm_limit, 'rpm_limit', b.rpm_limit,
     'model_max_budget', b.model_max_budget, 'budget_duration', b.budget_duration,
-    'budget_reset_at', public.wire_time(b.budget_reset_at), 'created_at', public.wire_time(b.created_at), 'created_by', b.created_by,
+    'budget_reset_at', public.wire_time(b.budget_reset_at), 'limits', b.limits,
+    'budget_limits', b.short_limits -> 'budget_limits', 'model_rpm_limit', b.short_limits -> 'model_rpm_limit',
+    'model_tpm_limit', b.short_limits -> 'model_tpm_limit', 'rpd_limit', b.short_limits -> 'rpd_limit',
+    'tpd_limit', b.short_limits -> 'tpd_limit', 'created_at', public.wire_time(b.created_at), 'created_by', b.created_by,
     'updated_at', public.wire_time(b.updated_at), 'updated_by', b.updated_by);
 
 CREATE FUNCTION org_info_plpgsql(asked_id text, api_key text) RETURNS json LANGUAGE plpgsql STABLE
@@ -53,7 +56,17 @@ BEGIN
                 'max_budget', t.max_budget, 'budget_duration', t.budget_duration, 'models', t.models,
                 'blocked', t.blocked, 'spend', t.spend, 'period_spend', t.spend, 'max_parallel_requests', t.max_parallel_requests,
                 'budget_reset_at', public.wire_time(t.budget_reset_at), 'created_at', public.wire_time(t.created_at),
-                'updated_at', public.wire_time(t.updated_at), 'model_id', NULL, 'litellm_model_table', NULL,
+                'updated_at', public.wire_time(t.updated_at),
+                'soft_budget', (t.short_limits ->> 'soft_budget')::numeric,
+                'model_max_budget', t.short_limits -> 'model_max_budget', 'limits', t.limits,
+                'budget_limits', t.short_limits -> 'budget_limits', 'model_rpm_limit', t.short_limits -> 'model_rpm_limit',
+                'model_tpm_limit', t.short_limits -> 'model_tpm_limit', 'rpd_limit', t.short_limits -> 'rpd_limit',
+                'tpd_limit', t.short_limits -> 'tpd_limit',
+                'team_member_budget', (t.short_limits ->> 'team_member_budget')::numeric,
+                'team_member_budget_duration', t.short_limits ->> 'team_member_budget_duration',
+                'team_member_rpm_limit', t.short_limits -> 'team_member_rpm_limit',
+                'team_member_tpm_limit', t.short_limits -> 'team_member_tpm_limit',
+                'model_id', NULL, 'litellm_model_table', NULL,
                 'tags', t.tags, 'model_aliases', t.model_aliases, 'team_member_permissions', t.team_member_permissions,
                 'open', t.open, 'object_permission', t.kept -> 'object_permission', 'object_permission_id', NULL)
                 ORDER BY t.created_at, t.team_id), '[]')

@@ -33,7 +33,7 @@ std::string old_organization()
 // These rows are in no ledger, which other tests would notice.
 class DailyActivity : public testing::Test {
 protected:
-    void TearDown() override { query("DELETE FROM org.usage_daily"); }
+    void TearDown() override { query("SELECT usage_repair()"); }
 };
 
 TEST_F(DailyActivity, HasTheShapeThatLiteLLMsDashboardReads)

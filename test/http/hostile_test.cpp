@@ -28,7 +28,13 @@ const std::vector<BodyField> budget{{"max_budget", Kind::money},
                                     {"rpm_limit", Kind::integer},
                                     {"max_parallel_requests", Kind::integer},
                                     {"model_max_budget", Kind::object},
-                                    {"budget_duration", Kind::text}};
+                                    {"budget_duration", Kind::text},
+                                    {"limits", Kind::any},
+                                    {"budget_limits", Kind::any},
+                                    {"model_rpm_limit", Kind::any},
+                                    {"model_tpm_limit", Kind::any},
+                                    {"rpd_limit", Kind::integer},
+                                    {"tpd_limit", Kind::integer}};
 
 const std::vector<BodyField> attributes{
     {"organization_alias", Kind::text}, {"models", Kind::texts},         {"budget_id", Kind::text},

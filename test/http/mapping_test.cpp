@@ -27,7 +27,12 @@ const Json every_field = {{"models", {"gpt-4o", "claude-3-opus"}},
                           {"tags", {"b", "a"}},
                           {"model_aliases", {{"best", "gpt-4o"}}},
                           {"default_reserve", 0.25},
-                          {"quotas", {{"max_teams", 5}}}};
+                          {"quotas", {{"max_teams", 5}}},
+                          {"budget_limits", {{{"max_budget", 20}, {"budget_duration", "1w"}}}},
+                          {"model_rpm_limit", {{"gpt-4o", 5}}},
+                          {"model_tpm_limit", {{"gpt-4o", 500}}},
+                          {"rpd_limit", 100},
+                          {"tpd_limit", 1000}};
 
 // Flat in requests, in replies partly in the budget; objects have no order.
 void expect_fields(const Json &organization, const Json &sent)
@@ -136,11 +141,11 @@ TEST(Mapping, RefusesUnknownFieldsIfTheClientPrefersThat)
 TEST(Mapping, RefusesWhatLiteLLMDocumentsButIsNotSupported)
 {
     const auto before = database_digest();
-    for (const auto &[route, field] : {std::pair{"POST /organization/new", "model_rpm_limit"},
-                                       {"PATCH /organization/update", "model_tpm_limit"},
-                                       {"POST /team/new", "team_member_budget"},
+    for (const auto &[route, field] : {std::pair{"POST /team/new", "temp_budget_increase"},
+                                       {"POST /team/update", "soft_budget_alerting_emails"},
                                        {"POST /key/generate", "auto_rotate"},
-                                       {"POST /key/update", "temp_budget_increase"},
+                                       {"POST /key/update", "rotation_interval"},
+                                       {"POST /user/update", "temp_budget_expiry"},
                                        {"POST /user/new", "send_invite_email"},
                                        {"POST /budget/new", "budget_reset_at"}}) {
         const Reply refused = call(route, {{field, true}});

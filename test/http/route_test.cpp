@@ -290,6 +290,8 @@ const std::vector<Line> table{
     change("POST /usage/extend", R"({"request_id": "<call>"})", is_extended_call, not_allowed_e1),
     change("POST /usage/record", R"({"key": "<key>", "model": "m", "cost": 1})", is_settled_call, not_allowed_e1),
     look("/usage/limits", "?key=<key>", has({"token_id", "limits"}), not_allowed_e1),
+    change("POST /usage/reset", R"({"key": "<key>"})", has({"owner", "id", "organization_id", "limit", "reset_at"}),
+           not_allowed_e1),
 };
 
 std::string method(const Line &line) { return line.route.substr(0, line.route.find(' ') + 1); }

@@ -107,6 +107,17 @@ Owned owned(const std::string &owner = "", const Json &limits = Json::object())
     return all;
 }
 
+// A limit with what is not null of it, and its amounts.
+std::string limit_of(const Owned &all, const std::string &owner, const Json &members, const std::string &amounts)
+{
+    Json limit = {{"owner", owner},   {"id", all.id(owner)}, {"limit", nullptr}, {"field", nullptr}, {"per", nullptr},
+                  {"model", nullptr}, {"tag", nullptr},      {"each", nullptr},  {"part", nullptr},  {"soft", false}};
+    limit.update(members);
+    std::string text = limit.dump();
+    text.back() = ',';
+    return text + amounts + "}";
+}
+
 // The stored calls, without their times.
 std::string calls_of(const Owned &all)
 {
@@ -141,11 +152,14 @@ TEST_P(Usage, AReservationShowsWhatIsLeft)
                                  {"request_id", id},
                                  {"ttl_seconds", 60},
                                  {"tags", {"a", "b\"c"}}});
-    const std::string limit = R"({"owner":"organization","id":")" + all.organization + R"(","limit":")";
-    EXPECT_EQ(shown(reply), "200 " + a_call_of(all, id) + R"(,"model":"gpt-4o","expires_at":"<time>","limits":[)" +
-                                limit + R"(max_budget","model":null,"value":1.0,"remaining":0.75,"resets_at":null},)" +
-                                limit +
-                                R"(tpm_limit","model":null,"value":1000,"remaining":900,"resets_at":"<time>"}]})");
+    EXPECT_EQ(shown(reply),
+              "200 " + a_call_of(all, id) + R"(,"model":"gpt-4o","expires_at":"<time>","limits":[)" +
+                  limit_of(all, "organization", {{"limit", "cost"}, {"field", "max_budget"}},
+                           R"("value":1.0,"remaining":0.75,"resets_at":null)") +
+                  "," +
+                  limit_of(all, "organization", {{"limit", "tokens"}, {"field", "tpm_limit"}, {"per", "1m"}},
+                           R"("value":1000,"remaining":900,"resets_at":"<time>")") +
+                  "]}");
     EXPECT_EQ(reply.header("Content-Type"), "application/json");
     EXPECT_EQ(value("SELECT max_cost || ' ' || max_tokens || ' ' || tags::text || ' ' || (expires_at - reserved_at)"
                     "  FROM org.reservation WHERE request_id = $1",
@@ -199,11 +213,6 @@ std::string named(std::string message, const Owned &all)
     return message;
 }
 
-std::string limit_of(const Owned &all, const std::string &owner, const std::string &limit, const std::string &rest)
-{
-    return R"({"owner":")" + owner + R"(","id":")" + all.id(owner) + R"(","limit":")" + limit + "\"," + rest + "}";
-}
-
 TEST_P(Usage, ABudgetHoldsToTheLastCent)
 {
     const std::vector<Limited> budgets{
@@ -224,8 +233,8 @@ TEST_P(Usage, ABudgetHoldsToTheLastCent)
         ASSERT_EQ(reserve(call("0.5")).status, 200);
         const std::string refusal =
             error(named(message, all), "budget_exceeded", "max_budget", 429, when_a_call_ends,
-                  limit_of(all, owner, "max_budget",
-                           R"("model":null,"value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"frees_at":null)"));
+                  limit_of(all, owner, {{"limit", "cost"}, {"field", "max_budget"}},
+                           R"("value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"resets_at":null,"frees_at":null)"));
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
         const auto before = database_digest();
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
@@ -239,7 +248,8 @@ TEST_P(Usage, SaysWhenABudgetFreesItself)
     const Owned all = owned("organization", {{"max_budget", 1}, {"budget_duration", "1d"}});
     ASSERT_EQ(record({{"key", all.key}, {"model", "m"}, {"cost", 1}}).status, 200);
     const Reply reply = reserve({{"key", all.key}, {"model", "m"}, {"max_cost", "0.1"}});
-    EXPECT_THAT(shown(reply), testing::EndsWith(R"("spent":1.0,"held":0.0,"asked":0.1,"frees_at":"<time>"}}})"));
+    EXPECT_THAT(shown(reply),
+                testing::EndsWith(R"("spent":1.0,"held":0.0,"asked":0.1,"resets_at":"<time>","frees_at":"<time>"}}})"));
     EXPECT_EQ(reply.status, 429);
     const int wait = std::stoi(reply.header("Retry-After"));
     EXPECT_GT(wait, 24 * 3600 - 60);
@@ -260,12 +270,13 @@ TEST_P(Usage, ABudgetMayBeOfAModel)
             return Json{{"key", all.key}, {"model", model}, {"max_cost", 0.6}};
         };
         ASSERT_EQ(reserve(call("gpt-4o")).status, 200);
-        EXPECT_EQ(shown(reserve(call("openai/gpt-4o"))),
-                  "429 after 1 " + error(named(message, all), "budget_exceeded", "model_max_budget", 429,
-                                         when_a_call_ends,
-                                         limit_of(all, owner, "model_max_budget",
-                                                  R"("model":"gpt-4o","value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
-                                                  R"("frees_at":null)")));
+        EXPECT_EQ(
+            shown(reserve(call("openai/gpt-4o"))),
+            "429 after 1 " +
+                error(named(message, all), "budget_exceeded", "model_max_budget", 429, when_a_call_ends,
+                      limit_of(all, owner, {{"limit", "cost"}, {"field", "model_max_budget"}, {"model", "gpt-4o"}},
+                               R"("value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
+                               R"("resets_at":null,"frees_at":null)")));
         EXPECT_EQ(reserve(call("gpt-4")).status, 200);
     }
 }
@@ -278,16 +289,20 @@ TEST_P(Usage, RatesHold)
         const auto refusal = [&](const Owned &all, const std::string &limit, const std::string &type, int value,
                                  int spent, int held, int asked, const std::string &until) {
             const auto number = [](int n) { return std::to_string(n); };
+            const bool is_rate = until == "<time>";
+            const std::string time = is_rate ? "\"<time>\"" : "null";
+            const Json what = {{"limit", is_rate ? type : "parallel_requests"},
+                               {"field", limit},
+                               {"per", is_rate ? Json("1m") : Json(nullptr)}};
             return error(named("Rate limit exceeded for " + subject + ". Limit type: " + type +
                                    ". Current limit: " + number(value) +
                                    ", Remaining: " + number(value - spent - held) + ". Limit resets at: " + until,
                                all),
-                         "rate_limit_exceeded", limit, 429,
-                         until == "<time>" ? "Try again at <time>." : when_a_call_ends,
-                         limit_of(all, owner, limit,
-                                  R"("model":null,"value":)" + number(value) + R"(,"spent":)" + number(spent) +
-                                      R"(,"held":)" + number(held) + R"(,"asked":)" + number(asked) +
-                                      R"(,"frees_at":)" + (until == "<time>" ? "\"<time>\"" : "null")));
+                         "rate_limit_exceeded", limit, 429, is_rate ? "Try again at <time>." : when_a_call_ends,
+                         limit_of(all, owner, what,
+                                  R"("value":)" + number(value) + R"(,"spent":)" + number(spent) + R"(,"held":)" +
+                                      number(held) + R"(,"asked":)" + number(asked) + R"(,"resets_at":)" + time +
+                                      R"(,"frees_at":)" + time));
         };
         const auto until_next_minute = [](const Reply &reply) {
             const int wait = std::stoi(reply.header("Retry-After"));
@@ -320,6 +335,74 @@ TEST_P(Usage, RatesHold)
         EXPECT_EQ(without_wait(too_much), "429 " + refusal(tokens, "tpm_limit", "tokens", 100, 60, 0, 60, "<time>"));
         EXPECT_TRUE(until_next_minute(too_much));
     }
+}
+
+// A limit for each of something is of the part that the call has, and the refusal names it.
+TEST_P(Usage, ALimitMayBeForEachOfSomething)
+{
+    struct OfEach {
+        std::string each;
+        Json part_of_call;
+        std::string part;
+    };
+    const Json sentence = {{"limit", "cost"}, {"value", 1}, {"per", "30d"}};
+    for (const auto &[each, named_by_call, part] :
+         std::vector<OfEach>{{"end_user", {{"end_user", "cust-7"}}, "cust-7"},
+                             {"tag", {{"tags", {"playground"}}}, "playground"},
+                             {"model", {{"model", "gpt-4o"}}, "gpt-4o"}}) {
+        SCOPED_TRACE(each);
+        Json limit = sentence;
+        limit["each"] = each;
+        const Owned all = owned("organization", {{"limits", Json::array({limit})}});
+        const auto call = [&](const Json &of_part) {
+            Json body = {{"key", all.key}, {"model", "m"}, {"max_cost", 0.6}};
+            body.update(of_part);
+            return body;
+        };
+        const Json members = {{"limit", "cost"}, {"field", "limits"}, {"per", "30d"}, {"each", each}, {"part", part}};
+        const Reply granted = reserve(call(named_by_call));
+        ASSERT_EQ(granted.status, 200) << granted.text;
+        EXPECT_EQ(granted.body.at("limits").dump(),
+                  Json::parse("[" +
+                              limit_of(all, "organization", members,
+                                       R"("value":1.0,"remaining":0.4,"resets_at":)" +
+                                           granted.body["limits"][0]["resets_at"].dump()) +
+                              "]")
+                      .dump());
+        EXPECT_EQ(shown(reserve(call(named_by_call))),
+                  "429 after 1 " + error("Budget has been exceeded! Organization=" + all.organization + " for " + each +
+                                             "=" + part + " Current cost: 0.6, Max budget: 1.0",
+                                         "budget_exceeded", "limits", 429, when_a_call_ends,
+                                         limit_of(all, "organization", members,
+                                                  R"("value":1.0,"spent":0.0,"held":0.6,"asked":0.6,)"
+                                                  R"("resets_at":"<time>","frees_at":null)")));
+        EXPECT_EQ(reserve(call({{"end_user", "another"}, {"tags", {"another"}}, {"model", "another"}})).status, 200);
+    }
+}
+
+TEST_P(Usage, ALimitMayBeUnderATagAndForEachMember)
+{
+    begin_a_minute();
+    const Json sentence = {{"limit", "requests"}, {"value", 1}, {"per", "1m"}, {"each", "member"}, {"tag", "play"}};
+    const Owned all = owned("organization", {{"limits", Json::array({sentence})}});
+    const Json call = {{"key", all.key}, {"model", "m"}, {"tags", {"play"}}};
+    ASSERT_EQ(reserve(call).status, 200);
+    const Reply refused = reserve(call);
+    EXPECT_EQ(std::regex_replace(shown(refused), std::regex{" after [0-9]+"}, ""),
+              "429 " + error("Rate limit exceeded for organization: " + all.organization + " for member=" + all.user +
+                                 " under tag=play. Limit type: requests. Current limit: 1, Remaining: 0. "
+                                 "Limit resets at: <time>",
+                             "rate_limit_exceeded", "limits", 429, "Try again at <time>.",
+                             limit_of(all, "organization",
+                                      {{"limit", "requests"},
+                                       {"field", "limits"},
+                                       {"per", "1m"},
+                                       {"tag", "play"},
+                                       {"each", "member"},
+                                       {"part", all.user}},
+                                      R"("value":1,"spent":1,"held":0,"asked":1,)"
+                                      R"("resets_at":"<time>","frees_at":"<time>")")));
+    EXPECT_EQ(reserve({{"key", all.key}, {"model", "m"}}).status, 200);
 }
 
 TEST_P(Usage, AModelMustBeAllowedByAll)
@@ -562,11 +645,11 @@ TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft)
     ASSERT_EQ(reserve({{"key", all.key}, {"model", "m"}, {"max_cost", 3}}).status, 200);
     const std::string expected =
         R"(200 {"token_id":")" + all.token + R"(","limits":[)" +
-        limit_of(all, "organization", "max_budget",
-                 R"("model":null,"value":10.0,"spent":2.0,"held":3.0,"remaining":5.0,"resets_at":null)") +
+        limit_of(all, "organization", {{"limit", "cost"}, {"field", "max_budget"}},
+                 R"("value":10.0,"spent":2.0,"held":3.0,"remaining":5.0,"resets_at":null)") +
         "," +
-        limit_of(all, "organization", "max_parallel_requests",
-                 R"("model":null,"value":4,"spent":0,"held":1,"remaining":3,"resets_at":null)") +
+        limit_of(all, "organization", {{"limit", "parallel_requests"}, {"field", "max_parallel_requests"}},
+                 R"("value":4,"spent":0,"held":1,"remaining":3,"resets_at":null)") +
         "]}";
     for (const std::string &caller : {admin_key(), all.key}) {
         EXPECT_EQ(shown(limits(all.key, caller)), expected);
@@ -576,6 +659,97 @@ TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft)
     EXPECT_EQ(shown(limits("sk-unknown")), "404 " + error("Key not found", "not_found_error", "None", 404));
     EXPECT_THAT(limits(all.key, "sk-unknown"), e1(401, HasSubstr("Invalid proxy server token")));
     EXPECT_EQ(send("POST /usage/limits", "{}", bearer(admin_key()), port()).status, 405);
+}
+
+TEST_P(Usage, LimitsOfPartsAreShownForWhatTheRequestNames)
+{
+    const Json each = {{"limit", "cost"}, {"value", 5}, {"each", "end_user"}},
+               tagged = {{"limit", "cost"}, {"value", 3}, {"tag", "a"}},
+               of_model = {{"limit", "cost"}, {"value", 2}, {"model", "gpt-*"}};
+    const Owned all = owned("key", {{"limits", {each, tagged, of_model}}});
+    ASSERT_EQ(record({{"key", all.key}, {"model", "gpt-4o"}, {"cost", 1}, {"end_user", "cust-7"}, {"tags", {"a", "b"}}})
+                  .status,
+              200);
+    const auto shown_with = [&](const std::string &query) {
+        const Reply reply = send("GET /usage/limits?key=" + encoded(all.key) + query, "", bearer(admin_key()), port());
+        EXPECT_EQ(reply.status, 200) << reply.text;
+        std::string list;
+        for (const Json &limit : reply.body.at("limits"))
+            list += limit.at("value").dump() + " " + limit.at("part").dump() + " " + limit.at("spent").dump() + " " +
+                    limit.at("remaining").dump() + "; ";
+        return list;
+    };
+    EXPECT_EQ(shown_with(""), "5.0 null null null; 3.0 null 1.0 2.0; 2.0 null 1.0 1.0; ");
+    EXPECT_EQ(shown_with("&end_user=cust-7"), R"(5.0 "cust-7" 1.0 4.0; 3.0 null 1.0 2.0; 2.0 null 1.0 1.0; )");
+    EXPECT_EQ(shown_with("&end_user=cust-8&tags=b,c&model=claude"), R"(5.0 "cust-8" 0.0 5.0; )");
+    EXPECT_EQ(shown_with("&tags=b,a&model=gpt-4o"), "5.0 null null null; 3.0 null 1.0 2.0; 2.0 null 1.0 1.0; ");
+}
+
+TEST_P(Usage, ALimitStartsAgainNow)
+{
+    const Json each = {{"limit", "cost"}, {"per", "30d"}, {"each", "end_user"}};
+    Json sentence = each;
+    sentence["value"] = 1;
+    const Owned all = owned("organization", {{"max_budget", 10}, {"limits", Json::array({sentence})}});
+    const auto spend = [&](const char *end_user) {
+        ASSERT_EQ(
+            record(
+                {{"key", all.key}, {"model", "m"}, {"cost", 1}, {"end_user", end_user}, {"request_id", fresh("call")}})
+                .status,
+            200);
+    };
+    const auto may_call = [&](const char *end_user) {
+        const Reply reply = reserve({{"key", all.key}, {"model", "m"}, {"max_cost", "0.5"}, {"end_user", end_user}});
+        return reply.status == 200 && cancel({{"reservation_id", reply.body.at("reservation_id")}}).status == 200;
+    };
+    spend("cust-7");
+    spend("cust-8");
+    ASSERT_FALSE(may_call("cust-7") || may_call("cust-8"));
+
+    const Reply part = post("reset", {{"organization_id", all.organization}, {"limit", each}, {"part", "cust-7"}});
+    EXPECT_EQ(shown(part), R"(200 {"owner":"organization","id":")" + all.organization + R"(","organization_id":")" +
+                               all.organization +
+                               R"(","limit":{"limit":"cost","per":"30d","each":"end_user","part":"cust-7",)"
+                               R"("at":"<time>"},"reset_at":"<time>"})");
+    EXPECT_TRUE(may_call("cust-7"));
+    EXPECT_FALSE(may_call("cust-8"));
+
+    const Reply whole = post("reset", {{"organization_id", all.organization}});
+    EXPECT_EQ(shown(whole), R"(200 {"owner":"organization","id":")" + all.organization + R"(","organization_id":")" +
+                                all.organization + R"(","limit":null,"reset_at":"<time>"})");
+    EXPECT_TRUE(may_call("cust-8"));
+    EXPECT_EQ(info(all.organization).at("spend"), 2.0) << "what was spent stays";
+    EXPECT_EQ(info(all.organization).at("period_spend"), 0.0);
+    EXPECT_EQ(ask("GET /events?limit=1000&organization_id=" + all.organization).back().at("kind"), "usage.reset");
+}
+
+TEST_P(Usage, AResetIsRefused)
+{
+    const Owned all = owned("organization", {{"max_budget", 10}});
+    const Person admin_of_it = person();
+    join(all.organization, admin_of_it.id, "org_admin");
+    const Json of_organization = {{"organization_id", all.organization}};
+    const auto with = [&](const Json &more) {
+        Json body = of_organization;
+        body.update(more);
+        return post("reset", body);
+    };
+    const auto before = database_digest();
+    EXPECT_THAT(post("reset", of_organization, admin_of_it.key), e1(401, HasSubstr("required role")))
+        << "its own limit";
+    EXPECT_THAT(post("reset", {{"key", all.key}}, all.key), e1(401, HasSubstr("required role")));
+    EXPECT_THAT(post("reset", Json::object()), e3({"body", "organization_id"}, "missing"));
+    EXPECT_THAT(post("reset", {{"organization_id", "no-such-org"}}),
+                e1(404, HasSubstr("not found"), "not_found_error"));
+    EXPECT_THAT(with({{"limit", {{"limit", "cost"}, {"per", "1d"}}}}),
+                e1(404, "The organization has no such limit", "not_found_error"));
+    EXPECT_THAT(with({{"limit", {{"limit", "money"}}}}), e3({"body", "limit", "limit"}, "value_error"));
+    EXPECT_THAT(with({{"limit", 1}}), e3({"body", "limit"}, "value_error"));
+    EXPECT_THAT(with({{"part", "cust-7"}}), e3({"body", "part"}, "value_error"));
+    EXPECT_THAT(with({{"limit", {{"limit", "parallel_requests"}}}}), e1(400, _, "bad_request_error"));
+    EXPECT_THAT(with({{"key", all.key}, {"user_id", all.user}}), e3({"body", "key"}, "value_error"));
+    EXPECT_EQ(database_digest(), before);
+    EXPECT_EQ(post("reset", {{"key", all.key}}, admin_of_it.key).status, 200);
 }
 
 // Many at once ------------------------------------------------------------------

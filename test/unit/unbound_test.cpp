@@ -55,9 +55,9 @@ TEST(Unbound, RefusesItIfThatIsPreferred)
 
 TEST(Unbound, RefusesWhatLiteLLMDocumentsButNobodyHonours)
 {
-    const std::string refusal = "value_error[\"body\",\"model_rpm_limit\"]\"model_rpm_limit\" is not supported\n";
-    EXPECT_EQ(refused(R"({"model_rpm_limit":{"m":1}})"), refusal);
-    EXPECT_EQ(refused(R"({"model_rpm_limit":{"m":1}})", true), refusal);
+    const std::string refusal = "value_error[\"body\",\"rotation_interval\"]\"rotation_interval\" is not supported\n";
+    EXPECT_EQ(refused(R"({"rotation_interval":{"m":1}})"), refusal);
+    EXPECT_EQ(refused(R"({"rotation_interval":{"m":1}})", true), refusal);
     for (const auto *value : {"true", "1", "0", "\"x\"", "[1]", "{\"a\":1}"})
         EXPECT_NE(refused(std::string{R"({"auto_rotate":)"} + value + '}'), "") << value;
     EXPECT_EQ(refused(R"({"team_id":"t"})"), "") << "an argument";
@@ -92,8 +92,8 @@ TEST(Vocabulary, DiffersFromRouteToRoute)
     const auto is_known = [](std::string_view method, std::string_view path, std::string_view field) {
         return is_documented(*find_route(method, path).route, field);
     };
-    EXPECT_TRUE(is_known("POST", "/team/new", "team_member_budget"));
-    EXPECT_FALSE(is_known("POST", "/key/generate", "team_member_budget"));
+    EXPECT_TRUE(is_known("POST", "/team/new", "soft_budget_alerting_emails"));
+    EXPECT_FALSE(is_known("POST", "/key/generate", "soft_budget_alerting_emails"));
     EXPECT_TRUE(is_known("GET", "/key/list", "return_full_object"));
     EXPECT_FALSE(is_known("POST", "/key/generate", "max_bugdet"));
     EXPECT_FALSE(is_known("POST", "/usage/reserve", "tags"));
