@@ -124,7 +124,7 @@ INSERT INTO test.call (call) VALUES
     ('team_member_update(''red'', ''ann'', limits => ''[{"limit": "cost", "value": 1}]''{})'),
     ('user_update(''ann'', limits => ''[{"limit": "cost", "value": 1}]''{})'), ('user_update(''ann'', clear => ''{limits}''{})'),
     ('user_update(''ann'', max_parallel_requests => 1{})'), ('key_update(''sk-annred'', limits => ''[{"limit": "cost", "value": 1}]''{})'),
-    ('key_update(''sk-annred'', temp_budget_increase => 1{})'), ('key_update(''sk-annred'', clear => ''{limits}''{})'),
+    ('key_update(''sk-annred'', temp_budget_increase => 1, temp_budget_expiry => ''2999-01-01''{})'), ('key_update(''sk-annred'', clear => ''{limits}''{})'),
     ('customer_update(''cust'', organization_id => ''A'', limits => ''[{"limit": "tokens", "value": 1}]''{})'),
     ('customer_update(''cust'', limits => ''[{"limit": "tokens", "value": 1}]''{})');
 

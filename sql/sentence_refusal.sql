@@ -159,7 +159,7 @@ SELECT key_update('sk-ann', limits => '[]', max_budget => 5, temp_budget_increas
 SELECT trial($$usage_reserve('sk-ann', 'm', 2)$$) AS raised, trial($$usage_reserve('sk-ann', 'm', 2.1)$$) AS more;
 SET pg_org.now = '2030-06-14 00:00:00Z';
 SELECT trial($$usage_reserve('sk-ann', 'm', 0.1)$$) AS over;
-SELECT key_update('sk-ann', clear => '{temp_budget_expiry}') -> 'temp_budget_expiry' AS expiry;
+SELECT key_update('sk-ann', clear => '{temp_budget_expiry,temp_budget_increase}') -> 'temp_budget_expiry' AS expiry;
 SELECT left(trial($$usage_reserve('sk-ann', 'm', 0.1)$$), 5) AS without_expiry, usage_verify();
 
 RESET pg_org.now;

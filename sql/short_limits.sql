@@ -34,7 +34,8 @@ CREATE FUNCTION test.shown(call text, reply text, name text, argument text) RETU
 DECLARE
     found json;
 BEGIN
-    EXECUTE 'SELECT ' || format(call, argument) INTO found;
+    EXECUTE 'SELECT ' || format(call, argument || CASE name WHEN 'temp_budget_increase' THEN ', temp_budget_expiry => ''2999-01-01''' ELSE '' END)
+       INTO found;
     RETURN found #> reply::text[] -> name;
 EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm;
@@ -44,11 +45,13 @@ SELECT d.owner, name, shown(call, reply, name, format('%I => %L', name, value)) 
   FROM door d, unnest(fields) AS n (name) JOIN field f USING (name) WHERE d.place <> 7 ORDER BY d.place, f.place;
 SELECT name, given, shown(call, reply, name, format('%I => %L', name, given)) AS refused
   FROM field f, unnest(f.wrong) WITH ORDINALITY AS w (given, of_wrong), LATERAL (SELECT * FROM door d WHERE name = ANY (fields) ORDER BY d.place DESC LIMIT 1) AS d ORDER BY f.place, of_wrong;
+-- A raise has an end.
+SELECT shown('key_update(''sk-ann'', %s)', '{}', '', 'temp_budget_increase => 5') AS without_expiry;
 -- When made, in a patch, and with a new secret.
 SELECT org_new('Beta', 'beta', rpd_limit => 5, budget_limits => '[{"max_budget": 5}]') -> 'litellm_budget_table' -> 'budget_limits' AS organization,
        team_new('acme', team_id => 'blue', team_member_budget => 5, team_member_budget_duration => '7d', soft_budget => 4) ->> 'team_member_budget_duration' AS team,
        user_new('bob', auto_create_key => false, max_parallel_requests => 2, tpd_limit => 9) ->> 'max_parallel_requests' AS user,
-       key_generate('ann', key => 'sk-lone', model_rpm_limit => '{"m": 1}', temp_budget_increase => 5) ->> 'model_rpm_limit' AS key,
+       key_generate('ann', key => 'sk-lone', model_rpm_limit => '{"m": 1}', temp_budget_increase => 5, temp_budget_expiry => '2999-01-01') ->> 'model_rpm_limit' AS key,
        key_service_account_generate('red', key => 'sk-robot', rpd_limit => 8) ->> 'rpd_limit' AS robot, budget_new('b', tpd_limit => 9) ->> 'tpd_limit' AS budget,
        customer_new('c', rpd_limit => 3) -> 'litellm_budget_table' ->> 'rpd_limit' AS end_user;
 SELECT org_patch('beta', '{"tpd_limit": 7, "rpd_limit": null, "model_tpm_limit": {"m": 1}}') -> 'litellm_budget_table' ->> 'tpd_limit' AS tpd_limit;

@@ -52,7 +52,8 @@ constexpr std::array<Text, 12> own_paths{"/organization", "/v2/organization", "/
                                          "/user",         "/v2/user",         "/key",      "/v2/key",
                                          "/budget",       "/customer",        "/end_user", "/events"};
 
-bool is_usage(Text function) { return function.starts_with("usage_"); }
+// What LLM gateways call around calls of models.
+bool is_usage(Text function) { return function.starts_with("usage_") && function != "usage_reset"; }
 
 // /key/info for key_info, and /usage/reserve for usage_reserve_many.
 Text derived_route(Text function)

@@ -409,6 +409,11 @@ void require_valid_limits(const LimitColumns &columns)
     };
     const Time now = present();
     const UsageLimits limits = read_limits(columns, now, now);
+    if (columns.short_limits) {
+        const Value fields = to_value(*columns.short_limits, "");
+        if (!fields.member("temp_budget_increase").is_null() && fields.member("temp_budget_expiry").is_null())
+            invalid("temp_budget_increase", "must come along with temp_budget_expiry");
+    }
     if (limits.size() > max_limits_of_owner)
         invalid("limits", "must be at most %zu, together with those that fields such as rpm_limit set",
                 max_limits_of_owner);

@@ -62,7 +62,7 @@ const char *owner_phrase(const Owner &owner)
     case OwnerKind::platform_end_user: return psprintf("End User=%.*s ", FMT_ARG(ids.end_user));
     case OwnerKind::end_user:
         return psprintf("End User=%.*s in Organization=%.*s ", FMT_ARG(ids.end_user), FMT_ARG(ids.organization_id));
-    case OwnerKind::key: return psprintf("Key=%.*s ", FMT_ARG(ids.key_id));
+    case OwnerKind::key: return "Key ";
     }
     pg_unreachable();
 }

@@ -108,6 +108,13 @@ LimitReset read_wanted(const Value &limit, const Maybe<Text> &part)
         invalid(limit.path(), "must be an object of limit, per, model, tag, each and soft");
     if (!limited_named(limit.member("limit").as_text()))
         invalid(limit.member("limit").path(), "must be cost, tokens, requests or parallel_requests");
+    // Limits can be sent back as replies show them. A member that is not known could be meant to name another limit.
+    static constexpr std::array<Text, 19> known{"limit", "per",   "model",     "tag",       "each",    "soft", "part",
+                                                "value", "raise", "since",     "field",     "owner",   "id",   "spent",
+                                                "held",  "asked", "remaining", "resets_at", "frees_at"};
+    for (const auto &[name, value] : members(limit.as_object(), limit.path()))
+        if (std::ranges::find(known, name) == known.end())
+            invalid(value.path(), "is not supported");
     // A member of another type would be read as none, and so name another limit.
     for (const char *name : {"per", "model", "tag", "part"})
         if (const Value value = limit.member(name); !value.is_null())

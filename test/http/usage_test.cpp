@@ -745,6 +745,7 @@ TEST_P(Usage, AResetIsRefused)
                 e1(404, "The organization has no such limit", "not_found_error"));
     EXPECT_THAT(with({{"limit", {{"limit", "money"}}}}), e3({"body", "limit", "limit"}, "value_error"));
     EXPECT_THAT(with({{"limit", 1}}), e3({"body", "limit"}, "value_error"));
+    EXPECT_THAT(with({{"limit", {{"limit", "cost"}, {"modle", "x"}}}}), e3({"body", "limit", "modle"}, "value_error"));
     EXPECT_THAT(with({{"part", "cust-7"}}), e3({"body", "part"}, "value_error"));
     EXPECT_THAT(with({{"limit", {{"limit", "parallel_requests"}}}}), e1(400, _, "bad_request_error"));
     EXPECT_THAT(with({{"key", all.key}, {"user_id", all.user}}), e3({"body", "key"}, "value_error"));
