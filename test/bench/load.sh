@@ -48,8 +48,8 @@ bounded() {
 sql() {
     local length=(-T "$seconds")
     [[ $seconds != *.* ]] || length=(-t 10)
-    bounded pgbench -n -M prepared -c "${clients:-8}" -j 2 "${length[@]}" -D organizations="$organizations" \
-        -f "$here/$1.pgbench" >"$scratch/pgbench" 2>&1 ||
+    bounded pgbench -n -M prepared -c "${clients:-8}" -j 2 "${length[@]}" \
+        -D organizations="$organizations" -D end_users="$end_users" -f "$here/$1.pgbench" >"$scratch/pgbench" 2>&1 ||
         fail "pgbench failed with $1: $(tail -n 3 "$scratch/pgbench")"
     sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$scratch/pgbench"
 }
