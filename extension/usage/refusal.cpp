@@ -81,8 +81,9 @@ const char *budget_message(const ExceededLimit &exceeded)
                         FMT_ARG(applied.owner->ids.user_id), cost, budget);
     // For a key alone LiteLLM names no owner.
     const bool names_owner = applied.owner->kind != OwnerKind::key || *narrowed != '\0';
-    return psprintf("Budget has been exceeded! %s%s%sCurrent cost: %s, Max budget: %s", names_owner ? owner_phrase(*applied.owner) : "",
-                    *narrowed == '\0' ? "" : narrowed + 1, *narrowed == '\0' ? "" : " ", cost, budget);
+    return psprintf("Budget has been exceeded! %s%s%sCurrent cost: %s, Max budget: %s",
+                    names_owner ? owner_phrase(*applied.owner) : "", *narrowed == '\0' ? "" : narrowed + 1,
+                    *narrowed == '\0' ? "" : " ", cost, budget);
 }
 
 const char *message_of(const ExceededLimit &exceeded)
