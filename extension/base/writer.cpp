@@ -65,6 +65,13 @@ Writer &Writer::key(const char *name)
     return *this;
 }
 
+Writer &Writer::members(Text written)
+{
+    comma();
+    appendBinaryStringInfo(buffer_, written.data(), static_cast<int>(written.size()));
+    return *this;
+}
+
 Writer &Writer::name(Text name)
 {
     value(name);

@@ -38,6 +38,8 @@ public:
     {
         return value_or_null ? value(*value_or_null) : null();
     }
+    // Members of an object that were written before.
+    Writer &members(Text written);
     // Columns first to last (exclusive) of a row as members of the open object, named as the columns are.
     // Money has a decimal point, times are UTC, arrays are arrays of strings; rows with names are objects, and those
     // without are the periods of period.hpp.

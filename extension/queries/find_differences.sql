@@ -93,15 +93,27 @@ WITH settled AS NOT MATERIALIZED (
                                     AND (e.each, e.part, e.model, e.tag) = ('', '', '', '')
                                     AND e.since = w.since
                                     AND a.each = ANY (e.counted_each)) END
+), kind AS (
+    SELECT DISTINCT organization_id, team_id, user_id, key_id, end_user, each FROM counter WHERE each <> ''
+), parted AS NOT MATERIALIZED (
+    SELECT '' AS each, '' AS part, c.* FROM charge c
+     UNION ALL
+    SELECT k.each, p.part, c.*
+      FROM kind k
+      JOIN charge c
+        ON c.o = k.organization_id AND c.t = k.team_id AND c.u = k.user_id AND c.k = k.key_id AND c.e = k.end_user
+     CROSS JOIN LATERAL (SELECT DISTINCT unnest(CASE k.each WHEN 'model' THEN ARRAY[c.model] WHEN 'tag' THEN c.tags
+                                                            WHEN 'end_user' THEN ARRAY[c.end_user::text]
+                                                            WHEN 'member' THEN ARRAY[c.user_id::text]
+                                                            WHEN 'key' THEN ARRAY[c.key_id::text]
+                                                            ELSE ARRAY[c.team_id::text] END)) AS p (part)
 ), counted AS (
-    SELECT a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part, a.model, a.tag, c.model AS called,
+    SELECT a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part, a.model, a.tag,
            c.reserved_at, c.closed_at, c.cost, c.held_cost, c.held_requests, c.tokens
-      FROM counter a JOIN charge c
+      FROM counter a JOIN parted c
         ON c.o = a.organization_id AND c.t = a.team_id AND c.u = a.user_id AND c.k = a.key_id AND c.e = a.end_user
+       AND c.each = a.each AND c.part = a.part
        AND c.reserved_at >= a.since
-       AND CASE a.each WHEN '' THEN true WHEN 'model' THEN c.model = a.part WHEN 'tag' THEN a.part = ANY (c.tags)
-                       WHEN 'end_user' THEN c.end_user = a.part WHEN 'member' THEN c.user_id = a.part
-                       WHEN 'key' THEN c.key_id = a.part ELSE c.team_id = a.part END
        AND (a.model = '' OR c.model LIKE a.pattern OR substr(c.model, strpos(c.model, '/') + 1) LIKE a.pattern)
        AND (a.tag = '' OR a.tag = ANY (c.tags))
 ), held AS (

@@ -60,6 +60,7 @@ struct UsageLimit {
     Maybe<Time> since;        // no call before this counts
     Maybe<Time> anchor;       // the start or end of a period; none: periods of the clock or the calendar
     Text name;                // of what it counts, among the counts of its scope: "cost per 30d"
+    mutable Text shown;       // what replies say of it, once one has
 
     // The period that a time is in.
     Window window_at(Time time) const;

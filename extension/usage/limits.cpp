@@ -9,7 +9,9 @@ using namespace pg_org;
 
 namespace pg_org {
 
-void write_limit(Writer &reply, const AppliedLimit &applied)
+namespace {
+
+void write_members(Writer &reply, const AppliedLimit &applied)
 {
     const UsageLimit &limit = *applied.limit;
     reply.key("owner").value(name_of(applied.owner->kind)).key("id").value(applied.owner->id());
@@ -18,6 +20,24 @@ void write_limit(Writer &reply, const AppliedLimit &applied)
     reply.key("tag").value(not_empty(limit.scope.tag)).key("each").value(not_empty(name_of(limit.scope.each)));
     reply.key("part").value(applied.part == nullptr ? Maybe<Text>{} : not_empty(applied.part->part));
     write_amount(reply.key("soft").value(limit.soft).key("value"), limit, limit.value);
+}
+
+} // namespace
+
+void write_limit(Writer &reply, const AppliedLimit &applied)
+{
+    const UsageLimit &limit = *applied.limit;
+    if (limit.scope.each != Each::none) {
+        write_members(reply, applied);
+        return;
+    }
+    // Replies to batches show the same limits many times.
+    if (limit.shown.empty()) {
+        Writer once{makeStringInfo()};
+        write_members(once.begin_object(), applied);
+        limit.shown = tail({once.buffer()->data, static_cast<size_t>(once.buffer()->len)}, 1);
+    }
+    reply.members(limit.shown);
 }
 
 void write_amount(Writer &reply, const UsageLimit &limit, Number amount)
