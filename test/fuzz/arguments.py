@@ -85,6 +85,8 @@ class Arguments:
     def fitting(self, function, name, type_name):
         """A value that the function may well accept."""
         made = getattr(self, f"make_{name}", None)
+        if name == "limit" and type_name == "json":
+            return f"{self.limit_to_reset()}::json"
         if made:
             return f"{made()}::{type_name}"
         if type_name == "timestamp with time zone":
@@ -272,6 +274,14 @@ class Arguments:
 
     def make_permissions(self):
         return text(json.dumps({name: self.random.choice([True, False]) for name in self.some(["usage", "events"])}))
+
+    def limit_to_reset(self):
+        limit = dict(
+            limit=self.random.choice(["cost", "requests", "tokens", "parallel_requests", "money", None, 1]),
+            per=self.random.choice(["1d", "1m", "30d", None, 1]),
+            each=self.random.choice([None, None, "end_user", "tag", "nobody"]),
+        )
+        return text(json.dumps({name: limit[name] for name in self.some(list(limit))}))
 
     def limits(self):
         values = dict(
