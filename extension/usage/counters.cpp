@@ -131,39 +131,53 @@ void Counters::read_everything()
     }
 }
 
+// The parts of all calls are collected at once: a batch may have many calls of many owners.
 void Counters::read_parts()
 {
-    const bool has_parts = std::ranges::any_of(owners_.all, [](const Owner &owner) { return !owner.each.empty(); });
-    if (!has_parts)
-        return;
-    const auto all = allocate<PartCounters *>(owners_.of_calls.size() * owner_kinds.size() * each_of_ids.size());
-    const auto of = allocate<Owner *>(all.size());
-    size_t count = 0;
-    for (Owner &owner : owners_.all) {
-        if (std::ranges::none_of(each_of_ids, [&](Each each) { return owner.each.has(each); }))
-            continue;
-        const auto parts = allocate<PartCounters>(owners_.of_calls.size() * each_of_ids.size());
-        size_t size = 0;
+    struct OwnedPart {
+        Owner *owner;
+        PartCounters part;
+    };
+    const auto for_each_part = [&](auto visit) {
         for (const CallOwners &call : owners_.of_calls) {
             CHECK_FOR_INTERRUPTS();
-            if (call.find(owner.kind) != &owner)
-                continue;
-            for (const Each each : each_of_ids)
-                if (owner.each.has(each))
-                    for (const Text part : parts_of(each, call.ids, {}, {}))
-                        parts[size++] = {each, part, start_of_part(owner, call, each), {}, nullptr};
+            for (Owner *owner : call.owners)
+                if (owner != nullptr && !owner->each.empty())
+                    for (const Each each : each_of_ids)
+                        if (owner->each.has(each))
+                            for (const Text part : parts_of(each, call.ids, {}, {}))
+                                visit(*owner, call, each, part);
         }
-        std::ranges::sort(parts.first(size), {}, order_of_parts);
-        const auto repeated = std::ranges::unique(parts.first(size), {}, order_of_parts);
-        owner.parts = parts.first(size - repeated.size());
-        for (PartCounters &part : owner.parts)
-            if (!owner.forgotten.has(part.each)) {
-                of[count] = &owner;
-                all[count++] = &part;
-            }
+    };
+    size_t size = 0;
+    for_each_part([&](Owner &, const CallOwners &, Each, Text) { size++; });
+    if (size == 0)
+        return;
+    const auto found = allocate<OwnedPart>(size);
+    size = 0;
+    for_each_part([&](Owner &owner, const CallOwners &call, Each each, Text part) {
+        found[size++] = {&owner, {each, part, start_of_part(owner, call, each), {}, nullptr}};
+    });
+    const auto order = [](const OwnedPart &owned) { return std::tuple{owned.owner, owned.part.each, owned.part.part}; };
+    std::ranges::sort(found, {}, order);
+    const auto repeated = std::ranges::unique(found, {}, order);
+    const auto distinct = found.first(size - repeated.size());
+
+    const auto parts = allocate<PartCounters>(distinct.size());
+    const auto read = allocate<PartCounters *>(distinct.size());
+    const auto of = allocate<Owner *>(distinct.size());
+    size_t count = 0;
+    for (size_t i = 0; i < distinct.size(); i++) {
+        Owner &owner = *distinct[i].owner;
+        parts[i] = distinct[i].part;
+        owner.parts = owner.parts.empty() ? parts.subspan(i, 1) : std::span{owner.parts.data(), owner.parts.size() + 1};
+        if (owner.forgotten.has(parts[i].each))
+            continue;
+        of[count] = &owner;
+        read[count++] = &parts[i];
     }
     if (count > 0)
-        read_counters(session_, all.first(count), of.first(count));
+        read_counters(session_, read.first(count), of.first(count));
 }
 
 PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each, Text part)
