@@ -247,14 +247,15 @@ Text checked_name(const Value &value)
     return text;
 }
 
-void write_value(Writer &writer, const Value &value, Limited what)
+// Of money, or of a count.
+void write_amount(Writer &writer, const Value &amount, Limited what)
 {
-    if (value.is_null())
-        invalid(value.path(), "is required");
+    if (amount.is_null())
+        invalid(amount.path(), "is required");
     if (what == Limited::cost)
-        writer.key("value").value(*money(value.as_number(), value.path()));
+        writer.value(*money(amount.as_number(), amount.path()));
     else
-        writer.key("value").value(*limit(value.as_integer(), value.path()));
+        writer.value(*limit(amount.as_integer(), amount.path()));
 }
 
 void write_raise(Writer &writer, const Value &raise, Limited what)
@@ -266,12 +267,8 @@ void write_raise(Writer &writer, const Value &raise, Limited what)
     for (const auto &[key, value] : members(raise.as_object(), raise.path()))
         if (key != "amount" && key != "until")
             invalid(value.path(), "is not supported");
-    const Value amount = raise.member("amount"), until = raise.member("until");
-    writer.key("raise").begin_object().key("amount");
-    if (what == Limited::cost)
-        writer.value(*money(amount.as_number(), amount.path()));
-    else
-        writer.value(*limit(amount.as_integer(), amount.path()));
+    const Value until = raise.member("until");
+    write_amount(writer.key("raise").begin_object().key("amount"), raise.member("amount"), what);
     const auto time = parse_time(until.as_text());
     if (!time)
         invalid(until.path(), "must be a time such as 2026-12-01T00:00:00Z");
@@ -294,7 +291,7 @@ void write_sentence(Writer &writer, const Value &sentence, Text since)
     if (!what)
         invalid(limit.path(), "must be cost, tokens, requests or parallel_requests");
     writer.begin_object().key("limit").value(name_of(*what));
-    write_value(writer, sentence.member("value"), *what);
+    write_amount(writer.key("value"), sentence.member("value"), *what);
     if (!per.is_null()) {
         if (*what == Limited::parallel_requests)
             invalid(per.path(), "must not come with parallel_requests, which are counted while they last");

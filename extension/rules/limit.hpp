@@ -44,6 +44,8 @@ struct Scope {
     Text part; // of a counter: which model, tag and so on; empty if each is none
 
     bool operator==(const Scope &) const = default;
+    // Whether the other counts the same calls, perhaps of another part.
+    bool is_like(const Scope &other) const { return model == other.model && tag == other.tag && each == other.each; }
     bool is_everything() const { return model.empty() && tag.empty() && each == Each::none; }
     // Whether calls of the model with these tags are counted, if they have the part.
     bool counts(Text called_model, Texts tags) const;

@@ -21,8 +21,6 @@ constinit Statement read_statement{R"(
                           WHERE (a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part)
                               = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user, h.each, h.part)
                          OFFSET 0) AS a)"};
-// Those of everything, which have all models and tags.
-constexpr Text no_part;
 
 // A row of unnest() can't have arrays: so the counts of all counters are arrays, of which each counter has a slice.
 #define COUNTERS(more) "(first, last, since, held_cost, held_requests, counted_at, idle_after, counted_each" more ")"
@@ -114,8 +112,7 @@ std::span<Count> counts_of(const Owner &owner, const Scope &scope, std::span<con
     const auto counts = allocate<Count>(owner.limits.size());
     size_t size = 0;
     for (const UsageLimit &limit : owner.limits) {
-        const bool is_counted = has_count(limit) && limit.scope.model == scope.model && limit.scope.tag == scope.tag &&
-                                limit.scope.each == scope.each;
+        const bool is_counted = has_count(limit) && limit.scope.is_like(scope);
         if (!is_counted || std::ranges::find(counts.first(size), limit.name, &Count::name) != counts.begin() + size)
             continue;
         const auto found = std::ranges::find(stored, limit.name, &Count::name);
@@ -165,10 +162,8 @@ bool is_unused(const Owner &owner, const Counter &counter)
 {
     if (counter.scope.is_everything())
         return !owner.needs_counter_of_everything();
-    return std::ranges::none_of(owner.limits, [&](const UsageLimit &limit) {
-        return limit.scope.model == counter.scope.model && limit.scope.tag == counter.scope.tag &&
-               limit.scope.each == counter.scope.each;
-    });
+    return std::ranges::none_of(owner.limits,
+                                [&](const UsageLimit &limit) { return limit.scope.is_like(counter.scope); });
 }
 
 constexpr int64 half_a_day = USECS_PER_DAY / 2;
@@ -279,16 +274,11 @@ void write_counters(Session &session, std::span<Owner> owners, Time now)
 {
     size_t size = 0;
     const auto for_each = [&](auto visit) {
-        for (const Owner &owner : owners) {
-            for (Counter &counter : owner.everything.counters)
-                visit(owner, counter);
-            for (const PartCounters &part : owner.parts)
+        for (Owner &owner : owners)
+            owner.for_each_part([&](const PartCounters &part) {
                 for (Counter &counter : part.counters)
                     visit(owner, counter);
-            for (const PartCounters *part = owner.more_parts; part != nullptr; part = part->next)
-                for (Counter &counter : part->counters)
-                    visit(owner, counter);
-        }
+            });
     };
     for_each([&](const Owner &, const Counter &) { size++; });
     const auto stored = allocate<OwnedCounter>(size), added = allocate<OwnedCounter>(size);

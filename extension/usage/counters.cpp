@@ -243,18 +243,12 @@ void Counters::leave_out_expired()
     unclosed_ = sum_unclosed(session_, owners_, now_);
     if (!unclosed_)
         return;
-    const auto leave_out = [&](const Owner &owner, const PartCounters &part) {
-        for (Counter &counter : part.counters)
-            if (counter.is_current)
-                pg_org::leave_out_expired(*unclosed_, owner, part, counter);
-    };
-    for (const Owner &owner : owners_.all) {
-        leave_out(owner, owner.everything);
-        for (const PartCounters &part : owner.parts)
-            leave_out(owner, part);
-        for (const PartCounters *part = owner.more_parts; part != nullptr; part = part->next)
-            leave_out(owner, *part);
-    }
+    for (Owner &owner : owners_.all)
+        owner.for_each_part([&](const PartCounters &part) {
+            for (Counter &counter : part.counters)
+                if (counter.is_current)
+                    pg_org::leave_out_expired(*unclosed_, owner, part, counter);
+        });
 }
 
 AppliedLimits Counters::limits_of(const CountedCall &call)

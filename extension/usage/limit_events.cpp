@@ -9,14 +9,19 @@ namespace pg_org {
 
 namespace {
 
-bool is_reached(const AppliedLimit &applied)
+// Whether an event tells when the limit is reached, and the calls that are counted now may have reached it.
+bool may_be_reached(const AppliedLimit &applied)
 {
     const UsageLimit &limit = *applied.limit;
-    if (limit.what != Limited::cost && !limit.soft)
+    if (applied.count == nullptr || limit.only_counts || (limit.what != Limited::cost && !limit.soft))
         return false;
-    if (limit.what == Limited::parallel_requests)
-        return applied.counter->is_changed && applied.held >= limit.value;
-    return applied.count->has_grown && applied.spent >= limit.value;
+    return limit.what == Limited::parallel_requests ? applied.counter->is_changed : applied.count->has_grown;
+}
+
+bool is_reached(const AppliedLimit &applied)
+{
+    const bool is_held = applied.limit->what == Limited::parallel_requests;
+    return (is_held ? applied.held : applied.spent) >= applied.limit->value;
 }
 
 enum class Reason { reached, refused };
@@ -55,12 +60,10 @@ void emit_of_part(Counters &counters, Owner &owner, PartCounters &part, bool sof
 {
     for (Counter &counter : part.counters)
         for (const UsageLimit &limit : owner.limits) {
-            const bool is_of_counter = limit.soft == soft && limit.scope.model == counter.scope.model &&
-                                       limit.scope.tag == counter.scope.tag && limit.scope.each == counter.scope.each;
-            if (!is_of_counter)
+            if (limit.soft != soft || !limit.scope.is_like(counter.scope))
                 continue;
             AppliedLimit applied{&limit, &owner, &part, &counter, counter.find(limit)};
-            if (applied.count == nullptr || limit.only_counts)
+            if (!may_be_reached(applied))
                 continue;
             applied.look_up();
             if (is_reached(applied))
@@ -75,13 +78,8 @@ void emit_exceeded(Counters &counters, const AppliedLimit &limit) { emit(counter
 void emit_limit_events(Counters &counters)
 {
     for (Owner &owner : counters.owners())
-        for (const bool soft : {true, false}) {
-            emit_of_part(counters, owner, owner.everything, soft);
-            for (PartCounters &part : owner.parts)
-                emit_of_part(counters, owner, part, soft);
-            for (PartCounters *part = owner.more_parts; part != nullptr; part = part->next)
-                emit_of_part(counters, owner, *part, soft);
-        }
+        for (const bool soft : {true, false})
+            owner.for_each_part([&](PartCounters &part) { emit_of_part(counters, owner, part, soft); });
 }
 
 } // namespace pg_org

@@ -41,8 +41,7 @@ struct LimitReset {
 
     bool is_of(const UsageLimit &limit, Text part) const
     {
-        return what == limit.what && per == limit.per && soft == limit.soft && scope.model == limit.scope.model &&
-               scope.tag == limit.scope.tag && scope.each == limit.scope.each &&
+        return what == limit.what && per == limit.per && soft == limit.soft && scope.is_like(limit.scope) &&
                (scope.part.empty() || scope.part == part);
     }
 };
@@ -81,6 +80,15 @@ struct Owner {
         return call.has(kind) && call.of(kind) == ids && reserved_at.value >= created_at.value;
     }
     bool needs_counter_of_everything() const;
+    // Visits the counters of everything, and those of each part that were read or made.
+    template <typename Visit> void for_each_part(Visit visit)
+    {
+        visit(everything);
+        for (PartCounters &part : parts)
+            visit(part);
+        for (PartCounters *part = more_parts; part != nullptr; part = part->next)
+            visit(*part);
+    }
 };
 
 // The owners that one call is charged to.
