@@ -1386,7 +1386,7 @@ user. An alias belongs to one key of an organization.
 - model_tpm_limit: tokens per minute by model, likewise
 - rpd_limit: requests per day
 - tpd_limit: tokens per day
-- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_increase: an amount that raises max_budget until temp_budget_expiry
 - temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 
 Returns the key.
@@ -1489,7 +1489,7 @@ which it happened.
 - model_tpm_limit: tokens per minute by model, likewise
 - rpd_limit: requests per day
 - tpd_limit: tokens per day
-- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_increase: an amount that raises max_budget until temp_budget_expiry
 - temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 - clear: names of the fields to reset; without its duration a key never expires
 
@@ -1708,7 +1708,7 @@ arguments as in key_update, for callers who may change it there.
 - model_tpm_limit: tokens per minute by model, likewise
 - rpd_limit: requests per day
 - tpd_limit: tokens per day
-- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_increase: an amount that raises max_budget until temp_budget_expiry
 - temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 - clear: names of the fields to reset
 
@@ -1810,7 +1810,7 @@ The arguments are those of key_generate.
 - model_tpm_limit: tokens per minute by model, likewise
 - rpd_limit: requests per day
 - tpd_limit: tokens per day
-- temp_budget_increase: what is added to max_budget until temp_budget_expiry
+- temp_budget_increase: an amount that raises max_budget until temp_budget_expiry
 - temp_budget_expiry: a time such as 2026-12-01T00:00:00Z
 
 Returns the key, with its secret this once.
