@@ -165,29 +165,29 @@ Texts Value::as_texts() const
 Json Value::as_object() const
 {
     if (!is_object())
-        invalid(path_, "must be an object");
+        invalid(path(), "must be an object");
     return {PointerGetDatum(JsonbValueToJsonb(const_cast<JsonbValue *>(&value_)))};
 }
 
 std::span<const Value> Value::elements() const
 {
     if (!is_container(value_, JB_FARRAY))
-        invalid(path_, "must be a list");
+        invalid(path(), "must be a list");
     JsonbContainer *array = value_.val.binary.data;
     const uint32 count = JsonContainerSize(array);
     const auto values = allocate<Value>(count);
+    const char *const list = path();
     for (uint32 i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        values[i] = {*getIthJsonbValueFromContainer(array, i), psprintf("%s.%u", path_, i)};
+        values[i] = {*getIthJsonbValueFromContainer(array, i), psprintf("%s.%u", list, i)};
     }
     return values;
 }
 
 Value Value::member(const char *name) const
 {
-    const char *path = psprintf("%s.%s", path_, name);
     const JsonbValue *found = is_object() ? find_member(value_, name) : nullptr;
-    return found == nullptr ? Value{{.type = jbvNull}, path} : Value{*found, path};
+    return {found == nullptr ? JsonbValue{.type = jbvNull} : *found, path(), name};
 }
 
 std::span<const Member> members(Json object, const char *path) { return members_in(&object.get()->root, path); }

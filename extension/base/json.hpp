@@ -9,9 +9,12 @@ namespace pg_org {
 class Value {
 public:
     Value() : value_{.type = jbvNull}, path_("") {}
-    Value(const JsonbValue &value, const char *path) : value_(value), path_(path) {}
+    Value(const JsonbValue &value, const char *path, const char *member = nullptr)
+        : value_(value), path_(path), member_(member)
+    {
+    }
 
-    const char *path() const { return path_; }
+    const char *path() const { return member_ == nullptr ? path_ : psprintf("%s.%s", path_, member_); }
     const JsonbValue &raw() const { return value_; }
     bool is_null() const { return value_.type == jbvNull; }
     bool is_object() const;
@@ -35,6 +38,7 @@ public:
 private:
     JsonbValue value_;
     const char *path_;
+    const char *member_ = nullptr; // written into the path when somebody asks for it: few errors do
 };
 
 // How a type is read from JSON, and the rule for values of other types.

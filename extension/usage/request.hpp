@@ -66,11 +66,12 @@ public:
     explicit Check(const Maybe<Refusal> &wrong) : wrong_(wrong) {}
     const Maybe<Refusal> &wrong() const { return wrong_; }
 
-    Check &given(const char *name, bool is_given) { return require(is_given, missing_value(name)); }
+    Check &given(const char *name, bool is_given) { return is_given ? *this : refuse(missing_value(name)); }
     Check &given_either(const char *name, const char *other, bool is_given)
     {
-        return require(is_given,
-                       refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" or \"%s\" is required", name, other));
+        return is_given
+                   ? *this
+                   : refuse(refusal(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, "\"%s\" or \"%s\" is required", name, other));
     }
     Check &identifier(const char *name, const Maybe<Text> &value);
     Check &amount(const char *name, const Maybe<Number> &value); // of money
@@ -78,16 +79,16 @@ public:
     Check &ttl(const char *name, const Maybe<int64> &value);
     Check &rule(const char *name, bool holds, const char *text)
     {
-        return holds ? *this : require(false, invalid_value(name, text));
+        return holds ? *this : refuse(invalid_value(name, text));
     }
 
 private:
     Maybe<Refusal> wrong_;
 
-    Check &require(bool holds, const Refusal &otherwise)
+    Check &refuse(const Refusal &refusal)
     {
-        if (!holds && !wrong_)
-            wrong_ = otherwise;
+        if (!wrong_)
+            wrong_ = refusal;
         return *this;
     }
 };
