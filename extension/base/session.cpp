@@ -10,34 +10,6 @@ namespace pg_org {
 
 namespace {
 
-// What a call allocates is in a context that keeps its first megabyte from call to call: to give the memory of a batch
-// back to the operating system, and to get it again, can take as long as the batch. A call within a call has no such
-// one.
-MemoryContext kept_memory = nullptr;
-bool is_kept_memory_used = false;
-constexpr Size kept_bytes = 1024 * 1024;
-
-void empty_kept_memory(void *)
-{
-    MemoryContextReset(kept_memory);
-    is_kept_memory_used = false;
-}
-
-// To be called after SPI_connect(): the memory is used until SPI_finish(), or until the call is aborted.
-void use_kept_memory()
-{
-    if (is_kept_memory_used)
-        return;
-    if (kept_memory == nullptr)
-        kept_memory = AllocSetContextCreate(TopMemoryContext, "pg_org", kept_bytes, ALLOCSET_DEFAULT_INITSIZE,
-                                            ALLOCSET_DEFAULT_MAXSIZE);
-    auto *callback = static_cast<MemoryContextCallback *>(palloc0(sizeof(MemoryContextCallback)));
-    callback->func = empty_kept_memory;
-    MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-    is_kept_memory_used = true;
-    MemoryContextSwitchTo(kept_memory);
-}
-
 StringInfo make_reply_buffer()
 {
     StringInfo buffer = makeStringInfo();
@@ -64,7 +36,6 @@ Session::Session(FunctionCallInfo fcinfo, Access access, const char *function)
 
     acting_ = act_as(owner);
     SPI_connect();
-    use_kept_memory();
 
     caller = api_key_ ? authenticate(*this, *api_key_) : Caller{.role = Role::proxy_admin, .user_id = default_user_id};
     if (!is_warm_up) {

@@ -1,24 +1,15 @@
 // Setting up: the tables, and who may call the functions.
 
 #include "caller.hpp"
-#include "clock.hpp"
 #include "fail.hpp"
 #include "session.hpp"
 
-extern "C" {
-PG_MODULE_MAGIC;
-PGDLLEXPORT void _PG_init();
-}
-
 using namespace pg_org;
-
-// Run when the server loads the module.
-void _PG_init() { define_clock_setting(); }
 
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 17> migrations{
+constexpr std::array<const char *, 18> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -52,6 +43,8 @@ constexpr std::array<const char *, 17> migrations{
 #include "migrations/16_counters.inc"
     ,
 #include "migrations/17_end_users.inc"
+    ,
+#include "migrations/18_counter_key.inc"
 };
 
 void run(const char *sql)

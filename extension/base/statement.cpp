@@ -47,6 +47,17 @@ Datum to_array(Texts texts)
         construct_array(elements.data(), static_cast<int>(texts.size()), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+TupleDesc describe_record(std::span<const Oid> types)
+{
+    const MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    TupleDesc description = CreateTemplateTupleDesc(static_cast<int>(types.size()));
+    for (size_t i = 0; i < types.size(); i++)
+        TupleDescInitEntry(description, static_cast<AttrNumber>(i + 1), nullptr, types[i], -1, 0);
+    description = BlessTupleDesc(description);
+    MemoryContextSwitchTo(before);
+    return description;
+}
+
 SPIPlanPtr Statement::plan(std::span<const Oid> types)
 {
     if (plan_ == nullptr) {

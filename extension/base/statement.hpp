@@ -5,6 +5,9 @@
 
 namespace pg_org {
 
+// What describes records of these types, for as long as the session of the server lasts.
+TupleDesc describe_record(std::span<const Oid> types);
+
 // C++ types as SQL parameters and columns.
 template <typename T> struct Sql;
 template <> struct Sql<Text> {
@@ -86,6 +89,22 @@ template <> struct Sql<Json> {
     static constexpr Oid type = JSONBOID;
     static Datum to_datum(Json value) { return value.datum; }
     static Json from_datum(Datum datum) { return {datum}; }
+};
+// A list of records, for unnest() AS name (column type, ...): unlike arrays side by side, they can have arrays in them.
+template <typename... T> struct Sql<std::tuple<T...>> {
+    static constexpr Oid type = RECORDOID, array_type = RECORDARRAYOID;
+    static constexpr int length = -1;
+    static constexpr char alignment = TYPALIGN_DOUBLE;
+    static Datum to_datum(const std::tuple<T...> &record)
+    {
+        static TupleDesc description = nullptr; // kept, since each new one is looked up by its types
+        if (description == nullptr)
+            description = describe_record(std::array{Sql<T>::type...});
+        std::array<Datum, sizeof...(T)> values =
+            std::apply([](const T &...value) { return std::array{Sql<T>::to_datum(value)...}; }, record);
+        std::array<bool, sizeof...(T)> nulls{};
+        return HeapTupleGetDatum(heap_form_tuple(description, values.data(), nulls.data()));
+    }
 };
 
 // A row of a result, valid until the call ends.
@@ -204,7 +223,8 @@ class Statement {
 public:
     consteval explicit Statement(const char *sql, Planned planned = Planned::once) : sql_(sql), planned_(planned) {}
 
-    // Runs it; parameters are Text, Texts, bool, int64, Number, Time, Json or a Maybe of one.
+    // Runs it; parameters are Text, Texts, bool, int64, Number, Time, Json, a list of these or of tuples, or
+    // a Maybe of one.
     template <typename... Values> Rows run(bool read_only, const Values &...values)
     {
         const std::array<Oid, sizeof...(Values)> types{Parameter<Values>::type...};

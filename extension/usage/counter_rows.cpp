@@ -22,27 +22,29 @@ constinit Statement read_statement{R"(
                               = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user, h.each, h.part)
                          OFFSET 0) AS a)"};
 
-// A row of unnest() can't have arrays: so the counts of all counters are arrays, of which each counter has a slice.
-#define COUNTERS(more) "(first, last, since, held_cost, held_requests, counted_at, idle_after, counted_each" more ")"
-#define COUNTS "($1)[first:last], ($2)[first:last], ($3)[first:last], ($4)[first:last], ($5)[first:last]"
+#define COLUMNS                                                                                                        \
+    "since, held_cost, held_requests, counted_at, idle_after, counted_each, names, starts, amounts, told_starts, "     \
+    "told_values"
+#define TYPED_COLUMNS                                                                                                  \
+    "since timestamptz, held_cost numeric, held_requests bigint, counted_at timestamptz, idle_after timestamptz, "     \
+    "counted_each text[], names text[], starts timestamptz[], amounts numeric[], told_starts timestamptz[], "          \
+    "told_values numeric[]"
+using Columns = std::tuple<Time, Number, int64, Time, Time, Texts, Texts, std::span<const Time>,
+                           std::span<const Number>, std::span<const Time>, std::span<const Number>>;
 
 constinit Statement update_statement{R"(
     UPDATE org.usage_counter
-       SET since = c.since, held_cost = c.held_cost, held_requests = c.held_requests, counted_at = c.counted_at,
-           idle_after = c.idle_after, counted_each = string_to_array(c.counted_each, ' '),
-           (names, starts, amounts, told_starts, told_values) = ROW()" COUNTS R"()
-      FROM unnest($6, $7, $8, $9, $10, $11, $12, $13, $14) AS c )" COUNTERS(", tid") R"(
+       SET ()" COLUMNS R"() = ROW(c.since, c.held_cost, c.held_requests, c.counted_at, c.idle_after, c.counted_each,
+                                  c.names, c.starts, c.amounts, c.told_starts, c.told_values)
+      FROM unnest($1) AS c (tid tid, )" TYPED_COLUMNS R"()
      WHERE ctid = c.tid)"};
 
 constinit Statement insert_statement{R"(
-    INSERT INTO org.usage_counter (names, starts, amounts, told_starts, told_values, since, held_cost, held_requests,
-                                   counted_at, idle_after, counted_each, organization_id, team_id, user_id, key_id,
-                                   end_user, each, part, model, tag)
-    SELECT )" COUNTS R"(, since, held_cost, held_requests, counted_at, idle_after, string_to_array(counted_each, ' '),
-           o, t, u, k, e, of_each, part, model, tag
-      FROM unnest($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-        AS c )" COUNTERS(", o, t, u, k, e, of_each, part, model, tag")};
-constexpr size_t max_written = 50; // at once, since slices are searched from the start
+    INSERT INTO org.usage_counter (organization_id, team_id, user_id, key_id, end_user, each, part, model, tag,
+                                   )" COLUMNS R"()
+    SELECT *
+      FROM unnest($1) AS c (organization_id text, team_id text, user_id text, key_id text, end_user text, each text,
+                            part text, model text, tag text, )" TYPED_COLUMNS ")"};
 
 constinit Statement delete_statement{"DELETE FROM org.usage_counter WHERE ctid = ANY ($1)"};
 
@@ -77,14 +79,10 @@ EachSet read_each(Texts names)
     return set;
 }
 
-Text written_each(EachSet set)
+Texts names_of(EachSet set)
 {
-    StringInfoData list;
-    initStringInfo(&list);
-    for (const Each each : all_each)
-        if (set.has(each))
-            appendStringInfo(&list, "%s%.*s", list.len == 0 ? "" : " ", FMT_ARG(name_of(each)));
-    return {list.data, static_cast<size_t>(list.len)};
+    return map<Text>(filter(std::span<const Each>{all_each}, [&](Each each) { return set.has(each); }),
+                     [](Each each) { return name_of(each); });
 }
 
 constexpr Time no_time{DT_NOEND};
@@ -189,79 +187,69 @@ struct OwnedCounter {
     const Owner *owner;
     const Counter *counter;
 };
-using OwnedCounters = std::span<const OwnedCounter>;
+using OwnedCounters = std::span<OwnedCounter>;
 
-// Runs a statement with the counters, and more.
-template <typename... More>
-void run_with(Session &session, Statement &statement, OwnedCounters counters, Time now, const More &...more)
+Columns columns_of(const Counter &counter, Time now)
 {
-    size_t size = 0;
-    for (const auto &[owner, counter] : counters)
-        size += counter->counts.size();
-    const auto counts = allocate<Count>(size);
-    const auto first = allocate<int64>(counters.size()), last = allocate<int64>(counters.size());
-    size_t count = 0;
-    for (size_t i = 0; i < counters.size(); i++) {
-        first[i] = static_cast<int64>(count) + 1;
-        std::ranges::copy(counters[i].counter->counts, counts.begin() + count);
-        last[i] = static_cast<int64>(count += counters[i].counter->counts.size());
-    }
-    const auto of_counts = [&]<typename T>(T Count::*member) {
-        return map<T>(counts, [&](const Count &each) { return each.*member; });
+    const auto counts = [&]<typename T>(T Count::*member) {
+        return map<T>(counter.counts, [&](const Count &count) { return count.*member; });
     };
-    const auto column = [&]<typename T>(T Counter::*member) {
-        return map<T>(counters, [&](const OwnedCounter &owned) { return owned.counter->*member; });
-    };
-    session.run(
-        statement, of_counts(&Count::name), of_counts(&Count::start), of_counts(&Count::amount),
-        of_counts(&Count::told_start), of_counts(&Count::told_value), std::span<const int64>{first},
-        std::span<const int64>{last}, column(&Counter::since), column(&Counter::held_cost),
-        column(&Counter::held_requests), column(&Counter::counted_at),
-        map<Time>(counters, [&](const OwnedCounter &owned) { return idle_after(*owned.counter, now); }),
-        map<Text>(counters, [](const OwnedCounter &owned) { return written_each(owned.counter->counted_each); }),
-        more...);
+    return {counter.since,
+            counter.held_cost,
+            counter.held_requests,
+            counter.counted_at,
+            idle_after(counter, now),
+            names_of(counter.counted_each),
+            counts(&Count::name),
+            counts(&Count::start),
+            counts(&Count::amount),
+            counts(&Count::told_start),
+            counts(&Count::told_value)};
+}
+
+// The counters of a part of several owners are kept side by side, since the same calls need them.
+OwnedCounters sorted_by_part(OwnedCounters counters)
+{
+    std::ranges::sort(counters, {}, [](const OwnedCounter &owned) { return owned.counter->scope.part; });
+    return counters;
 }
 
 void update_counters(Session &session, OwnedCounters stored, Time now)
 {
-    run_with(session, update_statement, stored, now,
-             map<Tid>(stored, [](const OwnedCounter &owned) { return *owned.counter->tid; }));
+    using Record = decltype(std::tuple_cat(std::tuple<Tid>{}, Columns{}));
+    session.run(update_statement, map<Record>(sorted_by_part(stored), [&](const OwnedCounter &owned) {
+                    return std::tuple_cat(std::tuple{*owned.counter->tid}, columns_of(*owned.counter, now));
+                }));
 }
 
 void insert_counters(Session &session, OwnedCounters added, Time now)
 {
-    const auto id = [&](Text OwnerIds::*member) {
-        return map<Text>(added, [&](const OwnedCounter &owned) { return owned.owner->ids.*member; });
-    };
-    const auto scope = [&](Text Scope::*member) {
-        return map<Text>(added, [&](const OwnedCounter &owned) { return owned.counter->scope.*member; });
-    };
-    run_with(session, insert_statement, added, now, id(&OwnerIds::organization_id), id(&OwnerIds::team_id),
-             id(&OwnerIds::user_id), id(&OwnerIds::key_id), id(&OwnerIds::end_user),
-             map<Text>(added, [](const OwnedCounter &owned) { return name_of(owned.counter->scope.each); }),
-             scope(&Scope::part), scope(&Scope::model), scope(&Scope::tag));
-}
-
-// Writes a few at a time.
-template <typename Write> void write_in_pieces(OwnedCounters counters, Write write)
-{
-    for (; !counters.empty(); counters = counters.subspan(std::min(counters.size(), max_written)))
-        write(counters.first(std::min(counters.size(), max_written)));
+    using Key = std::tuple<Text, Text, Text, Text, Text, Text, Text, Text, Text>;
+    using Record = decltype(std::tuple_cat(Key{}, Columns{}));
+    session.run(insert_statement, map<Record>(sorted_by_part(added), [&](const OwnedCounter &owned) {
+                    const OwnerIds &ids = owned.owner->ids;
+                    const Scope &scope = owned.counter->scope;
+                    return std::tuple_cat(Key{ids.organization_id, ids.team_id, ids.user_id, ids.key_id, ids.end_user,
+                                              name_of(scope.each), scope.part, scope.model, scope.tag},
+                                          columns_of(*owned.counter, now));
+                }));
 }
 
 } // namespace
 
-void read_counters(Session &session, std::span<PartCounters *const> parts, std::span<Owner *const> owners)
+void read_counters(Session &session, std::span<OwnedPart> parts)
 {
+    std::ranges::sort(parts, {}, [](const OwnedPart &owned) { return owned.part->part; });
     const auto id = [&](Text OwnerIds::*member) {
-        return map<Text>(owners, [&](const Owner *owner) { return owner->ids.*member; });
+        return map<Text>(parts, [&](const OwnedPart &owned) { return owned.owner->ids.*member; });
     };
     for (const Row row : session.run(read_statement, id(&OwnerIds::organization_id), id(&OwnerIds::team_id),
                                      id(&OwnerIds::user_id), id(&OwnerIds::key_id), id(&OwnerIds::end_user),
-                                     map<Text>(parts, [](const PartCounters *part) { return name_of(part->each); }),
-                                     map<Text>(parts, [](const PartCounters *part) { return part->part; }))) {
+                                     map<Text>(parts, [](const OwnedPart &owned) { return name_of(owned.part->each); }),
+                                     map<Text>(parts, [](const OwnedPart &owned) { return owned.part->part; }))) {
         const auto place = static_cast<size_t>(*row.get<int64>(0)) - 1;
-        parts[place]->counters.add(read_counter(row, *owners[place], *parts[place]));
+        const auto [owner, part] = parts[place];
+        part->counters.add(read_counter(row, *owner, *part));
     }
 }
 
@@ -295,17 +283,15 @@ void write_counters(Session &session, std::span<Owner> owners, Time now)
         }
     });
     for (const Owner &owner : owners)
-        if (!owner.forgotten.empty()) {
-            const auto names =
-                map<Text>(filter(std::span<const Each>{all_each}, [&](Each each) { return owner.forgotten.has(each); }),
-                          [](Each each) { return name_of(each); });
+        if (!owner.forgotten.empty())
             session.run(delete_parts, owner.ids.organization_id, owner.ids.team_id, owner.ids.user_id, owner.ids.key_id,
-                        owner.ids.end_user, names);
-        }
+                        owner.ids.end_user, names_of(owner.forgotten));
     if (unused_count > 0)
         session.run(delete_statement, std::span<const Tid>{unused.first(unused_count)});
-    write_in_pieces(stored.first(stored_count), [&](OwnedCounters some) { update_counters(session, some, now); });
-    write_in_pieces(added.first(added_count), [&](OwnedCounters some) { insert_counters(session, some, now); });
+    if (stored_count > 0)
+        update_counters(session, stored.first(stored_count), now);
+    if (added_count > 0)
+        insert_counters(session, added.first(added_count), now);
 }
 
 void delete_idle_counters(Session &session, std::span<Owner> owners, Time now)

@@ -5,8 +5,12 @@
 
 namespace pg_org {
 
-// Reads the counters of parts, each of the owner in the same place.
-void read_counters(Session &session, std::span<PartCounters *const> parts, std::span<Owner *const> owners);
+struct OwnedPart {
+    Owner *owner;
+    PartCounters *part;
+};
+// Reads the counters of parts, which it sorts.
+void read_counters(Session &session, std::span<OwnedPart> parts);
 // A counter that is not stored yet.
 Counter new_counter(const Owner &owner, const Scope &scope);
 

@@ -110,8 +110,10 @@ Owner *Counters::owner_of(const Call &call, OwnerKind kind) const
 // counter of everything tells for what there are counters, and others are forgotten.
 void Counters::read_everything()
 {
-    const auto owners = map<Owner *>(owners_.all, [](Owner &owner) { return &owner; });
-    read_counters(session_, map<PartCounters *>(owners_.all, [](Owner &owner) { return &owner.everything; }), owners);
+    const auto everything = allocate<OwnedPart>(owners_.all.size());
+    std::ranges::transform(owners_.all, everything.begin(),
+                           [](Owner &owner) { return OwnedPart{&owner, &owner.everything}; });
+    read_counters(session_, everything);
     for (Owner &owner : owners_.all) {
         if (!owner.needs_counter_of_everything())
             continue;
@@ -134,7 +136,7 @@ void Counters::read_everything()
 // The parts of all calls are collected at once: a batch may have many calls of many owners.
 void Counters::read_parts()
 {
-    struct OwnedPart {
+    struct FoundPart {
         Owner *owner;
         PartCounters part;
     };
@@ -153,31 +155,28 @@ void Counters::read_parts()
     for_each_part([&](Owner &, const CallOwners &, Each, Text) { size++; });
     if (size == 0)
         return;
-    const auto found = allocate<OwnedPart>(size);
+    const auto found = allocate<FoundPart>(size);
     size = 0;
     for_each_part([&](Owner &owner, const CallOwners &call, Each each, Text part) {
         found[size++] = {&owner, {each, part, start_of_part(owner, call, each), {}, nullptr}};
     });
-    const auto order = [](const OwnedPart &owned) { return std::tuple{owned.owner, owned.part.each, owned.part.part}; };
+    const auto order = [](const FoundPart &owned) { return std::tuple{owned.owner, owned.part.each, owned.part.part}; };
     std::ranges::sort(found, {}, order);
     const auto repeated = std::ranges::unique(found, {}, order);
     const auto distinct = found.first(size - repeated.size());
 
     const auto parts = allocate<PartCounters>(distinct.size());
-    const auto read = allocate<PartCounters *>(distinct.size());
-    const auto of = allocate<Owner *>(distinct.size());
+    const auto read = allocate<OwnedPart>(distinct.size());
     size_t count = 0;
     for (size_t i = 0; i < distinct.size(); i++) {
         Owner &owner = *distinct[i].owner;
         parts[i] = distinct[i].part;
         owner.parts = owner.parts.empty() ? parts.subspan(i, 1) : std::span{owner.parts.data(), owner.parts.size() + 1};
-        if (owner.forgotten.has(parts[i].each))
-            continue;
-        of[count] = &owner;
-        read[count++] = &parts[i];
+        if (!owner.forgotten.has(parts[i].each))
+            read[count++] = {&owner, &parts[i]};
     }
     if (count > 0)
-        read_counters(session_, read.first(count), of.first(count));
+        read_counters(session_, read.first(count));
 }
 
 PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each, Text part)
@@ -193,9 +192,9 @@ PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each,
     PartCounters *added = allocate<PartCounters>(1).data();
     *added = {each, part, start_of_part(owner, call, each), {}, owner.more_parts};
     owner.more_parts = added;
-    Owner *of = &owner;
+    OwnedPart owned{&owner, added};
     if (!owner.forgotten.has(each))
-        read_counters(session_, {&added, 1}, {&of, 1});
+        read_counters(session_, {&owned, 1});
     return *added;
 }
 

@@ -100,22 +100,27 @@ constinit Statement sum_reservations_statement{
 #include "queries/sum_reservations.inc"
 };
 
-constinit Statement insert_held{R"(
-    INSERT INTO org.reservation (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost,
-                                 max_tokens, reserved_at, expires_at, delegated, end_user)
-    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, eu
-      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        AS held (o, t, u, k, r, m, tags, c, n, reserved, expires, d, eu))"};
+#define COLUMNS                                                                                                        \
+    "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at, "          \
+    "expires_at, delegated, end_user"
+#define TYPED_COLUMNS                                                                                                  \
+    "organization_id text, team_id text, user_id text, key_id text, request_id text, model text, tags text[], "        \
+    "max_cost numeric, max_tokens bigint, reserved_at timestamptz, expires_at timestamptz, delegated boolean, "        \
+    "end_user text"
+using Columns = std::tuple<Text, Text, Text, Text, Text, Text, Texts, Number, int64, Time, Time, bool, Text>;
+
+constinit Statement insert_held{"INSERT INTO org.reservation (" COLUMNS
+                                ") SELECT * FROM unnest($1) AS held (" TYPED_COLUMNS ")"};
 
 constinit Statement delete_held{"DELETE FROM org.reservation WHERE ctid = ANY ($1)"};
 
 constinit Statement insert_closed{R"(
-    INSERT INTO org.usage (organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens,
-                           reserved_at, expires_at, delegated, end_user, state, cost, prompt_tokens,
-                           completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, failed, closed_at)
-    SELECT o, t, u, k, r, m, tags::text[], c, n, reserved, expires, d, eu, s, cost, p, e, cr, cc, f, closed
-      FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-        AS call (o, t, u, k, r, m, tags, c, n, reserved, expires, d, eu, s, cost, p, e, cr, cc, f, closed))"};
+    INSERT INTO org.usage ()" COLUMNS R"(, state, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,
+                           cache_creation_input_tokens, failed, closed_at)
+    SELECT *
+      FROM unnest($1) AS call ()" TYPED_COLUMNS R"(, state text, cost numeric, prompt_tokens bigint,
+                               completion_tokens bigint, cache_read_input_tokens bigint,
+                               cache_creation_input_tokens bigint, failed boolean, closed_at timestamptz))"};
 
 constinit Statement settle_closed{R"(
     UPDATE org.usage
@@ -194,43 +199,21 @@ private:
     }
 };
 
-Text array_literal(Texts texts)
-{
-    if (texts.empty())
-        return "{}";
-    return to_text(OidOutputFunctionCall(F_ARRAY_OUT, to_array(texts)));
-}
-
 bool is_closed(State state) { return state > State::held; }
 
-std::span<const Text> organizations(Calls calls)
+Columns columns_of(const Call &call)
 {
-    return map<Text>(calls, [](const Call *call) { return call->owners.organization_id; });
-}
-std::span<const Text> requests(Calls calls)
-{
-    return map<Text>(calls, [](const Call *call) { return call->request_id; });
-}
-
-// Runs a statement with the columns of reserved calls, and more.
-template <typename... More>
-void write_reserved(Session &session, Statement &statement, Calls calls, const More &...more)
-{
-    session.run(statement, organizations(calls),
-                map<Text>(calls, [](const Call *call) { return call->owners.team_id; }),
-                map<Text>(calls, [](const Call *call) { return call->owners.user_id; }),
-                map<Text>(calls, [](const Call *call) { return call->owners.key_id; }), requests(calls),
-                map<Text>(calls, [](const Call *call) { return call->model; }),
-                map<Text>(calls, [](const Call *call) { return array_literal(call->tags); }),
-                map<Number>(calls, [](const Call *call) { return call->max_cost; }),
-                map<int64>(calls, [](const Call *call) { return call->max_tokens; }),
-                map<Time>(calls, [](const Call *call) { return call->reserved_at; }),
-                map<Time>(calls, [](const Call *call) { return call->expires_at; }),
-                map<bool>(calls, [](const Call *call) { return call->owners.delegated; }),
-                map<Text>(calls, [](const Call *call) { return call->owners.end_user; }), more...);
+    const OwnerIds &owners = call.owners;
+    return {owners.organization_id, owners.team_id,   owners.user_id,  owners.key_id,
+            call.request_id,        call.model,       call.tags,       call.max_cost,
+            call.max_tokens,        call.reserved_at, call.expires_at, owners.delegated,
+            owners.end_user};
 }
 
-void write_held(Session &session, Calls held) { write_reserved(session, insert_held, held); }
+void write_held(Session &session, Calls held)
+{
+    session.run(insert_held, map<Columns>(held, [](const Call *call) { return columns_of(*call); }));
+}
 
 void delete_closed(Session &session, Calls closed)
 {
@@ -239,15 +222,14 @@ void delete_closed(Session &session, Calls closed)
 
 void write_closed(Session &session, Calls closed)
 {
-    const auto counts = [&](auto member) {
-        return map<int64>(closed, [&](const Call *call) { return call->*member; });
-    };
-    write_reserved(
-        session, insert_closed, closed, map<Text>(closed, [](const Call *call) { return name_of(call->state); }),
-        map<Number>(closed, [](const Call *call) { return call->cost; }), counts(&Call::prompt_tokens),
-        counts(&Call::completion_tokens), counts(&Call::cache_read_input_tokens),
-        counts(&Call::cache_creation_input_tokens), map<bool>(closed, [](const Call *call) { return call->failed; }),
-        map<Time>(closed, [](const Call *call) { return call->closed_at; }));
+    using More = std::tuple<Text, Number, int64, int64, int64, int64, bool, Time>;
+    using Record = decltype(std::tuple_cat(Columns{}, More{}));
+    session.run(insert_closed, map<Record>(closed, [](const Call *call) {
+                    return std::tuple_cat(columns_of(*call),
+                                          More{name_of(call->state), call->cost, call->prompt_tokens,
+                                               call->completion_tokens, call->cache_read_input_tokens,
+                                               call->cache_creation_input_tokens, call->failed, call->closed_at});
+                }));
 }
 
 } // namespace

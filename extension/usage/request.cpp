@@ -42,14 +42,25 @@ bool has_null(const Maybe<Texts> &texts)
     return texts && std::ranges::any_of(*texts, [](Text text) { return text.data() == nullptr; });
 }
 
+// Random bytes for one request, of many that are generated at once: that takes as long as a few.
+std::span<const uint8> random_bytes()
+{
+    constexpr size_t size = 10, many = 64;
+    static uint8 bytes[size * many];
+    static size_t left = 0;
+    if (left == 0) {
+        if (!pg_strong_random(bytes, sizeof bytes))
+            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
+        left = many;
+    }
+    return {bytes + size * --left, size};
+}
+
 // Time-ordered, like UUIDv7, so that index inserts append.
 Text new_request_id()
 {
-    uint8 random[10];
-    if (!pg_strong_random(random, sizeof random))
-        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values"));
     const auto milliseconds = static_cast<unsigned long long>(GetCurrentTimestamp() / 1000);
-    return to_text(psprintf("%012llx%.*s", milliseconds & 0xffffffffffff, FMT_ARG(hexadecimal(random))));
+    return to_text(psprintf("%012llx%.*s", milliseconds & 0xffffffffffff, FMT_ARG(hexadecimal(random_bytes()))));
 }
 
 // Calls outside organizations lock no common row, so their names are locked themselves.
