@@ -304,6 +304,8 @@ CREATE FUNCTION org_daily_activity(
     key text DEFAULT NULL,
     page bigint DEFAULT 1,
     page_size bigint DEFAULT 50,
+    exclude_organization_ids text[] DEFAULT NULL,
+    timezone text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_daily_activity IS
@@ -312,16 +314,168 @@ COMMENT ON FUNCTION org_daily_activity IS
 Sums up calls, tokens and costs of each day, in total and by model, provider, key and organization.
 
 - organization_ids: only these organizations; null means all that the caller may see
-- start_date: the first day, in UTC, such as 2026-11-01 (required)
-- end_date: the last day, in UTC, such as 2026-11-30 (required)
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
 - model: only calls to this model
 - key: only calls with this key: the key itself or its token_id
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
+- exclude_organization_ids: not these organizations
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; the admins of the organizations, for the time since they were
 created.';
+
+CREATE FUNCTION team_daily_activity(
+    team_ids text[] DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    exclude_team_ids text[] DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION team_daily_activity IS
+'Report what teams spent day by day.
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and team.
+
+- team_ids: only these teams; null means all that the caller may see
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- page: the number of the page, from 1
+- page_size: how many days with activity a page has, 1 to 1000
+- exclude_team_ids: not these teams
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; for the time since the teams were created also their admins, those of
+their organizations, and members whom team_member_permissions permits /team/daily/activity.';
+
+CREATE FUNCTION user_daily_activity(
+    user_id text DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_daily_activity IS
+'Report what users spent day by day.
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and user.
+
+- user_id: only this user; null means the caller, or all users for who may see all
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- page: the number of the page, from 1
+- page_size: how many days with activity a page has, 1 to 1000
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; everybody for their own calls; admins of organizations for the calls
+made there.';
+
+CREATE FUNCTION user_daily_activity_aggregated(
+    user_id text DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION user_daily_activity_aggregated IS
+'Report what users spent day by day, all days on one page.
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and user.
+
+- user_id: only this user; null means the caller, or all users for who may see all
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; everybody for their own calls; admins of organizations for the calls
+made there.';
+
+CREATE FUNCTION tag_daily_activity(
+    tags text[] DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tag_daily_activity IS
+'Report what calls with tags spent day by day.
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and tag. The total
+counts a call with several tags once, and each tag counts it.
+
+- tags: only calls with one of these tags; null means with any
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- page: the number of the page, from 1
+- page_size: how many days with activity a page has, 1 to 1000
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; admins of organizations for the calls made there.';
+
+CREATE FUNCTION customer_daily_activity(
+    end_user_ids text[] DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    model text DEFAULT NULL,
+    key text DEFAULT NULL,
+    page bigint DEFAULT 1,
+    page_size bigint DEFAULT 50,
+    exclude_end_user_ids text[] DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION customer_daily_activity IS
+'Report what end users spent day by day.
+
+Sums up calls, tokens and costs of each day, in total and by model, provider, key and end user.
+
+- end_user_ids: only these end users; null means all that the caller may see
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- model: only calls to this model
+- key: only calls with this key: the key itself or its token_id
+- page: the number of the page, from 1
+- page_size: how many days with activity a page has, 1 to 1000
+- exclude_end_user_ids: not these end users
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of organizations and teams are summed already
+
+Returns an object: results has the days, newest first, and metadata the totals of the page.
+Callers: proxy admins and viewers; admins of organizations for the calls made there.';
 
 CREATE FUNCTION org_audit(
     organization_id text,
@@ -2454,7 +2608,8 @@ Callers: proxy admins.';
 REVOKE ALL ON FUNCTION
     org_setup, org_grant_access, org_warm_up,
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
-    org_daily_activity, org_audit, org_audit_purge, org_etag,
+    org_daily_activity, team_daily_activity, user_daily_activity, user_daily_activity_aggregated,
+    tag_daily_activity, customer_daily_activity, org_audit, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,
