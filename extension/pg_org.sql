@@ -477,6 +477,36 @@ Sums up calls, tokens and costs of each day, in total and by model, provider, ke
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; admins of organizations for the calls made there.';
 
+CREATE FUNCTION spend_report(
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    group_by text DEFAULT 'team',
+    key text DEFAULT NULL,
+    internal_user_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    customer_id text DEFAULT NULL,
+    model text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION spend_report IS
+'Report what each team, customer or key spent.
+
+- start_date: the first day, such as 2026-11-01 (required)
+- end_date: the last day, such as 2026-11-30 (required)
+- group_by: team or customer, day by day, or api_key
+- key: only calls with this key, the key itself or its token_id: grouped by key
+- internal_user_id: only calls of this user, grouped by key
+- team_id: only calls of this team; grouped by key, unless by team
+- customer_id: only calls for this end user; grouped by key, unless by customer
+- model: only calls to this model
+- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC, of which the days of teams and keys are summed already
+
+Returns a list: for each day its teams or customers, with what each spent by key and model, the earliest
+day first; or for each key what it spent by model.
+Callers: proxy admins and viewers; admins of organizations for the calls made there.';
+
 CREATE FUNCTION org_audit(
     organization_id text,
     "limit" bigint DEFAULT NULL,
@@ -2609,7 +2639,7 @@ REVOKE ALL ON FUNCTION
     org_setup, org_grant_access, org_warm_up,
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
     org_daily_activity, team_daily_activity, user_daily_activity, user_daily_activity_aggregated,
-    tag_daily_activity, customer_daily_activity, org_audit, org_audit_purge, org_etag,
+    tag_daily_activity, customer_daily_activity, spend_report, org_audit, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,

@@ -34,9 +34,18 @@ std::string_view without_plus(std::string_view text)
     return text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
 }
 
+// The elements of a list in a query string: commas separate them, unless it is a JSON array, which may have commas in
+// its elements.
 std::vector<Value> split(std::string_view list)
 {
     std::vector<Value> elements;
+    const auto array = nlohmann::json::parse(list.starts_with('[') ? list : "", nullptr, false);
+    if (array.is_array() &&
+        std::all_of(array.begin(), array.end(), [](auto &element) { return element.is_string(); })) {
+        for (const auto &element : array)
+            elements.push_back({Value::Kind::string, element.template get<std::string>(), {}});
+        return elements;
+    }
     while (!list.empty())
         if (const auto element = take_until(list, ','); !element.empty())
             elements.push_back({Value::Kind::string, std::string{element}, {}});
@@ -93,7 +102,6 @@ private:
         return value.kind == Value::Kind::string ? value.text : wrong("string_type", "Input should be a valid string");
     }
 
-    // In a query string, commas separate the elements.
     std::string text_array(const Value &value)
     {
         if (source_ == "query" && value.kind == Value::Kind::string)

@@ -152,12 +152,6 @@ constexpr std::array<std::string_view, 12> team_filters{
     "sort_by",         "sort_order", "status",          "team_alias", "team_id",   "user_id",
 };
 
-constexpr std::array<std::string_view, 3> activity_filters{
-    "exclude_organization_ids",
-    "exclude_team_ids",
-    "timezone",
-};
-
 struct Entry {
     std::string_view method;
     std::string_view path;
@@ -168,7 +162,6 @@ constexpr std::array vocabulary{
     Entry{"POST", "/organization/new", organization_fields},
     Entry{"PATCH", "/organization/update", organization_fields},
     Entry{"POST", "/organization/update", organization_fields},
-    Entry{"GET", "/organization/daily/activity", activity_filters},
     Entry{"POST", "/team/new", team_fields},
     Entry{"POST", "/team/update", team_fields},
     Entry{"POST", "/team/member_add", team_member_fields},

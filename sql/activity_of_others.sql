@@ -16,14 +16,14 @@ SELECT team_new('acme', 'One', 'one', members_with_roles => '[{"role": "admin", 
 SELECT key_generate(user_id, key => 'sk-' || user_id)
   FROM unnest('{ann, bob, carl, dora, vera, nobody}'::text[]) AS user_id \g /dev/null
 SELECT key_generate('bob', organization_id => 'acme', team_id => 'one', key => 'sk-bob-one', key_alias => 'bob-one'),
-       key_generate('carl', organization_id => 'acme', team_id => 'one', key => 'sk-carl-one'),
-       key_generate('dora', organization_id => 'acme', team_id => 'two,2', key => 'sk-dora-two'),
-       key_generate(organization_id => 'acme', key => 'sk-service'),
-       key_generate('bob', organization_id => 'beta', team_id => 'three', key => 'sk-bob-three') \g /dev/null
+       key_generate('carl', organization_id => 'acme', team_id => 'one', key => 'sk-carl-one', key_alias => 'carl-one'),
+       key_generate('dora', organization_id => 'acme', team_id => 'two,2', key => 'sk-dora-two', key_alias => 'dora-two'),
+       key_generate(organization_id => 'acme', key => 'sk-service', key_alias => 'service'),
+       key_generate('bob', organization_id => 'beta', team_id => 'three', key => 'sk-bob-three', key_alias => 'bob-three') \g /dev/null
 UPDATE org.organization SET created_at = '2026-01-01Z';
 UPDATE org.team SET created_at = '2026-01-01Z';
 UPDATE org."user" SET created_at = '2026-01-01Z';
-UPDATE org.api_key SET created_at = '2026-01-01Z';
+UPDATE org.api_key SET key_id = 'k-' || key_alias, created_at = '2026-01-01Z' WHERE key_alias IS NOT NULL;
 
 CREATE FUNCTION test.called(at timestamptz, key text, cost numeric, tags text[] DEFAULT NULL, end_user text DEFAULT NULL,
                             model text DEFAULT 'openai/gpt-4o')
@@ -77,6 +77,26 @@ SELECT told(customer_daily_activity('{cust-1}', '2026-03-01', '2026-03-31', mode
 SELECT page, told(user_daily_activity(NULL, '2026-03-01', '2026-03-31', page => page, page_size => 2)) AS told,
        told(tag_daily_activity(NULL, '2026-03-01', '2026-03-31', page => page, page_size => 2)) AS tags
   FROM unnest('{1, 2, 3, 9223372036854775807}'::bigint[]) AS page;
+
+-- The report of spend by team or customer and day, or by key.
+SELECT json_array_elements(spend_report('2026-03-01', '2026-03-31')) AS days;
+SELECT json_array_elements(spend_report('2026-03-01', '2026-03-31', 'customer', timezone => 'Asia/Tokyo')) AS days;
+SELECT json_array_elements(spend_report('2026-03-01', '2026-03-31', key => 'sk-bob-one')) AS of_key;
+SELECT json_array_elements(spend_report('2026-03-01', '2026-03-31', 'customer', customer_id => 'cust-1',
+                                        model => 'claude-3')) AS of_customer;
+SELECT what, (SELECT string_agg(line ->> 'total_cost', ' ' ORDER BY (line ->> 'total_cost')::numeric)
+                  FROM json_array_elements(report) AS line) AS costs
+  FROM (VALUES ('all keys', spend_report('2026-03-01', '2026-03-31', 'api_key')),
+               ('a team''s', spend_report('2026-03-01', '2026-03-31', 'api_key', team_id => 'one')),
+               ('a team''s', spend_report('2026-03-01', '2026-03-31', 'customer', team_id => 'one')),
+               ('a user''s', spend_report('2026-03-01', '2026-03-31', internal_user_id => 'bob'))) AS reports (what, report);
+SELECT arguments, attempt(format('spend_report(%s)', arguments))
+  FROM unnest(ARRAY[$$'2026-03-01'$$, $$'2026-03-01', '2026-03-31', 'model'$$,
+                    $$'2026-03-01', '2026-03-31', team_id => 'one', customer_id => 'cust-1'$$,
+                    $$'2026-03-01', '2026-03-31', api_key => 'sk-ann'$$,
+                    $$'2026-03-01', '2026-03-31', api_key => 'sk-bob'$$]) AS arguments;
+SELECT json_array_length(spend_report('2026-03-01', '2026-03-31', api_key => 'sk-vera')) AS days_of_all,
+       json_array_length(spend_report('2026-03-01', '2026-03-31', api_key => 'sk-ann')) AS days_of_acme;
 
 -- Days in a time zone: of a name, of an offset, or of minutes west of UTC.
 SELECT zone, told(org_daily_activity(NULL, '2026-03-01', '2026-03-31', timezone => zone)) AS organizations

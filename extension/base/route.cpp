@@ -18,10 +18,16 @@ struct FunctionRoute {
 };
 
 // Routes that are not called like their functions.
-constexpr std::array<FunctionRoute, 21> other_routes{{
+constexpr std::array<FunctionRoute, 27> other_routes{{
     {"org_patch", "/v2/organization/{organization_id}"},
     {"org_info_many", "/organization/info"},
     {"org_daily_activity", "/organization/daily/activity"},
+    {"team_daily_activity", "/team/daily/activity"},
+    {"user_daily_activity", "/user/daily/activity"},
+    {"user_daily_activity_aggregated", "/user/daily/activity/aggregated"},
+    {"tag_daily_activity", "/tag/daily/activity"},
+    {"customer_daily_activity", "/customer/daily/activity"},
+    {"spend_report", "/global/spend/report"},
     {"org_events", "/events"},
     {"user_info_v2", "/v2/user/info"},
     {"user_filter", "/user/filter/ui"},

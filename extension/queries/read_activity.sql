@@ -1,5 +1,5 @@
 -- The spend and usage of days: by day, organization, team, key, model and entity, which is what the report is about.
--- $1: organization, team, user, tag or customer. $2 and $3: the first and the last day, in the time zone $4. $5: only
+-- $1: organization, team, key, user, tag or customer. $2 and $3: the first and the last day, in the time zone $4. $5: only
 -- these entities, null for all; $6: not these. $7: only this model; $8: only this key; $9: only calls in these
 -- organizations; null for all. Unless $10, the activity of an earlier owner of the same identifier is left out: its calls
 -- were reserved before this one was made. Where that is unknown, an organization has the activity of later days and that
@@ -7,19 +7,19 @@
 -- each of them, not once.
 WITH activity AS (
     SELECT d.day, d.organization_id, d.team_id, d.key_id, d.model,
-           CASE $1 WHEN 'team' THEN d.team_id ELSE d.organization_id END AS entity,
+           CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END AS entity,
            d.spend, d.prompt_tokens, d.completion_tokens, d.cache_read_input_tokens, d.cache_creation_input_tokens,
            d.successful_requests, d.failed_requests
       FROM org.usage_daily d
       LEFT JOIN org.organization o USING (organization_id)
       LEFT JOIN org.team t USING (organization_id, team_id)
       LEFT JOIN org.api_key k USING (key_id)
-     WHERE $1 IN ('organization', 'team')
+     WHERE $1 IN ('organization', 'team', 'key')
        AND $4 = 'UTC'
        AND d.day BETWEEN $2::date AND $3::date
-       AND CASE $1 WHEN 'team' THEN d.team_id ELSE d.organization_id END <> ''
-       AND ($5 IS NULL OR CASE $1 WHEN 'team' THEN d.team_id ELSE d.organization_id END = ANY ($5))
-       AND CASE $1 WHEN 'team' THEN d.team_id ELSE d.organization_id END <> ALL ($6)
+       AND CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END <> ''
+       AND ($5 IS NULL OR CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END = ANY ($5))
+       AND CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END <> ALL ($6)
        AND ($7 IS NULL OR d.model = $7)
        AND ($8 IS NULL OR d.key_id = $8)
        AND ($9 IS NULL OR d.organization_id = ANY ($9))
@@ -39,21 +39,24 @@ WITH activity AS (
      CROSS JOIN LATERAL unnest(CASE WHEN $1 <> 'tag' THEN
                                          ARRAY[CASE $1 WHEN 'organization' THEN u.organization_id
                                                        WHEN 'team' THEN u.team_id
+                                                       WHEN 'key' THEN u.key_id
                                                        WHEN 'user' THEN u.user_id
                                                        ELSE u.end_user END]
                                     WHEN $13 THEN ARRAY(SELECT DISTINCT unnest(u.tags) COLLATE "C")
                                     ELSE ARRAY['' COLLATE "C"] END) AS e (entity)
-     WHERE ($1 NOT IN ('organization', 'team') OR $4 <> 'UTC')
+     WHERE ($1 NOT IN ('organization', 'team', 'key') OR $4 <> 'UTC')
        AND u.state = 'settled'
        AND u.closed_at >= $2::date::timestamp AT TIME ZONE $4
        AND u.closed_at < ($3::date + 1)::timestamp AT TIME ZONE $4
        AND CASE $1 WHEN 'organization' THEN u.organization_id <> ''
                    WHEN 'team' THEN u.team_id <> ''
+                   WHEN 'key' THEN true
                    WHEN 'user' THEN u.user_id <> '' AND NOT u.delegated
                    WHEN 'customer' THEN u.end_user <> ''
                    ELSE u.tags <> '{}' END
        AND ($5 IS NULL OR CASE $1 WHEN 'organization' THEN u.organization_id = ANY ($5)
                                   WHEN 'team' THEN u.team_id = ANY ($5)
+                                  WHEN 'key' THEN u.key_id = ANY ($5)
                                   WHEN 'user' THEN u.user_id = ANY ($5)
                                   WHEN 'customer' THEN u.end_user = ANY ($5)
                                   ELSE u.tags && $5 END)

@@ -27,7 +27,7 @@ constinit Statement find_teams{R"(
         OR (organization_id, team_id) IN (SELECT organization_id, team_id FROM org.team_member WHERE user_id = $2))",
                                Planned::each_time};
 
-constexpr int64 max_days = 1000; // of a page
+constexpr int64 max_page_size = 1000;
 constexpr const char *zone_rule =
     "must be minutes west of UTC, as JavaScript's getTimezoneOffset() returns them, a name "
     "of pg_timezone_names or an offset such as +02:00";
@@ -98,15 +98,23 @@ Text zone_argument(Session &session)
                             std::abs(*minutes) % MINS_PER_HOUR));
 }
 
-// What all reports take.
-ActivityQuery read_query(Session &session, Text entities)
+// A list of identifiers; an empty one asks for all, like none.
+Maybe<Texts> ids_argument(Session &session, const char *name)
+{
+    const auto listed = session.argument(name, text_list);
+    return listed && !listed->empty() ? listed : Maybe<Texts>{};
+}
+
+} // namespace
+
+ActivityQuery pg_org::read_activity_query(Session &session, Text entities)
 {
     ActivityQuery query{.entities = entities,
                         .zone = zone_argument(session),
                         .model = session.argument("model", not_empty),
                         .of_all_times = session.caller.reads_everything(),
                         .page = 1,
-                        .page_size = max_days * 10};
+                        .page_size = all_days};
     const auto start_date = session.argument("start_date", date);
     const auto end_date = session.argument("end_date", date);
     if (const auto key = session.argument("key", not_empty))
@@ -117,8 +125,8 @@ ActivityQuery read_query(Session &session, Text entities)
     }
     if (query.page < 1)
         invalid("page", "must be 1 or more");
-    if (session.has_argument("page") && (query.page_size < 1 || query.page_size > max_days))
-        invalid("page_size", "must be from 1 to %d", static_cast<int>(max_days));
+    if (session.has_argument("page") && (query.page_size < 1 || query.page_size > max_page_size))
+        invalid("page_size", "must be from 1 to %d", static_cast<int>(max_page_size));
     if (!start_date || !end_date)
         refused("Please provide start_date and end_date");
     if (*end_date < *start_date)
@@ -128,12 +136,17 @@ ActivityQuery read_query(Session &session, Text entities)
     return query;
 }
 
-// A list of identifiers; an empty one asks for all, like none.
-Maybe<Texts> ids_argument(Session &session, const char *name)
+Maybe<Texts> pg_org::readable_organizations(Session &session, const char *what)
 {
-    const auto listed = session.argument(name, text_list);
-    return listed && !listed->empty() ? listed : Maybe<Texts>{};
+    if (session.caller.reads_everything())
+        return {};
+    const Texts administered = administered_organizations(session);
+    if (administered.empty())
+        forbidden("Only admins can read the activity of %s. Your role is = %s", what, role_name(session.caller.role));
+    return administered;
 }
+
+namespace {
 
 void report(Session &session, const ActivityQuery &query, const char *alias)
 {
@@ -178,21 +191,10 @@ Maybe<Texts> visible_teams(Session &session, const Maybe<Texts> &asked)
     return Texts{ids.first(count)};
 }
 
-// Refuses a caller that administers no organization, but may read about no other.
-Maybe<Texts> administered_or_all(Session &session, const char *what)
-{
-    if (session.caller.reads_everything())
-        return {};
-    const Texts administered = administered_organizations(session);
-    if (administered.empty())
-        forbidden("Only admins can read the activity of %s. Your role is = %s", what, role_name(session.caller.role));
-    return administered;
-}
-
 // Callers see their own calls; admins of organizations see those of others that were made in these.
 void report_users(Session &session)
 {
-    ActivityQuery query = read_query(session, "user");
+    ActivityQuery query = read_activity_query(session, "user");
     const Caller &caller = session.caller;
     const auto asked = session.argument("user_id", not_empty);
     const Maybe<Text> user_id = asked || caller.reads_everything() ? asked : caller.user_id;
@@ -201,7 +203,7 @@ void report_users(Session &session)
     if (user_id && user_id == caller.user_id && !caller.reads_everything())
         query.organizations = caller.organization_id ? Texts{&*caller.organization_id, 1} : Maybe<Texts>{};
     else
-        query.organizations = administered_or_all(session, "other users");
+        query.organizations = readable_organizations(session, "other users");
     if (user_id)
         query.ids = Texts{&*user_id, 1};
     report(session, query, "user_alias");
@@ -211,7 +213,7 @@ void report_users(Session &session)
 
 PG_ORG_READ(org_daily_activity)
 {
-    ActivityQuery query = read_query(session, "organization");
+    ActivityQuery query = read_activity_query(session, "organization");
     query.ids = visible_organizations(session, ids_argument(session, "organization_ids"));
     query.excluded = ids_argument(session, "exclude_organization_ids").value_or(Texts{});
     report(session, query, "organization_alias");
@@ -219,7 +221,7 @@ PG_ORG_READ(org_daily_activity)
 
 PG_ORG_READ(team_daily_activity)
 {
-    ActivityQuery query = read_query(session, "team");
+    ActivityQuery query = read_activity_query(session, "team");
     query.ids = visible_teams(session, ids_argument(session, "team_ids"));
     query.excluded = ids_argument(session, "exclude_team_ids").value_or(Texts{});
     report(session, query, "team_alias");
@@ -231,16 +233,16 @@ PG_ORG_READ(user_daily_activity_aggregated) { report_users(session); }
 
 PG_ORG_READ(tag_daily_activity)
 {
-    ActivityQuery query = read_query(session, "tag");
-    query.organizations = administered_or_all(session, "tags");
+    ActivityQuery query = read_activity_query(session, "tag");
+    query.organizations = readable_organizations(session, "tags");
     query.ids = ids_argument(session, "tags");
     report(session, query, nullptr);
 }
 
 PG_ORG_READ(customer_daily_activity)
 {
-    ActivityQuery query = read_query(session, "customer");
-    query.organizations = administered_or_all(session, "end users");
+    ActivityQuery query = read_activity_query(session, "customer");
+    query.organizations = readable_organizations(session, "end users");
     query.ids = ids_argument(session, "end_user_ids");
     query.excluded = ids_argument(session, "exclude_end_user_ids").value_or(Texts{});
     report(session, query, "alias");

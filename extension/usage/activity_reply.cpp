@@ -6,28 +6,6 @@ namespace pg_org {
 
 namespace {
 
-Metrics total(Activities activities)
-{
-    Metrics metrics;
-    for (const Activity &activity : activities) {
-        CHECK_FOR_INTERRUPTS();
-        metrics.add(activity.metrics);
-    }
-    return metrics;
-}
-
-// Sorts activities by a property, and handles those with the same value together.
-template <typename By, typename Do> void for_each_group(Activities activities, By by, Do work)
-{
-    std::ranges::sort(activities, {}, by);
-    while (!activities.empty()) {
-        CHECK_FOR_INTERRUPTS();
-        const auto group = std::ranges::equal_range(activities, std::invoke(by, activities[0]), {}, by);
-        work(Activities{group.begin(), group.end()});
-        activities = activities.subspan(group.size());
-    }
-}
-
 void write_metrics(Writer &reply, Activities activities)
 {
     const Metrics metrics = total(activities);
@@ -116,6 +94,16 @@ Activities of_day(Activities activities, Text date)
 }
 
 } // namespace
+
+Metrics total(Activities activities)
+{
+    Metrics metrics;
+    for (const Activity &activity : activities) {
+        CHECK_FOR_INTERRUPTS();
+        metrics.add(activity.metrics);
+    }
+    return metrics;
+}
 
 Text Activity::provider() const
 {

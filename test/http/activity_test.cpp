@@ -115,5 +115,39 @@ TEST_F(DailyActivity, IsNarrowedDownToAModelOrAKey)
     EXPECT_EQ(total("&api_key=&model="), 7.0);
 }
 
+// Calls of two teams, of which one has a comma in its identifier.
+TEST(Activity, OfAnythingIsAskedForInListsAndTimeZones)
+{
+    const std::string id = organization(), plain = fresh("team"), comma = fresh("a,b");
+    const std::string day = value("SELECT to_char(now() AT TIME ZONE 'Asia/Tokyo', 'YYYY-MM-DD')");
+    const std::string today = "&timezone=Asia/Tokyo&start_date=" + day + "&end_date=" + day;
+    double cost = 1;
+    for (const std::string &team_id : {plain, comma}) {
+        ask("POST /team/new", {{"organization_id", id}, {"team_id", team_id}});
+        const std::string key = key_for({{"team_id", team_id}});
+        ask("POST /usage/record",
+            {{"key", key}, {"model", "m"}, {"cost", cost *= 2}, {"tags", {team_id}}, {"end_user", team_id}});
+    }
+    const auto spent = [&](const std::string &route, const std::string &list) {
+        return ask("GET " + route + "=" + encoded(list) + today).at("metadata").at("total_spend");
+    };
+    for (const std::string route : {"/team/daily/activity?team_ids", "/tag/daily/activity?tags",
+                                    "/customer/daily/activity?end_user_ids", "/end_user/daily/activity?end_user_ids"}) {
+        EXPECT_EQ(spent(route, plain), 2) << route;
+        EXPECT_EQ(spent(route, Json{comma}.dump()), 4) << route;
+        EXPECT_EQ(spent(route, Json{comma, plain}.dump()), 6) << route;
+        EXPECT_EQ(spent(route, comma), 0) << route;
+    }
+    EXPECT_EQ(spent("/organization/daily/activity?organization_ids", id), 6);
+    EXPECT_THAT(call("GET /organization/daily/activity?timezone=nowhere&start_date=" + day + "&end_date=" + day),
+                e3({"query", "timezone"}));
+    EXPECT_EQ(ask("GET /global/spend/report?group_by=customer&customer_id=" + encoded(comma) + today)
+                  .at(0)
+                  .at("customers")
+                  .at(0)
+                  .at("total_spend"),
+              4);
+}
+
 } // namespace
 } // namespace pg_org::test

@@ -76,6 +76,7 @@ public:
         ask("POST /team/member_add", {{"team_id", team_id}, {"member", {{"user_id", member.id}, {"role", "user"}}}});
         const std::string key = key_for({{"team_id", team_id}, {"user_id", member.id}});
         const Json call = ask("POST /usage/reserve", {{"key", key}, {"model", "m"}});
+        ask("POST /usage/record", {{"key", key}, {"model", "m"}, {"cost", 1}});
         values_ = {{"organization", id},
                    {"team", team_id},
                    {"member", member.id},
@@ -172,6 +173,10 @@ const std::string in_organization = R"({"organization_id": "<organization>"})", 
 const std::string one_member =
     R"({"organization_id": "<organization>", "member": {"role": "internal_user", "user_id": "<new>"}})";
 
+const std::string in_march = "&start_date=2026-03-01&end_date=2026-03-31";
+const std::string always = "&start_date=2000-01-01&end_date=2999-12-31";
+const Shape is_activity = has({"results", "metadata"});
+
 const std::vector<Line> table{
     change("POST /organization/new", R"({"organization_alias": "x"})", is_organization),
     change("PATCH /organization/update", in_organization, is_organization),
@@ -186,8 +191,19 @@ const std::vector<Line> table{
     change("POST /organization/unblock", in_organization, is_organization),
     {"GET /organization/audit", "/organization/audit?limit=1&organization_id=<organization>", "",
      list_of(is_audit_entry), not_allowed},
-    look("/organization/daily/activity", "?organization_ids=<organization>&start_date=2026-03-01&end_date=2026-03-31",
-         has({"results", "metadata"})),
+    look("/organization/daily/activity", "?organization_ids=<organization>" + in_march, is_activity),
+    {"GET /team/daily/activity", "/team/daily/activity?team_ids=<team>" + in_march, "", is_activity, forbidden},
+    {"GET /user/daily/activity", "/user/daily/activity?user_id=<member>" + in_march, "", is_activity, not_allowed},
+    {"GET /user/daily/activity/aggregated", "/user/daily/activity/aggregated?user_id=<member>" + in_march, "",
+     is_activity, not_allowed},
+    {"GET /tag/daily/activity", "/tag/daily/activity?tags=t" + in_march, "", is_activity, not_allowed},
+    {"GET /customer/daily/activity", "/customer/daily/activity?end_user_ids=<customer>" + in_march, "", is_activity,
+     not_allowed},
+    {"GET /end_user/daily/activity", "/end_user/daily/activity?end_user_ids=<customer>" + in_march, "", is_activity,
+     not_allowed},
+    {"GET /global/spend/report", "/global/spend/report?group_by=api_key" + always, "",
+     list_of(has({"api_key", "total_cost", "total_input_tokens", "total_output_tokens", "model_details"})),
+     not_allowed},
     change("POST /organization/member_add", one_member,
            has({"organization_id", "updated_users", "updated_organization_memberships"}), not_allowed_e1),
     change("PATCH /organization/member_update",
