@@ -2537,7 +2537,8 @@ COMMENT ON FUNCTION usage_record IS
 'Record a call that was never reserved.
 
 No limit is checked, because the cost is spent already. The function is idempotent: the same
-request_id gets the first reply.
+request_id gets the first reply. The key may have been deleted meanwhile: the call is then recorded
+into its organization, team and user, and those of them are charged that are the same still.
 
 - key: the secret that came with the call; key or token_id is required
 - model: the model that was called; aliases are resolved (required)

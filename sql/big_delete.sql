@@ -102,7 +102,8 @@ SELECT kind, data FROM org.event;
 -- No trigger runs for each row that a statement inserts or deletes. Only UPDATE has row triggers, because a trigger
 -- with transition tables can't name columns.
 SELECT tgrelid::regclass, tgname FROM pg_trigger
- WHERE tgfoid IN ('org.audit'::regproc, 'org.emit'::regproc, 'org.delete_counters'::regproc)
+ WHERE tgfoid IN ('org.audit'::regproc, 'org.emit'::regproc, 'org.delete_counters'::regproc,
+                  'org.keep_former'::regproc)
    AND pg_get_triggerdef(oid) ~ '(INSERT|DELETE).* FOR EACH ROW';
 
 \set ECHO none

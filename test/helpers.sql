@@ -73,6 +73,7 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.usage;
     DELETE FROM org.usage_counter;
     DELETE FROM org.usage_daily;
+    DELETE FROM org.former_owner;
     DELETE FROM org.idempotency;
     DELETE FROM org.event;
     SELECT org_audit_purge(clock_timestamp());

@@ -97,6 +97,13 @@ struct CallOwners {
     std::array<Owner *, owner_kinds.size()> owners; // by kind; null: the call has none, or it was deleted
 
     Owner *find(OwnerKind kind) const { return owners[static_cast<size_t>(kind)]; }
+    // Leaves out the owners that were made after a call.
+    void leave_out_made_after(Time reserved_at)
+    {
+        for (Owner *&owner : owners)
+            if (owner != nullptr && owner->created_at.value > reserved_at.value)
+                owner = nullptr;
+    }
     // The model that a name stands for: a key, then its team, then its organization may define aliases. Within one of
     // these: the name that a call of the owners inside it comes with.
     Text resolve_model(Text name, Maybe<OwnerKind> within = {}) const;

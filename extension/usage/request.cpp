@@ -14,6 +14,12 @@ constinit Statement find_by_replaced_secret{"SELECT " KEY_COLUMNS
                                             " FROM org.api_key WHERE previous_key_hash = $1 AND previous_expires > $2"};
 constinit Statement find_by_id{"SELECT " KEY_COLUMNS " FROM org.api_key WHERE key_id = $1"};
 
+#define FORMER_KEY_COLUMNS "id, organization_id, team_id, user_id, delegated, deleted_at"
+constinit Statement find_former_by_secret{"SELECT " FORMER_KEY_COLUMNS " FROM org.former_owner"
+                                          " WHERE key_hash = $1 ORDER BY deleted_at DESC LIMIT 1"};
+constinit Statement find_former_by_id{"SELECT " FORMER_KEY_COLUMNS
+                                      " FROM org.former_owner WHERE kind = 'key' AND id = $1"};
+
 constinit Statement lock_request_ids{R"(
     SELECT pg_advisory_xact_lock(hash)
       FROM (SELECT DISTINCT hashtextextended(request_id, 1970496882) AS hash FROM unnest($1) AS request_id
@@ -36,6 +42,11 @@ OwnerIds read_owner_ids(const Row &row)
 }
 
 Maybe<OwnerIds> first_of(const Rows &rows) { return rows.empty() ? Maybe<OwnerIds>{} : read_owner_ids(rows[0]); }
+
+Maybe<FormerKey> former_of(const Rows &rows)
+{
+    return rows.empty() ? Maybe<FormerKey>{} : FormerKey{read_owner_ids(rows[0]), *rows[0].get<Time>(5)};
+}
 
 bool has_null(const Maybe<Texts> &texts)
 {
@@ -66,8 +77,9 @@ Text new_request_id()
 // Calls outside organizations lock no common row, so their names are locked themselves.
 void lock_names_outside(Session &session, std::span<NewCall *const> requests, bool wait)
 {
-    const auto outside = filter(
-        requests, [](const NewCall *request) { return !request->wrong && request->owners.organization_id.empty(); });
+    const auto outside = filter(requests, [](const NewCall *request) {
+        return !request->wrong && (request->owners.organization_id.empty() || request->key_deleted_at);
+    });
     if (outside.empty())
         return;
     const auto names = map<Text>(outside, [](const NewCall *request) { return *request->request_id; });
@@ -111,11 +123,24 @@ Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id)
     return first_of(session.run(find_by_id, token_id));
 }
 
+Maybe<FormerKey> former_key_of_secret(Session &session, Text key)
+{
+    return former_of(session.run(find_former_by_secret, digest(key)));
+}
+
+Maybe<FormerKey> former_key_of_token_id(Session &session, Text token_id)
+{
+    return former_of(session.run(find_former_by_id, token_id));
+}
+
 Refusal lost_key(Session &session, const OwnerIds &owners)
 {
-    if (owners_of_token_id(session, owners.key_id))
-        return refusal(ERRCODE_T_R_SERIALIZATION_FAILURE, "key", "Changed by somebody else just now. Try again");
-    return unknown_key("key");
+    return owners_of_token_id(session, owners.key_id) ? key_changed() : unknown_key("key");
+}
+
+Refusal key_changed()
+{
+    return refusal(ERRCODE_T_R_SERIALIZATION_FAILURE, "key", "Changed by somebody else just now. Try again");
 }
 
 std::span<const Value> read_elements(Session &session)
@@ -198,6 +223,17 @@ Call *NewCall::call(const CallOwners &call_owners, Text resolved_model, Time now
     return call;
 }
 
+bool NewCall::take(const Maybe<OwnerIds> &found, const Maybe<Text> &confined)
+{
+    if (!found || (confined && found->organization_id != *confined)) {
+        wrong = unknown_key("key");
+        return false;
+    }
+    owners = *found;
+    owners.end_user = end_user.value_or(Text{});
+    return true;
+}
+
 std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const> requests, bool wait)
 {
     const auto confined = confinement(session.caller);
@@ -215,16 +251,29 @@ std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const
         const auto owners = same != requests.begin() + i ? Maybe<OwnerIds>{(*same)->owners}
                             : request.key                ? owners_of_secret(session, *request.key)
                                                          : owners_of_token_id(session, *request.token_id);
-        if (owners && (!confined || owners->organization_id == *confined)) {
-            request.owners = *owners;
-            request.owners.end_user = request.end_user.value_or(Text{});
+        if (request.take(owners, confined))
             found[count++] = request.owners;
-        } else {
-            request.wrong = unknown_key("key");
-        }
     }
     lock_names_outside(session, requests, wait);
     return found.first(count);
+}
+
+std::span<const OwnerIds> find_present_or_former_owners(Session &session, NewCall &request)
+{
+    NewCall *const requests[] = {&request};
+    const auto found = find_owners(session, requests);
+    if (!found.empty())
+        return found;
+    const auto former =
+        request.key ? former_key_of_secret(session, *request.key) : former_key_of_token_id(session, *request.token_id);
+    if (!former)
+        return {};
+    request.wrong = {};
+    request.key_deleted_at = former->deleted_at;
+    if (!request.take(former->owners, confinement(session.caller)))
+        return {};
+    lock_names_outside(session, requests, true);
+    return {&request.owners, 1};
 }
 
 void write_call_name(Writer &reply, const Call &call)

@@ -20,9 +20,21 @@ Maybe<OwnerIds> owners_of_secret(Session &session, Text key);
 // The same by token_id, for callers who have checked the secret.
 Maybe<OwnerIds> owners_of_token_id(Session &session, Text token_id);
 
+// The owners of the calls of a key, from when it was deleted.
+struct FormerKey {
+    OwnerIds owners;
+    Time deleted_at;
+};
+// The deleted key with this secret, the last of several.
+Maybe<FormerKey> former_key_of_secret(Session &session, Text key);
+// The same by token_id.
+Maybe<FormerKey> former_key_of_token_id(Session &session, Text token_id);
+
 // The refusal of a call whose key was found, but is not there any more under the locks of its owners: it was deleted,
 // or has moved to another organization, so that the caller may try again.
 Refusal lost_key(Session &session, const OwnerIds &owners);
+// The refusal of a call that could be recorded now that its key has been moved or deleted.
+Refusal key_changed();
 
 // The argument `wait`: false refuses requests that need locks of other transactions.
 inline bool read_wait(Session &session) { return session.argument<bool>("wait").value_or(true); }
@@ -130,7 +142,9 @@ struct NewCall {
     Maybe<Texts> tags;
 
     Maybe<Refusal> wrong;
-    OwnerIds owners; // set by find_owners()
+    // Set by find_owners().
+    OwnerIds owners;
+    Maybe<Time> key_deleted_at; // none: the key is not deleted
 
     template <typename Source> void read(Source &source)
     {
@@ -143,6 +157,8 @@ struct NewCall {
     }
     // Checks the fields as far as possible without the database.
     void check();
+    // Sets the owners; refuses the request if there are none that the caller may act for.
+    bool take(const Maybe<OwnerIds> &found, const Maybe<Text> &confined);
     CallName name() const { return {owners.organization_id, *request_id}; }
     // The call that the request asks for.
     Call *call(const CallOwners &call_owners, Text resolved_model, Time now) const;
@@ -151,6 +167,9 @@ struct NewCall {
 // Finds the owners of the requests, and returns them; a request with an unknown key is refused. Locks the names of
 // calls outside organizations; without waiting, requests with busy names are refused.
 std::span<const OwnerIds> find_owners(Session &session, std::span<NewCall *const> requests, bool wait = true);
+// The same for one request that was not reserved, whose key may be deleted. An organization that is deleted, too, has
+// no row to lock, so the name of a deleted key's call is locked as well.
+std::span<const OwnerIds> find_present_or_former_owners(Session &session, NewCall &request);
 
 // Refuses the requests with busy owners, and returns the owners of the requests that are not refused.
 template <typename Request>

@@ -78,6 +78,13 @@ struct Record : NewCall {
     }
 };
 
+// When a call was made, as far as it is known: a deleted key made it no later than it was deleted, so that nobody is
+// charged who came after that.
+Time made_at(const Record &request, Time now)
+{
+    return request.key_deleted_at && request.key_deleted_at->value < now.value ? *request.key_deleted_at : now;
+}
+
 // Refuses the requests whose calls other transactions have locked.
 void refuse_busy_calls(Session &session, std::span<Settle> requests, NamedCalls &calls)
 {
@@ -196,18 +203,22 @@ PG_ORG_CALL(usage_record)
 {
     require_gateway(session, "/usage/record");
     auto request = read_one<Record>(session);
-    const auto owners = find_owners(session, pointers_to<NewCall>(std::span{&request, 1}));
+    const auto owners = find_present_or_former_owners(session, request);
     raise_if_any(request.wrong);
     const LockedOwners locked = lock_owners(session, owners);
 
     const CallName name = request.name();
     const auto found = find_calls(session, {&name, 1});
     Counters counters{session, owners, present(), locked};
-    const CallOwners &call_owners = counters.owners_of(request.owners);
-    if (call_owners.find(OwnerKind::key) == nullptr)
-        raise(lost_key(session, request.owners));
+    CallOwners &call_owners = counters.owners_of(request.owners);
+    if (call_owners.find(OwnerKind::key) == nullptr && !request.key_deleted_at)
+        raise(former_key_of_token_id(session, request.owners.key_id) ? key_changed()
+                                                                     : lost_key(session, request.owners));
+    const Time call_made_at = made_at(request, counters.now());
+    if (request.key_deleted_at)
+        call_owners.leave_out_made_after(call_made_at);
     const Text model = call_owners.resolve_model(*request.model);
-    Call *call = found.empty() ? request.call(call_owners, model, counters.now()) : found[0].call;
+    Call *call = found.empty() ? request.call(call_owners, model, call_made_at) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
         counters.limits_of(

@@ -172,7 +172,18 @@ class Calls(Chance):
         asked = self.ask_again(o) if self.perhaps(0.2) else self.ask(o)
         taken = ("key", "model", "request_id", "label", "tags", "end_user")
         recorded = {name: value for name, value in asked.items() if name in taken}
+        former = self.former_keys_beside(recorded["key"])
+        if former and self.perhaps(0.3):
+            secret = self.choose(former).secret
+            recorded["key"] = secret if self.perhaps(0.7) else TokenId(secret)
         return [("usage_record", dict(recorded, **self.cost_of("never")), o)]
+
+    def former_keys_beside(self, key):
+        """Deleted keys of the organization that the key belongs to: request_ids are unique within one."""
+        secret = key.secret if isinstance(key, TokenId) else key
+        former = [it.key for it in self.model.former_keys.values()]
+        within = [it.organization_id for it in [*self.model.facts.keys.values(), *former] if it.secret == secret]
+        return [it for it in former if it.organization_id in within]
 
     def show_limits(self):
         return self.show_limits_of(self.organization())

@@ -78,6 +78,11 @@ class Key(NamedTuple):
     budget_id: Optional[str] = None
 
 
+class FormerKey(NamedTuple):
+    key: Key
+    deleted_at: datetime
+
+
 @dataclass
 class Facts:
     organizations: dict = field(default_factory=dict)  # by organization_id

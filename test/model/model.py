@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal, Inexact, getcontext
 
-from facts import Call, Facts
+from facts import Call, Facts, FormerKey
 from limits import UNKNOWN, Limit, Reset, Subject, asked_of, parts_of
 from owners import Owners
 from refused import Refused
@@ -37,6 +37,7 @@ def allows(models, asked, resolved):
 class Model(Owners):
     def __init__(self):
         self.facts = Facts()
+        self.former_keys = {}  # by key_id
         self.now = None
         # The list of all calls, cut in pieces, so that a question reads only the piece that it can be about.
         self.calls = {}
@@ -66,6 +67,11 @@ class Model(Owners):
         begun += [reset.at for resets in self.resets.values() for reset in resets]
         begun += [it.expires_at for it in self.calls.values() if it.state == "reserved" and it.expires_at <= self.now]
         return max(begun)
+
+    def forget_keys(self, before):
+        """Keys that were there before and are no longer: their calls can still be recorded."""
+        for key_id in before.keys() - self.facts.keys.keys():
+            self.former_keys[key_id] = FormerKey(before[key_id], self.now)
 
     def find(self, organization_id, request_id):
         return self.calls.get((organization_id, request_id))
@@ -117,7 +123,7 @@ class Model(Owners):
         self.add(call, label)
         return self.grant(call)
 
-    def new_call(self, holder, model, request_id, tags, end_user):
+    def new_call(self, holder, model, request_id, tags, end_user, made_at=None):
         return Call(
             organization_id=holder.organization_id,
             request_id=request_id,
@@ -125,9 +131,9 @@ class Model(Owners):
             team_id=holder.team_id,
             user_id=holder.user_id,
             model=model,
-            reserved_at=self.now,
-            expires_at=self.now,
-            tags=self.all_tags(holder, tags),
+            reserved_at=made_at or self.now,
+            expires_at=made_at or self.now,
+            tags=self.all_tags(holder, tags, made_at),
             end_user=end_user or "",
         )
 
@@ -197,15 +203,16 @@ class Model(Owners):
         self.check_arguments(
             key=key, model=model, cost=cost, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens
         )
-        holder = self.key(key)
+        holder, made_at = self.key_or_former_key(key)
         call = self.find(holder.organization_id, request_id)
         if call and call.state != "settled":
             raise Refused("23505", "Reserved already")
-        if call and (call.key_id, call.model) != (holder.key_id, self.resolved(holder, model)):
+        resolved = self.resolved(holder, model, made_at)
+        if call and (call.key_id, call.model) != (holder.key_id, resolved):
             raise Refused("23505", "Another request")
         if call:
             return self.settlement(call)
-        call = self.new_call(holder, self.resolved(holder, model), request_id, tags, end_user)
+        call = self.new_call(holder, resolved, request_id, tags, end_user, made_at)
         self.add(call, label)
         self.settle(call, cost, prompt_tokens, completion_tokens)
         return self.settlement(call)
@@ -321,6 +328,17 @@ class Model(Owners):
             raise Refused("28000", "Invalid proxy server token")
         return found[0]
 
+    def key_or_former_key(self, name):
+        """The key, or else the last that was deleted, and when its call was made at the latest; None for now."""
+        try:
+            return self.key(name), None
+        except Refused:
+            former = [it for it in self.former_keys.values() if name in (it.key.key_id, it.key.secret)]
+            if not former:
+                raise
+        key, deleted_at = max(former, key=lambda it: it.deleted_at)
+        return key._replace(tags=()), min(deleted_at, self.now)
+
     def known_key(self, name):
         try:
             return self.key(name)
@@ -339,8 +357,13 @@ class Model(Owners):
             raise Refused("28000", f"Organization={key.organization_id} is blocked")
         return key
 
-    def resolved(self, key, model):
+    def organization_of(self, key, made_at=None):
+        """None if it was made after the call."""
         organization = self.facts.organizations.get(key.organization_id)
+        return organization if organization and not (made_at and organization.created_at > made_at) else None
+
+    def resolved(self, key, model, made_at=None):
+        organization = self.organization_of(key, made_at)
         return organization.model_aliases.get(model, model) if organization else model
 
     def require_model(self, key, asked, resolved):
@@ -363,10 +386,12 @@ class Model(Owners):
             if known and known.blocked:
                 raise Refused("28000", f"End user={end_user} is blocked")
 
-    def all_tags(self, key, tags):
+    def all_tags(self, key, tags, made_at=None):
         """Those of the call, and those that all calls with the key have."""
-        organization = self.facts.organizations.get(key.organization_id)
+        organization = self.organization_of(key, made_at)
         team = self.facts.teams.get((key.organization_id, key.team_id))
+        if team and made_at and team.created_at > made_at:
+            team = None
         known = [tag for it in (key, team, organization) if it for tag in it.tags]
         return tuple(dict.fromkeys([*(tags or ()), *known]))
 

@@ -25,6 +25,13 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION redate_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.deleted_at := current_setting('pg_org.now');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER redate_deletion BEFORE INSERT ON org.former_owner FOR EACH ROW EXECUTE FUNCTION redate_deletion();
+
 -- Whether this transaction wrote the row; while pg_org_test.everything is set, all are taken for changed.
 CREATE FUNCTION is_changed(row_xmin xid) RETURNS boolean LANGUAGE sql STABLE
 RETURN row_xmin::text::bigint >= pg_current_xact_id()::text::bigint
