@@ -142,5 +142,18 @@ SELECT * FROM seen('team_daily_activity', '''{one}''') WHERE key IN ('sk-vera', 
 SELECT * FROM seen('user_daily_activity', '''bob''') WHERE key IN ('sk-vera', 'sk-bob');
 SELECT * FROM seen('tag_daily_activity', 'NULL') WHERE key IN ('sk-vera', 'sk-ann');
 
-DROP FUNCTION test.seen, test.told, test.called;
+-- Names survive their owners.
+SELECT key_delete('{sk-bob-one}'), team_delete('{"two,2"}'), user_delete('{dora}'), org_delete('{beta}') \g /dev/null
+CREATE FUNCTION test.names(reply json) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(DISTINCT format('%s = %s', thing.key, thing.value -> 'metadata' ->> name), ', ')
+      FROM json_array_elements(reply -> 'results') AS day,
+           unnest('{entities, api_keys}'::text[]) AS part, json_each(day -> 'breakdown' -> part) AS thing,
+           unnest('{organization_alias, team_alias, user_alias, key_alias}'::text[]) AS name
+     WHERE thing.value -> 'metadata' ->> name <> ''
+$$;
+SELECT names(org_daily_activity(NULL, '2026-03-01', '2026-03-31')) AS of_organizations;
+SELECT names(team_daily_activity(NULL, '2026-03-01', '2026-03-31')) AS of_teams;
+SELECT names(user_daily_activity(NULL, '2026-03-01', '2026-03-31')) AS of_users;
+
+DROP FUNCTION test.names, test.seen, test.told, test.called;
 CALL clear();

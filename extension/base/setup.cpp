@@ -46,7 +46,7 @@ constexpr std::array<const char *, 19> migrations{
     ,
 #include "migrations/18_counter_key.inc"
     ,
-#include "migrations/20_former_keys.inc"
+#include "migrations/19_former_owner.inc"
 };
 
 void run(const char *sql)

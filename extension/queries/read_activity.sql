@@ -75,11 +75,11 @@ WITH activity AS (
     SELECT day, row_number() OVER (ORDER BY day DESC) AS place FROM (SELECT DISTINCT day FROM activity) AS distinct_day
 )
 SELECT n.days, to_char(a.day, 'YYYY-MM-DD'), a.entity,
-       CASE $1 WHEN 'organization' THEN o.organization_alias
-               WHEN 'team' THEN t.team_alias
-               WHEN 'user' THEN coalesce(w.user_alias, w.user_email)
+       CASE $1 WHEN 'organization' THEN coalesce(o.organization_alias, f.alias)
+               WHEN 'team' THEN coalesce(t.team_alias, f.alias)
+               WHEN 'user' THEN coalesce(w.user_alias, w.user_email, f.alias)
                WHEN 'customer' THEN c.alias END,
-       a.model, a.key_id, k.key_alias, nullif(a.team_id, ''), a.spend, a.prompt_tokens, a.completion_tokens,
+       a.model, a.key_id, coalesce(k.key_alias, fk.alias), nullif(a.team_id, ''), a.spend, a.prompt_tokens, a.completion_tokens,
        a.cache_read_input_tokens, a.cache_creation_input_tokens, a.successful_requests, a.failed_requests
   FROM (SELECT count(*) AS days FROM day) AS n
   LEFT JOIN (activity a JOIN day d ON d.day = a.day AND d.place > $11 AND d.place <= $11 + $12) ON true
@@ -87,4 +87,7 @@ SELECT n.days, to_char(a.day, 'YYYY-MM-DD'), a.entity,
   LEFT JOIN org.team t ON $1 = 'team' AND t.organization_id = a.organization_id AND t.team_id = a.entity
   LEFT JOIN org."user" w ON $1 = 'user' AND w.user_id = a.entity
   LEFT JOIN org.end_user c ON $1 = 'customer' AND c.organization_id = a.organization_id AND c.end_user_id = a.entity
+  LEFT JOIN org.former_owner f ON f.kind = $1 AND f.id = a.entity
+                                   AND ($1 = 'user' OR f.organization_id = a.organization_id)
   LEFT JOIN org.api_key k ON k.key_id = a.key_id
+  LEFT JOIN org.former_owner fk ON fk.kind = 'key' AND fk.id = a.key_id
