@@ -215,7 +215,8 @@ SELECT org_block('acme'), key_block('sk-ann') \g /dev/null
 UPDATE org.api_key SET expires = '2030-06-12Z' WHERE key_id = 'ann';
 SELECT usage_settle(1, 'before') ->> 'state' AS settled, usage_record('sk-ann', 'm', 2, 'after') ->> 'state' AS recorded;
 SELECT trial($$usage_limits('sk-ann')$$);
--- After the key or its organization is deleted, reservations can be settled; they count for the owners that remain.
+-- After the key or its organization is deleted, reservations can be settled, and calls recorded; they count for the
+-- owners that remain.
 SELECT org_unblock('acme'), key_unblock('sk-ann') \g /dev/null
 UPDATE org.api_key SET expires = NULL;
 SELECT usage_reserve('sk-ann', 'm', 4, request_id => 'of a key deleted'),

@@ -44,7 +44,7 @@ DECLARE
     fingerprint text = '';
 BEGIN
     FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
-                                AND relname NOT IN ('audit_log', 'event', 'event_counter') ORDER BY relname
+                                AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner') ORDER BY relname
     LOOP
         EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', relation)
             INTO contents;

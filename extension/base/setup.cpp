@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 19> migrations{
+constexpr std::array<const char *, 20> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -47,6 +47,8 @@ constexpr std::array<const char *, 19> migrations{
 #include "migrations/18_counter_key.inc"
     ,
 #include "migrations/19_former_owner.inc"
+    ,
+#include "migrations/20_ledger_key.inc"
 };
 
 void run(const char *sql)
