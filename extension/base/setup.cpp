@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 18> migrations{
+constexpr std::array<const char *, 19> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -45,6 +45,8 @@ constexpr std::array<const char *, 18> migrations{
 #include "migrations/17_end_users.inc"
     ,
 #include "migrations/18_counter_key.inc"
+    ,
+#include "migrations/19_spend_logs.inc"
 };
 
 void run(const char *sql)
