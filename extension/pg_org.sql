@@ -506,6 +506,105 @@ COMMENT ON FUNCTION spend_report IS
 Returns a list: for each day its teams or customers, with what each spent by key and model, the earliest
 day first; or for each key what it spent by model.
 Callers: proxy admins and viewers; admins of organizations for the calls made there.';
+CREATE FUNCTION spend_logs(
+    request_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    model text DEFAULT NULL,
+    status_filter text DEFAULT NULL,
+    min_spend numeric DEFAULT NULL,
+    max_spend numeric DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    summarize boolean DEFAULT NULL,
+    "limit" bigint DEFAULT NULL,
+    after text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION spend_logs IS
+'List calls of models, or sum them up by day.
+
+The calls of the ledger, those that ended last first. A call is in it once it is over: settled,
+cancelled or expired. Those that the caller may not see are left out. Without limit, more than 10,000
+calls are refused.
+
+- request_id: only the call with this request_id
+- key: only calls with this key: the key itself or its token_id
+- user_id: only calls with keys of this user
+- team_id: only calls with keys of this team
+- end_user: only calls for this end user
+- organization_id: only calls with keys of this organization
+- model: only calls to this model
+- status_filter: success or failure
+- min_spend: only calls that cost at least this much
+- max_spend: only calls that cost at most this much
+- start_date: only calls that ended on this day, such as 2026-11-01, or at this time, such as
+  2026-11-01 08:30:00, or later
+- end_date: only calls that ended on this day, or at this time, or earlier
+- timezone: the time zone of these, such as Europe/Berlin, its offset, such as +02:00, or the minutes
+  that UTC is ahead, such as -120; UTC by default
+- summarize: true for the spend of each day, in UTC, instead of the calls; that is the default with
+  both start_date and end_date but without limit and after
+- limit: the page size, 1 to 1000
+- after: the last request_id of the previous page or, which finds it faster, its endTime, a slash and
+  its request_id; null begins with the first page
+
+Returns an array of calls. With summarize, the days on which calls ended, oldest first, each with
+startTime, spend, users (spend by user_id), models (spend by model) and the spend with each key by
+its token_id.
+Callers: proxy admins and viewers; organizations'' and teams'' admins for the calls of theirs, for the
+time since they were created; others for the calls of their own user, or of their key if it has none.';
+
+CREATE FUNCTION spend_logs_ui(
+    page bigint DEFAULT NULL,
+    page_size bigint DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    model text DEFAULT NULL,
+    status_filter text DEFAULT NULL,
+    min_spend numeric DEFAULT NULL,
+    max_spend numeric DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION spend_logs_ui IS
+'List calls of models in numbered pages.
+
+The calls of the ledger, those that ended last first, without those that the caller may not see. Only
+the first 10,000 are counted and have a page.
+
+- page: the number of the page, from 1
+- page_size: the number of calls on a page, 1 to 1000; 50 by default
+- request_id: only the call with this request_id
+- key: only calls with this key: the key itself or its token_id
+- user_id: only calls with keys of this user
+- team_id: only calls with keys of this team
+- end_user: only calls for this end user
+- organization_id: only calls with keys of this organization
+- model: only calls to this model
+- status_filter: success or failure
+- min_spend: only calls that cost at least this much
+- max_spend: only calls that cost at most this much
+- start_date: only calls that ended on this day, such as 2026-11-01, or at this time, such as
+  2026-11-01 08:30:00, or later
+- end_date: only calls that ended on this day, or at this time, or earlier
+- timezone: the time zone of these, such as Europe/Berlin, its offset, such as +02:00, or the minutes
+  that UTC is ahead, such as -120; UTC by default
+
+Returns an object with data (the calls), total (10,000 if there are more), page, page_size and
+total_pages.
+Callers: proxy admins and viewers; organizations'' and teams'' admins for the calls of theirs, for the
+time since they were created; others for the calls of their own user, or of their key if it has none.';
 
 CREATE FUNCTION org_audit(
     organization_id text,
@@ -527,6 +626,60 @@ identifier.
   its occurred_at, a slash and its audit_id; null begins with the first page
 
 Returns an array of entries.
+Callers: the organization''s admins, proxy admins and viewers.';
+
+CREATE FUNCTION audit_list(
+    page bigint DEFAULT NULL,
+    page_size bigint DEFAULT NULL,
+    changed_by text DEFAULT NULL,
+    changed_by_api_key text DEFAULT NULL,
+    action text DEFAULT NULL,
+    table_name text DEFAULT NULL,
+    object_id text DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    sort_by text DEFAULT NULL,
+    sort_order text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION audit_list IS
+'List changes in numbered pages.
+
+The entries of the audit log as LiteLLM shows them. Only the first 10,000 are counted and have a
+page. Admins of an organization see no entries from before it was created.
+
+- page: the number of the page, from 1
+- page_size: the number of entries on a page, 1 to 1000; 10 by default
+- changed_by: only changes by the caller with this user_id
+- changed_by_api_key: only changes with the key with this token_id
+- action: only these changes: created, updated, deleted, blocked, unblocked or rotated
+- table_name: only changes of these things, such as LiteLLM_TeamTable
+- object_id: only changes of the thing with this identifier
+- organization_id: only changes inside this organization
+- start_date: only changes on this day, such as 2026-11-01, or at this time, such as
+  2026-11-01 08:30:00, or later
+- end_date: only changes on this day, or at this time, or earlier
+- timezone: the time zone of these, such as Europe/Berlin, its offset, such as +02:00, or the minutes
+  that UTC is ahead, such as -120; UTC by default
+- sort_by: updated_at
+- sort_order: asc or desc; desc by default
+
+Returns an object with audit_logs, total (10,000 if there are more), page, page_size and
+total_pages.
+Callers: the organizations'' admins for theirs, proxy admins and viewers.';
+
+CREATE FUNCTION audit_info(
+    id text,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION audit_info IS
+'Show one change.
+
+- id: the identifier of the entry
+
+Returns the entry as audit_list shows it.
 Callers: the organization''s admins, proxy admins and viewers.';
 
 CREATE FUNCTION org_audit_purge(
@@ -2641,6 +2794,7 @@ REVOKE ALL ON FUNCTION
     org_new, org_update, org_patch, org_delete, org_list, org_info, org_info_many, org_block, org_unblock,
     org_daily_activity, team_daily_activity, user_daily_activity, user_daily_activity_aggregated,
     tag_daily_activity, customer_daily_activity, spend_report, org_audit, org_audit_purge, org_etag,
+    org_daily_activity, spend_logs, spend_logs_ui, org_audit, audit_list, audit_info, org_audit_purge, org_etag,
     org_events, event_claim, event_acknowledge, org_event_purge,
     org_member_add, org_member_update, org_member_delete,
     user_new, user_update, user_bulk_update, user_info, user_info_v2, user_filter, user_available_roles, user_list,

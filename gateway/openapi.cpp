@@ -181,7 +181,7 @@ ordered_json parameters(const Route &route, const Described &function)
         const bool in_body = route.kind == Kind::patch ? argument.name == "patch" : !reads_query(route);
         if ((in_body && !in_path) || !is_field(route, argument))
             continue;
-        const bool is_filter = route.kind == Kind::activity && argument.name == "key";
+        const bool is_filter = filters_by_key(route) && argument.name == "key";
         const auto name = is_filter ? "api_key" : argument.name;
         parameters.push_back(parameter(name, in_path ? "path" : "query", function, argument));
     }

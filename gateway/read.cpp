@@ -66,7 +66,7 @@ public:
         note_sent();
         if (route.kind != Kind::patch && !match_.parameter.empty())
             asked_.fields[match_.parameter] = text(match_.parameter_value);
-        if (route.kind == Kind::activity && asked_.fields.contains("api_key"))
+        if (filters_by_key(route) && asked_.fields.contains("api_key"))
             asked_.fields["key"] = asked_.fields["api_key"];
         add_headers();
         if (route.kind == Kind::events)
@@ -117,7 +117,7 @@ private:
             asked_.sent.erase("patch");
         else if (asked_.source == "body")
             asked_.beside = read_query(asked_.query);
-        if (kind == Kind::activity)
+        if (filters_by_key(asked_.route))
             asked_.sent.erase("api_key");
         if (kind == Kind::events)
             asked_.sent.erase("wait");

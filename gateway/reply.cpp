@@ -196,7 +196,7 @@ std::string cursor_of(const json &element, const std::string &field)
     const json &id = element.at(field);
     if (!id.is_string())
         return id.dump();
-    for (const auto *time : {"created_at", "occurred_at"})
+    for (const auto *time : {"created_at", "occurred_at", "endTime"})
         if (const auto found = element.find(time); found != element.end() && found->is_string())
             return found->get<std::string>() + '/' + id.get<std::string>();
     return id.get<std::string>();

@@ -17,6 +17,7 @@ enum class Kind {
     look,     // reads one thing, with its entity tag
     list,     // reads a list in pages
     activity, // reads spending: its parameter api_key is the argument `key`, a filter
+    logs,     // reads model calls: likewise, and request_id is a call's
     events,   // reads events, and waits for them
     call,     // about a model call: request_id is the call's, not the request's
     calls,    // the same, and a function `…_many` takes a batch of them
@@ -68,16 +69,17 @@ constexpr bool is_tagged(const Route &route)
 {
     return route.kind == Kind::thing || route.kind == Kind::patch || route.kind == Kind::look;
 }
-constexpr bool names_call(const Route &route) { return route.kind == Kind::call || route.kind == Kind::calls; }
+constexpr bool changes_call(const Route &route) { return route.kind == Kind::call || route.kind == Kind::calls; }
+constexpr bool names_call(const Route &route) { return changes_call(route) || route.kind == Kind::logs; }
+constexpr bool filters_by_key(const Route &route) { return route.kind == Kind::activity || route.kind == Kind::logs; }
 // Whether a standby may answer.
 constexpr bool may_be_stale(const Route &route)
 {
-    return route.kind == Kind::info || route.kind == Kind::look || route.kind == Kind::list ||
-           route.kind == Kind::activity;
+    return route.kind == Kind::info || route.kind == Kind::look || route.kind == Kind::list || filters_by_key(route);
 }
 constexpr bool changes_data(const Route &route)
 {
-    return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || names_call(route);
+    return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || changes_call(route);
 }
 // The function that takes a batch of such requests.
 inline std::string many(const Route &route) { return std::string{route.function} + "_many"; }
@@ -121,6 +123,11 @@ inline constexpr std::array routes{
     Route{"POST", "/organization/unblock", "org_unblock", Kind::change},
     list("/organization/audit", "org_audit", "audit_id"),
     Route{"GET", "/organization/daily/activity", "org_daily_activity", Kind::activity},
+    Route{"GET", "/spend/logs", "spend_logs", Kind::logs, Envelope::error, "request_id"},
+    Route{"GET", "/spend/logs/ui", "spend_logs_ui", Kind::logs, Envelope::error},
+    Route{"GET", "/spend/logs/v2", "spend_logs_ui", Kind::logs, Envelope::error},
+    Route{"GET", "/audit", "audit_list", Kind::info},
+    Route{"GET", "/audit/{id}", "audit_info", Kind::info},
     Route{"POST", "/organization/member_add", "org_member_add", Kind::change, Envelope::error},
     Route{"PATCH", "/organization/member_update", "org_member_update", Kind::change},
     Route{"DELETE", "/organization/member_delete", "org_member_delete", Kind::change},

@@ -152,6 +152,16 @@ constexpr std::array<std::string_view, 12> team_filters{
     "sort_by",         "sort_order", "status",          "team_alias", "team_id",   "user_id",
 };
 
+constexpr std::array<std::string_view, 6> call_filters{
+    "error_code", "error_message", "key_alias", "model_id", "sort_by", "sort_order",
+};
+
+constexpr std::array<std::string_view, 3> audit_filters{
+    "object_key_hash",
+    "object_team",
+    "object_team_id",
+};
+
 struct Entry {
     std::string_view method;
     std::string_view path;
@@ -162,6 +172,10 @@ constexpr std::array vocabulary{
     Entry{"POST", "/organization/new", organization_fields},
     Entry{"PATCH", "/organization/update", organization_fields},
     Entry{"POST", "/organization/update", organization_fields},
+    Entry{"GET", "/spend/logs", call_filters},
+    Entry{"GET", "/spend/logs/ui", call_filters},
+    Entry{"GET", "/spend/logs/v2", call_filters},
+    Entry{"GET", "/audit", audit_filters},
     Entry{"POST", "/team/new", team_fields},
     Entry{"POST", "/team/update", team_fields},
     Entry{"POST", "/team/member_add", team_member_fields},

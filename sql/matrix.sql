@@ -30,6 +30,7 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(organization_id => 'A', key => 'sk-usageofa', permissions => '{"usage":true}'),
        key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
 SELECT usage_reserve('sk-annred', 'm1', request_id => 'held') \g /dev/null
+SELECT usage_record(key, 'm1', 1) FROM unnest('{sk-annred,sk-ofa,sk-ofb,sk-blue,sk-stranger}'::text[]) AS key \g /dev/null
 
 CREATE FUNCTION test.token_id(secret text) RETURNS text LANGUAGE sql AS $$
     SELECT key_id FROM org.api_key WHERE key_hash = encode(sha256(secret::bytea), 'hex')
@@ -56,6 +57,9 @@ INSERT INTO test.call (call) VALUES
     ('tag_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),
     ('customer_daily_activity(NULL, ''2026-01-01'', ''2026-01-31''{})'),
     ('spend_report(''2026-01-01'', ''2026-01-31''{})'),
+    ('spend_logs(NULL{})'), ('spend_logs(organization_id => ''A''{})'), ('spend_logs_ui(NULL{})'),
+    ('audit_list(NULL{})'), ('audit_list(organization_id => ''A''{})'),
+    ('audit_info((SELECT max(audit_id) FROM org.audit_log WHERE organization_id = ''A''){})'), ('audit_info(''none''{})'),
     ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
     ('org_events(NULL{})'), ('org_events(organization_id => ''A''{})'), ('org_event_purge(now(){})'),
     ('org_warm_up()'), ('event_claim(NULL{})'), ('event_acknowledge(1{})'),
@@ -159,7 +163,8 @@ SELECT caller,
        json_array_length(user_list(api_key => key) -> 'users') AS users, json_array_length(key_list(api_key => key) -> 'keys') AS keys,
        key_list(api_key => key, include_team_keys => true) ->> 'total_count' AS with_teams,
        team_list_v2(api_key => key) ->> 'total' AS teams_v2, user_list(api_key => key) ->> 'total' AS users_in_all,
-       key_list(api_key => key) ->> 'total_count' AS keys_in_all, key_aliases(api_key => key) ->> 'total_count' AS aliases
+       key_list(api_key => key) ->> 'total_count' AS keys_in_all, key_aliases(api_key => key) ->> 'total_count' AS aliases,
+       json_array_length(spend_logs(api_key => key)) AS calls, spend_logs_ui(api_key => key) ->> 'total' AS calls_in_all
   FROM test.caller ORDER BY place;
 
 -- The calls changed nothing.

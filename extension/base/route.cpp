@@ -18,7 +18,7 @@ struct FunctionRoute {
 };
 
 // Routes that are not called like their functions.
-constexpr std::array<FunctionRoute, 27> other_routes{{
+constexpr std::array<FunctionRoute, 31> other_routes{{
     {"org_patch", "/v2/organization/{organization_id}"},
     {"org_info_many", "/organization/info"},
     {"org_daily_activity", "/organization/daily/activity"},
@@ -29,6 +29,10 @@ constexpr std::array<FunctionRoute, 27> other_routes{{
     {"customer_daily_activity", "/customer/daily/activity"},
     {"spend_report", "/global/spend/report"},
     {"org_events", "/events"},
+    {"spend_logs_ui", "/spend/logs/ui"},
+    {"spend_logs_ui", "/spend/logs/v2"},
+    {"audit_list", "/audit"},
+    {"audit_info", "/audit/{id}"},
     {"user_info_v2", "/v2/user/info"},
     {"user_filter", "/user/filter/ui"},
     {"user_reset_spend", "/user/{user_id}/reset_spend"},
@@ -49,14 +53,14 @@ constexpr std::array<FunctionRoute, 27> other_routes{{
 }};
 
 // Functions that only show something.
-constexpr std::array<Text, 15> showing{"_info",    "_info_many", "_info_v2", "_list",      "_list_v2",
-                                       "_audit",   "_events",    "_limits",  "_filter",    "_daily_activity",
-                                       "_aliases", "_roles",     "_verify",  "_available", "_health"};
+constexpr std::array<Text, 17> showing{"_info",   "_info_many", "_info_v2", "_list",           "_list_v2", "_audit",
+                                       "_events", "_limits",    "_filter",  "_daily_activity", "_aliases", "_roles",
+                                       "_verify", "_available", "_health",  "_logs",           "_logs_ui"};
 
 // Paths that are this API's, not the LLM gateway's.
-constexpr std::array<Text, 12> own_paths{"/organization", "/v2/organization", "/team",     "/v2/team",
-                                         "/user",         "/v2/user",         "/key",      "/v2/key",
-                                         "/budget",       "/customer",        "/end_user", "/events"};
+constexpr std::array<Text, 14> own_paths{
+    "/organization", "/v2/organization", "/team",     "/v2/team",  "/user",   "/v2/user", "/key",
+    "/v2/key",       "/budget",          "/customer", "/end_user", "/events", "/spend",   "/audit"};
 
 // What LLM gateways call around calls of models.
 bool is_usage(Text function) { return function.starts_with("usage_") && function != "usage_reset"; }

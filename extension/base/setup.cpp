@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 20> migrations{
+constexpr std::array<const char *, 21> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -49,6 +49,8 @@ constexpr std::array<const char *, 20> migrations{
 #include "migrations/19_former_owner.inc"
     ,
 #include "migrations/20_ledger_key.inc"
+    ,
+#include "migrations/21_spend_logs.inc"
 };
 
 void run(const char *sql)

@@ -318,6 +318,43 @@ constexpr std::array audit_entry_fields{
     Field{"request_id", Type::text, or_null},
 };
 
+constexpr std::array change_fields{
+    Field{"id", Type::text},
+    Field{"updated_at", Type::time},
+    Field{"changed_by", Type::text, or_null},
+    Field{"changed_by_api_key", Type::text, or_null},
+    Field{"action", Type::text},
+    Field{"table_name", Type::text},
+    Field{"object_id", Type::text, or_null},
+    Field{"before_value", Type::object, or_null},
+    Field{"updated_values", Type::object, or_null},
+    Field{"organization_id", Type::text, or_null},
+};
+
+constexpr std::array logged_call_fields{
+    Field{"request_id", Type::text},
+    Field{"call_type", Type::nothing},
+    Field{"api_key", Type::text},
+    Field{"spend", Type::money},
+    Field{"total_tokens", Type::integer},
+    Field{"prompt_tokens", Type::integer},
+    Field{"completion_tokens", Type::integer},
+    Field{"cache_read_input_tokens", Type::integer},
+    Field{"cache_creation_input_tokens", Type::integer},
+    Field{"startTime", Type::time},
+    Field{"endTime", Type::time},
+    Field{"model", Type::text},
+    Field{"model_group", Type::text},
+    Field{"user", Type::text, or_null},
+    Field{"team_id", Type::text, or_null},
+    Field{"end_user", Type::text, or_null},
+    Field{"organization_id", Type::text, or_null},
+    Field{"request_tags", Type::texts},
+    Field{"metadata", Type::object},
+    Field{"status", Type::text, or_null},
+    Field{"state", Type::text},
+};
+
 constexpr std::array event_fields{
     Field{"event_id", Type::integer}, Field{"occurred_at", Type::time}, Field{"organization_id", Type::text},
     Field{"kind", Type::text},        Field{"data", Type::object},
@@ -450,6 +487,8 @@ testing::AssertionResult is_team_membership(const Json &object) { return has_fie
 testing::AssertionResult is_key(const Json &object) { return has_fields(object, key_fields); }
 testing::AssertionResult is_end_user(const Json &object) { return has_fields(object, end_user_fields); }
 testing::AssertionResult is_audit_entry(const Json &object) { return has_fields(object, audit_entry_fields); }
+testing::AssertionResult is_change(const Json &object) { return has_fields(object, change_fields); }
+testing::AssertionResult is_logged_call(const Json &object) { return has_fields(object, logged_call_fields); }
 testing::AssertionResult is_event(const Json &object) { return has_fields(object, event_fields); }
 testing::AssertionResult is_reservation(const Json &object) { return has_fields(object, reservation_fields); }
 testing::AssertionResult is_settled_call(const Json &object) { return has_fields(object, settled_call_fields); }

@@ -30,6 +30,8 @@ testing::AssertionResult is_team_membership(const Json &object);
 testing::AssertionResult is_key(const Json &object);
 testing::AssertionResult is_end_user(const Json &object);
 testing::AssertionResult is_audit_entry(const Json &object);
+testing::AssertionResult is_change(const Json &object);
+testing::AssertionResult is_logged_call(const Json &object);
 testing::AssertionResult is_event(const Json &object);
 testing::AssertionResult is_reservation(const Json &object);
 testing::AssertionResult is_settled_call(const Json &object);

@@ -76,7 +76,8 @@ public:
         ask("POST /team/member_add", {{"team_id", team_id}, {"member", {{"user_id", member.id}, {"role", "user"}}}});
         const std::string key = key_for({{"team_id", team_id}, {"user_id", member.id}});
         const Json call = ask("POST /usage/reserve", {{"key", key}, {"model", "m"}});
-        ask("POST /usage/record", {{"key", key}, {"model", "m"}, {"cost", 1}});
+        const Json logged = ask("POST /usage/record", {{"key", key}, {"model", "m"}, {"cost", 1}});
+        const Json entry = ask("GET /audit?page_size=1&organization_id=" + id).at("audit_logs").at(0);
         values_ = {{"organization", id},
                    {"team", team_id},
                    {"member", member.id},
@@ -85,6 +86,8 @@ public:
                    {"budget", ask("POST /budget/new", Json::object()).at("budget_id")},
                    {"customer", ask("POST /customer/new", {{"user_id", fresh("customer")}}).at("user_id")},
                    {"call", call.at("request_id")},
+                   {"logged", logged.at("request_id")},
+                   {"entry", entry.at("id")},
                    {"new", fresh("new")}};
     }
 
@@ -169,6 +172,13 @@ Line pages(const std::string &path, const Shape &shape)
     return {"GET " + path, path + "?limit=1", "", shape, {e3({"query", "page"}, "value_error"), path + "?page=0"}};
 }
 
+No no_such_page(const std::string &path) { return {e3({"query", "page"}, "value_error"), path + "?page=0"}; }
+
+testing::AssertionResult is_page_of_calls(const Json &page)
+{
+    return page_of("data", is_logged_call, {"total", "page", "page_size", "total_pages"})(page);
+}
+
 const std::string in_organization = R"({"organization_id": "<organization>"})", of_team = R"({"team_id": "<team>"})";
 const std::string one_member =
     R"({"organization_id": "<organization>", "member": {"role": "internal_user", "user_id": "<new>"}})";
@@ -204,6 +214,13 @@ const std::vector<Line> table{
     {"GET /global/spend/report", "/global/spend/report?group_by=api_key" + always, "",
      list_of(has({"api_key", "total_cost", "total_input_tokens", "total_output_tokens", "model_details"})),
      not_allowed},
+    {"GET /spend/logs", "/spend/logs?request_id=<logged>&limit=1", "", list_of(is_logged_call),
+     no_such_limit("/spend/logs")},
+    look("/spend/logs/ui", "?api_key=<key>", is_page_of_calls, no_such_page("/spend/logs/ui")),
+    look("/spend/logs/v2", "?api_key=<key>", is_page_of_calls, no_such_page("/spend/logs/v2")),
+    look("/audit", "?organization_id=<organization>",
+         page_of("audit_logs", is_change, {"total", "page", "page_size", "total_pages"})),
+    {"GET /audit/{id}", "/audit/<entry>", "", is_change, not_allowed},
     change("POST /organization/member_add", one_member,
            has({"organization_id", "updated_users", "updated_organization_memberships"}), not_allowed_e1),
     change("PATCH /organization/member_update",

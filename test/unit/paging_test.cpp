@@ -28,6 +28,10 @@ TEST(Paging, NamesTheTimeOfTheLastElementToo)
     EXPECT_EQ(next_page(audit, read_query("limit=1"),
                         R"([{"audit_id":"a","occurred_at":"2026-11-23T10:18:07.402113Z","after":{"created_at":"x"}}])"),
               "</organization/audit?limit=1&after=2026-11-23T10%3A18%3A07.402113Z%2Fa>; rel=\"next\"");
+    constexpr Route logs{"GET", "/spend/logs", "spend_logs", Kind::logs, Envelope::error, "request_id"};
+    EXPECT_EQ(next_page(logs, read_query("limit=1"),
+                        R"([{"request_id":"a","startTime":"x","endTime":"2026-11-23T10:18:07.402113Z"}])"),
+              "</spend/logs?limit=1&after=2026-11-23T10%3A18%3A07.402113Z%2Fa>; rel=\"next\"");
 }
 
 TEST(Paging, TakesWhatAnObjectNamesAsNext)

@@ -110,6 +110,8 @@ TEST(Read, GivesARequestsIdToWhatHasNoneOfItsOwn)
     EXPECT_EQ(fields_of(ask("POST", "/usage/reserve", R"({"request_id":"call"})")), R"({"request_id":"call"})");
     EXPECT_EQ(fields_of(ask("POST", "/usage/cancel", "{}")), "{}");
     EXPECT_EQ(ask("POST", "/organization/new", R"({"request_id":"sent"})").fields.at("request_id").text, "sent");
+    EXPECT_EQ(fields_of(ask("GET", "/spend/logs?request_id=call")), R"({"request_id":"call"})");
+    EXPECT_EQ(fields_of(ask("GET", "/spend/logs")), "{}");
 }
 
 TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter)
@@ -119,6 +121,7 @@ TEST(Read, TakesTheKeyThatActivityIsOfAsAFilter)
     };
     EXPECT_EQ(activity("api_key=sk-2&key=x"), R"({"api_key":"sk-2","key":"sk-2"})");
     EXPECT_EQ(activity("key=x"), R"({"key":"x"})");
+    EXPECT_EQ(fields_of(ask("GET", "/spend/logs/ui?api_key=sk-2")), R"({"api_key":"sk-2","key":"sk-2"})");
     EXPECT_EQ(fields_of(ask("GET", "/key/info?api_key=sk-2")), R"({"api_key":"sk-2"})");
 }
 

@@ -95,6 +95,8 @@ TEST(Vocabulary, DiffersFromRouteToRoute)
     EXPECT_TRUE(is_known("POST", "/team/new", "soft_budget_alerting_emails"));
     EXPECT_FALSE(is_known("POST", "/key/generate", "soft_budget_alerting_emails"));
     EXPECT_TRUE(is_known("GET", "/key/list", "return_full_object"));
+    EXPECT_TRUE(is_known("GET", "/spend/logs/ui", "key_alias"));
+    EXPECT_TRUE(is_known("GET", "/audit", "object_team"));
     EXPECT_FALSE(is_known("POST", "/key/generate", "max_bugdet"));
     EXPECT_FALSE(is_known("POST", "/usage/reserve", "tags"));
 }
