@@ -293,6 +293,7 @@ Newest newest_calls(Session &session, const CallFilter &filter, const PageStart 
 
 CallSources sources_of_calls(Session &session, const CallFilter &filter)
 {
+    session.plan_for_first_rows();
     const CallSources visible = visible_calls(session);
     Sources sources{visible.size()};
     for (CallSource source : visible)
