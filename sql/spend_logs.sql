@@ -160,6 +160,16 @@ SELECT reply -> 'total' AS total, reply -> 'total_pages' AS total_pages, ids(rep
   FROM spend_logs_ui(page => 5000, page_size => 2) AS reply;
 SELECT ids(spend_logs("limit" => 5, end_date => '2026-02-28')) AS newest_of_three;
 SELECT json_array_length(spend_logs(end_date => '2026-02-28')) AS as_many;
+-- Merged from all organizations, the list has the same calls as the whole ledger, sorted.
+SELECT bool_and(ids(spend_logs("limit" => size)) = expected) AS by_cursor,
+       bool_and(ids(spend_logs_ui(page => 3, page_size => size) -> 'data') = third) AS by_number
+  FROM unnest('{1, 2, 3, 7, 12, 50, 333}'::integer[]) AS size,
+       LATERAL (SELECT string_agg(request_id, ' ' ORDER BY closed_at DESC, request_id DESC) FILTER (WHERE place <= size),
+                       string_agg(request_id, ' ' ORDER BY closed_at DESC, request_id DESC)
+                           FILTER (WHERE place > 2 * size)
+                  FROM (SELECT *, row_number() OVER (ORDER BY closed_at DESC, request_id DESC) AS place
+                          FROM org.usage) AS u
+                 WHERE place <= 3 * size) AS ledger (expected, third);
 SELECT attempt(call) FROM unnest(ARRAY['spend_logs()', 'spend_logs_ui(page => 5001, page_size => 2)',
                                        'spend_logs_ui(page => 9223372036854775807, page_size => 1000)']) AS call;
 

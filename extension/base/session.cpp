@@ -95,6 +95,12 @@ void Session::plan_for_look_ups()
         set_for_call(name, "off");
 }
 
+void Session::plan_for_first_rows()
+{
+    plan_for_look_ups();
+    set_for_call("enable_sort", "off");
+}
+
 void Session::describe_call(Maybe<Text> organization_id)
 {
     Writer call{makeStringInfo()};

@@ -56,6 +56,8 @@ public:
     // Plans the statements of this call for look-ups by index: plans are kept, and one made while a table was small
     // would still read all of it when the table has grown.
     void plan_for_look_ups();
+    // The same for the first rows in the order of an index, of which there may be many more than is estimated.
+    void plan_for_first_rows();
     // Checks the caller's rights again. To be called after waiting for locks and before the first change. Raises an
     // error that asks the caller to try again if the rights have changed, and refuses a caller that has none any more.
     void look_up_caller_again();

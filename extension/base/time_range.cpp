@@ -106,9 +106,18 @@ Maybe<int> read_minutes(Text text)
     return is_number && std::abs(minutes) <= MAX_TZDISP_HOUR * MINS_PER_HOUR ? Maybe<int>{minutes} : Maybe<int>{};
 }
 
-pg_tz *read_zone(Maybe<Text> zone)
+} // namespace
+
+bool is_date(Text text)
 {
-    if (!zone)
+    pg_tm parts{};
+    return read_date(text, parts);
+}
+
+pg_tz *read_time_zone(const Session &session)
+{
+    const auto zone = not_empty(session.argument<Text>("timezone"));
+    if (!zone || zone == "0")
         return pg_tzset("GMT");
     if (is_time_zone(*zone))
         return stored_time_zone(*zone);
@@ -119,13 +128,11 @@ pg_tz *read_zone(Maybe<Text> zone)
     return pg_tzset_offset(*minutes * SECS_PER_MINUTE);
 }
 
-} // namespace
-
 TimeRange read_time_range(const Session &session)
 {
     const auto start = not_empty(session.argument<Text>("start_date"));
     const auto end = not_empty(session.argument<Text>("end_date"));
-    pg_tz *zone = read_zone(not_empty(session.argument<Text>("timezone")));
+    pg_tz *zone = read_time_zone(session);
     pg_tz *utc = pg_tzset("GMT");
     TimeRange range;
     if (start) {

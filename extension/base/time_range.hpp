@@ -10,8 +10,14 @@ struct TimeRange {
     Maybe<Time> from, before;
 };
 
-// The arguments start_date and end_date, both inclusive, and timezone (UTC without one): its name, an offset of ISO
-// 8601, or the minutes that clocks in UTC are ahead of its clocks, as browsers tell them.
+// Whether it is a date such as 2026-11-23.
+bool is_date(Text text);
+
+// The argument timezone, UTC without one: its name, an offset of ISO 8601, or the minutes that clocks in UTC are ahead
+// of its clocks, as JavaScript's getTimezoneOffset() returns them.
+pg_tz *read_time_zone(const Session &session);
+
+// The arguments start_date and end_date, both inclusive, on the clocks of timezone.
 TimeRange read_time_range(const Session &session);
 
 } // namespace pg_org

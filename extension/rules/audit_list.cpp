@@ -154,6 +154,7 @@ PG_ORG_READ(audit_list)
     const bool newest_first = is_newest_first(session);
     const EntryFilter filter = read_filter(session);
     const auto logs = readable_logs(session, session.argument("organization_id", not_empty));
+    session.plan_for_first_rows();
     const int64 total = *run(session, count_entries, filter, logs, max_counted_entries)[0].get<int64>(0);
     const ListPage page = page_by_number(asked, total, {});
     Writer &reply = session.reply;
@@ -168,6 +169,7 @@ PG_ORG_READ(audit_list)
 PG_ORG_READ(audit_info)
 {
     const Text id = session.required<Text>("id");
+    session.plan_for_first_rows();
     const Rows found = run(session, find_entry, {}, readable_logs(session, {}), id);
     if (found.empty())
         not_found("Audit log not found for id=%.*s", FMT_ARG(id));

@@ -3,15 +3,13 @@
 #include "activity.hpp"
 
 #include "base/fail.hpp"
-#include "base/zone.hpp"
-#include "ranges.hpp"
+#include "base/time_range.hpp"
+#include "logged_calls.hpp"
 #include "rules/team_rights.hpp"
 
 using namespace pg_org;
 
 namespace {
-
-constinit Statement find_key{"SELECT key_id FROM org.api_key WHERE key_hash = $1"};
 
 // A deleted organization is known by its activity.
 constinit Statement find_unknown_organizations{R"(
@@ -28,24 +26,6 @@ constinit Statement find_teams{R"(
                                Planned::each_time};
 
 constexpr int64 max_page_size = 1000;
-constexpr const char *zone_rule =
-    "must be minutes west of UTC, as JavaScript's getTimezoneOffset() returns them, a name "
-    "of pg_timezone_names or an offset such as +02:00";
-
-bool is_date(Text text)
-{
-    constexpr Text pattern = "0000-00-00";
-    const auto fits = [](char c, char wanted) { return wanted == '0' ? c >= '0' && c <= '9' : c == wanted; };
-    if (!std::ranges::equal(text, pattern, fits))
-        return false;
-    const auto part = [&](size_t at, size_t digits) {
-        int value = 0;
-        std::from_chars(text.data() + at, text.data() + at + digits, value);
-        return value;
-    };
-    const int year = part(0, 4), month = part(5, 2), day = part(8, 2);
-    return year >= 1 && month >= 1 && month <= MONTHS_PER_YEAR && day >= 1 && day <= day_tab[isleap(year)][month - 1];
-}
 
 Maybe<Text> date(Maybe<Text> text, const char *name)
 {
@@ -55,13 +35,6 @@ Maybe<Text> date(Maybe<Text> text, const char *name)
     return date;
 }
 
-// The token_id of a key given by secret or token_id; of a deleted key the token_id is still known.
-Text id_of(Session &session, Text key)
-{
-    const Rows found = session.run(find_key, digest(key));
-    return found.empty() ? key : *found[0].get<Text>(0);
-}
-
 void require_known(Session &session, Texts organization_ids)
 {
     const auto unknown = session.run(find_unknown_organizations, organization_ids).texts();
@@ -69,33 +42,11 @@ void require_known(Session &session, Texts organization_ids)
         no_such_reference("Organization not found for organization_id=%.*s", FMT_ARG(unknown[0]));
 }
 
-// The minutes west of UTC as JavaScript's getTimezoneOffset() returns them.
-Maybe<int> minutes_west(Text zone)
-{
-    int minutes = 0;
-    const char *const end = zone.data() + zone.size();
-    const auto [rest, error] = std::from_chars(zone.data(), end, minutes);
-    const bool is_offset = error == std::errc{} && rest == end && std::abs(minutes) <= MAX_TZDISP_HOUR * MINS_PER_HOUR;
-    return is_offset ? Maybe<int>{minutes} : Maybe<int>{};
-}
-
-// A time zone as AT TIME ZONE reads it: its offsets are positive west of Greenwich, those of ISO 8601 east of it.
+// A time zone as AT TIME ZONE reads it.
 Text zone_argument(Session &session)
 {
-    const auto zone = session.argument("timezone", not_empty);
-    if (!zone || zone == "0")
-        return "UTC";
-    if (is_time_zone(*zone)) {
-        const char sign = (*zone)[0];
-        return sign == '+' || sign == '-'
-                   ? to_text(psprintf("<local>%c%s", sign == '+' ? '-' : '+', c_string(tail(*zone, 1))))
-                   : *zone;
-    }
-    const auto minutes = minutes_west(*zone);
-    if (!minutes)
-        invalid("timezone", "%s", zone_rule);
-    return to_text(psprintf("<local>%c%02d:%02d", *minutes < 0 ? '-' : '+', std::abs(*minutes) / MINS_PER_HOUR,
-                            std::abs(*minutes) % MINS_PER_HOUR));
+    const Text name = to_text(pg_get_timezone_name(read_time_zone(session)));
+    return name == "GMT" ? Text{"UTC"} : name;
 }
 
 // A list of identifiers; an empty one asks for all, like none.
@@ -118,7 +69,7 @@ ActivityQuery pg_org::read_activity_query(Session &session, Text entities)
     const auto start_date = session.argument("start_date", date);
     const auto end_date = session.argument("end_date", date);
     if (const auto key = session.argument("key", not_empty))
-        query.key_id = id_of(session, *key);
+        query.key_id = id_of_key(session, *key);
     if (session.has_argument("page")) {
         query.page = session.argument<int64>("page").value_or(1);
         query.page_size = session.argument<int64>("page_size").value_or(50);

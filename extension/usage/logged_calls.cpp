@@ -111,12 +111,12 @@ constinit Statement count{"SELECT count(*) FROM (SELECT FROM " SOURCES("s") ", L
     "                               ORDER BY u.organization_id"                                                        \
     "                               LIMIT 1) AS next) "
 
-// Organizations by their newest calls.
+// Organizations by their newest calls, or by the calls that so many ($13) newer ones precede in each.
 constinit Statement find_newest{
     ORGANIZATIONS "SELECT l.organization_id, c.closed_at FROM ledger l,"
                   " LATERAL (SELECT u.closed_at, u.request_id FROM org.usage u"
                   "           WHERE u.organization_id = l.organization_id AND " IS_ASKED IS_AFTER NEWEST_FIRST
-                  "           LIMIT 1) AS c" NEWEST_FIRST "LIMIT $12",
+                  "           LIMIT 1 OFFSET $13) AS c" NEWEST_FIRST "LIMIT $12",
     Planned::each_time};
 
 constinit Statement count_all{ORGANIZATIONS "SELECT count(*) FROM (SELECT FROM ledger l, LATERAL ("
@@ -278,21 +278,34 @@ struct Newest {
 };
 Newest newest_calls(Session &session, const CallFilter &filter, const PageStart &start, int64 number)
 {
-    const Rows found = run(session, find_newest, {}, filter, start.time, start.id, number);
+    // When the last of so many organizations made the call that so many newer ones of its own precede.
+    Maybe<Time> last;
+    const auto find_organizations = [&](int64 organizations, int64 newer) {
+        const Rows found = run(session, find_newest, {}, filter, start.time, start.id, organizations, newer);
+        const bool are_enough = !found.empty() && static_cast<int64>(found.size()) == organizations;
+        last = are_enough ? found[found.size() - 1].get<Time>(1) : Maybe<Time>{};
+        return found;
+    };
+    const Rows found = find_organizations(number, 0);
     Sources sources{found.size()};
     for (const Row row : found)
         sources.add({.way = Way::organization,
                      .of_organization = true,
                      .organization_id = *row.get<Text>(0),
                      .since = {DT_NOBEGIN}});
-    const bool has_enough = !found.empty() && static_cast<int64>(found.size()) == number;
-    return {sources.all(), has_enough ? found[found.size() - 1].get<Time>(1) : Maybe<Time>{}};
+    // Where there are fewer organizations than calls, some of them have several of the newest calls.
+    if (!last && !found.empty()) {
+        const int64 of_each = 2 * number / static_cast<int64>(found.size()) + 1;
+        find_organizations(number / of_each + 1, of_each - 1);
+    }
+    return {sources.all(), last};
 }
 
 } // namespace
 
 CallSources sources_of_calls(Session &session, const CallFilter &filter)
 {
+    session.plan_for_first_rows();
     const CallSources visible = visible_calls(session);
     Sources sources{visible.size()};
     for (CallSource source : visible)

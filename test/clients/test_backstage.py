@@ -1,6 +1,6 @@
 """The Backstage plugin of acarmisc: provisioning users, and the keys that they manage for themselves.
 
-Left out: models, and the audit log.  What it reads of usage it takes for empty where a route is missing.
+Left out: models.  What it reads of usage it takes for empty where a route is missing.
 """
 
 import dataclasses
@@ -33,6 +33,28 @@ class Key:
 @dataclasses.dataclass
 class Keys:
     keys: list[Key]
+
+
+@dataclasses.dataclass
+class AuditLogEntry:
+    id: str
+    updated_at: str
+    changed_by: str | None
+    changed_by_api_key: str | None
+    action: str
+    table_name: str
+    object_id: str | None
+    before_value: dict | None
+    updated_values: dict | None
+
+
+@dataclasses.dataclass
+class AuditLogs:
+    audit_logs: list[AuditLogEntry]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int
 
 
 @pytest.fixture
@@ -99,6 +121,17 @@ def test_refusal(plugin):
     error = plugin.post("/key/generate", {"key_alias": alias, "user_id": user_id}).refused(400)["error"]
     assert error["message"] == f"Key with alias '{alias}' already exists."
     assert isinstance(error["param"], str)
+
+
+def test_audit_log(plugin, team):
+    team_id = team()["team_id"]
+    plugin.post("/team/update", {"team_id": team_id, "team_alias": "renamed"}).ok()
+    query = {"page": 1, "page_size": 100, "sort_by": "updated_at", "sort_order": "desc"}
+    days = {"start_date": "2026-01-01T00:00:00.000Z", "end_date": "2999-12-31T23:59:59.999Z"}
+    log = plugin.get("/audit", **query, **days, table_name="LiteLLM_TeamTable").complete(AuditLogs)
+    newest = next(entry for entry in log.audit_logs if entry.object_id == team_id)
+    assert (newest.action, newest.updated_values) == ("updated", {"team_alias": "renamed"})
+    assert plugin.get("/audit", **query, action="created", changed_by="nobody").complete(AuditLogs).total == 0
 
 
 def test_usage(plugin):
