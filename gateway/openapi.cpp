@@ -1,7 +1,7 @@
 #include "openapi.hpp"
 
-#include "csv.hpp"
 #include "routes.hpp"
+#include "table.hpp"
 #include "url.hpp"
 #include "viewer.hpp"
 
