@@ -127,7 +127,7 @@ void CsvWriter::show_all(Reply &reply, const Table &table, Asked asked, Fetch fe
         try {
             return send_all_pages(sink, table, next, page, fetch);
         } catch (const std::exception &error) {
-            log_event(Level::error, "CSV ended before its last row", {{"request_id", id}, {"error", error.what()}});
+            log_event(Level::warning, "CSV ended before its last row", {{"request_id", id}, {"error", error.what()}});
             return false;
         }
     };
