@@ -46,23 +46,10 @@ std::optional<std::string> read_next(const Listeners::Read &read, const std::str
 std::vector<Event> read_events(std::string_view array)
 {
     std::vector<Event> events;
-    int depth = 0;
-    bool in_string = false;
-    std::size_t start = 0;
-    for (std::size_t i = 0; i < array.size(); ++i) {
-        const char c = array[i];
-        if (c == '"')
-            in_string = !in_string;
-        else if (in_string)
-            i += c == '\\';
-        else if (c == '{' && ++depth == 1)
-            start = i;
-        else if (c == '}' && --depth == 0) {
-            const auto json = array.substr(start, i + 1 - start);
-            const Fields fields = read_body(json).fields;
-            events.push_back({fields.at("event_id").text, fields.at("kind").text, json});
-        }
-    }
+    for_each_object(array, [&](std::string_view json) {
+        const Fields fields = read_body(json).fields;
+        events.push_back({fields.at("event_id").text, fields.at("kind").text, json});
+    });
     return events;
 }
 
@@ -72,7 +59,7 @@ Reply Listeners::poll(const Read &read, std::chrono::seconds patience)
     std::string page = read({});
     if (page != nothing || patience == patience.zero())
         return {200, std::move(page)};
-    const auto place = take_place();
+    const auto place = places_.take(trace().owner);
     if (!place)
         return too_many();
     for (auto now = Clock::now(); page == nothing && now < deadline; now = Clock::now()) {
@@ -85,16 +72,18 @@ Reply Listeners::poll(const Read &read, std::chrono::seconds patience)
 
 Reply Listeners::stream(Read read)
 {
-    const auto place = take_place();
+    const auto place = places_.take(trace().owner);
     if (!place)
         return too_many();
     std::string page = read({}); // refused as any other request
-    return {
-        200,
-        {},
-        {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
-        [this, place, read = std::move(read), page = std::move(page)](const Sink &sink) { send_all(read, page, sink); },
-        "text/event-stream"};
+    return {200,
+            {},
+            {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
+            [this, place, read = std::move(read), page = std::move(page)](const Sink &sink) {
+                send_all(read, page, sink);
+                return true;
+            },
+            "text/event-stream"};
 }
 
 void Listeners::send_all(const Read &read, std::string page, const Sink &sink)
@@ -131,19 +120,6 @@ void Listeners::stop()
         stopped_ = true;
     }
     changed_.notify_all();
-}
-
-Listeners::Place Listeners::take_place()
-{
-    const Owner owner = trace().owner;
-    const std::lock_guard lock{mutex_};
-    if (!places_.may_take(owner, false))
-        return nullptr;
-    places_.take(owner);
-    return {this, [this, owner](void *) {
-                const std::lock_guard lock{mutex_};
-                places_.give_back(owner);
-            }};
 }
 
 // False when stopped.

@@ -8,7 +8,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -31,7 +30,7 @@ public:
     // Returns the events after `after`, or if empty after the request's own, as an array; throws DatabaseError.
     using Read = std::function<std::string(const std::string &after)>;
 
-    explicit Listeners(std::size_t places) : places_{places, places / 4} {}
+    explicit Listeners(std::size_t places) : places_{places} {}
 
     // Returns events as soon as there are some, at the latest after `patience`; 503 when too many clients wait.
     Reply poll(const Read &read, std::chrono::seconds patience);
@@ -44,14 +43,12 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    using Place = std::shared_ptr<void>;
 
+    Places places_;
     std::mutex mutex_;
-    Shares places_;
     std::condition_variable changed_;
     bool stopped_ = false;
 
-    Place take_place();
     bool pause(Clock::duration duration);
     void send_all(const Read &read, std::string page, const Sink &sink);
 };

@@ -351,7 +351,9 @@ void Server::provide(Connection &connection, const Reply &reply, httplib::Respon
             return sink.write(text.data(), text.size()),
                    connection.socket.send_all(std::exchange(connection.out, {}), options_.request_timeout);
         };
-        stream({write, [&] { return connection.socket.is_connected(); }});
+        // Without its last chunk a client can tell that the body is not whole.
+        if (!stream({write, [&] { return connection.socket.is_connected(); }}))
+            return false;
         sink.done();
         return true;
     };

@@ -51,6 +51,25 @@ Fields read_query(std::string_view query);
 std::string json_text(const Value &value);
 std::string json_text(const Fields &fields);
 
+// Visits the objects that are the elements of a JSON array.
+template <typename Visit> void for_each_object(std::string_view array, Visit visit)
+{
+    int depth = 0;
+    bool in_string = false;
+    std::size_t start = 0;
+    for (std::size_t i = 0; i < array.size(); ++i) {
+        const char c = array[i];
+        if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            i += c == '\\';
+        else if (c == '{' && ++depth == 1)
+            start = i;
+        else if (c == '}' && --depth == 0)
+            visit(array.substr(start, i + 1 - start));
+    }
+}
+
 // Whether it is UTF-8 without U+0000.
 bool is_storable(std::string_view text);
 

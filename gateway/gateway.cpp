@@ -40,7 +40,7 @@ Reply reply_with(Answer &answer, const Asked &asked, const Request &request)
 
 Gateway::Gateway(const Config &config, Database &database)
     : database_{database}, health_{config, "--database-url", config.database_url, Database::Use::watching},
-      catalog_{health_}, caller_{config, database}
+      catalog_{health_}, caller_{config, database}, csv_{config.listener.threads / 4}
 {
 }
 
@@ -63,8 +63,9 @@ Plan Gateway::plan(const Request &request) const
         return {Reply{200, R"("I'm alive!")"}};
     if (route.path == readiness.path)
         return {{}, Need::check};
-    // These wait without a database connection: for their batch or for events.
-    const bool waits = route.kind == Kind::own || route.kind == Kind::events || route.kind == Kind::calls;
+    // These wait without a database connection: for their batch, for events, or for the reader of a list.
+    const bool waits = route.kind == Kind::own || route.kind == Kind::events || route.kind == Kind::calls ||
+                       (Table::of(route) && prefers_csv(request.header("accept")));
     return {{}, waits ? Need::worker : Need::connection};
 }
 
@@ -85,15 +86,27 @@ Reply Gateway::handle(const Request &request)
 Reply Gateway::answer(const Match &match, std::string_view query, const Request &request)
 {
     try {
-        const Asked asked = read(match, query, request);
-        if (!catalog_.functions())
+        Asked asked = read(match, query, request);
+        const auto functions = catalog_.functions();
+        if (!functions)
             return refuse_all();
+        const Table *table = Table::of(asked.route);
+        const bool is_csv = asked.prefers_csv && table && !asked.is_stream;
+        const bool is_whole = is_csv && ask_for_all(asked, functions->find(asked.route.function)->second);
         Answer answer = call(asked);
         Reply reply = reply_with(answer, asked, request);
         if (!answer.ignored.empty())
             reply.headers.emplace_back("x-ignored-fields", listed(answer.ignored));
         if (asked.is_strict)
             reply.headers.emplace_back("Preference-Applied", "handling=strict");
+        if (table)
+            reply.headers.emplace_back("Vary", "Accept");
+        if (is_csv && reply.status == 200 && is_whole)
+            csv_.show_all(
+                reply, *table, asked, [this](const Asked &next) { return std::move(call(next).reply.body); },
+                std::string{request.id});
+        else if (is_csv && reply.status == 200)
+            csv_.show_page(reply, *table);
         return reply;
     } catch (const InvalidJson &error) {
         return refuse_fields({{"json_invalid", {"body", error.position}, "JSON decode error: " + error.reason}},

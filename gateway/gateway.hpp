@@ -4,6 +4,7 @@
 #include "call.hpp"
 #include "catalog.hpp"
 #include "config.hpp"
+#include "csv.hpp"
 #include "database.hpp"
 #include "http.hpp"
 #include "openapi.hpp"
@@ -39,6 +40,7 @@ private:
     Database health_; // a connection of its own, so that a busy pool never takes the gateway out of a balancer
     Catalog catalog_;
     Caller caller_;
+    CsvWriter csv_;
     ApiDocument document_;
     enum class Phase { starting, open, draining };
     std::atomic<Phase> phase_ = Phase::starting;

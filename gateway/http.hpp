@@ -31,7 +31,8 @@ struct Reply {
     int status = 200;
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers = {};
-    std::function<void(const Sink &)> stream = {}; // writes server-sent events, instead of the body, until it returns
+    // Writes the body piece by piece, until it returns: false if the body ends before its end.
+    std::function<bool(const Sink &)> stream = {};
     std::string content_type = "application/json";
 };
 

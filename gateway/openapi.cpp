@@ -1,6 +1,7 @@
 #include "openapi.hpp"
 
 #include "routes.hpp"
+#include "table.hpp"
 #include "url.hpp"
 #include "viewer.hpp"
 
@@ -20,12 +21,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// openapi.json: everything that the catalog does not know.
-const ordered_json &known()
-{
-    static const auto known = ordered_json::parse(openapi_json);
-    return known;
-}
+const ordered_json &known() { return openapi_parts(); }
 
 // The first one that fits a function and its field applies.
 const ordered_json *example_of(std::string_view function, const std::string &field, bool in_request = false)
@@ -288,6 +284,8 @@ ordered_json replies(const Route &route, const Function &function)
         success["headers"]["Link"] = reference("headers", "Link");
     if (route.kind == Kind::events)
         success["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+    if (Table::of(route))
+        success["content"]["text/csv"] = {{"schema", {{"type", "string"}}}};
     for (const auto &[status, refusal] : known()["refusals"].items()) {
         if (refusal.contains("comes_with") && !comes_with(refusal["comes_with"], route, function))
             continue;
@@ -351,6 +349,12 @@ ordered_json component(const ordered_json &thing, const Functions &functions)
 }
 
 } // namespace
+
+const ordered_json &openapi_parts()
+{
+    static const auto parts = ordered_json::parse(openapi_json);
+    return parts;
+}
 
 std::string write_document(const Functions &functions)
 {

@@ -4,11 +4,16 @@
 #include "catalog.hpp"
 #include "http.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
 #include <mutex>
 #include <string>
 
 namespace pg_org {
+
+// openapi.json: what the catalog does not know of the routes.
+const nlohmann::ordered_json &openapi_parts();
 
 std::string write_document(const Functions &functions);
 

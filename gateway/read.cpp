@@ -2,10 +2,9 @@
 
 #include "bind.hpp"
 #include "credentials.hpp"
+#include "csv.hpp"
 #include "url.hpp"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 namespace pg_org {
@@ -15,13 +14,6 @@ using nlohmann::ordered_json;
 
 constexpr auto unstorable = "Value error, text must be UTF-8 without U+0000";
 constexpr int max_wait = 60;
-
-// Whether the text is this lower-case one in any case.
-bool is_like(std::string_view text, std::string_view lower)
-{
-    return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                      [](unsigned char a, char b) { return std::tolower(a) == b; });
-}
 
 Value text(std::string_view characters) { return {Value::Kind::string, std::string{characters}, {}}; }
 
@@ -53,6 +45,7 @@ public:
         asked_.source = in_query || route.kind == Kind::patch ? "query" : "body";
         Body body = in_query || request_.body.empty() ? Body{} : read_body(request_.body);
         read_key();
+        asked_.prefers_csv = in_query && prefers_csv(request_.header("accept"));
         asked_.is_strict = prefers_strict(request_.header("prefer"));
         if (in_query)
             asked_.fields = read_query(asked_.query);

@@ -23,6 +23,7 @@ struct Asked {
     Fields sent = {};               // fields that only the function can give a meaning
     Fields beside = {};             // of the query, which a route with a body does not read
     bool is_strict = false;         // what is not understood is to be refused
+    bool prefers_csv = false;       // to JSON
     // For events:
     std::chrono::seconds wait{}; // for the next one
     bool is_stream = false;

@@ -344,16 +344,21 @@ void add_page_and_tag(Reply &reply, const Asked &asked, const std::string &tag)
         reply.headers.emplace_back("Link", std::move(link));
 }
 
+std::string next_cursor(const Route &route, std::string_view reply, std::string_view limit)
+{
+    const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json &) {
+        const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+        return depth < 2 || !opens; // only plain fields matter here
+    });
+    return next_after(page, std::string{route.cursor}, limit);
+}
+
 std::string next_page(const Route &route, const Fields &query, std::string_view reply)
 {
     const auto limit = query.find("limit");
     if (route.cursor.empty() || limit == query.end())
         return {};
-    const auto page = json::parse(reply, [](int depth, json::parse_event_t event, json &) {
-        const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-        return depth < 2 || !opens; // only plain fields matter here
-    });
-    const std::string after = next_after(page, std::string{route.cursor}, limit->second.text);
+    const std::string after = next_cursor(route, reply, limit->second.text);
     if (after.empty())
         return {};
     std::string link = "<" + std::string{route.path} + "?";

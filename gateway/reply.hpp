@@ -20,6 +20,10 @@ void add_page_and_tag(Reply &reply, const Asked &asked, const std::string &tag);
 // The Link header's value for a full page, empty for any other reply.
 std::string next_page(const Route &route, const Fields &query, std::string_view reply);
 
+// What `after` takes for the page after this one, which has been asked for with this limit; empty if it is the last
+// one.
+std::string next_cursor(const Route &route, std::string_view reply, std::string_view limit);
+
 // 422.  Each entry echoes the offending value, found by its location, but no secret.
 Reply refuse_fields(const std::vector<FieldError> &errors, const Request &request);
 

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <unordered_map>
 
 namespace pg_org {
@@ -53,6 +55,29 @@ private:
         const auto held = held_.find(owner);
         return held == held_.end() ? 0 : held->second;
     }
+};
+
+// Places that threads hold for long, in fair shares.
+class Places {
+public:
+    explicit Places(std::size_t total) : shares_{total, total / 4} {}
+
+    // Null if there is none for the owner; else it must be dropped before this object is.
+    std::shared_ptr<void> take(Owner owner)
+    {
+        const std::lock_guard lock{mutex_};
+        if (!shares_.may_take(owner, false))
+            return nullptr;
+        shares_.take(owner);
+        return {this, [this, owner](void *) {
+                    const std::lock_guard lock{mutex_};
+                    shares_.give_back(owner);
+                }};
+    }
+
+private:
+    std::mutex mutex_;
+    Shares shares_;
 };
 
 // Hashes of the keys that the database has accepted recently.

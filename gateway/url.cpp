@@ -71,6 +71,12 @@ std::string_view trimmed(std::string_view text, std::string_view blanks)
     return text.substr(start, text.find_last_not_of(blanks) - start + 1);
 }
 
+bool is_like(std::string_view text, std::string_view lower)
+{
+    return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                      [](unsigned char a, char b) { return std::tolower(a) == b; });
+}
+
 std::optional<HttpUrl> parse_http_url(std::string_view url)
 {
     const bool has_scheme = url.starts_with("http://") || url.starts_with("https://");

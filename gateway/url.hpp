@@ -24,6 +24,9 @@ std::string_view take_until(std::string_view &text, char separator);
 
 std::string_view trimmed(std::string_view text, std::string_view blanks = " \t");
 
+// Whether the text is this lower-case one in any case.
+bool is_like(std::string_view text, std::string_view lower);
+
 struct HttpUrl {
     std::string origin; // scheme, host and port
     std::string path;   // and query

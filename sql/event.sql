@@ -69,6 +69,27 @@ VALUES ('A', '2001-01-01 00:00:03Z', 'third', '{}'), ('B', '2001-01-01 00:00:01Z
        ('A', '2001-01-01 00:00:02Z', 'second', '{}');
 SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
 
+-- A backlog is numbered until there is something to answer, in order: an empty answer means that there is nothing.
+BEGIN;
+SELECT last_event_id AS before_backlog FROM org.event_counter \gset
+INSERT INTO org.event (organization_id, occurred_at, kind, data, next_attempt_at)
+SELECT 'many', '2001-01-02Z'::timestamptz + i * interval '1 ms', 'old', '{}', 'infinity'
+  FROM generate_series(1, 20001) AS i;
+INSERT INTO org.event (organization_id, occurred_at, kind, data) VALUES ('late', '2001-01-03Z', 'late', '{}');
+SAVEPOINT backlog;
+SELECT event_id - :before_backlog AS place, organization_id, kind FROM test.events(org_events(organization_id => 'late'));
+ROLLBACK TO backlog;
+UPDATE org.event SET next_attempt_at = 'infinity' WHERE kind NOT IN ('old', 'late');
+SELECT event_id - :before_backlog AS place, organization_id, kind FROM test.events(event_claim());
+SELECT count(*) AS events, count(*) FILTER (WHERE is_in_order) AS in_order, max(event_id) = last_event_id AS counted
+  FROM (SELECT event_id, event_id - :before_backlog = row_number() OVER (ORDER BY occurred_at) AS is_in_order
+          FROM org.event WHERE kind IN ('old', 'late')) AS numbered
+ CROSS JOIN org.event_counter GROUP BY last_event_id;
+ROLLBACK TO backlog;
+SELECT org_events(organization_id => 'nowhere') AS none;
+SELECT count(*) AS unnumbered FROM org.event WHERE event_id IS NULL;
+ROLLBACK;
+
 -- A read without new events writes nothing.
 SELECT xmin AS counter_version FROM org.event_counter \gset
 SELECT org_events(1000), event_claim(1) \g /dev/null

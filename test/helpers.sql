@@ -36,7 +36,7 @@ CREATE OR REPLACE FUNCTION test.reply(reply json) RETURNS text LANGUAGE sql IMMU
     SELECT test.masked(regexp_replace(reply::text, ',("[a-z_]+":)', E',\n\\1', 'g'))
 $$;
 
--- Gives a digest of all tables except the audit log and the events, which keep deleted objects.
+-- Gives a digest of all tables except those that keep deleted objects: the audit log, the events and former owners.
 CREATE OR REPLACE FUNCTION test.fingerprint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;
@@ -44,7 +44,8 @@ DECLARE
     fingerprint text = '';
 BEGIN
     FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
-                                AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner') ORDER BY relname
+                                AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner')
+                     ORDER BY relname
     LOOP
         EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', relation)
             INTO contents;

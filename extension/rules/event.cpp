@@ -14,6 +14,7 @@ constexpr const char *permission = "events";
 constexpr int64 default_page = 100;
 constexpr int64 default_lease_seconds = 60;
 constexpr int64 max_lease_seconds = 3600;
+constexpr int64 max_numbered = 10'000; // at once
 
 #define EVENT_COLUMNS "event_id, occurred_at, organization_id, kind, data"
 
@@ -23,14 +24,14 @@ constinit Statement find_unpublished{"SELECT FROM org.event WHERE event_id IS NU
 
 constinit Statement lock_counter{"SELECT last_event_id FROM org.event_counter FOR UPDATE"};
 
-// A reader waits for this, hence the limit.
+// A reader waits for this, hence the limit. Returns how many were numbered.
 constinit Statement number_unpublished{R"(
     WITH unpublished AS (
         SELECT occurred_at, organization_id, outbox_id
           FROM org.event
          WHERE event_id IS NULL
          ORDER BY occurred_at, organization_id, outbox_id
-         LIMIT 10000),
+         LIMIT $2),
     numbered AS (
         SELECT organization_id, outbox_id,
                $1 + row_number() OVER (ORDER BY occurred_at, organization_id, outbox_id) AS event_id
@@ -43,7 +44,8 @@ constinit Statement number_unpublished{R"(
            AND e.outbox_id = n.outbox_id
         RETURNING e.event_id)
     UPDATE org.event_counter
-       SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published)))"};
+       SET last_event_id = greatest(last_event_id, (SELECT max(event_id) FROM published))
+    RETURNING (SELECT count(*) FROM published))"};
 
 // Unless $3, without events of an earlier organization of the same id.
 constinit Statement list_events{"SELECT " EVENT_COLUMNS R"(
@@ -117,14 +119,27 @@ constinit Statement acknowledge_event{R"(
 
 constinit Statement purge{"DELETE FROM org.event WHERE occurred_at < $1"};
 
-// Numbers the events committed by now. Without new ones it writes nothing and takes no lock.
-void publish(Session &session)
+// Numbers events committed by now, the oldest first, and returns whether there may be more. Without new ones it writes
+// nothing and takes no lock.
+bool publish(Session &session)
 {
     if (session.run(find_unpublished).empty())
-        return;
+        return false;
     const Rows counter = session.run(lock_counter);
     session.look_up_caller_again();
-    session.run(number_unpublished, *counter[0].get<int64>(0));
+    return *session.run(number_unpublished, *counter[0].get<int64>(0), max_numbered)[0].get<int64>(0) == max_numbered;
+}
+
+// Reads numbered events; while there are none, others are numbered. So no answer is empty because of a backlog.
+template <typename Read> Rows publish_and_read(Session &session, Read read)
+{
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        const bool may_have_more = publish(session);
+        const Rows events = read();
+        if (!events.empty() || !may_have_more)
+            return events;
+    }
 }
 
 // Whether the caller's key may read and deliver the events of all organizations.
@@ -179,9 +194,10 @@ PG_ORG_CALL(org_events)
     const int64 limit = session.argument("limit", page_limit).value_or(default_page);
     const auto organization_id = session.argument<Text>("organization_id");
     const auto organizations = readable_organizations(session, organization_id);
-    publish(session);
     const bool of_all_times = session.caller.reads_everything() || may_deliver(session);
-    write_events(session, session.run(list_events, after, organizations, of_all_times, limit));
+    write_events(session, publish_and_read(session, [&] {
+                     return session.run(list_events, after, organizations, of_all_times, limit);
+                 }));
 }
 
 PG_ORG_CALL(event_claim)
@@ -191,8 +207,7 @@ PG_ORG_CALL(event_claim)
     if (lease_seconds < 1 || lease_seconds > max_lease_seconds)
         invalid("lease_seconds", "must be from 1 to %d", static_cast<int>(max_lease_seconds));
     require_deliverer(session);
-    publish(session);
-    write_events(session, session.run(claim_events, limit, lease_seconds));
+    write_events(session, publish_and_read(session, [&] { return session.run(claim_events, limit, lease_seconds); }));
 }
 
 PG_ORG_CALL(event_acknowledge)
