@@ -496,9 +496,9 @@ COMMENT ON FUNCTION spend_report IS
 - end_date: the last day, such as 2026-11-30 (required)
 - group_by: team or customer, day by day, or api_key
 - key: only calls with this key, the key itself or its token_id: grouped by key
-- internal_user_id: only calls of this user, grouped by key
-- team_id: only calls of this team; grouped by key, unless by team
-- customer_id: only calls for this end user; grouped by key, unless by customer
+- internal_user_id: only calls of this user: grouped by key
+- team_id: only calls of this team: grouped by key, unless by team
+- customer_id: only calls for this end user: grouped by key, unless by customer
 - model: only calls to this model
 - timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
   means UTC, of which the days of teams and keys are summed already

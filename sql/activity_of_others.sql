@@ -89,10 +89,11 @@ SELECT what, (SELECT string_agg(line ->> 'total_cost', ' ' ORDER BY (line ->> 't
   FROM (VALUES ('all keys', spend_report('2026-03-01', '2026-03-31', 'api_key')),
                ('a team''s', spend_report('2026-03-01', '2026-03-31', 'api_key', team_id => 'one')),
                ('a team''s', spend_report('2026-03-01', '2026-03-31', 'customer', team_id => 'one')),
-               ('a user''s', spend_report('2026-03-01', '2026-03-31', internal_user_id => 'bob'))) AS reports (what, report);
+               ('a user''s', spend_report('2026-03-01', '2026-03-31', internal_user_id => 'bob')),
+               ('a team''s for one', spend_report('2026-03-01', '2026-03-31', team_id => 'one', customer_id => 'cust-1')),
+               ('nobody''s', spend_report('2026-03-01', '2026-03-31', team_id => 'one', internal_user_id => 'dora'))) AS reports (what, report);
 SELECT arguments, attempt(format('spend_report(%s)', arguments))
   FROM unnest(ARRAY[$$'2026-03-01'$$, $$'2026-03-01', '2026-03-31', 'model'$$,
-                    $$'2026-03-01', '2026-03-31', team_id => 'one', customer_id => 'cust-1'$$,
                     $$'2026-03-01', '2026-03-31', api_key => 'sk-ann'$$,
                     $$'2026-03-01', '2026-03-31', api_key => 'sk-bob'$$]) AS arguments;
 SELECT json_array_length(spend_report('2026-03-01', '2026-03-31', api_key => 'sk-vera')) AS days_of_all,

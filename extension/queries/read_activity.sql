@@ -4,7 +4,7 @@
 -- organizations; null for all. Unless $10, the activity of an earlier owner of the same identifier is left out: its calls
 -- were reserved before this one was made. Where that is unknown, an organization has the activity of later days and that
 -- of existing keys. $11: days to skip, the newest first; $12: days to read. $13: a call of several tags counts once for
--- each of them, not once.
+-- each of them, not once. Only calls of the team $14, the user $15 and the end user $16; null for all.
 WITH activity AS (
     SELECT d.day, d.organization_id, d.team_id, d.key_id, d.model,
            CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END AS entity,
@@ -16,12 +16,15 @@ WITH activity AS (
       LEFT JOIN org.api_key k USING (key_id)
      WHERE $1 IN ('organization', 'team', 'key')
        AND $4 = 'UTC'
+       AND $15 IS NULL
+       AND $16 IS NULL
        AND d.day BETWEEN $2::date AND $3::date
        AND CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END <> ''
        AND ($5 IS NULL OR CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END = ANY ($5))
        AND CASE $1 WHEN 'team' THEN d.team_id WHEN 'key' THEN d.key_id ELSE d.organization_id END <> ALL ($6)
        AND ($7 IS NULL OR d.model = $7)
        AND ($8 IS NULL OR d.key_id = $8)
+       AND ($14 IS NULL OR d.team_id = $14)
        AND ($9 IS NULL OR d.organization_id = ANY ($9))
        AND ($10 OR CASE $1 WHEN 'team' THEN d.first_reserved_at >= t.created_at
                    ELSE d.first_reserved_at >= o.created_at
@@ -44,7 +47,7 @@ WITH activity AS (
                                                        ELSE u.end_user END]
                                     WHEN $13 THEN ARRAY(SELECT DISTINCT unnest(u.tags) COLLATE "C")
                                     ELSE ARRAY['' COLLATE "C"] END) AS e (entity)
-     WHERE ($1 NOT IN ('organization', 'team', 'key') OR $4 <> 'UTC')
+     WHERE ($1 NOT IN ('organization', 'team', 'key') OR $4 <> 'UTC' OR $15 IS NOT NULL OR $16 IS NOT NULL)
        AND u.state = 'settled'
        AND u.closed_at >= $2::date::timestamp AT TIME ZONE $4
        AND u.closed_at < ($3::date + 1)::timestamp AT TIME ZONE $4
@@ -64,6 +67,9 @@ WITH activity AS (
        AND e.entity <> ALL ($6)
        AND ($7 IS NULL OR u.model = $7)
        AND ($8 IS NULL OR u.key_id = $8)
+       AND ($14 IS NULL OR u.team_id = $14)
+       AND ($15 IS NULL OR u.user_id = $15 AND NOT u.delegated)
+       AND ($16 IS NULL OR u.end_user = $16)
        AND ($9 IS NULL OR u.organization_id = ANY ($9))
        AND ($10 OR ($9 IS NULL OR u.reserved_at >= o.created_at)
                    AND CASE $1 WHEN 'organization' THEN u.reserved_at >= o.created_at

@@ -58,10 +58,10 @@ struct ActivityQuery {
     Text first, last, zone; // days in a time zone as AT TIME ZONE reads it
     Maybe<Texts> ids;       // of the entities; none: all
     Texts excluded;
-    Maybe<Text> model, key_id;
-    Maybe<Texts> organizations; // in which the calls were made; none: all
-    bool of_all_times;          // also of earlier owners of the same identifiers
-    int64 page, page_size;      // in days
+    Maybe<Text> model, key_id, team_id, user_id, end_user; // only calls of these
+    Maybe<Texts> organizations;                            // in which the calls were made; none: all
+    bool of_all_times;                                     // also of earlier owners of the same identifiers
+    int64 page, page_size;                                 // in days
 };
 inline constexpr int64 all_days = 10'000'000; // more than there are
 // The arguments that all reports have; without `page` among them, all days are one page.

@@ -35,7 +35,8 @@ Activities to_activities(const Rows &rows)
 Rows read(Session &session, const ActivityQuery &query, Text first, Text last, int64 skipped, bool by_tag)
 {
     return session.run(read_days, query.entities, first, last, query.zone, query.ids, query.excluded, query.model,
-                       query.key_id, query.organizations, query.of_all_times, skipped, query.page_size, by_tag);
+                       query.key_id, query.organizations, query.of_all_times, skipped, query.page_size, by_tag,
+                       query.team_id, query.user_id, query.end_user);
 }
 
 } // namespace

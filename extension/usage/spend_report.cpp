@@ -48,14 +48,6 @@ void write_key(Writer &reply, Activities of_key)
     reply.end_array().end_object();
 }
 
-// An argument that narrows the report to one owner.
-struct OwnerArgument {
-    const char *name;
-    Text entities;
-};
-constexpr std::array owner_arguments{OwnerArgument{"team_id", "team"}, OwnerArgument{"customer_id", "customer"},
-                                     OwnerArgument{"internal_user_id", "user"}};
-
 } // namespace
 
 PG_ORG_READ(spend_report)
@@ -63,21 +55,18 @@ PG_ORG_READ(spend_report)
     const Text group_by = session.argument("group_by", not_empty).value_or(Text{"team"});
     if (group_by != "team" && group_by != "customer" && group_by != "api_key")
         invalid("group_by", "must be team, customer or api_key");
-    Maybe<Text> id;
-    Text entities = group_by == "api_key" ? Text{"key"} : group_by;
-    for (const auto &[name, of] : owner_arguments)
-        if (const auto given = session.argument(name, not_empty)) {
-            if (id)
-                invalid(name, "must not come along with another owner");
-            id = given;
-            entities = of;
-        }
-    const bool by_key = entities != group_by || session.argument("key", not_empty);
+    const auto team_id = session.argument("team_id", not_empty),
+               customer_id = session.argument("customer_id", not_empty);
+    const auto user_id = session.argument("internal_user_id", not_empty);
+    // What is asked for of one owner is shown key by key, unless it is grouped by that owner.
+    const bool by_key = group_by == "api_key" || user_id || session.argument("key", not_empty) ||
+                        (team_id && group_by != "team") || (customer_id && group_by != "customer");
 
-    ActivityQuery query = read_activity_query(session, entities);
+    ActivityQuery query = read_activity_query(session, by_key ? Text{"key"} : group_by);
     query.organizations = readable_organizations(session, "several owners");
-    if (id)
-        query.ids = Texts{&*id, 1};
+    query.team_id = team_id;
+    query.user_id = user_id;
+    query.end_user = customer_id;
     const Activities activities = read_activity(session, query).activities;
     session.reply.begin_array();
     if (by_key)
