@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
@@ -16,8 +17,7 @@ using nlohmann::ordered_json;
 
 constexpr std::string_view end_of_row = "\r\n";
 
-// Follows a reference, and takes of alternatives the last that is an object: what comes before it is part of it, or is
-// no object.
+// Follows a reference.
 const ordered_json &resolved(const ordered_json &schema)
 {
     if (const auto reference = schema.find("$ref"); reference != schema.end()) {
@@ -26,28 +26,44 @@ const ordered_json &resolved(const ordered_json &schema)
         const auto found = things.find(path.substr(path.rfind('/') + 1));
         return found == things.end() ? schema : *found;
     }
-    for (const auto *alternatives : {"anyOf", "oneOf"})
-        if (const auto found = schema.find(alternatives); found != schema.end())
-            for (auto one = found->rbegin(); one != found->rend(); ++one)
-                if (const auto &object = resolved(*one); object.contains("properties"))
-                    return object;
     return schema;
 }
 
-// The columns of an object with fixed fields, those of fields that are such objects in their place.
-void add_columns(std::vector<std::vector<std::string>> &columns, const ordered_json &object,
+// What a value may be: its alternatives, or itself.
+std::vector<ordered_json> alternatives_of(const ordered_json &schema)
+{
+    const auto &value = resolved(schema);
+    for (const auto *alternatives : {"anyOf", "oneOf"})
+        if (const auto found = value.find(alternatives); found != value.end()) {
+            std::vector<ordered_json> all;
+            for (const auto &one : *found)
+                all.push_back(resolved(one));
+            return all;
+        }
+    return {value};
+}
+
+// The columns of objects with fixed fields, those of fields that are such objects in their place: of each alternative
+// that is one, but no column twice. False if none is.
+bool add_columns(std::vector<std::vector<std::string>> &columns, const ordered_json &schema,
                  const std::vector<std::string> &path = {})
 {
-    if (const auto more = object.find("with"); more != object.end())
-        add_columns(columns, openapi_parts()["things"][more->get<std::string>()], path);
-    for (const auto &[name, schema] : object["properties"].items()) {
-        auto inner = path;
-        inner.push_back(name);
-        if (const auto &field = resolved(schema); field.contains("properties"))
-            add_columns(columns, field, inner);
-        else
-            columns.push_back(std::move(inner));
+    bool found = false;
+    for (const auto &object : alternatives_of(schema)) {
+        if (!object.contains("properties"))
+            continue;
+        found = true;
+        if (const auto more = object.find("with"); more != object.end())
+            add_columns(columns, openapi_parts()["things"][more->get<std::string>()], path);
+        for (const auto &[name, field] : object["properties"].items()) {
+            auto inner = path;
+            inner.push_back(name);
+            if (!add_columns(columns, field, inner) &&
+                std::find(columns.begin(), columns.end(), inner) == columns.end())
+                columns.push_back(std::move(inner));
+        }
     }
+    return found;
 }
 
 std::string field_of_row(const Value &value)
@@ -168,15 +184,11 @@ bool Table::describe(const ordered_json &list)
     if (list.value("type", ordered_json{}) != "array" || !list.contains("items"))
         return false;
     const auto &element = resolved(list["items"]);
-    if (!element.contains("properties"))
-        return false;
-    is_activity_ = element["properties"].contains("breakdown");
-    const auto &things = openapi_parts()["things"];
-    if (is_activity_)
-        for (const auto *part : {"metadata", "metrics"})
-            add_columns(columns_, resolved(things["KeyActivity"]["properties"][part]), {part});
-    else
-        add_columns(columns_, element);
+    is_activity_ = element.contains("properties") && element["properties"].contains("breakdown");
+    if (!is_activity_)
+        return add_columns(columns_, element);
+    for (const auto *part : {"metadata", "metrics"})
+        add_columns(columns_, openapi_parts()["things"]["KeyActivity"]["properties"][part], {part});
     return true;
 }
 

@@ -107,6 +107,19 @@ TEST(Csv, HasARowForEachKeyInDailyActivity)
     EXPECT_THAT(lines[2], StartsWith("2026-03-05,models,m,k,"));
 }
 
+// The elements of that list have several shapes.
+TEST(Csv, HasTheColumnsOfEveryShape)
+{
+    const std::string id = organization(), team_id = team(id);
+    const Json key = ask("POST /key/generate", {{"team_id", team_id}});
+    ask("POST /usage/record", {{"key", key.at("key")}, {"model", "m"}, {"cost", 0.25}});
+    const std::string path = "/global/spend/report?start_date=2000-01-01&end_date=2999-12-31&team_id=" + team_id;
+    const std::string by_key = csv(path + "&group_by=api_key"), by_team = csv(path + "&group_by=team");
+    EXPECT_EQ(lines_of(by_key).at(0), lines_of(by_team).at(0));
+    EXPECT_THAT(by_key, HasSubstr(key.at("token_id").get<std::string>() + ",0.25,0,0,"));
+    EXPECT_THAT(by_team, HasSubstr("\"\"total_spend\"\":0.25"));
+}
+
 TEST(Csv, HasAllPagesUnlessOneIsAskedFor)
 {
     const std::string id = organization_with_teams(1001);
