@@ -68,24 +68,16 @@ using SourceRecord = std::tuple<Text, bool, Text, Text, Text, Text, Time, bool>;
 #define CALLS_OF(way, condition, columns, end)                                                                         \
     "(SELECT " columns " FROM org.usage u WHERE s.way = '" way "' AND " condition                                      \
     " AND " IS_OF("s") " AND " IS_ASKED end ")"
-#define CALLS(columns, end)                                                                                            \
-    "(" CALLS_OF("request", "u.request_id = $2", columns, NOT_IN_OTHERS end) " UNION ALL " CALLS_OF(                   \
-        "user", "u.user_id = s.user_id AND u.user_id <> ''", columns,                                                  \
-        NOT_IN_OTHERS                                                                                                  \
-            end) " UNION ALL " CALLS_OF("end_user", "u.end_user = $3 AND u.end_user <> ''", columns,                   \
-                                        NOT_IN_OTHERS                                                                  \
-                                            end) " UNION ALL " CALLS_OF("team",                                        \
-                                                                        "u.organization_id = '' AND u.team_id = "      \
-                                                                        "s.team_id AND u.team_id <> ''",               \
-                                                                        columns,                                       \
-                                                                        end) " UNION ALL " CALLS_OF("organization",    \
-                                                                                                    "u.organization_"  \
-                                                                                                    "id = "            \
-                                                                                                    "s.organization_"  \
-                                                                                                    "id AND "          \
-                                                                                                    "u.closed_at >= "  \
-                                                                                                    "s.since",         \
-                                                                                                    columns, end) ")"
+// clang-format off
+#define CALLS(columns, end) \
+    "(" CALLS_OF("request", "u.request_id = $2", columns, NOT_IN_OTHERS end) \
+    " UNION ALL " CALLS_OF("user", "u.user_id = s.user_id AND u.user_id <> ''", columns, NOT_IN_OTHERS end) \
+    " UNION ALL " CALLS_OF("end_user", "u.end_user = $3 AND u.end_user <> ''", columns, NOT_IN_OTHERS end) \
+    " UNION ALL " CALLS_OF("team", "u.organization_id = '' AND u.team_id = s.team_id AND u.team_id <> ''", \
+                           columns, end) \
+    " UNION ALL " CALLS_OF("organization", "u.organization_id = s.organization_id AND u.closed_at >= s.since", \
+                           columns, end) ")"
+// clang-format on
 
 // After the call closed at $10 with the request_id $11.
 #define IS_AFTER " AND ($10 IS NULL OR u.closed_at <= $10 AND (u.closed_at, u.request_id) < ($10, $11))"
