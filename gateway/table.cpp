@@ -226,6 +226,7 @@ void Table::add_row(std::string &rows, std::string_view element) const
 {
     ReadRow row{element};
     std::vector<std::string> fields;
+    fields.reserve(columns_.size());
     for (const Path &path : columns_)
         fields.push_back(field_of_row(row.at(path)));
     rows += row_of(fields);

@@ -164,6 +164,13 @@ SELECT json_array_length(usage_repair()) AS mended;
 SELECT usage_repair() AS mended;
 SELECT count(*) AS wrong FROM org.organization WHERE organization_id LIKE 'many-%' AND spend <> 0;
 
+-- Settings of the session that change how SQL is read change nothing, whenever it is read.
+\connect
+\i :helpers
+SET standard_conforming_strings = off;
+SELECT usage_verify() AS differences, usage_repair() AS mended;
+RESET standard_conforming_strings;
+
 RESET timezone;
 RESET datestyle;
 RESET pg_org.now;

@@ -101,4 +101,12 @@ template <typename T> std::span<T> allocate(size_t count)
     return {values, count};
 }
 
+// A list with one element.
+inline Texts only(Text text)
+{
+    const auto list = allocate<Text>(1);
+    list[0] = text;
+    return list;
+}
+
 } // namespace pg_org

@@ -79,7 +79,8 @@ WITH settled AS NOT MATERIALIZED (
              WHERE w.kind = 'user') AS sides
      GROUP BY kind, organization_id, user_id, model
 ), counter AS (
-    SELECT a.*, replace(replace(replace(replace(a.model, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%') AS pattern
+    -- Without backslashes, whose meaning in a string depends on a setting.
+    SELECT a.*, replace(replace(replace(replace(a.model, '!', '!!'), '%', '!%'), '_', '!_'), '*', '%') AS pattern
       FROM org.usage_counter a
       JOIN owner w ON (w.organization_id, w.team_id, w.user_id, w.key_id, w.end_user)
                     = (a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user)
@@ -114,7 +115,8 @@ WITH settled AS NOT MATERIALIZED (
         ON c.o = a.organization_id AND c.t = a.team_id AND c.u = a.user_id AND c.k = a.key_id AND c.e = a.end_user
        AND c.each = a.each AND c.part = a.part
        AND c.reserved_at >= a.since
-       AND (a.model = '' OR c.model LIKE a.pattern OR substr(c.model, strpos(c.model, '/') + 1) LIKE a.pattern)
+       AND (a.model = '' OR c.model LIKE a.pattern ESCAPE '!'
+            OR substr(c.model, strpos(c.model, '/') + 1) LIKE a.pattern ESCAPE '!')
        AND (a.tag = '' OR a.tag = ANY (c.tags))
 ), held AS (
     SELECT organization_id, team_id, user_id, key_id, end_user, each, part, model, tag,

@@ -102,10 +102,10 @@ struct EntryFilter {
 Maybe<Texts> readable_logs(Session &session, const Maybe<Text> &asked)
 {
     if (session.caller.reads_everything())
-        return asked ? Maybe<Texts>{Texts{&*asked, 1}} : Maybe<Texts>{};
+        return asked ? only(*asked) : Maybe<Texts>{};
     if (asked) {
         require_organization_admin(session, *asked, "/audit");
-        return Texts{&*asked, 1};
+        return only(*asked);
     }
     const Texts administered = administered_organizations(session);
     if (administered.empty())

@@ -152,11 +152,11 @@ void report_users(Session &session)
     if (!user_id && !caller.reads_everything())
         forbidden("The key has no user: name one as user_id. Your role is = %s", role_name(caller.role));
     if (user_id && user_id == caller.user_id && !caller.reads_everything())
-        query.organizations = caller.organization_id ? Texts{&*caller.organization_id, 1} : Maybe<Texts>{};
+        query.organizations = caller.organization_id ? only(*caller.organization_id) : Maybe<Texts>{};
     else
         query.organizations = readable_organizations(session, "other users");
     if (user_id)
-        query.ids = Texts{&*user_id, 1};
+        query.ids = only(*user_id);
     report(session, query, "user_alias");
 }
 
