@@ -28,18 +28,18 @@ COMMENT ON COLUMN org.former_owner.user_id IS 'User of a key, or the user itself
 COMMENT ON COLUMN org.former_owner.delegated IS
 'Whether it was a key that an organization''s admin had made for the user.';
 COMMENT ON COLUMN org.former_owner.alias IS
-'Name for people, or a user''s e-mail address if there was none; null if there was neither.';
+'Name for people; null if there was none. E-mail addresses are not kept.';
 COMMENT ON COLUMN org.former_owner.deleted_at IS
 'When the statement that deleted it began: an owner of the same identifier that was made later is another.';
 
--- Arguments: the kind, the column of the identifier, and the columns of the name: the first that is not null counts.
+-- Arguments: the kind, the column of the identifier, and that of the name.
 CREATE FUNCTION org.keep_former() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO org.former_owner (kind, id, key_hash, organization_id, team_id, user_id, delegated, alias, deleted_at)
     SELECT TG_ARGV[0], was->>TG_ARGV[1], was->>'key_hash', coalesce(was->>'organization_id', ''),
            coalesce(was->>'team_id', ''), coalesce(was->>'user_id', ''), coalesce((was->>'delegated')::boolean, false),
-           coalesce(was->>TG_ARGV[2], was->>TG_ARGV[3]), statement_timestamp()
+           was->>TG_ARGV[2], statement_timestamp()
       FROM (SELECT to_jsonb(c) AS was FROM changed AS c) AS deleted
      ORDER BY was->>TG_ARGV[1] COLLATE "C"
         ON CONFLICT (kind, id) DO UPDATE
@@ -58,6 +58,6 @@ CREATE TRIGGER keep_former AFTER DELETE ON org.organization REFERENCING OLD TABL
 CREATE TRIGGER keep_former AFTER DELETE ON org.team REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('team', 'team_id', 'team_alias');
 CREATE TRIGGER keep_former AFTER DELETE ON org."user" REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('user', 'user_id', 'user_alias', 'user_email');
+    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('user', 'user_id', 'user_alias');
 CREATE TRIGGER keep_former AFTER DELETE ON org.api_key REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('key', 'key_id', 'key_alias');
