@@ -32,32 +32,39 @@ COMMENT ON COLUMN org.former_owner.alias IS
 COMMENT ON COLUMN org.former_owner.deleted_at IS
 'When the statement that deleted it began: an owner of the same identifier that was made later is another.';
 
--- Arguments: the kind, the column of the identifier, and that of the name.
+-- Arguments: the kind, and what its columns are called that become those of former_owner; '' if it has no such column.
 CREATE FUNCTION org.keep_former() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Texts, but for whether a key is delegated.
+    columns  text[] := (SELECT array_agg(CASE WHEN name <> '' THEN format('%I', name)
+                                              WHEN place = 7 THEN 'false'
+                                              ELSE 'NULL' END ORDER BY place)
+                          FROM unnest(TG_ARGV) WITH ORDINALITY AS argument (name, place));
 BEGIN
-    INSERT INTO org.former_owner (kind, id, key_hash, organization_id, team_id, user_id, delegated, alias, deleted_at)
-    SELECT TG_ARGV[0], was->>TG_ARGV[1], was->>'key_hash', coalesce(was->>'organization_id', ''),
-           coalesce(was->>'team_id', ''), coalesce(was->>'user_id', ''), coalesce((was->>'delegated')::boolean, false),
-           was->>TG_ARGV[2], statement_timestamp()
-      FROM (SELECT to_jsonb(c) AS was FROM changed AS c) AS deleted
-     ORDER BY was->>TG_ARGV[1] COLLATE "C"
-        ON CONFLICT (kind, id) DO UPDATE
-       SET key_hash = excluded.key_hash,
-           organization_id = excluded.organization_id,
-           team_id = excluded.team_id,
-           user_id = excluded.user_id,
-           delegated = excluded.delegated,
-           alias = excluded.alias,
-           deleted_at = excluded.deleted_at;
+    EXECUTE format('INSERT INTO org.former_owner'
+                   '       (kind, id, key_hash, organization_id, team_id, user_id, delegated, alias, deleted_at)'
+                   ' SELECT %L, %s, %s, coalesce(%s, ''''), coalesce(%s, ''''), coalesce(%s, ''''), %s, %s,'
+                   '        statement_timestamp()'
+                   '   FROM changed'
+                   '  ORDER BY %2$s COLLATE "C"'
+                   '     ON CONFLICT (kind, id) DO UPDATE'
+                   '    SET key_hash = excluded.key_hash, organization_id = excluded.organization_id,'
+                   '        team_id = excluded.team_id, user_id = excluded.user_id, delegated = excluded.delegated,'
+                   '        alias = excluded.alias, deleted_at = excluded.deleted_at',
+                   TG_ARGV[0], columns[2], columns[3], columns[4], columns[5], columns[6], columns[7], columns[8]);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION org.keep_former() IS 'Trigger: writes down what deleted owners were.';
 CREATE TRIGGER keep_former AFTER DELETE ON org.organization REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('organization', 'organization_id', 'organization_alias');
+    FOR EACH STATEMENT EXECUTE FUNCTION
+    org.keep_former('organization', 'organization_id', '', 'organization_id', '', '', '', 'organization_alias');
 CREATE TRIGGER keep_former AFTER DELETE ON org.team REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('team', 'team_id', 'team_alias');
+    FOR EACH STATEMENT EXECUTE FUNCTION
+    org.keep_former('team', 'team_id', '', 'organization_id', 'team_id', '', '', 'team_alias');
 CREATE TRIGGER keep_former AFTER DELETE ON org."user" REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('user', 'user_id', 'user_alias');
+    FOR EACH STATEMENT EXECUTE FUNCTION
+    org.keep_former('user', 'user_id', '', '', '', 'user_id', '', 'user_alias');
 CREATE TRIGGER keep_former AFTER DELETE ON org.api_key REFERENCING OLD TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION org.keep_former('key', 'key_id', 'key_alias');
+    FOR EACH STATEMENT EXECUTE FUNCTION
+    org.keep_former('key', 'key_id', 'key_hash', 'organization_id', 'team_id', 'user_id', 'delegated', 'key_alias');
