@@ -321,8 +321,8 @@ Sums up calls, tokens and costs of each day, in total and by model, provider, ke
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
 - exclude_organization_ids: not these organizations
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; the admins of the organizations, for the time since they were
@@ -353,8 +353,8 @@ Sums up calls, tokens and costs of each day, in total and by model, provider, ke
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
 - exclude_team_ids: not these teams
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; for the time since the teams were created also their admins, those of
@@ -376,15 +376,15 @@ COMMENT ON FUNCTION user_daily_activity IS
 
 Sums up calls, tokens and costs of each day, in total and by model, provider, key and user.
 
-- user_id: only this user; null means the caller, or all users for who may see all
+- user_id: only this user; null means all users for proxy admins and viewers, and the caller for others
 - start_date: the first day, such as 2026-11-01 (required)
 - end_date: the last day, such as 2026-11-30 (required)
 - model: only calls to this model
 - key: only calls with this key: the key itself or its token_id
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; everybody for their own calls; admins of organizations for the calls
@@ -404,13 +404,13 @@ COMMENT ON FUNCTION user_daily_activity_aggregated IS
 
 Sums up calls, tokens and costs of each day, in total and by model, provider, key and user.
 
-- user_id: only this user; null means the caller, or all users for who may see all
+- user_id: only this user; null means all users for proxy admins and viewers, and the caller for others
 - start_date: the first day, such as 2026-11-01 (required)
 - end_date: the last day, such as 2026-11-30 (required)
 - model: only calls to this model
 - key: only calls with this key: the key itself or its token_id
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; everybody for their own calls; admins of organizations for the calls
@@ -440,8 +440,8 @@ counts a call with several tags once, and each tag counts it.
 - key: only calls with this key: the key itself or its token_id
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; admins of organizations for the calls made there.';
@@ -471,8 +471,8 @@ Sums up calls, tokens and costs of each day, in total and by model, provider, ke
 - page: the number of the page, from 1
 - page_size: how many days with activity a page has, 1 to 1000
 - exclude_end_user_ids: not these end users
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of organizations and teams are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns an object: results has the days, newest first, and metadata the totals of the page.
 Callers: proxy admins and viewers; admins of organizations for the calls made there.';
@@ -500,8 +500,8 @@ COMMENT ON FUNCTION spend_report IS
 - team_id: only calls of this team: grouped by key, unless by team
 - customer_id: only calls for this end user: grouped by key, unless by customer
 - model: only calls to this model
-- timezone: whose days they are: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
-  means UTC, of which the days of teams and keys are summed already
+- timezone: time zone of the days: a name such as Europe/Berlin, an offset such as +02:00, or minutes west of UTC; null
+  means UTC
 
 Returns a list: for each day its teams or customers, with what each spent by key and model, the earliest
 day first; or for each key what it spent by model.

@@ -75,6 +75,15 @@ struct ListPage {
 ListPage page_by_cursor(const Asked &asked, const Rows &rows);
 ListPage page_by_number(const Asked &asked, int64 total, Texts ids);
 
+// Of long lists only so many elements are counted: it would take the longer the more there are.
+inline constexpr int64 max_counted = 10'000;
+// Refuses a page beyond them; `instead` says how to read on.
+inline void require_counted_page(const Asked &asked, const char *instead)
+{
+    if (asked.page - 1 >= max_counted / asked.size)
+        invalid("page", "must be within the first %lld elements: %s", static_cast<long long>(max_counted), instead);
+}
+
 // Reads a page. count() returns how many elements there are, run(statement, start, limit, offset) rows.
 template <typename Start, typename Count, typename Run>
 ListPage read_page(const Asked &asked, std::span<Order> orders, Start start, Count count, Run run)

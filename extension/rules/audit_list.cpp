@@ -8,9 +8,6 @@ using namespace pg_org;
 
 namespace {
 
-// More are not counted: it would take the longer the more there are.
-constexpr int64 max_counted_entries = 10'000;
-
 // clang-format off
 
 // LiteLLM's names of what was changed, and how. A key's new secret is seen by its new key_name.
@@ -148,14 +145,12 @@ bool is_newest_first(Session &session)
 PG_ORG_READ(audit_list)
 {
     const Asked asked = read_asked(session, {.size_name = "page_size", .size = 10});
-    if (asked.page - 1 >= max_counted_entries / asked.size)
-        invalid("page", "must be within the first %lld entries: give dates, or read /organization/audit",
-                static_cast<long long>(max_counted_entries));
+    require_counted_page(asked, "give dates, or read /organization/audit");
     const bool newest_first = is_newest_first(session);
     const EntryFilter filter = read_filter(session);
     const auto logs = readable_logs(session, session.argument("organization_id", not_empty));
     session.plan_for_first_rows();
-    const int64 total = *run(session, count_entries, filter, logs, max_counted_entries)[0].get<int64>(0);
+    const int64 total = *run(session, count_entries, filter, logs, max_counted)[0].get<int64>(0);
     const ListPage page = page_by_number(asked, total, {});
     Writer &reply = session.reply;
     reply.begin_object().key("audit_logs").begin_array();

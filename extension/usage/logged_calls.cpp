@@ -326,7 +326,7 @@ Rows find_calls(Session &session, CallSources sources, const CallFilter &filter,
 
 int64 count_calls(Session &session, CallSources sources, const CallFilter &filter)
 {
-    return *run(session, are_all(sources) ? count_all : count, sources, filter, max_counted_calls)[0].get<int64>(0);
+    return *run(session, are_all(sources) ? count_all : count, sources, filter, max_counted)[0].get<int64>(0);
 }
 
 Rows sum_calls_by_day(Session &session, CallSources sources, const CallFilter &filter)

@@ -31,8 +31,7 @@ CallSources sources_of_calls(Session &session, const CallFilter &filter);
 Rows find_calls(Session &session, CallSources sources, const CallFilter &filter, const PageStart &start, int64 limit,
                 int64 offset = 0);
 
-// More are not counted: it would take the longer the more there are.
-inline constexpr int64 max_counted_calls = 10'000;
+// How many there are, up to max_counted.
 int64 count_calls(Session &session, CallSources sources, const CallFilter &filter);
 
 // The costs of the calls by day in UTC: the day, what the sum is of, its identifier, and the sum. The sums of a day

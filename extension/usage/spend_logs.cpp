@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // Without a limit, a list with more calls is refused rather than cut off.
-constexpr int64 max_calls = max_counted_calls;
+constexpr int64 max_calls = max_counted;
 
 // The calls $2 of the organizations $1. What the ledger does not record is null. A key or team that is elsewhere by
 // now, or was made later, is not named: its name is not this organization's. A deleted one has the name that it had.
@@ -161,9 +161,7 @@ PG_ORG_READ(spend_logs)
 PG_ORG_READ(spend_logs_ui)
 {
     const Asked asked = read_asked(session, {.size_name = "page_size", .size = 50});
-    if (asked.page - 1 >= max_calls / asked.size)
-        invalid("page", "must be within the first %lld calls: with fewer dates, or with limit and after of /spend/logs",
-                static_cast<long long>(max_calls));
+    require_counted_page(asked, "give dates, or read /spend/logs with limit and after");
     const CallFilter filter = read_filter(session);
     const CallSources sources = sources_of_calls(session, filter);
     const ListPage page = page_by_number(asked, count_calls(session, sources, filter), {});
