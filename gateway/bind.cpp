@@ -35,15 +35,19 @@ std::string_view without_plus(std::string_view text)
 }
 
 // The elements of a list in a query string: commas separate them, unless it is a JSON array, which may have commas in
-// its elements.
-std::vector<Value> split(std::string_view list)
+// its elements. None if it begins like an array and is no array of strings that can be stored.
+std::optional<std::vector<Value>> split(std::string_view list)
 {
     std::vector<Value> elements;
-    const auto array = nlohmann::json::parse(list.starts_with('[') ? list : "", nullptr, false);
-    if (array.is_array() &&
-        std::all_of(array.begin(), array.end(), [](auto &element) { return element.is_string(); })) {
-        for (const auto &element : array)
-            elements.push_back({Value::Kind::string, element.template get<std::string>(), {}});
+    if (list.starts_with('[')) {
+        const auto array = nlohmann::json::parse(list, nullptr, false);
+        if (!array.is_array())
+            return std::nullopt;
+        for (const auto &element : array) {
+            if (!element.is_string() || element.get<std::string>().find('\0') != std::string::npos)
+                return std::nullopt;
+            elements.push_back({Value::Kind::string, element.get<std::string>(), {}});
+        }
         return elements;
     }
     while (!list.empty())
@@ -104,8 +108,10 @@ private:
 
     std::string text_array(const Value &value)
     {
-        if (source_ == "query" && value.kind == Value::Kind::string)
-            return array_literal(split(value.text));
+        if (source_ == "query" && value.kind == Value::Kind::string) {
+            const auto elements = split(value.text);
+            return elements ? array_literal(*elements) : wrong("list_type", "Input should be a valid list");
+        }
         if (value.kind != Value::Kind::array)
             return wrong("list_type", "Input should be a valid list");
         for (std::size_t i = 0; i < value.elements.size() && errors_.size() < max_field_errors; ++i)

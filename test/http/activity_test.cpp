@@ -138,6 +138,10 @@ TEST(Activity, OfAnythingIsAskedForInListsAndTimeZones)
         EXPECT_EQ(spent(route, Json{comma, plain}.dump()), 6) << route;
         EXPECT_EQ(spent(route, comma), 0) << route;
     }
+    for (const std::string malformed : {"[1,2]", "[\"a", "[\"a\"],b", R"(["\u0000"])"})
+        EXPECT_THAT(call("GET /team/daily/activity?team_ids=" + encoded(malformed) + today),
+                    e3({"query", "team_ids"}, "list_type"))
+            << malformed;
     EXPECT_EQ(spent("/organization/daily/activity?organization_ids", id), 6);
     EXPECT_THAT(call("GET /organization/daily/activity?timezone=nowhere&start_date=" + day + "&end_date=" + day),
                 e3({"query", "timezone"}));
