@@ -2788,6 +2788,75 @@ Call it until the array is empty. Only calls of their owners wait meanwhile.
 Returns an array of the counters that differed.
 Callers: proxy admins.';
 
+CREATE FUNCTION usage_archive(
+    before timestamptz,
+    "drop" boolean DEFAULT false,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_archive IS
+'Take old partitions out of the ledger, after their sums were carried forward.
+
+The sums of each day go on to count: spend, budgets and reports by day in UTC stay the same.
+It is all done or nothing. Only the last moment of it makes other calls wait.
+
+- before: partitions that ended by this time are archived. It must be so long ago that no request_id from before it is
+remembered, and before the start of every budget period that is not over
+- drop: true deletes the calls, of which you have a copy, as from COPY; false keeps each partition as a table in schema
+org_archive
+
+Returns an object with archived: an array of the partitions with name, ends_at and table, which is null if it was dropped.
+Callers: proxy admins.';
+
+CREATE FUNCTION org_retention(
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_retention IS
+'Show how long the ledger, the audit log and the events are kept.
+
+Returns the settings as org_retention_update has them; null means without end.
+Callers: proxy admins and viewers.';
+
+CREATE FUNCTION org_retention_update(
+    partition text DEFAULT NULL,
+    request_memory_days bigint DEFAULT NULL,
+    ledger_days bigint DEFAULT NULL,
+    archive_days bigint DEFAULT NULL,
+    audit_log_days bigint DEFAULT NULL,
+    event_days bigint DEFAULT NULL,
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_retention_update IS
+'Set how long the ledger, the audit log and the events are kept.
+
+org_maintain() does what is due. Settings that are left out stay as they are; 0 means without end.
+
+- partition: length of the partitions that are made from now on: day, week or month
+- request_memory_days: how long a request_id is remembered after its call was closed: 35 days unless set
+- ledger_days: after how many days calls are archived, at least request_memory_days
+- archive_days: after how many days archived calls are deleted
+- audit_log_days: after how many days entries of the audit log are deleted
+- event_days: after how many days events are deleted
+
+Returns the settings.
+Callers: proxy admins.';
+
+CREATE FUNCTION org_maintain(
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION org_maintain IS
+'Do a part of the maintenance that is due: make partitions, and archive and delete what is old.
+
+A call takes about a quarter of a second. Call it again while is_complete is false, and otherwise once a minute or once a
+day; if somebody else is at it, there is nothing to do.
+
+Returns an object with is_complete and steps, what it did: an array of objects with step (partition_made,
+partition_dropped, sums_carried, partition_archived or archive_dropped), table and name.
+Callers: proxy admins.';
+
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
 REVOKE ALL ON FUNCTION
     org_setup, org_grant_access, org_warm_up,
@@ -2807,5 +2876,6 @@ REVOKE ALL ON FUNCTION
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
-    usage_limits, usage_reset, usage_verify, usage_repair
+    usage_limits, usage_reset, usage_verify, usage_repair, usage_archive,
+    org_retention, org_retention_update, org_maintain
 FROM PUBLIC;

@@ -15,14 +15,13 @@ namespace {
 // all.
 constinit Statement sum_ledger{R"(
     SELECT coalesce(sum(cost), 0)
-      FROM org.usage
+      FROM org.usage_settled
      WHERE CASE WHEN $1 = '' AND $2 = '' AND $4 = '' AND $5 = '' THEN user_id = $3 AND NOT delegated
                 WHEN $1 = '' AND $5 <> '' THEN end_user = $5
                 ELSE organization_id = $1 AND ($2 = '' OR team_id = $2) AND ($3 = '' OR user_id = $3)
                      AND ($4 = '' OR key_id = $4) AND ($5 = '' OR end_user = $5) END
        AND reserved_at >= $6
-       AND state = 'settled'
-       AND closed_at >= $7)",
+       AND closed_at >= greatest($6, $7))",
                                Planned::each_time};
 
 // The columns of PERIOD_END and PERIOD_SPEND; the latter has more.

@@ -52,6 +52,14 @@ public:
     {
         return statement.run(read_only_, values...);
     }
+    // Runs SQL about a table that is known only now: a format with %s for the table.
+    template <typename... Values> Rows run_about(const char *table, const char *format, const Values &...values)
+    {
+        const std::array<Oid, sizeof...(Values)> types{Parameter<Values>::type...};
+        std::array<Datum, sizeof...(Values) + 1> datums{Parameter<Values>::to_datum(values)...};
+        std::array<char, sizeof...(Values) + 1> nulls{Parameter<Values>::null_mark(values)...};
+        return run_once(format, table, types, datums.data(), nulls.data(), read_only_);
+    }
 
     // Plans the statements of this call for look-ups by index: plans are kept, and one made while a table was small
     // would still read all of it when the table has grown.

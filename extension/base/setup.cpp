@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 21> migrations{
+constexpr std::array<const char *, 23> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -51,6 +51,10 @@ constexpr std::array<const char *, 21> migrations{
 #include "migrations/20_ledger_key.inc"
     ,
 #include "migrations/21_spend_logs.inc"
+    ,
+#include "migrations/22_partitions.inc"
+    ,
+#include "migrations/23_archive.inc"
 };
 
 void run(const char *sql)

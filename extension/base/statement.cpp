@@ -87,4 +87,23 @@ Rows Statement::execute(std::span<const Oid> types, Datum *values, const char *n
     return {SPI_tuptable, SPI_processed};
 }
 
+Rows run_once(const char *format, const char *table, std::span<const Oid> types, Datum *values, const char *nulls,
+              bool read_only)
+{
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (const char *at = format; *at != '\0'; at++)
+        if (at[0] == '%' && at[1] == 's') {
+            appendStringInfoString(&sql, table);
+            at++;
+        } else {
+            appendStringInfoChar(&sql, *at);
+        }
+    const int result = SPI_execute_with_args(sql.data, static_cast<int>(types.size()), const_cast<Oid *>(types.data()),
+                                             values, nulls, read_only, 0);
+    if (result < 0)
+        elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
+    return {SPI_tuptable, SPI_processed};
+}
+
 } // namespace pg_org

@@ -1,7 +1,7 @@
 -- Compares all counters with the ledger: each that differs, with its value and the expected one. $1: one organization,
 -- null for all. An owner is identified by the five columns of usage_counter.
 WITH settled AS NOT MATERIALIZED (
-    SELECT * FROM org.usage c WHERE c.state = 'settled' AND ($1 IS NULL OR c.organization_id = $1)
+    SELECT * FROM org.usage_settled c WHERE $1 IS NULL OR c.organization_id = $1
 ), owner (kind, organization_id, team_id, user_id, key_id, end_user, since, spend) AS (
     SELECT 'organization', organization_id, '', '', '', '', created_at, spend FROM org.organization
      WHERE $1 IS NULL OR organization_id = $1
@@ -25,7 +25,7 @@ WITH settled AS NOT MATERIALIZED (
      WHERE $1 IS NULL OR organization_id = $1
 ), charge AS NOT MATERIALIZED (
     SELECT o, t, u, k, e, c.model, c.tags, c.team_id, c.user_id, c.key_id, c.end_user, c.reserved_at, c.closed_at, c.cost,
-           0::numeric AS held_cost, 0 AS held_requests, c.prompt_tokens + c.completion_tokens AS tokens
+           0::numeric AS held_cost, 0 AS held_requests, c.requests, c.prompt_tokens + c.completion_tokens AS tokens
       FROM settled c
      CROSS JOIN LATERAL (VALUES
            (c.organization_id, '', '', '', '', c.organization_id <> ''),
@@ -39,7 +39,7 @@ WITH settled AS NOT MATERIALIZED (
      WHERE has_owner
      UNION ALL
     SELECT o, t, u, k, e, c.model, c.tags, c.team_id, c.user_id, c.key_id, c.end_user, c.reserved_at, '-infinity', 0,
-           c.max_cost, 1, c.max_tokens
+           c.max_cost, 1, 1, c.max_tokens
       FROM org.reservation c
      CROSS JOIN LATERAL (VALUES
            (c.organization_id, '', '', '', '', c.organization_id <> ''),
@@ -110,7 +110,7 @@ WITH settled AS NOT MATERIALIZED (
                                                             ELSE ARRAY[c.team_id::text] END)) AS p (part)
 ), counted AS (
     SELECT a.organization_id, a.team_id, a.user_id, a.key_id, a.end_user, a.each, a.part, a.model, a.tag,
-           c.reserved_at, c.closed_at, c.cost, c.held_cost, c.held_requests, c.tokens
+           c.reserved_at, c.closed_at, c.cost, c.held_cost, c.held_requests, c.requests, c.tokens
       FROM counter a JOIN parted c
         ON c.o = a.organization_id AND c.t = a.team_id AND c.u = a.user_id AND c.k = a.key_id AND c.e = a.end_user
        AND c.each = a.each AND c.part = a.part
@@ -129,7 +129,7 @@ WITH settled AS NOT MATERIALIZED (
            coalesce(CASE split_part(w.name, ' ', 1)
                     WHEN 'cost' THEN sum(c.cost) FILTER (WHERE c.closed_at >= w.start)
                     WHEN 'tokens' THEN sum(c.tokens) FILTER (WHERE c.reserved_at >= w.start)
-                    WHEN 'requests' THEN count(c.reserved_at) FILTER (WHERE c.reserved_at >= w.start) END, 0) AS expected
+                    WHEN 'requests' THEN sum(c.requests) FILTER (WHERE c.reserved_at >= w.start) END, 0) AS expected
       FROM counter a
      CROSS JOIN LATERAL unnest(a.names, a.starts, a.amounts) AS w (name, start, amount)
       LEFT JOIN counted c USING (organization_id, team_id, user_id, key_id, end_user, each, part, model, tag)
@@ -140,8 +140,7 @@ WITH settled AS NOT MATERIALIZED (
            sum(cost) AS spend, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,
            sum(cache_read_input_tokens) AS cache_read_input_tokens,
            sum(cache_creation_input_tokens) AS cache_creation_input_tokens,
-           count(*) FILTER (WHERE NOT failed) AS successful_requests,
-           count(*) FILTER (WHERE failed) AS failed_requests
+           sum(requests - failed_requests) AS successful_requests, sum(failed_requests) AS failed_requests
       FROM settled
      GROUP BY organization_id, day, team_id, key_id, model
 )

@@ -34,8 +34,8 @@ WITH activity AS (
     SELECT (u.closed_at AT TIME ZONE $4)::date, u.organization_id, u.team_id, u.key_id, u.model, e.entity,
            sum(u.cost), sum(u.prompt_tokens)::bigint, sum(u.completion_tokens)::bigint,
            sum(u.cache_read_input_tokens)::bigint, sum(u.cache_creation_input_tokens)::bigint,
-           count(*) FILTER (WHERE NOT u.failed), count(*) FILTER (WHERE u.failed)
-      FROM org.usage u
+           sum(u.requests - u.failed_requests)::bigint, sum(u.failed_requests)::bigint
+      FROM org.usage_settled u
       LEFT JOIN org.organization o USING (organization_id)
       LEFT JOIN org.team t USING (organization_id, team_id)
       LEFT JOIN org."user" w USING (user_id)
@@ -48,7 +48,6 @@ WITH activity AS (
                                     WHEN $13 THEN ARRAY(SELECT DISTINCT unnest(u.tags) COLLATE "C")
                                     ELSE ARRAY['' COLLATE "C"] END) AS e (entity)
      WHERE ($1 NOT IN ('organization', 'team', 'key') OR $4 <> 'UTC' OR $15 IS NOT NULL OR $16 IS NOT NULL)
-       AND u.state = 'settled'
        AND u.closed_at >= $2::date::timestamp AT TIME ZONE $4
        AND u.closed_at < ($3::date + 1)::timestamp AT TIME ZONE $4
        AND CASE $1 WHEN 'organization' THEN u.organization_id <> ''

@@ -4,7 +4,7 @@
 
 #include "base/fail.hpp"
 #include "base/paging.hpp"
-#include "base/session.hpp"
+#include "base/partition.hpp"
 
 using namespace pg_org;
 
@@ -33,7 +33,7 @@ constinit Statement number_unpublished{R"(
          ORDER BY occurred_at, organization_id, outbox_id
          LIMIT $2),
     numbered AS (
-        SELECT organization_id, outbox_id,
+        SELECT occurred_at, organization_id, outbox_id,
                $1 + row_number() OVER (ORDER BY occurred_at, organization_id, outbox_id) AS event_id
           FROM unpublished),
     published AS (
@@ -41,6 +41,7 @@ constinit Statement number_unpublished{R"(
            SET event_id = n.event_id
           FROM numbered n
          WHERE e.organization_id = n.organization_id
+           AND e.occurred_at = n.occurred_at
            AND e.outbox_id = n.outbox_id
         RETURNING e.event_id)
     UPDATE org.event_counter
@@ -82,7 +83,7 @@ constinit Statement claim_events{R"(
                      ORDER BY e.organization_id, e.event_id
                      LIMIT 1) AS next),
     due AS (
-        SELECT e.organization_id, e.outbox_id,
+        SELECT e.organization_id, e.occurred_at, e.outbox_id,
                greatest(before.delivered_at, CASE WHEN e.attempts > 0 THEN e.next_attempt_at END) AS last_turn
           FROM oldest o
           JOIN org.event e USING (organization_id, event_id)
@@ -105,6 +106,7 @@ constinit Statement claim_events{R"(
                    greatest($2, least(power(2, least(attempts, 12)), 3600)))
           FROM due
          WHERE e.organization_id = due.organization_id
+           AND e.occurred_at = due.occurred_at
            AND e.outbox_id = due.outbox_id
         RETURNING e.*, due.last_turn)
     SELECT )" EVENT_COLUMNS R"(
@@ -185,6 +187,7 @@ void write_events(Session &session, const Rows &events)
 
 void pg_org::emit_event(Session &session, Text organization_id, Text kind, Text data_json)
 {
+    require_partition(session, Partitioned::event, {GetCurrentTimestamp()});
     session.run(insert_event, organization_id, kind, data_json);
 }
 

@@ -40,10 +40,9 @@ constinit Statement delete_counters{R"(
 constinit Statement move_rows{R"(
     WITH spent AS MATERIALIZED (
         SELECT user_id, key_id, cost, reserved_at
-          FROM org.usage
+          FROM org.usage_settled
          WHERE organization_id = $3
            AND team_id = $2
-           AND state = 'settled'
     ), moved_team AS (
         UPDATE org.team
            SET organization_id = $3, updated_at = greatest(now(), created_at), updated_by = $4,
@@ -63,10 +62,9 @@ constinit Statement move_rows{R"(
     UPDATE org.api_key k
        SET organization_id = nullif($3, ''), updated_at = greatest(now(), created_at), updated_by = $4,
            spend = (SELECT coalesce(sum(cost), 0)
-                      FROM org.usage c
+                      FROM org.usage_settled c
                      WHERE c.organization_id = $3
                        AND c.key_id = k.key_id
-                       AND c.state = 'settled'
                        AND c.reserved_at >= k.created_at)
      WHERE team_id = $2)",
                               Planned::each_time};

@@ -2,6 +2,8 @@
 
 #include "ledger.hpp"
 
+#include "base/clock.hpp"
+#include "base/partition.hpp"
 #include "ranges.hpp"
 
 namespace pg_org {
@@ -16,6 +18,10 @@ namespace {
     " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"  \
     " cache_creation_input_tokens, failed, closed_at"
 constexpr int state_column = 11;
+
+// From when on a closed call is remembered by its request_id, at the time that is a parameter.
+#define REMEMBERED_FROM(now)                                                                                           \
+    "(SELECT " now " - make_interval(days => request_memory_days::integer) FROM org.retention)"
 
 // Calls by name: $1 organizations and $2 requests; $3 tells whether a name has an organization. OFFSET 0 makes the
 // planner look up one name after the other.
@@ -33,7 +39,22 @@ constinit Statement find_closed{R"(
      CROSS JOIN LATERAL (
            SELECT )" USAGE_COLUMNS R"(
              FROM org.usage
-            WHERE request_id = request AND (NOT exact OR organization_id = organization) OFFSET 0) AS call)"};
+            WHERE request_id = request
+              AND (NOT exact OR organization_id = organization)
+              AND closed_at >= )" REMEMBERED_FROM("$4") R"( OFFSET 0) AS call)"};
+
+// Of several in one organization the last one.
+constinit Statement find_forgotten{R"(
+    SELECT call.*, place
+      FROM unnest($1, $2, $3) WITH ORDINALITY AS named (organization, request, exact, place)
+     CROSS JOIN LATERAL (
+           SELECT DISTINCT ON (organization_id) )" USAGE_COLUMNS R"(
+             FROM org.usage
+            WHERE request_id = request
+              AND (NOT exact OR organization_id = organization)
+              AND closed_at < )" REMEMBERED_FROM("$4") R"(
+            ORDER BY organization_id, closed_at DESC) AS call)",
+                                   Planned::each_time};
 
 // Names are sorted, so that concurrent calls lock in the same order.
 constinit Statement lock_held{R"(
@@ -50,7 +71,10 @@ constinit Statement lock_closed{R"(
      CROSS JOIN LATERAL (
            SELECT )" USAGE_COLUMNS R"(
              FROM org.usage
-            WHERE organization_id = organization AND request_id = request FOR UPDATE OFFSET 0) AS call)"};
+            WHERE request_id = request
+              AND organization_id = organization
+              AND closed_at >= )" REMEMBERED_FROM("$3") R"(
+              FOR UPDATE OFFSET 0) AS call)"};
 
 constinit Statement lock_free_held{R"(
     SELECT call.*, place
@@ -67,7 +91,9 @@ constinit Statement lock_free_closed{R"(
      CROSS JOIN LATERAL (
            SELECT )" USAGE_COLUMNS R"(
              FROM org.usage
-            WHERE organization_id = organization AND request_id = request
+            WHERE request_id = request
+              AND organization_id = organization
+              AND closed_at >= )" REMEMBERED_FROM("$3") R"(
               FOR UPDATE SKIP LOCKED OFFSET 0) AS call)"};
 
 // Reservations that have expired by $2 of owners $1, the oldest of each owner first. ORDER BY keeps the planner to the
@@ -126,7 +152,9 @@ constinit Statement settle_closed{R"(
     UPDATE org.usage
        SET state = 'settled', cost = $3, prompt_tokens = $4, completion_tokens = $5, cache_read_input_tokens = $6,
            cache_creation_input_tokens = $7, failed = $8, closed_at = $9
-     WHERE organization_id = $1 AND request_id = $2)"};
+     WHERE organization_id = $1
+       AND request_id = $2
+       AND closed_at = $10)"};
 
 constexpr std::array<Text, 5> state_names{"", "held", "settled", "cancelled", "expired"};
 
@@ -161,7 +189,7 @@ Call *read_call(const Row &row)
     call->cache_read_input_tokens = *row.get<int64>(18);
     call->cache_creation_input_tokens = *row.get<int64>(19);
     call->failed = *row.get<bool>(20);
-    call->closed_at = *row.get<Time>(21);
+    call->closed_at = call->stored_closed_at = *row.get<Time>(21);
     return call;
 }
 
@@ -174,6 +202,19 @@ std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
             found[count++] = {static_cast<size_t>(*row.get<int64>(row.columns() - 1)) - 1, read_call(row)};
     return found;
 }
+
+// Names of calls as parameters.
+struct Names {
+    Texts organizations, requests;
+    std::span<const bool> are_exact; // whether they have an organization
+
+    explicit Names(std::span<const CallName> names)
+        : organizations(map<Text>(names, [](const CallName &name) { return name.organization_id.value_or(Text{}); })),
+          requests(map<Text>(names, [](const CallName &name) { return name.request_id; })),
+          are_exact(map<bool>(names, [](const CallName &name) { return name.organization_id.has_value(); }))
+    {
+    }
+};
 
 // The owners of calls whose reservations calls look at, each kind once: all of an organization; outside those, of a key
 // or a team; and of users and end users anywhere.
@@ -257,22 +298,25 @@ Maybe<CallName> parse_reservation_id(Text id)
 
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names)
 {
-    const auto organizations =
-        map<Text>(names, [](const CallName &name) { return name.organization_id.value_or(Text{}); });
-    const auto requests = map<Text>(names, [](const CallName &name) { return name.request_id; });
-    const auto exact = map<bool>(names, [](const CallName &name) { return name.organization_id.has_value(); });
-    return read_found(session.run(find_held, organizations, requests, exact),
-                      session.run(find_closed, organizations, requests, exact));
+    const Names of{names};
+    return read_found(session.run(find_held, of.organizations, of.requests, of.are_exact),
+                      session.run(find_closed, of.organizations, of.requests, of.are_exact, present()));
+}
+
+std::span<const FoundCall> find_forgotten_calls(Session &session, std::span<const CallName> names)
+{
+    const Names of{names};
+    return read_found(Rows{nullptr, 0},
+                      session.run(find_forgotten, of.organizations, of.requests, of.are_exact, present()));
 }
 
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait)
 {
-    const auto organizations = map<Text>(names, [](const CallName &name) { return *name.organization_id; });
-    const auto requests = map<Text>(names, [](const CallName &name) { return name.request_id; });
-    const Rows held = session.run(wait ? lock_held : lock_free_held, organizations, requests);
+    const Names of{names};
+    const Rows held = session.run(wait ? lock_held : lock_free_held, of.organizations, of.requests);
     if (held.size() == names.size())
         return read_found(held, Rows{nullptr, 0});
-    return read_found(held, session.run(wait ? lock_closed : lock_free_closed, organizations, requests));
+    return read_found(held, session.run(wait ? lock_closed : lock_free_closed, of.organizations, of.requests, present()));
 }
 
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now)
@@ -320,6 +364,9 @@ ReservationSums sum_reservations(Session &session, std::span<const OwnerIds> cal
 
 void write_calls(Session &session, Calls calls)
 {
+    for (const Call *call : calls)
+        if (is_closed(call->state))
+            require_partition(session, Partitioned::usage, call->closed_at);
     const Calls held =
         filter(calls, [](const Call *call) { return call->stored == State::none && call->state == State::held; });
     if (!held.empty())
@@ -336,9 +383,11 @@ void write_calls(Session &session, Calls calls)
         if (is_closed(call->stored) && call->state != call->stored)
             session.run(settle_closed, call->owners.organization_id, call->request_id, call->cost, call->prompt_tokens,
                         call->completion_tokens, call->cache_read_input_tokens, call->cache_creation_input_tokens,
-                        call->failed, call->closed_at);
-    for (Call *call : calls)
+                        call->failed, call->closed_at, call->stored_closed_at);
+    for (Call *call : calls) {
         call->stored = call->state;
+        call->stored_closed_at = call->closed_at;
+    }
 }
 
 void warm_up_reading_calls(Session &session, Text nobody)

@@ -23,7 +23,8 @@ struct Call {
     Time closed_at;
     State state;
     State stored; // in the tables
-    Tid tid;      // of the stored row
+    Time stored_closed_at;
+    Tid tid; // of the stored row
 
     int64 tokens() const { return prompt_tokens + completion_tokens; }
 };
@@ -44,8 +45,10 @@ struct FoundCall {
     size_t place; // of its name
     Call *call;
 };
-// Finds the calls of the names. Only a name without organization can have several.
+// Finds the calls of the names, as long as they are remembered. Only a name without organization can have several.
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names);
+// Finds calls that are not remembered any more, as long as they have not been archived.
+std::span<const FoundCall> find_forgotten_calls(Session &session, std::span<const CallName> names);
 // The same, locking the calls; without waiting it leaves out those that other transactions have locked.
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait = true);
 

@@ -12,6 +12,7 @@ struct NamedReservation {
     // Set by resolve_names().
     Maybe<CallName> found;
     OwnerIds owners;
+    Call *forgotten = nullptr; // the call that was found, if it is not remembered any more
 
     CallName name() const { return *found; }
 
@@ -31,7 +32,9 @@ struct NamedReservation {
 
 Refusal no_reservation(const NamedReservation &named);
 
-// Finds the calls that the requests name, refuses requests without one, and returns the owners of the calls.
-std::span<const OwnerIds> resolve_names(Session &session, std::span<NamedReservation *const> requests);
+// Finds the calls that the requests name, refuses requests without one, and returns the owners of the calls. Forgotten
+// calls are found only if they are asked for; their names are locked.
+std::span<const OwnerIds> resolve_names(Session &session, std::span<NamedReservation *const> requests,
+                                        bool also_forgotten = false);
 
 } // namespace pg_org

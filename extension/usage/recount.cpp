@@ -13,6 +13,9 @@ constinit Statement sum_calls{
 #include "queries/recount.inc"
     , Planned::each_time};
 
+constinit Statement find_archived_until{
+    "SELECT coalesce(max(ends_at), '-infinity') FROM org.usage_archive WHERE archived_at IS NOT NULL"};
+
 // The sums of calls that were closed, and reserved, in the same periods.
 struct CallSum {
     Text model;
@@ -111,13 +114,16 @@ void recount(Session &session, const Owner &owner, const PartCounters &part, std
                 all_starts[start_count++] = count.window.start.value;
     }
     const std::span<const int64> starts = sort_unique(all_starts.first(start_count));
+    const int64 first_closed = std::max(part.since.value, starts.empty() ? DT_NOEND : starts[0]);
+    const bool also_archived = first_closed < session.run(find_archived_until)[0].get<Time>(0)->value;
     const OwnerIds ids = with_part(owner.ids, part.each, part.part);
     const bool is_of_user = owner.kind == OwnerKind::user;
     const bool is_anywhere = is_of_user || owner.kind == OwnerKind::platform_end_user;
     for (const Row row : session.run(sum_calls, ids.organization_id, ids.team_id, ids.user_id, ids.key_id, ids.end_user,
                                      is_anywhere, is_of_user, part.each == Each::model ? part.part : Text{},
                                      part.each == Each::tag ? part.part : Text{}, part.since,
-                                     map<Time>(starts, [](int64 start) { return Time{start}; }), by_model, by_tags)) {
+                                     map<Time>(starts, [](int64 start) { return Time{start}; }), by_model, by_tags,
+                                     also_archived)) {
         const CallSum sum = read_sum(row);
         for (Counter *counter : counters)
             if (counter->scope.counts(sum.model, sum.tags))
@@ -128,9 +134,10 @@ void recount(Session &session, const Owner &owner, const PartCounters &part, std
 void warm_up_recounting(Session &session, Text nobody)
 {
     const Time now = present();
+    session.run(find_archived_until);
     for (const bool is_user : {true, false})
         session.run(sum_calls, Text{}, Text{}, nobody, Text{}, Text{}, is_user, is_user, Text{}, Text{}, now,
-                    std::span<const Time>{&now, 1}, false, false);
+                    std::span<const Time>{&now, 1}, false, false, false);
 }
 
 } // namespace pg_org

@@ -20,7 +20,7 @@ constinit Statement find_former_by_secret{"SELECT " FORMER_KEY_COLUMNS " FROM or
 constinit Statement find_former_by_id{"SELECT " FORMER_KEY_COLUMNS
                                       " FROM org.former_owner WHERE kind = 'key' AND id = $1"};
 
-constinit Statement lock_request_ids{R"(
+constinit Statement lock_all_request_ids{R"(
     SELECT pg_advisory_xact_lock(hash)
       FROM (SELECT DISTINCT hashtextextended(request_id, 1970496882) AS hash FROM unnest($1) AS request_id
              ORDER BY hash) AS names)"};
@@ -84,7 +84,7 @@ void lock_names_outside(Session &session, std::span<NewCall *const> requests, bo
         return;
     const auto names = map<Text>(outside, [](const NewCall *request) { return *request->request_id; });
     if (wait) {
-        session.run(lock_request_ids, names);
+        lock_request_ids(session, names);
         return;
     }
     const Texts busy = session.run(lock_free_request_ids, names).texts();
@@ -275,6 +275,8 @@ std::span<const OwnerIds> find_present_or_former_owners(Session &session, NewCal
     lock_names_outside(session, requests, true);
     return {&request.owners, 1};
 }
+
+void lock_request_ids(Session &session, Texts request_ids) { session.run(lock_all_request_ids, request_ids); }
 
 void write_call_name(Writer &reply, const Call &call)
 {

@@ -244,6 +244,9 @@ private:
     }
 };
 
+// Locks the names of calls that lock no common row otherwise.
+void lock_request_ids(Session &session, Texts request_ids);
+
 // Writes reservation_id and request_id as members of the open object.
 void write_call_name(Writer &reply, const Call &call);
 

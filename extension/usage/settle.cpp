@@ -85,6 +85,26 @@ Time made_at(const Record &request, Time now)
     return request.key_deleted_at && request.key_deleted_at->value < now.value ? *request.key_deleted_at : now;
 }
 
+// A call that is not remembered any more: itself if it is settled, and otherwise a new one, made now, with nothing held.
+Call *as_remembered(Call &forgotten, Time now)
+{
+    if (forgotten.state == State::settled)
+        return &forgotten;
+    Call *call = allocate<Call>(1).data();
+    *call = forgotten;
+    call->state = call->stored = State::none;
+    call->reserved_at = call->expires_at = now;
+    call->max_cost = zero();
+    call->max_tokens = 0;
+    return call;
+}
+
+// So that what a call costs is counted, and told of, which was not reserved.
+void expect_new(Counters &counters, const Call &call)
+{
+    counters.limits_of({counters.owners_of(call.owners), call.model, call.tags, true});
+}
+
 // Refuses the requests whose calls other transactions have locked.
 void refuse_busy_calls(Session &session, std::span<Settle> requests, NamedCalls &calls)
 {
@@ -97,10 +117,11 @@ void refuse_busy_calls(Session &session, std::span<Settle> requests, NamedCalls 
     }
 }
 
-// Settles the calls that are not settled yet, and returns the calls of all requests.
+// Settles the calls that are not settled yet, and returns the calls of all requests. One that is not remembered any
+// more stays as it is: if it was not settled, a new call has the cost.
 Calls settle(Session &session, std::span<Settle> requests, bool wait)
 {
-    const auto named = resolve_names(session, pointers_to<NamedReservation>(requests));
+    const auto named = resolve_names(session, pointers_to<NamedReservation>(requests), true);
     const LockedOwners locked = lock_owners(session, named, wait);
     const auto owners = refuse_busy(requests, locked);
     NamedCalls calls{names_of(requests)};
@@ -115,11 +136,16 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
         CHECK_FOR_INTERRUPTS();
         if (requests[i].wrong)
             continue;
-        Call *call = results[i] = calls[requests[i].name()];
+        Call *&call = calls[requests[i].name()];
+        if (call == nullptr && requests[i].forgotten != nullptr)
+            call = as_remembered(*requests[i].forgotten, counters.now());
+        results[i] = call;
         if (call == nullptr)
             requests[i].wrong = no_reservation(requests[i]);
         if (call == nullptr || call->state == State::settled)
             continue;
+        if (call->stored == State::none)
+            expect_new(counters, *call);
         requests[i].outcome.settle(*call, counters.now());
         counters.count(*call, call->stored, State::settled);
         settled[count++] = call;
@@ -132,7 +158,8 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
     return results;
 }
 
-void write_settled(Writer &reply, const Call &call)
+// A call is new if it was recorded in place of one that is not remembered any more.
+void write_settled(Writer &reply, const Call &call, bool is_new = false)
 {
     write_call_name(reply.begin_object(), call);
     reply.key("organization_id")
@@ -141,7 +168,15 @@ void write_settled(Writer &reply, const Call &call)
         .value(call.owners.key_id);
     reply.key("model").value(call.model).key("cost").value(call.cost);
     reply.key("prompt_tokens").value(call.prompt_tokens).key("completion_tokens").value(call.completion_tokens);
-    reply.key("state").value(Text{"settled"}).key("settled_at").value(call.closed_at).end_object();
+    reply.key("state").value(Text{"settled"}).key("settled_at").value(call.closed_at);
+    if (is_new)
+        reply.key("recorded_as_new").value(true);
+    reply.end_object();
+}
+
+bool is_recorded_as_new(const Settle &request, const Call &call)
+{
+    return request.forgotten != nullptr && request.forgotten != &call;
 }
 
 } // namespace
@@ -152,7 +187,7 @@ PG_ORG_CALL(usage_settle)
     auto request = read_one<Settle>(session);
     const Calls calls = settle(session, {&request, 1}, true);
     raise_if_any(request.wrong);
-    write_settled(session.reply, *calls[0]);
+    write_settled(session.reply, *calls[0], is_recorded_as_new(request, *calls[0]));
 }
 
 PG_ORG_CALL(usage_settle_many)
@@ -167,7 +202,7 @@ PG_ORG_CALL(usage_settle_many)
         if (requests[i].wrong)
             write_refusal(session.reply, *requests[i].wrong, {});
         else
-            write_settled(session.reply, *calls[i]);
+            write_settled(session.reply, *calls[i], is_recorded_as_new(requests[i], *calls[i]));
     }
     session.reply.end_array();
 }
@@ -221,8 +256,7 @@ PG_ORG_CALL(usage_record)
     Call *call = found.empty() ? request.call(call_owners, model, call_made_at) : found[0].call;
     if (found.empty()) {
         request.outcome.settle(*call, counters.now());
-        counters.limits_of(
-            {call_owners, call->model, call->tags, true}); // so that what it costs is counted, and told of
+        expect_new(counters, *call);
         counters.count(*call, State::none, State::settled);
         write_calls(session, {&call, 1});
         emit_limit_events(counters);

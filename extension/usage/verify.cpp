@@ -1,4 +1,4 @@
-// Verifying that counters are the sums of the ledger, and repairing them.
+// Verifying that counters are the sums of the ledger, and archives those that were carried forward; repairing counters.
 
 #include "base/fail.hpp"
 #include "base/session.hpp"
@@ -103,13 +103,25 @@ constinit Statement sum_days{R"(
            completion_tokens, cache_read_input_tokens, cache_creation_input_tokens, successful_requests,
            failed_requests, first_reserved_at)
     SELECT organization_id, d.day, team_id, key_id, model, sum(cost), sum(prompt_tokens), sum(completion_tokens),
-           sum(cache_read_input_tokens), sum(cache_creation_input_tokens), count(*) FILTER (WHERE NOT failed),
-           count(*) FILTER (WHERE failed), min(reserved_at)
+           sum(cache_read_input_tokens), sum(cache_creation_input_tokens), sum(requests - failed_requests),
+           sum(failed_requests), min(reserved_at)
       FROM (SELECT DISTINCT o, of_day::date AS day FROM unnest($1, $2) AS d (o, of_day)) AS d
-      JOIN org.usage
-        ON organization_id = o AND state = 'settled' AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'
+      JOIN org.usage_settled
+        ON organization_id = o AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC'
        AND closed_at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
      GROUP BY organization_id, d.day, team_id, key_id, model)"};
+
+// Of those whose tables are still there.
+constinit Statement find_archives{R"(
+    SELECT name, ends_at
+      FROM org.usage_archive
+     WHERE archived_at IS NOT NULL
+       AND to_regclass(format('org_archive.%I', name)) IS NOT NULL
+     ORDER BY ends_at)"};
+
+constexpr const char *compare_archive =
+#include "queries/compare_archive.inc"
+    ;
 
 // A row of find_differences.
 struct Difference {
@@ -124,18 +136,23 @@ constexpr int organization_column = 1, team_column = 2, user_column = 3, key_col
 std::span<const Difference> differences(Session &session, Maybe<Text> organization_id)
 {
     const Rows rows = session.run(find_differences, organization_id);
-    const auto found = allocate<Difference>(rows.size());
-    for (size_t i = 0; i < rows.size(); i++)
-        found[i] = {rows[i]};
-    return found;
+    return map<Difference>(rows.all(), [](const Row &row) { return Difference{row}; });
 }
 
-void write_differences(Session &session, std::span<const Difference> found)
+void write(Session &session, std::span<const Difference> found)
 {
-    session.reply.begin_array();
     for (const Difference &difference : found)
         session.reply.object(difference.row);
-    session.reply.end_array();
+}
+
+// Of archived partitions from the sums that were carried forward.
+void write_differences_of_archives(Session &session, Maybe<Text> organization_id)
+{
+    for (const Row archive : session.run(find_archives)) {
+        const char *table = quote_qualified_identifier("org_archive", c_string(*archive.get<Text>(0)));
+        for (const Row difference : session.run_about(table, compare_archive, organization_id, *archive.get<Time>(1)))
+            session.reply.object(difference);
+    }
 }
 
 void repair(Session &session, std::span<const Difference> found)
@@ -236,7 +253,10 @@ PG_ORG_READ(usage_verify)
     const auto organization_id = session.argument("organization_id", not_empty);
     if (!session.caller.reads_everything())
         forbidden("Only proxy admins and viewers can verify usage. Your role is = %s", role_name(session.caller.role));
-    write_differences(session, differences(session, organization_id));
+    session.reply.begin_array();
+    write(session, differences(session, organization_id));
+    write_differences_of_archives(session, organization_id);
+    session.reply.end_array();
 }
 
 PG_ORG_WRITE(usage_repair)
@@ -257,5 +277,7 @@ PG_ORG_WRITE(usage_repair)
     }
     const auto found = differences_of(session, owners);
     repair(session, found);
-    write_differences(session, found);
+    session.reply.begin_array();
+    write(session, found);
+    session.reply.end_array();
 }

@@ -1,0 +1,34 @@
+// Making sure that there is a partition.
+
+#include "partition.hpp"
+
+namespace pg_org {
+
+namespace {
+
+// Returns until when another look is not needed.
+constinit Statement make_partitions{"SELECT org.make_partitions($1::regclass, $2)"};
+
+constexpr std::array<const char *, 2> names{"usage", "event"};
+
+// What this session of the server has found out about a table.
+struct Known {
+    Oid table;
+    TimestampTz until;
+};
+
+} // namespace
+
+void require_partition(Session &session, Partitioned table, Time time)
+{
+    static std::array<Known, names.size()> known_tables;
+    const auto place = static_cast<size_t>(table);
+    Known &known = known_tables[place];
+    const Oid relation = get_relname_relid(names[place], get_namespace_oid("org", false));
+    if (known.table == relation && time.value < known.until)
+        return;
+    const Rows found = session.run(make_partitions, to_text(psprintf("org.%s", names[place])), time);
+    known = {relation, found[0].get<Time>(0)->value};
+}
+
+} // namespace pg_org

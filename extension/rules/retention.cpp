@@ -1,0 +1,85 @@
+// The settings of retention.
+
+#include "retention.hpp"
+
+#include "base/fail.hpp"
+
+using namespace pg_org;
+
+namespace {
+
+constexpr int64 min_memory_days = 2, max_days = 36525;
+
+#define COLUMNS "partition, request_memory_days, ledger_days, archive_days, audit_log_days, event_days"
+constinit Statement find{"SELECT " COLUMNS " FROM org.retention"};
+constinit Statement lock{"SELECT " COLUMNS " FROM org.retention FOR NO KEY UPDATE"};
+constinit Statement update{R"(
+    UPDATE org.retention
+       SET partition = $1, request_memory_days = $2, ledger_days = $3, archive_days = $4, audit_log_days = $5,
+           event_days = $6
+    RETURNING )" COLUMNS};
+
+Retention read_row(const Row &row)
+{
+    return {*row.get<Text>(0), *row.get<int64>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
+            row.get<int64>(5)};
+}
+
+// The new value of a setting: 0 switches it off, null keeps it.
+Maybe<int64> changed_days(Session &session, const char *name, Maybe<int64> before)
+{
+    const auto days = session.argument<int64>(name);
+    if (!days)
+        return before;
+    if (*days < 0 || *days > max_days)
+        invalid(name, "must be from 1 to %lld, or 0 for no end", static_cast<long long>(max_days));
+    return *days == 0 ? Maybe<int64>{} : days;
+}
+
+int64 changed_memory(Session &session, int64 before)
+{
+    const int64 days = session.argument<int64>("request_memory_days").value_or(before);
+    if (days < min_memory_days || days > max_days)
+        invalid("request_memory_days", "must be from %lld to %lld", static_cast<long long>(min_memory_days),
+                static_cast<long long>(max_days));
+    return days;
+}
+
+Text changed_partition(Session &session, Text before)
+{
+    const Text partition = session.argument<Text>("partition").value_or(before);
+    if (partition != "day" && partition != "week" && partition != "month")
+        invalid("partition", "must be day, week or month");
+    return partition;
+}
+
+} // namespace
+
+Retention pg_org::read_retention(Session &session) { return read_row(session.run(find)[0]); }
+
+PG_ORG_READ(org_retention)
+{
+    if (!session.caller.reads_everything())
+        forbidden("Only proxy admins and viewers can read the retention settings. Your role is = %s",
+                  role_name(session.caller.role));
+    session.reply.object(session.run(find)[0]);
+}
+
+PG_ORG_WRITE(org_retention_update)
+{
+    if (!session.caller.is_proxy_admin())
+        forbidden("Only proxy admins can change the retention settings. Your role is = %s",
+                  role_name(session.caller.role));
+    const Retention before = read_row(session.run(lock)[0]);
+    const Retention after{changed_partition(session, before.partition),
+                          changed_memory(session, before.request_memory_days),
+                          changed_days(session, "ledger_days", before.ledger_days),
+                          changed_days(session, "archive_days", before.archive_days),
+                          changed_days(session, "audit_log_days", before.audit_log_days),
+                          changed_days(session, "event_days", before.event_days)};
+    if (after.ledger_days && *after.ledger_days < after.request_memory_days)
+        invalid("ledger_days", "must be at least request_memory_days (%lld)",
+                static_cast<long long>(after.request_memory_days));
+    session.reply.object(session.run(update, after.partition, after.request_memory_days, after.ledger_days,
+                                     after.archive_days, after.audit_log_days, after.event_days)[0]);
+}

@@ -1,0 +1,16 @@
+// Retention: how long the ledger, the audit log and the events are kept.
+#pragma once
+
+#include "base/session.hpp"
+
+namespace pg_org {
+
+struct Retention {
+    Text partition; // length of new partitions: day, week or month
+    int64 request_memory_days;
+    // None: for ever.
+    Maybe<int64> ledger_days, archive_days, audit_log_days, event_days;
+};
+Retention read_retention(Session &session);
+
+} // namespace pg_org

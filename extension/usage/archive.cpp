@@ -1,0 +1,190 @@
+// Carrying sums forward, and taking partitions out of the ledger.
+
+#include "archive.hpp"
+
+#include "base/clock.hpp"
+#include "base/fail.hpp"
+
+namespace pg_org {
+
+namespace {
+
+constinit Statement wait_for_others{"SELECT pg_advisory_xact_lock(1634886504)"};
+constinit Statement try_before_others{"SELECT pg_try_advisory_xact_lock(1634886504)"};
+
+constinit Statement find_oldest{R"(
+    SELECT p.name, p.ends_at, a.ends_at IS NOT NULL, coalesce(a.summed_blocks, 0),
+           pg_relation_size(format('org.%I', p.name)::regclass) / current_setting('block_size')::bigint
+      FROM org.partition p
+      LEFT JOIN org.usage_archive a USING (ends_at)
+     WHERE p.of_table = 'org.usage'
+       AND p.ends_at <= $1
+     ORDER BY p.ends_at
+     LIMIT 1)",
+                                Planned::each_time};
+
+// By the names of counts. A period of the calendar is up to three days longer than it seems, counted in UTC.
+constinit Statement find_running{R"(
+    SELECT c.start, c.name
+      FROM org.usage_counter
+     CROSS JOIN LATERAL unnest(names, starts) AS c (name, start)
+     CROSS JOIN LATERAL regexp_match(c.name, ' per ([0-9]+)(mo|[smhdwqy])') AS per
+     CROSS JOIN LATERAL (
+           SELECT per[1]::numeric * CASE per[2] WHEN 's' THEN interval '1 second' WHEN 'm' THEN interval '1 minute'
+                                                WHEN 'h' THEN interval '1 hour' WHEN 'd' THEN interval '1 day'
+                                                WHEN 'w' THEN interval '7 days' WHEN 'mo' THEN interval '1 month'
+                                                WHEN 'q' THEN interval '3 months' ELSE interval '1 year' END) AS p (length)
+     WHERE c.start > '-infinity'
+       AND c.start + p.length + interval '4 days' > $1
+     ORDER BY c.start, c.name
+     LIMIT 1)",
+                                 Planned::each_time};
+
+constinit Statement begin_partition{R"(
+    INSERT INTO org.usage_archive (ends_at, starts_at, name)
+    SELECT ends_at, starts_at, name
+      FROM org.partition
+     WHERE of_table = 'org.usage'
+       AND ends_at = $1
+        ON CONFLICT DO NOTHING
+    RETURNING starts_at)"};
+
+// A call may have been settled as late as it was remembered.
+constinit Statement note_boundaries{
+#include "queries/note_boundaries.inc"
+    , Planned::each_time};
+constinit Statement find_first_reservation{R"(
+    SELECT coalesce($1 - make_interval(days => 1 + greatest(request_memory_days, 366)::integer), '-infinity') FROM org.retention)"};
+
+constinit Statement set_summed{"UPDATE org.usage_archive SET summed_blocks = $2 WHERE ends_at = $1"};
+
+constinit Statement lock_ledger{"SELECT org.lock_briefly('org.usage')"};
+
+constinit Statement count_sums{"UPDATE org.usage_archive SET archived_at = $2 WHERE ends_at = $1"};
+
+constinit Statement forget_boundaries{"DELETE FROM org.usage_boundary WHERE ends_at = $1"};
+
+constexpr const char *carry_sums_of =
+#include "queries/carry_sums.inc"
+    ;
+
+constexpr int64 blocks_at_once = 1000;
+
+const char *table_of(const OldPartition &partition)
+{
+    return quote_qualified_identifier("org", c_string(partition.name));
+}
+
+Text first_place_of(int64 block) { return to_text(psprintf("(%lld,0)", static_cast<long long>(block))); }
+
+void carry_sums_up_to(Session &session, OldPartition &partition, int64 block)
+{
+    session.run_about(table_of(partition), carry_sums_of, partition.ends_at, first_place_of(partition.summed_blocks),
+                      first_place_of(block));
+    session.run(set_summed, partition.ends_at, block);
+    partition.summed_blocks = block;
+}
+
+} // namespace
+
+Maybe<OldPartition> oldest_partition(Session &session, Time ended_by)
+{
+    const Rows found = session.run(find_oldest, ended_by);
+    if (found.empty())
+        return {};
+    const Row row = found[0];
+    return OldPartition{*row.get<Text>(0), *row.get<Time>(1), *row.get<bool>(2), *row.get<int64>(3), *row.get<int64>(4)};
+}
+
+Maybe<RunningPeriod> first_running_period(Session &session, Time now)
+{
+    const Rows found = session.run(find_running, now);
+    return found.empty() ? Maybe<RunningPeriod>{} : RunningPeriod{*found[0].get<Time>(0), *found[0].get<Text>(1)};
+}
+
+bool begin_archiving(Session &session, bool wait)
+{
+    if (!wait)
+        return *session.run(try_before_others)[0].get<bool>(0);
+    session.run(wait_for_others);
+    return true;
+}
+
+void carry_sums(Session &session, OldPartition &partition)
+{
+    if (const Rows begun = session.run(begin_partition, partition.ends_at); !begun.empty()) {
+        const Time first = *session.run(find_first_reservation, begun[0].get<Time>(0))[0].get<Time>(0);
+        session.run(note_boundaries, partition.ends_at, first);
+    }
+    partition.is_begun = true;
+    if (!partition.is_summed())
+        carry_sums_up_to(session, partition, std::min(partition.blocks, partition.summed_blocks + blocks_at_once));
+}
+
+void archive(Session &session, const OldPartition &partition, bool drop)
+{
+    session.run(lock_ledger);
+    const char *const table = table_of(partition);
+    session.run_about(table, "ALTER TABLE org.usage DETACH PARTITION %s");
+    session.run_about(table, drop ? "DROP TABLE %s" : "ALTER TABLE %s SET SCHEMA org_archive");
+    session.run(count_sums, partition.ends_at, present());
+    session.run(forget_boundaries, partition.ends_at);
+}
+
+} // namespace pg_org
+
+using namespace pg_org;
+
+namespace {
+
+constinit Statement find_memory{"SELECT request_memory_days FROM org.retention"};
+
+void require_forgotten(Session &session, Time before, Time now)
+{
+    const int64 days = *session.run(find_memory)[0].get<int64>(0);
+    if (before.value > now.value - days * USECS_PER_DAY)
+        invalid("before", "must be at least %lld days ago: request_ids are remembered for so long",
+                static_cast<long long>(days));
+}
+
+void require_over(Session &session, const OldPartition &partition, Time now)
+{
+    const auto running = first_running_period(session, now);
+    if (running && running->start.value < partition.ends_at.value)
+        invalid("before", "must be at most %s: then a period began that is not over, of a limit of %.*s",
+                iso_8601(running->start), FMT_ARG(running->limit));
+}
+
+void write_archived(Writer &reply, const OldPartition &partition, bool drop)
+{
+    reply.begin_object().key("name").value(partition.name).key("ends_at").value(partition.ends_at).key("table");
+    if (drop)
+        reply.null();
+    else
+        reply.value(to_text(quote_qualified_identifier("org_archive", c_string(partition.name))));
+    reply.end_object();
+}
+
+} // namespace
+
+PG_ORG_WRITE(usage_archive)
+{
+    const Time before = session.required<Time>("before");
+    const bool drop = session.argument<bool>("drop").value_or(false);
+    if (!session.caller.is_proxy_admin())
+        forbidden("Only proxy admins can archive usage. Your role is = %s", role_name(session.caller.role));
+    begin_archiving(session, true);
+    const Time now = present();
+    require_forgotten(session, before, now);
+
+    session.reply.begin_object().key("archived").begin_array();
+    while (const auto oldest = oldest_partition(session, before)) {
+        OldPartition partition = *oldest;
+        require_over(session, partition, now);
+        while (!partition.is_summed())
+            carry_sums(session, partition);
+        archive(session, partition, drop);
+        write_archived(session.reply, partition, drop);
+    }
+    session.reply.end_array().end_object();
+}

@@ -1,0 +1,36 @@
+// Archiving: old partitions of the ledger leave it whole, after their sums were carried forward.
+#pragma once
+
+#include "base/session.hpp"
+
+namespace pg_org {
+
+// A partition of the ledger that is to be archived, and how far its sums have been carried forward.
+struct OldPartition {
+    Text name;
+    Time ends_at;
+    bool is_begun;
+    int64 summed_blocks, blocks;
+
+    bool is_summed() const { return is_begun && summed_blocks >= blocks; }
+};
+// The oldest one that ended by that time.
+Maybe<OldPartition> oldest_partition(Session &session, Time ended_by);
+
+// A period that is counted against somebody's limit, and that is not over.
+struct RunningPeriod {
+    Time start;
+    Text limit; // as in "cost per 1y@UTC"
+};
+// The one that began first. Calls that it counts must not be archived.
+Maybe<RunningPeriod> first_running_period(Session &session, Time now);
+
+// Makes others wait that archive; without waiting, false if somebody does.
+bool begin_archiving(Session &session, bool wait);
+
+// Carries forward the sums of some more blocks.
+void carry_sums(Session &session, OldPartition &partition);
+// Takes a partition out of the ledger whose sums were carried forward. It is kept in schema org_archive, or dropped.
+void archive(Session &session, const OldPartition &partition, bool drop);
+
+} // namespace pg_org
