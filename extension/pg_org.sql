@@ -2796,24 +2796,25 @@ CREATE FUNCTION usage_archive(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION usage_archive IS
-'Take old partitions out of the ledger, after their sums were carried forward.
+'Archive old partitions of the ledger.
 
-The sums of each day go on to count: spend, budgets and reports by day in UTC stay the same.
-It is all done or nothing. Only the last moment of it makes other calls wait.
+They leave it after their sums were carried forward. The sums of each day go on to count: spend,
+budgets and reports by days in UTC stay the same. Either all of it is done or nothing. Other calls
+wait for its last moment only. No request_id from before that time may be remembered, and no
+period of a limit that began before it may be running.
 
-- before: partitions that ended by this time are archived. It must be so long ago that no request_id from before it is
-remembered, and before the start of every budget period that is not over
-- drop: true deletes the calls, of which you have a copy, as from COPY; false keeps each partition as a table in schema
-org_archive
+- before: partitions that ended by this time are archived
+- drop: true deletes the calls, as when they were copied; false keeps tables in schema org_archive
 
-Returns an object with archived: an array of the partitions with name, ends_at and table, which is null if it was dropped.
+Returns an object with archived: an array of the partitions with name, ends_at and table, which
+is null for a dropped one.
 Callers: proxy admins.';
 
 CREATE FUNCTION org_retention(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_retention IS
-'Show how long the ledger, the audit log and the events are kept.
+'Show how long calls, audit log and events are kept.
 
 Returns the settings as org_retention_update has them; null means without end.
 Callers: proxy admins and viewers.';
@@ -2830,12 +2831,12 @@ CREATE FUNCTION org_retention_update(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_retention_update IS
-'Set how long the ledger, the audit log and the events are kept.
+'Set how long calls, audit log and events are kept.
 
 org_maintain() does what is due. Settings that are left out stay as they are; 0 means without end.
 
 - partition: length of the partitions that are made from now on: day, week or month
-- request_memory_days: how long a request_id is remembered after its call was closed: 35 days unless set
+- request_memory_days: how long a request_id is remembered after its call was closed: first 35
 - ledger_days: after how many days calls are archived, at least request_memory_days
 - archive_days: after how many days archived calls are deleted
 - audit_log_days: after how many days entries of the audit log are deleted
@@ -2848,13 +2849,15 @@ CREATE FUNCTION org_maintain(
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_maintain IS
-'Do a part of the maintenance that is due: make partitions, and archive and delete what is old.
+'Do a part of the maintenance that is due.
 
-A call takes about a quarter of a second. Call it again while is_complete is false, and otherwise once a minute or once a
-day; if somebody else is at it, there is nothing to do.
+That is to make partitions, and to archive and delete what is old. A call takes about a quarter of
+a second. Call it again while is_complete is false, and otherwise once a day or more often. While
+another session is at it, a call does nothing.
 
-Returns an object with is_complete and steps, what it did: an array of objects with step (partition_made,
-partition_dropped, sums_carried, partition_archived or archive_dropped), table and name.
+Returns an object with is_complete and steps: an array of what it did, objects with step
+(partition_made, partition_dropped, sums_carried, partition_archived or archive_dropped), table
+and name.
 Callers: proxy admins.';
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.

@@ -77,10 +77,10 @@ BEGIN;
 \o /dev/null
 SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass)
   FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
- WHERE relnamespace = 'org'::regnamespace AND NOT tgisinternal ORDER BY 1
+ WHERE relnamespace = 'org'::regnamespace AND NOT tgisinternal AND tgparentid = 0 ORDER BY 1
 \gexec
 SELECT format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', conrelid::regclass, conname)
-  FROM pg_constraint WHERE connamespace = 'org'::regnamespace AND contype IN ('f', 'c') ORDER BY 1
+  FROM pg_constraint WHERE connamespace = 'org'::regnamespace AND contype IN ('f', 'c') AND coninhcount = 0 ORDER BY 1
 \gexec
 \o
 \set ECHO all

@@ -9,7 +9,7 @@ CREATE TEMPORARY VIEW extension_function AS
      WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
        AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org');
 CREATE TEMPORARY VIEW org_table AS
-    SELECT * FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p');
+    SELECT * FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition;
 CREATE TEMPORARY VIEW org_column AS
     SELECT c.relname, attrelid, attnum, attname, atttypid, attcollation, attidentity, attgenerated
       FROM org_table c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -76,8 +76,10 @@ SELECT obj_description('org'::regnamespace, 'pg_namespace') IS NOT NULL AS schem
 SELECT relname FROM org_table WHERE obj_description(oid, 'pg_class') IS NULL;
 SELECT relname, attname FROM org_column WHERE col_description(attrelid, attnum) IS NULL;
 
--- The schema has tables and indexes, no other relations, and only these functions, generated columns and triggers.
-SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i');
+-- The schema has tables and indexes, no other relations but these, and only these functions, generated columns and
+-- triggers.
+SELECT relkind, relname FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind NOT IN ('r', 'i', 'p', 'I')
+ ORDER BY relname;
 SELECT proname FROM pg_proc WHERE pronamespace = 'org'::regnamespace ORDER BY proname;
 SELECT relname, attname FROM org_column WHERE attidentity <> '' OR attgenerated <> '' ORDER BY relname;
 SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
@@ -91,7 +93,7 @@ SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'o
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
 
 -- Tables of an organization have organization_id first in every key, and in every foreign key to such a table, or a
--- generated column that stands for it, since it is empty for teams of the platform. Calls are looked up by their
+-- generated column that stands for it, since it is empty for teams of the platform. Calls under way are looked up by their
 -- request_id, whatever their organization: so that comes first in theirs.
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')

@@ -61,6 +61,7 @@ INSERT INTO test.call (call) VALUES
     ('audit_list(NULL{})'), ('audit_list(organization_id => ''A''{})'),
     ('audit_info((SELECT max(audit_id) FROM org.audit_log WHERE organization_id = ''A''){})'), ('audit_info(''none''{})'),
     ('org_audit(''''{})'), ('org_audit_purge(now(){})'),
+    ('org_retention({})'), ('org_retention_update(event_days => 5{})'), ('org_maintain({})'), ('usage_archive(''2001-01-01''{})'),
     ('org_events(NULL{})'), ('org_events(organization_id => ''A''{})'), ('org_event_purge(now(){})'),
     ('org_warm_up()'), ('event_claim(NULL{})'), ('event_acknowledge(1{})'),
     ('org_member_add(''A'', ''{"role":"internal_user","user_id":"new"}''{})'),

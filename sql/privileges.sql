@@ -27,11 +27,11 @@ RESET ROLE;
 SELECT has_schema_privilege('regress_pg_org_gateway', 'org', 'USAGE, CREATE') AS enters_schema;
 SELECT relname, privilege
   FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
- WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
+ WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p')
    AND has_table_privilege('regress_pg_org_gateway', c.oid, privilege);
 SELECT relname, privilege
   FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) AS privilege
- WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
+ WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p')
    AND has_any_column_privilege('regress_pg_org_gateway', c.oid, privilege);
 
 SET ROLE regress_pg_org_gateway;
@@ -187,7 +187,7 @@ CREATE ROLE regress_pg_org_analyst;
 GRANT USAGE ON SCHEMA org TO regress_pg_org_analyst;
 GRANT SELECT ON org.organization TO regress_pg_org_analyst;
 SELECT format('ALTER TABLE org.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relname)
-  FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r' ORDER BY relname \gexec
+  FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname \gexec
 CREATE POLICY helpers_only ON org.organization USING (organization_id = 'privileges-helper');
 SET ROLE regress_pg_org_analyst;
 SELECT organization_id FROM org.organization;

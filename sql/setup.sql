@@ -43,7 +43,7 @@ DROP FUNCTION org.audit();
 SET ROLE org;
 SELECT org_setup();
 SELECT count(*) AS tables, bool_and(relowner = current_user::regrole) AS all_ours
-  FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r';
+  FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition;
 SELECT version FROM org.migration ORDER BY version;
 SELECT user_id, user_role, created_by FROM org."user";
 

@@ -43,7 +43,8 @@ DECLARE
     contents text;
     fingerprint text = '';
 BEGIN
-    FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind = 'r'
+    FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p')
+                                AND NOT relispartition
                                 AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner')
                      ORDER BY relname
     LOOP
@@ -74,6 +75,10 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.usage;
     DELETE FROM org.usage_counter;
     DELETE FROM org.usage_daily;
+    DELETE FROM org.usage_carried;
+    DELETE FROM org.usage_archive;
+    DELETE FROM org.retention;
+    INSERT INTO org.retention DEFAULT VALUES;
     DELETE FROM org.former_owner;
     DELETE FROM org.idempotency;
     DELETE FROM org.event;

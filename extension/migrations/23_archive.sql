@@ -1,16 +1,17 @@
 -- Old partitions of the ledger leave it, after their sums were carried forward: for each day, the sums of the settled
 -- calls that all owners, the model and the tags have in common.
 
-DO $$
+CREATE FUNCTION org.make_archive_schema() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF to_regnamespace('org_archive') IS NULL THEN
         CREATE SCHEMA org_archive;
+        COMMENT ON SCHEMA org_archive IS 'Partitions of the ledger that were archived: see usage_archive().';
     ELSIF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'org_archive'), 'USAGE') THEN
         RAISE insufficient_privilege USING MESSAGE = 'must be owner of schema org_archive',
-            HINT = 'Drop or rename the schema if it is not for the archive of pg_org, then try again.';
+            HINT = 'Rename the schema if it is not for the archive of pg_org, then try again.';
     END IF;
 END $$;
-COMMENT ON SCHEMA org_archive IS 'Partitions of the ledger that were archived: see usage_archive().';
+COMMENT ON FUNCTION org.make_archive_schema() IS 'Makes the schema of the archive, unless it is there.';
 
 CREATE TABLE org.usage_archive (
     ends_at        timestamptz PRIMARY KEY,

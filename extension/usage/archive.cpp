@@ -60,6 +60,8 @@ constinit Statement set_summed{"UPDATE org.usage_archive SET summed_blocks = $2 
 
 constinit Statement lock_ledger{"SELECT org.lock_briefly('org.usage')"};
 
+constinit Statement make_schema{"SELECT org.make_archive_schema()"};
+
 constinit Statement count_sums{"UPDATE org.usage_archive SET archived_at = $2 WHERE ends_at = $1"};
 
 constinit Statement forget_boundaries{"DELETE FROM org.usage_boundary WHERE ends_at = $1"};
@@ -123,6 +125,8 @@ void carry_sums(Session &session, OldPartition &partition)
 
 void archive(Session &session, const OldPartition &partition, bool drop)
 {
+    if (!drop)
+        session.run(make_schema);
     session.run(lock_ledger);
     const char *const table = table_of(partition);
     session.run_about(table, "ALTER TABLE org.usage DETACH PARTITION %s");

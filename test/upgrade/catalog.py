@@ -42,7 +42,7 @@ THINGS = {
                relreplident,
                (SELECT array_agg(option ORDER BY option) FROM unnest(reloptions) AS option),
                obj_description(c.oid, 'pg_class'),
-               CASE WHEN relkind IN ('r', 'v') THEN {privileges('relacl', 'r', 'relowner')} END,
+               CASE WHEN relkind IN ('r', 'p', 'v') THEN {privileges('relacl', 'r', 'relowner')} END,
                CASE WHEN relkind = 'v' THEN pg_get_viewdef(c.oid) END
           FROM pg_class c WHERE relnamespace IN ('org'::regnamespace, 'public'::regnamespace)""",
     "column": f"""
@@ -52,7 +52,7 @@ THINGS = {
                col_description(attrelid, attnum), attacl IS NOT NULL AND attacl <> '{{}}' AS granted, attacl
           FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
           LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-         WHERE relnamespace = 'org'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped""",
+         WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped""",
     "constraint": """
         SELECT format('%s %I', conrelid::regclass, conname), pg_get_constraintdef(oid), convalidated
           FROM pg_constraint WHERE connamespace = 'org'::regnamespace""",
