@@ -93,8 +93,8 @@ SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'o
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
 
 -- Tables of an organization have organization_id first in every key, and in every foreign key to such a table, or a
--- generated column that stands for it, since it is empty for teams of the platform. Calls under way are looked up by their
--- request_id, whatever their organization: so that comes first in theirs.
+-- generated column that stands for it, since it is empty for teams of the platform. Calls under way are looked up by
+-- their request_id, whatever their organization: so that comes first in theirs.
 SELECT relname, conname, columns FROM org_constraint
  WHERE contype IN ('p', 'u') AND relname NOT IN ('migration', 'budget', 'user', 'api_key')
    AND columns[1] <> 'organization_id' ORDER BY relname;
