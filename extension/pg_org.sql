@@ -2610,11 +2610,13 @@ COMMENT ON FUNCTION usage_settle IS
 
 The reservation ends, and the cost is spent in full, even if it is more than was held or the
 reservation has expired. The function is idempotent: settling again returns the first reply.
+A call that is not remembered any more (see org_retention_update) stays as it is, and a new call
+has the cost.
 
 - request_id: identifier of the call; request_id or reservation_id is required
 - reservation_id: identifier of the reservation, as usage_reserve returned it
 
-Returns the settled call.
+Returns the settled call, with recorded_as_new if it is a new one.
 Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_settle_many(

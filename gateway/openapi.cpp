@@ -343,8 +343,9 @@ ordered_json component(const ordered_json &thing, const Functions &functions)
     ordered_json schema{{"type", "object"}, {"description", thing["description"]}};
     schema["properties"] = properties_of(thing, functions);
     schema["required"] = ordered_json::array();
-    for (const auto &[name, property] : schema["properties"].items())
-        schema["required"].push_back(name);
+    for (auto &[name, property] : schema["properties"].items())
+        if (property.erase("optional") == 0) // of our own, not of the schema
+            schema["required"].push_back(name);
     return schema;
 }
 

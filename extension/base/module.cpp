@@ -1,6 +1,7 @@
 // What happens when the server loads the module.
 
 #include "clock.hpp"
+#include "rollbacks.hpp"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -29,5 +30,6 @@ void keep_freed_memory()
 void _PG_init()
 {
     pg_org::define_clock_setting();
+    pg_org::count_rollbacks();
     keep_freed_memory();
 }

@@ -2,6 +2,8 @@
 
 #include "partition.hpp"
 
+#include "rollbacks.hpp"
+
 namespace pg_org {
 
 namespace {
@@ -15,6 +17,7 @@ constexpr std::array<const char *, 2> names{"usage", "event"};
 struct Known {
     Oid table;
     TimestampTz until;
+    uint64 after_rollbacks;
 };
 
 } // namespace
@@ -25,10 +28,10 @@ void require_partition(Session &session, Partitioned table, Time time)
     const auto place = static_cast<size_t>(table);
     Known &known = known_tables[place];
     const Oid relation = get_relname_relid(names[place], get_namespace_oid("org", false));
-    if (known.table == relation && time.value < known.until)
+    if (known.table == relation && known.after_rollbacks == rollbacks() && time.value < known.until)
         return;
     const Rows found = session.run(make_partitions, to_text(psprintf("org.%s", names[place])), time);
-    known = {relation, found[0].get<Time>(0)->value};
+    known = {relation, found[0].get<Time>(0)->value, rollbacks()};
 }
 
 } // namespace pg_org

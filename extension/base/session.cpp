@@ -86,18 +86,26 @@ void set_for_call(const char *name, const char *value)
     set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-} // namespace
-
-void Session::plan_for_look_ups()
+void plan_for_indexes()
 {
     for (const char *name :
          {"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "jit"})
         set_for_call(name, "off");
 }
 
+} // namespace
+
+// Of the indexes of an empty partition none seems better than others, unless conditions that an index does not answer
+// cost something.
+void Session::plan_for_look_ups()
+{
+    plan_for_indexes();
+    set_for_call("cpu_operator_cost", "1");
+}
+
 void Session::plan_for_first_rows()
 {
-    plan_for_look_ups();
+    plan_for_indexes();
     set_for_call("enable_sort", "off");
 }
 

@@ -96,12 +96,13 @@ COMMENT ON FUNCTION org.make_partition(regclass, timestamptz) IS
 CREATE FUNCTION org.make_partitions(of_table regclass, at timestamptz) RETURNS timestamptz LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    this_end  timestamptz := org.end_of_partition(at);
+    ahead     interval := (SELECT CASE partition WHEN 'month' THEN '7 days' WHEN 'week' THEN '2 days' ELSE '6 hours' END
+                             FROM org.retention);
     last_end  timestamptz := (SELECT max(p.ends_at) FROM org.partition p WHERE p.of_table = make_partitions.of_table::text);
     lock      bigint := hashtextextended(of_table::text, 1886679657);
 BEGIN
-    IF last_end > this_end THEN
-        RETURN this_end;
+    IF last_end > at + ahead THEN
+        RETURN last_end - ahead;
     END IF;
     IF last_end <= at THEN
         PERFORM pg_advisory_xact_lock(lock);
@@ -116,13 +117,14 @@ BEGIN
     END IF;
     LOOP
         SELECT max(p.ends_at) INTO last_end FROM org.partition p WHERE p.of_table = make_partitions.of_table::text;
-        EXIT WHEN last_end > this_end;
+        EXIT WHEN last_end > at + ahead;
         PERFORM org.make_partition(of_table, at);
     END LOOP;
     RETURN at; -- not known to others before this transaction is committed
 END $$;
 COMMENT ON FUNCTION org.make_partitions(regclass, timestamptz) IS
-'Makes sure that a table has a partition for the given time and a further one. Returns until when that needs no look.';
+'Makes sure that a table has partitions for the given time, and for about a quarter of their length after it. Returns'
+' until when that needs no further look.';
 
 -- Looks whether the partitions are there, but not at each statement.
 CREATE FUNCTION org.make_partitions_ahead() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -178,11 +180,11 @@ DECLARE
 BEGIN
     FOR of_table IN
         SELECT 'usage' AS name, 'closed_at' AS time, 'organization_id, closed_at, request_id' AS key,
-               '{"CREATE INDEX IF NOT EXISTS usage_request_id_idx ON org.usage USING hash (request_id)"}'::text[] AS indexes,
+               '{"CREATE INDEX IF NOT EXISTS usage_request_id_idx ON org.usage (hashtextextended(request_id, 0))"}'::text[] AS indexes,
                '{usage_closed_at_idx}'::text[] AS replaced
          UNION ALL
         SELECT 'audit_log', 'occurred_at', 'organization_id, occurred_at, audit_id',
-               '{"CREATE INDEX IF NOT EXISTS audit_log_audit_id_idx ON org.audit_log USING hash (audit_id)"}',
+               '{"CREATE INDEX IF NOT EXISTS audit_log_audit_id_idx ON org.audit_log (audit_id)"}',
                '{audit_log_occurred_at_idx}'
          UNION ALL
         SELECT 'event', 'occurred_at', 'organization_id, occurred_at, outbox_id',
@@ -256,7 +258,13 @@ BEGIN
         FOREACH command IN ARRAY commands || of_table.indexes LOOP
             EXECUTE command;
         END LOOP;
-        EXECUTE format('ALTER TABLE org.%I ADD PRIMARY KEY (%s)', name, of_table.key);
+        EXECUTE coalesce(
+            (SELECT format('ALTER TABLE org.%I ADD PRIMARY KEY USING INDEX %I', name, relname)
+               FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+              WHERE indrelid = format('org.%I', name)::regclass AND indisunique AND indisvalid AND indpred IS NULL
+                AND pg_get_indexdef(indexrelid) LIKE '%USING btree (' || of_table.key || ')'
+              LIMIT 1),
+            format('ALTER TABLE org.%I ADD PRIMARY KEY (%s)', name, of_table.key));
         EXECUTE format('ALTER TABLE org.%I ATTACH PARTITION org.%I FOR VALUES FROM (MINVALUE) TO (%L)', of_table.name,
                        name, first_end);
         EXECUTE format('COMMENT ON TABLE org.%I IS %L', name,

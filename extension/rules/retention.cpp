@@ -3,12 +3,21 @@
 #include "retention.hpp"
 
 #include "base/fail.hpp"
+#include "base/rollbacks.hpp"
 
 using namespace pg_org;
 
 namespace {
 
 constexpr int64 min_memory_days = 2, max_days = 36525;
+
+// Kept for a while, since every call needs it.
+struct KnownMemory {
+    int64 days;
+    TimestampTz read_at;
+    uint64 after_rollbacks;
+};
+KnownMemory known_memory{0, 0, 0};
 
 #define COLUMNS "partition, request_memory_days, ledger_days, archive_days, audit_log_days, event_days"
 constinit Statement find{"SELECT " COLUMNS " FROM org.retention"};
@@ -57,6 +66,17 @@ Text changed_partition(Session &session, Text before)
 
 Retention pg_org::read_retention(Session &session) { return read_row(session.run(find)[0]); }
 
+Time pg_org::remembered_from(Session &session, Time now)
+{
+    constexpr int64 max_age = 5 * USECS_PER_SEC;
+    const TimestampTz clock = GetCurrentTimestamp();
+    const bool is_known = known_memory.read_at <= clock && clock < known_memory.read_at + max_age &&
+                          known_memory.after_rollbacks == rollbacks();
+    if (!is_known)
+        known_memory = {read_retention(session).request_memory_days, clock, rollbacks()};
+    return {now.value - known_memory.days * USECS_PER_DAY};
+}
+
 PG_ORG_READ(org_retention)
 {
     if (!session.caller.reads_everything())
@@ -80,6 +100,7 @@ PG_ORG_WRITE(org_retention_update)
     if (after.ledger_days && *after.ledger_days < after.request_memory_days)
         invalid("ledger_days", "must be at least request_memory_days (%lld)",
                 static_cast<long long>(after.request_memory_days));
+    known_memory.read_at = 0;
     session.reply.object(session.run(update, after.partition, after.request_memory_days, after.ledger_days,
                                      after.archive_days, after.audit_log_days, after.event_days)[0]);
 }

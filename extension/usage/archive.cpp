@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "base/fail.hpp"
+#include "rules/retention.hpp"
 
 namespace pg_org {
 
@@ -141,11 +142,9 @@ using namespace pg_org;
 
 namespace {
 
-constinit Statement find_memory{"SELECT request_memory_days FROM org.retention"};
-
 void require_forgotten(Session &session, Time before, Time now)
 {
-    const int64 days = *session.run(find_memory)[0].get<int64>(0);
+    const int64 days = read_retention(session).request_memory_days;
     if (before.value > now.value - days * USECS_PER_DAY)
         invalid("before", "must be at least %lld days ago: request_ids are remembered for so long",
                 static_cast<long long>(days));
