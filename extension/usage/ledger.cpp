@@ -18,6 +18,9 @@ namespace {
     "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at,"           \
     " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"  \
     " cache_creation_input_tokens, failed, closed_at"
+// In place of the columns that a reservation does not have.
+#define NOT_CLOSED                                                                                                     \
+    ", 0::numeric AS cost, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::timestamptz"
 constexpr int state_column = 11;
 
 // The index on closed calls has digests of their request_ids: it is a third as large as one of the texts, and reads as
@@ -26,24 +29,23 @@ constexpr int state_column = 11;
 #define HAS_REQUEST_ID "hashtextextended(request_id, 0) = hashtextextended(request, 0) AND request_id = request"
 
 // Calls by name: $1 organizations and $2 requests; $3 tells whether a name has an organization, $4 from when on closed
-// calls are remembered. OFFSET 0 makes the planner look up one name after the other.
-constinit Statement find_held{R"(
+// calls are remembered. OFFSET 0 makes the planner look up one name after the other. One statement, since starting one
+// costs more than a look-up.
+constinit Statement find_statement{R"(
     SELECT call.*, place
       FROM unnest($1, $2, $3) WITH ORDINALITY AS named (organization, request, exact, place)
      CROSS JOIN LATERAL (
-           SELECT )" RESERVATION_COLUMNS R"(
+           SELECT )" RESERVATION_COLUMNS NOT_CLOSED R"(
              FROM org.reservation
-            WHERE request_id = request AND (NOT exact OR organization_id = organization) OFFSET 0) AS call)"};
-
-constinit Statement find_closed{R"(
-    SELECT call.*, place
-      FROM unnest($1, $2, $3) WITH ORDINALITY AS named (organization, request, exact, place)
-     CROSS JOIN LATERAL (
+            WHERE request_id = request
+              AND (NOT exact OR organization_id = organization)
+            UNION ALL
            SELECT )" USAGE_COLUMNS R"(
              FROM org.usage
             WHERE )" HAS_REQUEST_ID R"(
               AND (NOT exact OR organization_id = organization)
-              AND closed_at >= $4 OFFSET 0) AS call)"};
+              AND closed_at >= $4
+           OFFSET 0) AS call)"};
 
 // Of several in one organization the last one.
 constinit Statement find_forgotten{R"(
@@ -195,14 +197,11 @@ Call *read_call(const Row &row)
     return call;
 }
 
-std::span<const FoundCall> read_found(const Rows &held, const Rows &closed)
+std::span<const FoundCall> read_found(const Rows &rows)
 {
-    const auto found = allocate<FoundCall>(held.size() + closed.size());
-    size_t count = 0;
-    for (const Rows *rows : {&held, &closed})
-        for (const Row row : *rows)
-            found[count++] = {static_cast<size_t>(*row.get<int64>(row.columns() - 1)) - 1, read_call(row)};
-    return found;
+    return map<FoundCall>(rows.all(), [](const Row &row) {
+        return FoundCall{static_cast<size_t>(*row.get<int64>(row.columns() - 1)) - 1, read_call(row)};
+    });
 }
 
 // Names of calls as parameters.
@@ -301,24 +300,26 @@ Maybe<CallName> parse_reservation_id(Text id)
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names)
 {
     const Names of{names};
-    return read_found(session.run(find_held, of.organizations, of.requests, of.are_exact),
-                      session.run(find_closed, of.organizations, of.requests, of.are_exact, remembered_from(session, present())));
+    return read_found(session.run(find_statement, of.organizations, of.requests, of.are_exact,
+                                  remembered_from(session, present())));
 }
 
 std::span<const FoundCall> find_forgotten_calls(Session &session, std::span<const CallName> names)
 {
     const Names of{names};
-    return read_found(Rows{nullptr, 0},
-                      session.run(find_forgotten, of.organizations, of.requests, of.are_exact, remembered_from(session, present())));
+    return read_found(session.run(find_forgotten, of.organizations, of.requests, of.are_exact,
+                                  remembered_from(session, present())));
 }
 
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait)
 {
     const Names of{names};
-    const Rows held = session.run(wait ? lock_held : lock_free_held, of.organizations, of.requests);
+    const auto held = read_found(session.run(wait ? lock_held : lock_free_held, of.organizations, of.requests));
     if (held.size() == names.size())
-        return read_found(held, Rows{nullptr, 0});
-    return read_found(held, session.run(wait ? lock_closed : lock_free_closed, of.organizations, of.requests, remembered_from(session, present())));
+        return held;
+    const auto closed = read_found(session.run(wait ? lock_closed : lock_free_closed, of.organizations, of.requests,
+                                               remembered_from(session, present())));
+    return concatenate(held, closed);
 }
 
 Calls find_expired(Session &session, std::span<const OwnerIds> calls, Time now)
