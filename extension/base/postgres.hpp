@@ -37,6 +37,7 @@ extern "C" {
 #include <miscadmin.h>
 #include <nodes/parsenodes.h>
 #include <pgtime.h>
+#include <storage/lmgr.h>
 #include <utils/acl.h>
 #include <utils/array.h>
 #include <utils/builtins.h>

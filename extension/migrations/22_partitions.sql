@@ -27,7 +27,7 @@ COMMENT ON COLUMN org.retention.event_days IS
 'Days after which events are deleted, a partition at a time; null: they are kept.';
 
 CREATE VIEW org.partition AS
-    SELECT p.inhparent::regclass::text AS of_table, c.relname::text AS name,
+    SELECT format('org.%I', t.relname) AS of_table, c.relname::text AS name,
            (regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS starts_at,
            (regexp_match(b.bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS ends_at
       FROM pg_inherits p

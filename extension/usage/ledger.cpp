@@ -297,6 +297,8 @@ Maybe<CallName> parse_reservation_id(Text id)
     return CallName{head(tail(after, 1), length), tail(after, length + 2)};
 }
 
+void lock_ledger() { LockRelationOid(get_relname_relid("usage", get_namespace_oid("org", false)), RowExclusiveLock); }
+
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names)
 {
     const Names of{names};

@@ -45,6 +45,10 @@ struct FoundCall {
     size_t place; // of its name
     Call *call;
 };
+// Locks the ledger against archiving. To be called before rows of owners are locked: whoever holds those may need the
+// ledger later, and would wait for archiving, which waits for those who use the ledger and wait for the rows.
+void lock_ledger();
+
 // Finds the calls of the names, as long as they are remembered. Only a name without organization can have several.
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names);
 // Finds calls that are not remembered any more, as long as they have not been archived.

@@ -100,6 +100,7 @@ void lock_names_outside(Session &session, std::span<NewCall *const> requests, bo
 void require_gateway(Session &session, const char *route)
 {
     session.plan_for_look_ups();
+    lock_ledger();
     if (!has_permission(session, usage_permission))
         forbidden("Only proxy admins and keys with the permission %s (\"permissions\": {\"%s\": true}) can perform %s. "
                   "Your role is = %s",

@@ -1,4 +1,4 @@
-# (d) to (f), reserving in SQL and over HTTP, and (g), the same beside a full ledger, which is last as it fills it.
+# (d) to (f), reserving in SQL and over HTTP.
 # Sourced, not run.
 # shellcheck shell=bash disable=SC2154
 
@@ -34,20 +34,6 @@ reserve() {
         check_nothing_overspent
         take_reservations "usage_http_even_$gateway" post "$gateway" even
     done
-}
-
-measure_ledger() {
-    in_rounds "Reserving beside an empty ledger" take_reservations usage_known by_64 usage_reserve_known
-    printf 'Filling the ledger ...\n'
-    query -v calls="$ledger" -f "$here/fill_ledger.sql"
-    take ledger_bytes "$(query -c "SELECT pg_total_relation_size('org.usage') / $ledger")"
-    PGUSER=postgres query -c CHECKPOINT
-    in_rounds "Reserving beside a full ledger" take_reservations usage_full by_64 usage_reserve_known
-
-    aim '≥ 0.90' usage_full usage_known "(g) usage_reserve_many with $ledger calls in the ledger to none"
-    amount /s usage_known "(g) reservations with random request_ids by usage_reserve_many"
-    amount /s usage_full "the same with $ledger calls in the ledger"
-    amount bytes ledger_bytes "of a call in the ledger, with its indexes"
 }
 
 # take_reservations NAME COMMAND...: what the command prints, from no reservation on.

@@ -1,0 +1,83 @@
+# (g): calls beside a full ledger, reports from it, and calls while a partition of it is archived. It is last, as it
+# fills the ledger. Sourced, not run.
+# shellcheck shell=bash disable=SC2154
+pause_of_maintenance=1 # between its steps, in seconds
+
+measure_ledger() {
+    in_rounds "Calls beside an empty ledger" take_calls empty
+    printf 'Filling the ledger ...\n'
+    query -v calls="$ledger" -f "$here/fill_ledger.sql"
+    take ledger_bytes "$(query -c "SELECT sum(pg_total_relation_size(format('org.%I', name)::regclass)) / $ledger
+                                     FROM org.partition WHERE of_table = 'org.usage'")"
+    PGUSER=postgres query -c CHECKPOINT
+    in_rounds "Calls beside a full ledger" take_calls full
+    in_rounds "Daily activity" take_daily_activity
+    measure_archiving
+
+    aim '≥ 0.95' full_ordered empty_ordered "(g) reserve and settle by 64, time-ordered request_ids, $ledger calls in the ledger to none"
+    aim '≥ 0.90' full_random empty_random "(g) the same with random request_ids"
+    aim '≤ 1.20' daily_small daily_large "(g) time of a month's daily activity of one organization with most of the calls to one with few"
+    aim '≥ 0.80' archiving_calls quiet_calls "(g) reserve and settle by 64 while a tenth of the ledger is archived to before"
+    amount /s empty_random "(g) calls reserved and settled by 64, with random request_ids"
+    amount /s full_random "the same with $ledger calls in the ledger"
+    amount /s daily_large "daily activities of a month a second"
+    amount ms quiet_longest "longest of single requests beside batches of 64"
+    amount ms archiving_longest "the same while a tenth of the ledger is archived"
+    amount s archiving_seconds "for archiving it"
+    amount bytes ledger_bytes "of a call in the ledger, with its indexes"
+}
+
+# take_calls WHEN: what is reserved and settled in a second.
+take_calls() {
+    local order
+    for order in ordered random; do
+        query -c "TRUNCATE org.reservation, org.usage_counter"
+        take "$1_$order" "$(by_64 "ledger_$order")"
+    done
+}
+
+take_daily_activity() {
+    take daily_large "$(clients=1 sql daily_activity_hot)"
+    take daily_small "$(clients=1 sql daily_activity_even)"
+}
+
+# Batches by two clients, and single requests by one whose longest is told.
+measure_archiving() {
+    local started
+    PGUSER=postgres query -c CHECKPOINT
+    begin_calls
+    sleep "$seconds"
+    end_calls quiet
+    query -o /dev/null -c "SELECT org_retention_update(ledger_days => 35)"
+    begin_calls
+    started=$EPOCHREALTIME
+    until [[ $(query -c "SELECT org_maintain() ->> 'is_complete'") == true ]]; do
+        sleep "$pause_of_maintenance"
+    done
+    take archiving_seconds "$(awk "BEGIN { print $EPOCHREALTIME - $started }")"
+    end_calls archiving
+    [[ $(query -c "SELECT count(*) FROM org.usage_archive WHERE archived_at IS NOT NULL") == 1 ]] || fail "nothing was archived"
+}
+
+begin_calls() {
+    rm -f "$scratch"/log_*
+    calls_began=$EPOCHREALTIME
+    begin_pgbench batches -c 2 -f "$here/ledger_random.pgbench"
+    begin_pgbench single -c 1 -f "$here/usage_settle.pgbench"
+}
+
+# begin_pgbench NAME OPTION...: until it is told to end; logs each transaction.
+begin_pgbench() {
+    bounded pgbench -n -M prepared -T 100000 --log --log-prefix="$scratch/log_$1" "${@:2}" >"$scratch/pgbench_$1" 2>&1 &
+    pids[$1]=$!
+}
+
+# end_calls WHEN: takes how many calls there were a second, and the longest single one in ms, which was two requests.
+end_calls() {
+    local took
+    took=$(awk "BEGIN { print $EPOCHREALTIME - $calls_began }")
+    stop "${pids[batches]}" TERM KILL
+    stop "${pids[single]}" TERM KILL
+    take "$1_calls" "$(cat "$scratch"/log_batches* | awk -v took="$took" 'END { print 64 * NR / took }')"
+    take "$1_longest" "$(cat "$scratch"/log_single* | sort -n -k 3 | tail -n 1 | awk '{ print $3 / 1000 }')"
+}
