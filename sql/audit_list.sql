@@ -85,6 +85,7 @@ SELECT reply ->> 'total' AS total, reply ->> 'total_pages' AS total_pages, strin
   FROM audit_list(page => 5000, page_size => 2, end_date => '2026-02-28') AS reply, shown(reply) GROUP BY 1, 2;
 SELECT string_agg(object_id, ' ') AS oldest
   FROM shown(audit_list(sort_order => 'asc', page => 2, page_size => 4, end_date => '2026-02-28'));
+SELECT string_agg(object_id, ' ') AS newest FROM shown(audit_list(page_size => 3, end_date => '2026-02-28'));
 
 -- These arguments are refused.
 SELECT call, attempt(call) FROM unnest(ARRAY[

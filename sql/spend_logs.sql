@@ -99,14 +99,16 @@ UPDATE org.organization SET created_at = '2026-01-01Z';
 UPDATE org.team SET created_at = '2026-01-01Z';
 UPDATE org."user" SET created_at = '2026-01-01Z';
 
--- Calls that two rights show are shown once.
+-- Calls that two rights show are shown, counted and summed up once.
 SELECT team_member_add('red', '{"role": "admin", "user_id": "bob"}') \g /dev/null
 SELECT key_update('sk-bob-acme', team_id => 'red') \g /dev/null
 SET pg_org.now = '2026-03-03 08:00:00Z';
 UPDATE org.team_member SET created_at = '2026-01-01Z';
 SELECT usage_record('sk-bob-acme', 'gpt-4o', 1, 'red-3') \g /dev/null
 RESET pg_org.now;
-SELECT key, ids(spend_logs(api_key => key)) AS calls, spend_logs_ui(api_key => key) -> 'total' AS total
+SELECT key, ids(spend_logs(api_key => key)) AS calls, spend_logs_ui(api_key => key) -> 'total' AS total,
+       (SELECT sum((day ->> 'spend')::numeric) FROM json_array_elements(spend_logs(summarize => true, api_key => key))
+        AS day) AS spend
   FROM unnest('{sk-bob,sk-lea,sk-ann}'::text[]) AS key;
 
 -- A key that moves or is deleted leaves its calls where they were made.

@@ -8,87 +8,17 @@ using namespace pg_org;
 
 namespace {
 
-// clang-format off
+constinit Statement find_entries{
+#include "queries/find_audit_entries.inc"
+    , Planned::each_time};
 
-// LiteLLM's names of what was changed, and how. A key's new secret is seen by its new key_name.
-#define TABLE_NAME \
-    "CASE a.kind WHEN 'organization' THEN 'LiteLLM_OrganizationTable' WHEN 'budget' THEN 'LiteLLM_BudgetTable'" \
-    " WHEN 'user' THEN 'LiteLLM_UserTable' WHEN 'membership' THEN 'LiteLLM_OrganizationMembership'" \
-    " WHEN 'team' THEN 'LiteLLM_TeamTable' WHEN 'team_member' THEN 'LiteLLM_TeamMembership'" \
-    " WHEN 'api_key' THEN 'LiteLLM_VerificationToken' WHEN 'end_user' THEN 'LiteLLM_EndUserTable' ELSE a.kind END"
-#define ACTION \
-    "CASE WHEN a.before IS NULL THEN 'created' WHEN a.after IS NULL THEN 'deleted'" \
-    " WHEN a.kind = 'api_key' AND a.action = 'key_regenerate' THEN 'rotated'" \
-    " WHEN a.after -> 'blocked' = 'true' THEN 'blocked' WHEN a.after -> 'blocked' = 'false' THEN 'unblocked'" \
-    " ELSE 'updated' END"
+constinit Statement count_entries{
+#include "queries/count_audit_entries.inc"
+    , Planned::each_time};
 
-// clang-format on
-
-#define IS_ASKED                                                                                                       \
-    "    ($1 IS NULL OR a.actor = $1)"                                                                                 \
-    " AND ($2 IS NULL OR a.key_id = $2)"                                                                               \
-    " AND ($3 IS NULL OR " ACTION " = $3)"                                                                             \
-    " AND ($4 IS NULL OR " TABLE_NAME " = $4)"                                                                         \
-    " AND ($5 IS NULL OR a.id = $5)"                                                                                   \
-    " AND ($6 IS NULL OR a.occurred_at >= $6)"                                                                         \
-    " AND ($7 IS NULL OR a.occurred_at < $7)"
-
-// The logs that the caller reads: all organizations that have entries, from one to the next as the index has them, or
-// $8, without what is from before their creation.
-#define LOGS                                                                                                           \
-    "WITH RECURSIVE every AS ("                                                                                        \
-    "    (SELECT organization_id FROM org.audit_log WHERE $8 IS NULL ORDER BY organization_id LIMIT 1)"                \
-    "     UNION ALL"                                                                                                   \
-    "    SELECT next.organization_id"                                                                                  \
-    "      FROM every e, LATERAL (SELECT a.organization_id"                                                            \
-    "                               FROM org.audit_log a"                                                              \
-    "                              WHERE a.organization_id > e.organization_id"                                        \
-    "                              ORDER BY a.organization_id"                                                         \
-    "                              LIMIT 1) AS next),"                                                                 \
-    " log AS ("                                                                                                        \
-    "    SELECT organization_id, timestamptz '-infinity' AS since FROM every"                                          \
-    "     UNION ALL"                                                                                                   \
-    "    SELECT asked.id, CASE WHEN $9 THEN timestamptz '-infinity' ELSE o.created_at END"                             \
-    "      FROM unnest($8) AS asked (id) LEFT JOIN org.organization o ON o.organization_id = asked.id) "
-#define ENTRIES_OF_LOG                                                                                                 \
-    " FROM org.audit_log a"                                                                                            \
-    " WHERE a.organization_id = l.organization_id AND a.occurred_at >= l.since AND " IS_ASKED
-
-#define ENTRY_COLUMNS                                                                                                  \
-    "a.audit_id AS id, a.occurred_at AS updated_at, a.actor AS changed_by, a.key_id AS changed_by_api_key, " ACTION    \
-    " AS action, " TABLE_NAME " AS table_name, a.id AS object_id, a.before AS before_value, a.after AS updated_values" \
-    ", nullif(a.organization_id, '') AS organization_id"
-
-// The first entries of each log that has some among the first of all.
-#define LIST(direction, reaches)                                                                                       \
-    Statement                                                                                                          \
-    {                                                                                                                  \
-        LOGS ", first AS ("                                                                                            \
-             "    SELECT l.*, f.occurred_at AS first_at"                                                               \
-             "      FROM log l, LATERAL (SELECT a.occurred_at, a.audit_id" ENTRIES_OF_LOG                              \
-             "                            ORDER BY a.occurred_at " direction ", a.audit_id " direction                 \
-             " LIMIT 1) AS f"                                                                                          \
-             "     ORDER BY f.occurred_at " direction ", f.audit_id " direction " LIMIT $10 + $11),"                   \
-             " bound AS (SELECT first_at AS at FROM first ORDER BY first_at " direction                                \
-             "            OFFSET $10 + $11 - 1)"                                                                       \
-             " SELECT e.*"                                                                                             \
-             "  FROM first l, LATERAL (SELECT " ENTRY_COLUMNS ENTRIES_OF_LOG                                           \
-             "                            AND (a.occurred_at " reaches " (SELECT at FROM bound)) IS NOT FALSE"         \
-             "                          ORDER BY a.occurred_at " direction ", a.audit_id " direction                   \
-             "                          LIMIT $10 + $11) AS e"                                                         \
-             " ORDER BY e.updated_at " direction ", e.id " direction " LIMIT $10 OFFSET $11",                          \
-            Planned::each_time                                                                                         \
-    }
-
-constinit Statement list_newest{LIST("DESC", ">=")}, list_oldest{LIST("ASC", "<=")};
-
-constinit Statement count_entries{LOGS "SELECT count(*) FROM (SELECT FROM log l, LATERAL (SELECT" ENTRIES_OF_LOG
-                                       " LIMIT $10) AS a LIMIT $10) AS counted",
-                                  Planned::each_time};
-
-constinit Statement find_entry{LOGS "SELECT e.* FROM log l, LATERAL (SELECT " ENTRY_COLUMNS ENTRIES_OF_LOG
-                                    " AND a.audit_id = $10) AS e LIMIT 1",
-                               Planned::each_time};
+constinit Statement find_entry{
+#include "queries/find_audit_entry.inc"
+    , Planned::each_time};
 
 struct EntryFilter {
     Maybe<Text> actor, key_id, action, table_name, object_id;
@@ -154,8 +84,8 @@ PG_ORG_READ(audit_list)
     const ListPage page = page_by_number(asked, total, {});
     Writer &reply = session.reply;
     reply.begin_object().key("audit_logs").begin_array();
-    for (const Row entry : run(session, newest_first ? list_newest : list_oldest, filter, logs, asked.size,
-                               (asked.page - 1) * asked.size))
+    for (const Row entry :
+         run(session, find_entries, filter, logs, newest_first, asked.size, (asked.page - 1) * asked.size))
         reply.object(entry);
     reply.end_array().key("total").value(page.total).key("page").value(page.number);
     reply.key("page_size").value(page.size).key("total_pages").value(page.total_pages).end_object();
@@ -165,7 +95,7 @@ PG_ORG_READ(audit_info)
 {
     const Text id = session.required<Text>("id");
     session.plan_for_first_rows();
-    const Rows found = run(session, find_entry, {}, readable_logs(session, {}), id);
+    const Rows found = session.run(find_entry, readable_logs(session, {}), session.caller.reads_everything(), id);
     if (found.empty())
         not_found("Audit log not found for id=%.*s", FMT_ARG(id));
     session.reply.object(found[0]);

@@ -28,6 +28,17 @@ constexpr std::array<Text, 12> permissions{"/key/generate",   "/key/service-acco
               role_name(caller.role));
 }
 
+// Refuses a member of the team, by the name of the permission that the team does not give.
+[[noreturn]] void refuse_member(Text team_id, const char *route)
+{
+    Refusal refused = refusal(errcode_team_permission, nullptr,
+                              "Team member does not have permissions for endpoint: %s. You only have access to the "
+                              "endpoints that team_id=%.*s permits its members",
+                              route, FMT_ARG(team_id));
+    refused.hint = "An admin of the team can permit it with POST /team/permissions_update.";
+    raise(refused);
+}
+
 // Whether the caller may change anything in the team's organization.
 bool writes_in_organization(Session &session, const TeamName &team)
 {
@@ -121,16 +132,20 @@ bool may_with_keys_of(Session &session, const TeamName &team, Text route)
     return std::ranges::find(permitted, route) != permitted.end();
 }
 
+void require_right_with_keys_of(Session &session, Text team_id, const char *route)
+{
+    const auto team = find_team(session, team_id, {});
+    if (team && may_with_keys_of(session, *team, route))
+        return;
+    if (team && role_of_writer(session, *team))
+        refuse_member(team_id, route);
+    forbid(session.caller, team_id, route);
+}
+
 void require_permission_of_team(Session &session, const TeamName &team, const char *route)
 {
-    if (!role_of_writer(session, team) || may_with_keys_of(session, team, route))
-        return;
-    Refusal refused = refusal(errcode_team_permission, nullptr,
-                              "Team member does not have permissions for endpoint: %s. You only have access to the "
-                              "endpoints that team_id=%.*s permits its members",
-                              route, FMT_ARG(team.team_id));
-    refused.hint = "An admin of the team can permit it with POST /team/permissions_update.";
-    raise(refused);
+    if (role_of_writer(session, team) && !may_with_keys_of(session, team, route))
+        refuse_member(team.team_id, route);
 }
 
 void warm_up_team_rights(Session &session, Text nobody)

@@ -34,6 +34,8 @@ Maybe<Texts> team_permissions(Maybe<Texts> permissions, const char *name);
 // Whether the caller may do with the team's keys what the route does: its admins may, and its other members if the team
 // permits it.
 bool may_with_keys_of(Session &session, const TeamName &team, Text route);
+// Refuses callers who may not. An unknown team is refused like one of others.
+void require_right_with_keys_of(Session &session, Text team_id, const char *route);
 // Refuses a member of the team whom it does not permit that, by name of the missing permission; others do nothing here.
 void require_permission_of_team(Session &session, const TeamName &team, const char *route);
 

@@ -126,11 +126,7 @@ Maybe<Texts> visible_teams(Session &session, const Maybe<Texts> &asked)
         return asked;
     if (asked) {
         for (const Text team_id : *asked)
-            if (const auto team = find_team(session, team_id, {}); !team || !may_with_keys_of(session, *team, route)) {
-                if (team)
-                    require_permission_of_team(session, *team, route);
-                team_to_change(session, team_id, {}, TeamRight::team_admin, route);
-            }
+            require_right_with_keys_of(session, team_id, route);
         return asked;
     }
     const Rows teams = session.run(find_teams, administered_organizations(session), session.caller.user_id);

@@ -38,100 +38,33 @@ constinit Statement find_administered_teams{R"(
        AND ($2 IS NULL OR tm.organization_id = $2)
        AND tm.organization_id <> ALL ($3))"};
 
-#define SOURCES(name)                                                                                                  \
-    "unnest($1) AS " name " (way text, of_organization boolean, organization_id text, team_id text, key_id text,"      \
-    "                        user_id text, since timestamptz, own boolean)"
-using SourceRecord = std::tuple<Text, bool, Text, Text, Text, Text, Time, bool>;
+// These look for calls in sources.
+constinit Statement find{
+#include "queries/find_calls.inc"
+    , Planned::each_time};
 
-#define IS_OF(source)                                                                                                  \
-    "(NOT " source ".of_organization OR u.organization_id = " source ".organization_id)"                               \
-    " AND (" source ".team_id = '' OR u.team_id = " source ".team_id)"                                                 \
-    " AND (" source ".key_id = '' OR u.key_id = " source ".key_id)"                                                    \
-    " AND (" source ".user_id = '' OR u.user_id = " source ".user_id)"                                                 \
-    " AND u.reserved_at >= " source ".since"
+constinit Statement count{
+#include "queries/count_calls.inc"
+    , Planned::each_time};
 
-#define IS_ASKED                                                                                                       \
-    "    ($2 IS NULL OR u.request_id = $2)"                                                                            \
-    " AND ($3 IS NULL OR u.end_user = $3)"                                                                             \
-    " AND ($4 IS NULL OR u.model = $4)"                                                                                \
-    " AND ($5 IS NULL OR CASE $5 WHEN 'success' THEN u.state = 'settled' AND NOT u.failed ELSE u.failed END)"          \
-    " AND ($6 IS NULL OR u.cost >= $6)"                                                                                \
-    " AND ($7 IS NULL OR u.cost <= $7)"                                                                                \
-    " AND ($8 IS NULL OR u.closed_at >= $8)"                                                                           \
-    " AND ($9 IS NULL OR u.closed_at < $9)"
+constinit Statement sum{
+#include "queries/sum_calls.inc"
+    , Planned::each_time};
 
-#define NEWEST_FIRST " ORDER BY closed_at DESC, request_id DESC "
-
-#define NOT_IN_OTHERS " AND NOT (s.own AND EXISTS (SELECT FROM " SOURCES("o") " WHERE NOT o.own AND " IS_OF("o") "))"
-
-// The calls of a source: one of these, by its way.
-#define CALLS_OF(way, condition, columns, end)                                                                         \
-    "(SELECT " columns " FROM org.usage u WHERE s.way = '" way "' AND " condition                                      \
-    " AND " IS_OF("s") " AND " IS_ASKED end ")"
-// clang-format off
-#define CALLS(columns, end) \
-    "(" CALLS_OF("request", "u.request_id = $2", columns, NOT_IN_OTHERS end) \
-    " UNION ALL " CALLS_OF("user", "u.user_id = s.user_id AND u.user_id <> ''", columns, NOT_IN_OTHERS end) \
-    " UNION ALL " CALLS_OF("end_user", "u.end_user = $3 AND u.end_user <> ''", columns, NOT_IN_OTHERS end) \
-    " UNION ALL " CALLS_OF("team", "u.organization_id = '' AND u.team_id = s.team_id AND u.team_id <> ''", \
-                           columns, end) \
-    " UNION ALL " CALLS_OF("organization", "u.organization_id = s.organization_id AND u.closed_at >= s.since", \
-                           columns, end) ")"
-// clang-format on
-
-// After the call closed at $10 with the request_id $11.
-#define IS_AFTER " AND ($10 IS NULL OR u.closed_at <= $10 AND (u.closed_at, u.request_id) < ($10, $11))"
-
-constinit Statement find{"SELECT c.closed_at, c.request_id, c.organization_id FROM " SOURCES("s") ", LATERAL " CALLS(
-                             "u.closed_at, u.request_id, u.organization_id",
-                             IS_AFTER NEWEST_FIRST "LIMIT $12 + $13") " AS c" NEWEST_FIRST "LIMIT $12 OFFSET $13",
-                         Planned::each_time};
-
-constinit Statement count{"SELECT count(*) FROM (SELECT FROM " SOURCES("s") ", LATERAL " CALLS(
-                              "", " LIMIT $10") " AS c LIMIT $10) AS counted",
-                          Planned::each_time};
-
-// The organizations that have calls: from one to the next, as the index has them.
-#define ORGANIZATIONS                                                                                                  \
-    "WITH RECURSIVE ledger AS ("                                                                                       \
-    "    (SELECT organization_id FROM org.usage ORDER BY organization_id LIMIT 1)"                                     \
-    "     UNION ALL"                                                                                                   \
-    "    SELECT next.organization_id"                                                                                  \
-    "      FROM ledger l, LATERAL (SELECT u.organization_id"                                                           \
-    "                                FROM org.usage u"                                                                 \
-    "                               WHERE u.organization_id > l.organization_id"                                       \
-    "                               ORDER BY u.organization_id"                                                        \
-    "                               LIMIT 1) AS next) "
-
-// Organizations by their newest calls, or by the calls that so many ($13) newer ones precede in each.
+// These look at the calls of all organizations.
 constinit Statement find_newest{
-    ORGANIZATIONS "SELECT l.organization_id, c.closed_at FROM ledger l,"
-                  " LATERAL (SELECT u.closed_at, u.request_id FROM org.usage u"
-                  "           WHERE u.organization_id = l.organization_id AND " IS_ASKED IS_AFTER NEWEST_FIRST
-                  "           LIMIT 1 OFFSET $13) AS c" NEWEST_FIRST "LIMIT $12",
-    Planned::each_time};
+#include "queries/find_organizations_by_newest_call.inc"
+    , Planned::each_time};
 
-constinit Statement count_all{ORGANIZATIONS "SELECT count(*) FROM (SELECT FROM ledger l, LATERAL ("
-                                            "    SELECT FROM org.usage u"
-                                            "     WHERE u.organization_id = l.organization_id AND " IS_ASKED
-                                            "     LIMIT $10) AS c LIMIT $10) AS counted",
-                              Planned::each_time};
+constinit Statement count_all{
+#include "queries/count_all_calls.inc"
+    , Planned::each_time};
 
-#define SUMS_OF(calls)                                                                                                 \
-    "SELECT to_char(day, 'YYYY-MM-DD'),"                                                                               \
-    "       CASE GROUPING(user_id, model, key_id) WHEN 7 THEN 0 WHEN 3 THEN 1 WHEN 5 THEN 2 ELSE 3 END::bigint AS of," \
-    "       coalesce(user_id, model, key_id, '') AS id, sum(cost)"                                                     \
-    "  FROM (SELECT (c.closed_at AT TIME ZONE 'UTC')::date AS day, c.* FROM " calls " AS c) AS calls"                  \
-    " GROUP BY GROUPING SETS ((day), (day, user_id), (day, model), (day, key_id))"                                     \
-    " ORDER BY day, of, id"
-#define SUMMED "u.closed_at, u.user_id, u.model, u.key_id, u.cost"
+constinit Statement sum_all{
+#include "queries/sum_all_calls.inc"
+    , Planned::each_time};
 
-constinit Statement sum{SUMS_OF(SOURCES("s") ", LATERAL " CALLS(SUMMED, "")), Planned::each_time};
-
-constinit Statement sum_all{ORGANIZATIONS SUMS_OF("ledger l, LATERAL (SELECT " SUMMED " FROM org.usage u"
-                                                  " WHERE u.organization_id = l.organization_id AND " IS_ASKED ")"),
-                            Planned::each_time};
-
+using SourceRecord = std::tuple<Text, bool, Text, Text, Text, Text, Time, bool>;
 constexpr std::array<Text, 6> ways{"all", "request", "user", "end_user", "team", "organization"};
 
 std::span<const SourceRecord> to_records(CallSources sources)
@@ -151,10 +84,10 @@ std::span<const SourceRecord> to_records(CallSources sources)
 }
 
 template <typename... Values>
-Rows run(Session &session, Statement &statement, CallSources sources, const CallFilter &filter, const Values &...values)
+Rows run(Session &session, Statement &statement, const CallFilter &filter, const Values &...values)
 {
-    return session.run(statement, to_records(sources), filter.request_id, filter.end_user, filter.model, filter.status,
-                       filter.min_spend, filter.max_spend, filter.closed.from, filter.closed.before, values...);
+    return session.run(statement, filter.request_id, filter.end_user, filter.model, filter.status, filter.min_spend,
+                       filter.max_spend, filter.closed.from, filter.closed.before, values...);
 }
 
 class Sources {
@@ -273,7 +206,7 @@ Newest newest_calls(Session &session, const CallFilter &filter, const PageStart 
     // When the last of so many organizations made the call that so many newer ones of its own precede.
     Maybe<Time> last;
     const auto find_organizations = [&](int64 organizations, int64 newer) {
-        const Rows found = run(session, find_newest, {}, filter, start.time, start.id, organizations, newer);
+        const Rows found = run(session, find_newest, filter, start.time, start.id, organizations, newer);
         const bool are_enough = !found.empty() && static_cast<int64>(found.size()) == organizations;
         last = are_enough ? found[found.size() - 1].get<Time>(1) : Maybe<Time>{};
         return found;
@@ -321,17 +254,19 @@ Rows find_calls(Session &session, CallSources sources, const CallFilter &filter,
         if (newest.from)
             narrowed.closed.from = newest.from;
     }
-    return run(session, find, sources, narrowed, start.time, start.id, limit, offset);
+    return run(session, find, narrowed, to_records(sources), start.time, start.id, limit, offset);
 }
 
 int64 count_calls(Session &session, CallSources sources, const CallFilter &filter)
 {
-    return *run(session, are_all(sources) ? count_all : count, sources, filter, max_counted)[0].get<int64>(0);
+    const Rows counted = are_all(sources) ? run(session, count_all, filter, max_counted)
+                                          : run(session, count, filter, to_records(sources), max_counted);
+    return *counted[0].get<int64>(0);
 }
 
 Rows sum_calls_by_day(Session &session, CallSources sources, const CallFilter &filter)
 {
-    return run(session, are_all(sources) ? sum_all : sum, sources, filter);
+    return are_all(sources) ? run(session, sum_all, filter) : run(session, sum, filter, to_records(sources));
 }
 
 Text id_of_key(Session &session, Text key)
