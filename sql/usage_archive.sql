@@ -58,7 +58,7 @@ SELECT usage_record('sk-ann', 'm', 32, 'later', prompt_tokens => 60, end_user =>
        usage_record('sk-ann', 'm', 0, 'free') \g /dev/null
 \set ECHO all
 
-SELECT name, starts_at, ends_at FROM org.partition WHERE of_table = 'org.usage' AND name ~ 'until_209';
+SELECT name, ends_at FROM org.partition WHERE of_table = 'org.usage' AND name ~ 'until_209';
 SELECT tableoid::regclass, request_id, state, cost FROM org.usage ORDER BY closed_at, request_id;
 
 -- A request_id is remembered for 35 days after its call was closed: then it is a new one.
