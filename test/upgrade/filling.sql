@@ -67,6 +67,17 @@ INSERT INTO public.reply VALUES
     ('made', key_generate('bob', 'acme', idempotency_key => 'once', request_id => 'req-1', api_key => 'sk-admin')),
     ('named', org_new('Delta', 'delta', idempotency_key => 'once more', api_key => 'sk-admin'));
 
+-- A partition of the ledger whose sums are being carried forward.
+INSERT INTO org.usage_archive (ends_at, name, summed_blocks) VALUES ('2020-01-01Z', 'usage_until_2020_01_01', 1);
+INSERT INTO org.usage_carried (organization_id, ends_at, digest, day, team_id, user_id, key_id, end_user, delegated, model,
+                               tags, requests, failed_requests, cost, prompt_tokens, completion_tokens,
+                               cache_read_input_tokens, cache_creation_input_tokens, first_reserved_at, first_closed_at,
+                               last_closed_at)
+VALUES ('acme', '2020-01-01Z', gen_random_uuid(), '2019-12-31', 'red', 'ann', 'k', 'eve', false, 'm', '{a,b}', 3, 1, 0.1, 1, 2, 3,
+        4, '2019-12-31 10:00Z', '2019-12-31 11:00Z', '2019-12-31 12:00Z');
+INSERT INTO org.usage_boundary (organization_id, ends_at, team_id, user_id, key_id, end_user, times)
+VALUES ('acme', '2020-01-01Z', '', '', '', '', '{2019-12-31 10:30Z, 2019-12-31 11:30Z}');
+
 -- Objects that users add to the tables.
 ALTER TABLE org.organization ADD COLUMN country text DEFAULT 'NL' NOT NULL, ADD COLUMN dropped text;
 ALTER TABLE org.organization DROP COLUMN dropped;
@@ -80,7 +91,7 @@ GRANT SELECT ON org.usage TO reporter;
 ALTER TABLE org.usage ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reporter_sees_acme ON org.usage FOR SELECT TO reporter USING (organization_id = 'acme');
 ALTER TABLE org.api_key ALTER COLUMN key_alias SET STATISTICS 500;
-ALTER TABLE org.usage SET (autovacuum_vacuum_scale_factor = 0.01);
+ALTER TABLE org.reservation SET (autovacuum_vacuum_scale_factor = 0.01);
 CREATE STATISTICS org.usage_statistics ON organization_id, model FROM org.usage;
 CREATE VIEW org.spend AS SELECT organization_id, spend FROM org.organization;
 CREATE FUNCTION org.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
