@@ -89,7 +89,7 @@ SELECT relname, tgname FROM org_table c JOIN pg_trigger t ON t.tgrelid = c.oid A
 SELECT relname, grantee::regrole FROM org_table, aclexplode(relacl) WHERE grantee <> relowner;
 SELECT grantee::regrole FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'org' AND grantee <> nspowner;
 
--- Every table has a primary key.
+-- Every table has a primary key, but for the ledger: a partitioned one would have to contain the time.
 SELECT relname FROM org_table WHERE oid NOT IN (SELECT conrelid FROM org_constraint WHERE contype = 'p');
 
 -- Tables of an organization have organization_id first in every key, and in every foreign key to such a table, or a

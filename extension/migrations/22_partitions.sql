@@ -165,8 +165,9 @@ CREATE TRIGGER audit_update AFTER UPDATE ON org.retention FOR EACH ROW EXECUTE F
 CREATE TRIGGER make_partitions BEFORE UPDATE ON org.retention
     FOR EACH STATEMENT EXECUTE FUNCTION org.make_partitions_ahead();
 
--- What there is becomes the first partition, where it is: its rows are read once, and its new indexes are made, unless
--- they have been made before, with these names. Columns, indexes, policies, privileges and triggers that the tables'
+-- What there is becomes the first partition, where it is: its rows are read, and its new indexes are made, unless they have
+-- been made before, with these names. The ledger has no primary key any more, which would have to contain closed_at: that
+-- an organization has a request_id once, as long as it is remembered, is seen to under the lock of its owners. Columns, indexes, policies, privileges and triggers that the tables'
 -- owner has added are those of the whole from now on. A view on the table would go on to read the first partition only.
 DO $$
 DECLARE
@@ -174,22 +175,20 @@ DECLARE
     first_end  timestamptz;
     of_table   record;
     name       text;
-    kept       record;
     command    text;
     commands   text[];
 BEGIN
     FOR of_table IN
-        SELECT 'usage' AS name, 'closed_at' AS time, 'organization_id, closed_at, request_id' AS key,
-               '{"CREATE INDEX IF NOT EXISTS usage_request_id_idx ON org.usage (hashtextextended(request_id, 0))"}'::text[] AS indexes,
-               '{usage_closed_at_idx}'::text[] AS replaced
+        SELECT 'usage' AS name, 'closed_at' AS time, NULL AS key,
+               'CREATE INDEX IF NOT EXISTS usage_request_id_idx ON org.usage (hashtextextended(request_id, 0))' AS index,
+               NULL AS replaced
          UNION ALL
         SELECT 'audit_log', 'occurred_at', 'organization_id, occurred_at, audit_id',
-               '{"CREATE INDEX IF NOT EXISTS audit_log_audit_id_idx ON org.audit_log (audit_id)"}',
-               '{audit_log_occurred_at_idx}'
+               'CREATE INDEX IF NOT EXISTS audit_log_audit_id_idx ON org.audit_log (audit_id)', 'audit_log_occurred_at_idx'
          UNION ALL
         SELECT 'event', 'occurred_at', 'organization_id, occurred_at, outbox_id',
-               '{"CREATE INDEX IF NOT EXISTS event_organization_idx ON org.event (organization_id, event_id) WHERE event_id IS NOT NULL"}',
-               '{event_organization_idx}'
+               'CREATE INDEX IF NOT EXISTS event_organization_idx ON org.event (organization_id, event_id)'
+               ' WHERE event_id IS NOT NULL', 'event_organization_idx'
     LOOP
         started := clock_timestamp();
         FOR name IN
@@ -207,9 +206,9 @@ BEGIN
 
         -- As the table is now, under its name; what is there is created again for the whole.
         EXECUTE format('ALTER TABLE org.%I DROP CONSTRAINT %I', of_table.name, of_table.name || '_pkey');
-        FOR kept IN SELECT unnest(of_table.replaced) AS index LOOP
-            EXECUTE format('DROP INDEX IF EXISTS org.%I', kept.index);
-        END LOOP;
+        IF of_table.replaced IS NOT NULL THEN
+            EXECUTE format('DROP INDEX IF EXISTS org.%I', of_table.replaced);
+        END IF;
         commands := ARRAY(SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
                            WHERE indrelid = format('org.%I', of_table.name)::regclass AND NOT indisunique ORDER BY relname);
         commands := commands || ARRAY(
@@ -254,17 +253,12 @@ BEGIN
         EXECUTE format('ALTER TABLE org.%I RENAME TO %I', of_table.name, name);
         EXECUTE format('CREATE TABLE org.%I (LIKE org.%I INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (%I)',
                        of_table.name, name, of_table.time);
-        EXECUTE format('ALTER TABLE org.%I ADD PRIMARY KEY (%s)', of_table.name, of_table.key);
-        FOREACH command IN ARRAY commands || of_table.indexes LOOP
+        IF of_table.key IS NOT NULL THEN
+            commands := commands || format('ALTER TABLE org.%I ADD PRIMARY KEY (%s)', of_table.name, of_table.key);
+        END IF;
+        FOREACH command IN ARRAY commands || of_table.index LOOP
             EXECUTE command;
         END LOOP;
-        EXECUTE coalesce(
-            (SELECT format('ALTER TABLE org.%I ADD PRIMARY KEY USING INDEX %I', name, relname)
-               FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-              WHERE indrelid = format('org.%I', name)::regclass AND indisunique AND indisvalid AND indpred IS NULL
-                AND pg_get_indexdef(indexrelid) LIKE '%USING btree (' || of_table.key || ')'
-              LIMIT 1),
-            format('ALTER TABLE org.%I ADD PRIMARY KEY (%s)', name, of_table.key));
         EXECUTE format('ALTER TABLE org.%I ATTACH PARTITION org.%I FOR VALUES FROM (MINVALUE) TO (%L)', of_table.name,
                        name, first_end);
         EXECUTE format('COMMENT ON TABLE org.%I IS %L', name,

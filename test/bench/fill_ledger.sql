@@ -26,7 +26,6 @@ BEGIN
         SELECT 'hot', gen_random_uuid(), ($1)[n %% 8 + 1], '', '', 'gpt-4o', '{}', 'settled', 0.01, 100, 0.005, 50, 50, at, at, at
           FROM (SELECT n, $2 + n * $3 AS at FROM generate_series(0, $4 - 1) AS n) AS calls$fill$, name)
       USING keys, calls_from, (calls_until - calls_from) / greatest(number, 1), number;
-    EXECUTE format('ALTER TABLE org.%I ADD PRIMARY KEY (organization_id, closed_at, request_id)', name);
     EXECUTE format('ALTER TABLE org.usage ATTACH PARTITION org.%I FOR VALUES FROM (%s) TO (%L)', name, starts_at, ends_at);
 END $$;
 CALL pg_temp.fill(org.name_of_partition('org.usage', :'old_end'), 'MINVALUE', :'old_end', :calls / 10,
