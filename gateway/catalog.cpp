@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::seconds refresh_interval{1};
 
-// All functions that are called, except those that deliver events.
+// The functions that the gateway is not ready without.
 std::set<std::string, std::less<>> needed_functions()
 {
     std::set<std::string, std::less<>> names{std::string{tag_function}};
@@ -35,9 +35,10 @@ Functions read_functions(const std::vector<Row> &rows)
     const auto needed = needed_functions();
     for (const Row &row : rows) {
         const auto &name = row[0];
-        if (!needed.contains(name) && name != claim_function && name != acknowledge_function)
+        const bool is_needed = needed.contains(name);
+        if (!is_needed && std::find(own_functions.begin(), own_functions.end(), name) == own_functions.end())
             continue;
-        if (row[2] != "t")
+        if (is_needed && row[2] != "t")
             throw std::runtime_error{"this role may not execute " + name + "; org_grant_access() would let it"};
         const auto type = type_named(row[5]);
         if (!type)
@@ -75,11 +76,10 @@ void Catalog::refresh()
     const std::lock_guard lock{loading_};
     try {
         load();
-        reported_.clear();
+        failure_.clear();
     } catch (const std::exception &error) {
-        if (error.what() != reported_)
+        if (failure_.is_new(error.what()))
             log_event(Level::warning, "catalog not loaded, trying again", {{"error", error.what()}});
-        reported_ = error.what();
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "bind.hpp"
 #include "database.hpp"
+#include "failure.hpp"
 
 #include <atomic>
 #include <memory>
@@ -14,7 +15,7 @@
 namespace pg_org {
 
 // From rows of queries/catalog_signatures.sql.  Throws std::runtime_error when a function of the routes is missing or
-// can't be called.
+// can't be called; one that only the gateway itself calls is looked for when it does.
 Functions read_functions(const std::vector<Row> &rows);
 
 // Loads the functions in the background, and again whenever they change.
@@ -33,8 +34,8 @@ public:
 private:
     Database &database_;
     std::mutex loading_;
-    std::string version_;  // of the loaded functions
-    std::string reported_; // the last failure logged
+    std::string version_; // of the loaded functions
+    LastFailure failure_;
     std::atomic<Snapshot> functions_;
     std::jthread watch_;
 

@@ -132,6 +132,12 @@ private:
         secret("--webhook-secret", config_.webhook_secret, "Secret that signs these posts");
         secret("--webhook-key", config_.webhook_key, "API key that may deliver events");
 
+        group("Maintenance");
+        flag("--maintain", config_.maintain, "Call org_maintain() regularly");
+        secret("--maintain-key", config_.maintain_key, "API key that may, a proxy admin's");
+        duration("--maintain-interval", config_.maintain_interval, 1,
+                 "How long to wait when nothing more is due, or after a failure");
+
         group("Log");
         add("--log-level", config_.log_level, "Lowest level to log: debug, info, warning or error")
             ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -268,6 +274,7 @@ private:
                   "--webhook-url: must be a URL of http or https, without a user");
         refuse_if(!webhook.empty() && (config_.webhook_secret.empty() || config_.webhook_key.empty()),
                   "--webhook-url: needs --webhook-secret and --webhook-key");
+        refuse_if(config_.maintain && config_.maintain_key.empty(), "--maintain: needs --maintain-key");
     }
 
     // Masks secrets, and a webhook's path, which is often one too.

@@ -49,6 +49,10 @@ struct Config {
     std::string webhook_secret;
     std::string webhook_key;
 
+    bool maintain = false;
+    std::string maintain_key;
+    std::chrono::milliseconds maintain_interval{60'000};
+
     std::string log_level = "info";
     std::string log_format; // empty: text on a terminal, else json
 

@@ -4,6 +4,7 @@
 #include "database.hpp"
 #include "gateway.hpp"
 #include "log.hpp"
+#include "maintenance.hpp"
 #include "metrics.hpp"
 #include "server.hpp"
 #include "webhook.hpp"
@@ -141,6 +142,9 @@ void serve(const Config &config)
         return end_log();
     server.start();
     gateway.open();
+    std::optional<Maintenance> maintenance;
+    if (config.maintain)
+        maintenance.emplace(config, database, gateway.catalog());
     log_event(Level::info, "listening on " + server.url(), {{"admin", admin_server.url()}});
 
     wait_for_end(signals, server, !config.listener.tls_cert.empty());
@@ -148,6 +152,7 @@ void serve(const Config &config)
     const auto patience = config.pool_timeout + config.statement_timeout + std::chrono::seconds{1};
     gateway.drain();
     server.drain();
+    maintenance.reset();
     std::this_thread::sleep_for(config.drain_time);
     server.stop(patience);
     if (webhook)

@@ -87,6 +87,10 @@ inline std::string many(const Route &route) { return std::string{route.function}
 // Deliver events.
 inline constexpr std::string_view claim_function = "event_claim";
 inline constexpr std::string_view acknowledge_function = "event_acknowledge";
+// Does a part of the maintenance of the tables.
+inline constexpr std::string_view maintain_function = "org_maintain";
+// Those that the gateway calls by itself, if it is asked to.
+inline constexpr std::array own_functions{claim_function, acknowledge_function, maintain_function};
 
 // Computes the entity tag of a reply.
 inline constexpr std::string_view tag_function = "org_etag";

@@ -1,6 +1,5 @@
 #include "webhook.hpp"
 
-#include "bind.hpp"
 #include "events.hpp"
 #include "log.hpp"
 #include "routes.hpp"
@@ -101,7 +100,7 @@ private:
 };
 
 Webhook::Webhook(const Config &config, Database &database, const Catalog &catalog)
-    : config_{config}, database_{database}, catalog_{catalog}
+    : config_{config}, caller_{database, catalog, config.webhook_key}
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (auto number = max_posts; number > 0; --number)
@@ -121,16 +120,13 @@ void Webhook::deliver(std::stop_token stop)
 {
     Client client{parse_http_url(config_.webhook_url).value()};
     while (wait_for_turn(stop)) {
-        std::string failure;
         try {
             deliver_next(client);
+            failure_.clear();
         } catch (const std::exception &error) {
-            failure = error.what();
+            if (failure_.is_new(error.what()))
+                log_event(Level::warning, "webhooks not delivered, trying again", {{"error", error.what()}});
         }
-        const std::lock_guard lock{mutex_};
-        if (!failure.empty() && failure != reported_)
-            log_event(Level::warning, "webhooks not delivered, trying again", {{"error", failure}});
-        reported_ = failure;
     }
     ended_.release();
 }
@@ -156,13 +152,12 @@ void Webhook::look_again()
 // An event that is not acknowledged comes again when the lease is over.
 void Webhook::deliver_next(Client &client)
 {
-    const auto functions = catalog_.functions();
-    if (!functions)
-        return;
     const auto claimed_at = Clock::now();
-    const auto claimed = call(*functions, claim_function,
-                              {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
-    for (const Event &event : read_events(claimed)) {
+    const auto claimed = caller_.call(
+        claim_function, {{"limit", number("1")}, {"lease_seconds", number(std::to_string(lease.count()))}});
+    if (!claimed)
+        return;
+    for (const Event &event : read_events(*claimed)) {
         look_again(); // there may be more, of other organizations
         if (Clock::now() + post_timeout > claimed_at + lease)
             return;
@@ -172,19 +167,12 @@ void Webhook::deliver_next(Client &client)
             client.post(body, {"X-Pg-Org-Event-Id: " + event.id, "X-Pg-Org-Timestamp: " + timestamp,
                                "X-Pg-Org-Signature: " + signature(config_.webhook_secret, timestamp, body)});
         if (status >= 200 && status < 300)
-            call(*functions, acknowledge_function, {{"event_id", number(event.id)}});
+            caller_.call(acknowledge_function, {{"event_id", number(event.id)}});
         else
             log_event(Level::warning, "event not taken, trying again later",
                       {{"event_id", event.id}, {"status", status}, {"reason", reason}});
         look_again(); // for the organization's next event
     }
-}
-
-std::string Webhook::call(const Functions &functions, std::string_view function, const Fields &fields)
-{
-    std::vector<FieldError> none;
-    const auto &called = functions.find(function)->second;
-    return database_.run(bind_arguments(called, fields, config_.webhook_key, "body", none)).at(0).at(0);
 }
 
 } // namespace pg_org

@@ -4,6 +4,8 @@
 #include "catalog.hpp"
 #include "config.hpp"
 #include "database.hpp"
+#include "failure.hpp"
+#include "own_caller.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -33,12 +35,11 @@ private:
     static constexpr std::ptrdiff_t max_posts = 4;
 
     const Config &config_;
-    Database &database_;
-    const Catalog &catalog_;
+    const OwnCaller caller_;
     std::mutex mutex_;
     std::condition_variable_any changed_;
     Clock::time_point next_look_; // for events, by one deliverer
-    std::string reported_;        // the last failure logged
+    LastFailure failure_;
     std::counting_semaphore<max_posts> ended_{0};
     std::vector<std::jthread> deliverers_;
 
@@ -46,7 +47,6 @@ private:
     bool wait_for_turn(std::stop_token stop);
     void look_again();
     void deliver_next(Client &client);
-    std::string call(const Functions &functions, std::string_view function, const Fields &fields);
 };
 
 } // namespace pg_org

@@ -256,6 +256,16 @@ def test_stop_waits_for_posts_under_way(server, receiver, deliverer):
     assert undelivered(server) == 0
 
 
+def test_extension_without_the_functions(server, make_deliverer):
+    function = server.sql("SELECT 'event_claim'::regproc::regprocedure::text")
+    server.sql(f"ALTER EXTENSION pg_org DROP FUNCTION {function}")
+    deliverer = make_deliverer()
+    deliverer.make("without the functions")
+    until(lambda: "extension pg_org has no function event_claim" in deliverer.told(), what="a word in the log")
+    server.sql(f"ALTER EXTENSION pg_org ADD FUNCTION {function}")
+    until(lambda: not undelivered(server), what="the delivery")
+
+
 def test_log_has_no_more_of_the_url_than_its_origin(receiver, make_deliverer):
     gateways = [make_deliverer(), make_deliverer("--log-format=text")]
     receiver.close()

@@ -58,3 +58,12 @@ TEST(Catalog, RefusesWhatCannotBeCalled)
     unknown_type[3][5] = "money";
     EXPECT_THROW(read_functions(unknown_type), std::runtime_error);
 }
+
+TEST(Catalog, DoesWithoutWhatOnlyTheGatewayItselfCalls)
+{
+    auto rows = rows_of_every_function();
+    EXPECT_FALSE(read_functions(rows).contains(claim_function));
+    rows.push_back(
+        {std::string{claim_function}, "public.f", "f", "api_key", "api_key", "text", "f", "NULL::text", "", ""});
+    EXPECT_TRUE(read_functions(rows).contains(claim_function));
+}

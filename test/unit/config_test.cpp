@@ -111,6 +111,26 @@ TEST(Config, WantsAllOfAWebhook)
     unsetenv("PG_ORG_WEBHOOK_KEY");
 }
 
+TEST(Config, WantsAKeyToMaintain)
+{
+    EXPECT_FALSE(read({})->maintain);
+    EXPECT_EQ(read({})->maintain_interval, std::chrono::minutes{1});
+    EXPECT_EQ(refusal({"--maintain"}), "--maintain: needs --maintain-key");
+    EXPECT_EQ(refusal({"--maintain-key", "sk-k"}), "");
+    EXPECT_NE(refusal({"--maintain", "--maintain-key", "sk-k", "--maintain-interval", "0"}), "");
+    const File file{"sk-of-file\n"};
+    const auto config = read({"--maintain", "--maintain-key-file", file.path.c_str(), "--maintain-interval", "86"});
+    EXPECT_TRUE(config->maintain);
+    EXPECT_EQ(config->maintain_key, "sk-of-file");
+    EXPECT_EQ(config->maintain_interval, std::chrono::milliseconds{86});
+    setenv("PG_ORG_MAINTAIN", "true", 1);
+    EXPECT_NE(refusal({}), "");
+    setenv("PG_ORG_MAINTAIN_KEY", "sk-of-environment", 1);
+    EXPECT_EQ(read({})->maintain_key, "sk-of-environment");
+    unsetenv("PG_ORG_MAINTAIN");
+    unsetenv("PG_ORG_MAINTAIN_KEY");
+}
+
 TEST(Config, NeverRepeatsSecrets)
 {
     for (const auto &arguments : std::vector<std::vector<const char *>>{
@@ -186,7 +206,7 @@ TEST(Config, ShowsNoSecrets)
 {
     const auto config = read({"--database-url", "postgres://me:secret@host", "--webhook-secret", "secret",
                               "--webhook-key=secret", "--webhook-url", "http://host:8080/hook?of=secret",
-                              "--replica-url", "password=secret", "--port", "4100"});
+                              "--maintain-key=secret", "--replica-url", "password=secret", "--port", "4100"});
     std::string shown;
     for (const auto &[name, value] : config->shown)
         shown += name + '=' + value + '\n';
