@@ -1,7 +1,6 @@
 # (g): calls beside a full ledger, reports from it, and calls while a partition of it is archived. It is last, as it
 # fills the ledger. Sourced, not run.
 # shellcheck shell=bash disable=SC2154
-pause_of_maintenance=1 # between its steps, in seconds
 
 measure_ledger() {
     in_rounds "Calls beside an empty ledger" take_calls empty
@@ -41,27 +40,30 @@ take_daily_activity() {
     take daily_small "$(clients=1 sql daily_activity_even)"
 }
 
-# Batches by two clients, and single requests by one whose longest is told.
+# Batches by two clients, and single requests by one whose longest is told; in the same run before and during archiving.
 measure_archiving() {
-    local started
+    local quiet maintained ended part_began
     PGUSER=postgres query -c CHECKPOINT
     begin_calls
+    sleep "$seconds" # until they are warm
+    quiet=$EPOCHREALTIME
     sleep "$seconds"
-    end_calls quiet
+    sleep "$seconds"
+    maintained=$EPOCHREALTIME
     query -o /dev/null -c "SELECT org_retention_update(ledger_days => 35)"
-    begin_calls
-    started=$EPOCHREALTIME
-    until [[ $(query -c "SELECT org_maintain() ->> 'is_complete'") == true ]]; do
-        sleep "$pause_of_maintenance"
+    until part_began=$EPOCHREALTIME && [[ $(query -c "SELECT org_maintain() ->> 'is_complete'") == true ]]; do
+        sleep "$(awk "BEGIN { print 4 * ($EPOCHREALTIME - $part_began) }")" # as the gateway does
     done
-    take archiving_seconds "$(awk "BEGIN { print $EPOCHREALTIME - $started }")"
-    end_calls archiving
+    ended=$EPOCHREALTIME
+    stop "${pids[batches]}" TERM KILL
+    stop "${pids[single]}" TERM KILL
+    take_window quiet "$quiet" "$maintained"
+    take_window archiving "$maintained" "$ended"
+    take archiving_seconds "$(awk "BEGIN { print $ended - $maintained }")"
     [[ $(query -c "SELECT count(*) FROM org.usage_archive WHERE archived_at IS NOT NULL") == 1 ]] || fail "nothing was archived"
 }
 
 begin_calls() {
-    rm -f "$scratch"/log_*
-    calls_began=$EPOCHREALTIME
     begin_pgbench batches -c 2 -f "$here/ledger_random.pgbench"
     begin_pgbench single -c 1 -f "$here/usage_settle.pgbench"
 }
@@ -72,12 +74,10 @@ begin_pgbench() {
     pids[$1]=$!
 }
 
-# end_calls WHEN: takes how many calls there were a second, and the longest single one in ms, which was two requests.
-end_calls() {
-    local took
-    took=$(awk "BEGIN { print $EPOCHREALTIME - $calls_began }")
-    stop "${pids[batches]}" TERM KILL
-    stop "${pids[single]}" TERM KILL
-    take "$1_calls" "$(cat "$scratch"/log_batches* | awk -v took="$took" 'END { print 64 * NR / took }')"
-    take "$1_longest" "$(cat "$scratch"/log_single* | sort -n -k 3 | tail -n 1 | awk '{ print $3 / 1000 }')"
+# take_window WHEN FROM TO: takes how many calls there were a second, and the longest single one in ms, of two requests.
+take_window() {
+    take "$1_calls" "$(cat "$scratch"/log_batches* | awk -v from="$2" -v to="$3" '
+        $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to { calls += 64 } END { print calls / (to - from) }')"
+    take "$1_longest" "$(cat "$scratch"/log_single* | awk -v from="$2" -v to="$3" '
+        $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to && $3 > longest { longest = $3 } END { print longest / 1000 }')"
 }
