@@ -42,7 +42,7 @@ take_daily_activity() {
 
 # Batches by two clients, and single requests by one whose longest is told; in the same run before and during archiving.
 measure_archiving() {
-    local quiet maintained ended part_began
+    local quiet maintained ended part_began end
     PGUSER=postgres query -c CHECKPOINT
     begin_calls
     sleep "$seconds" # until they are warm
@@ -51,12 +51,14 @@ measure_archiving() {
     sleep "$seconds"
     maintained=$EPOCHREALTIME
     query -o /dev/null -c "SELECT org_retention_update(ledger_days => 35)"
+    end=$((SECONDS + 1800))
     until part_began=$EPOCHREALTIME && [[ $(query -c "SELECT org_maintain() ->> 'is_complete'") == true ]]; do
+        ((SECONDS < end)) || fail "a tenth of the ledger was not archived in half an hour"
         sleep "$(awk "BEGIN { print 4 * ($EPOCHREALTIME - $part_began) }")" # as the gateway does
     done
     ended=$EPOCHREALTIME
-    stop "${pids[batches]}" TERM KILL
-    stop "${pids[single]}" TERM KILL
+    stop "${pids[batches]}" ALRM KILL # as if its time was over: so its log is whole
+    stop "${pids[single]}" ALRM KILL
     take_window quiet "$quiet" "$maintained"
     take_window archiving "$maintained" "$ended"
     take archiving_seconds "$(awk "BEGIN { print $ended - $maintained }")"
@@ -70,7 +72,7 @@ begin_calls() {
 
 # begin_pgbench NAME OPTION...: until it is told to end; logs each transaction.
 begin_pgbench() {
-    bounded pgbench -n -M prepared -T 100000 --log --log-prefix="$scratch/log_$1" "${@:2}" >"$scratch/pgbench_$1" 2>&1 &
+    setpriv --pdeathsig TERM pgbench -n -M prepared -T 3600 --log --log-prefix="$scratch/log_$1" "${@:2}" >"$scratch/pgbench_$1" 2>&1 &
     pids[$1]=$!
 }
 
