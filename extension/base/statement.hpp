@@ -242,7 +242,8 @@ private:
     SPIPlanPtr plan_ = nullptr;
 };
 
-// Runs SQL that names a table which is known only now: a format with %s for it. Otherwise the same; the plan is not kept.
+// Runs SQL that names a table which is known only now: a format with %s for it. Otherwise the same; the plan is not
+// kept.
 Rows run_once(const char *format, const char *table, std::span<const Oid> types, Datum *values, const char *nulls,
               bool read_only);
 

@@ -30,8 +30,8 @@ constinit Statement update{R"(
 
 Retention read_row(const Row &row)
 {
-    return {*row.get<Text>(0), *row.get<int64>(1), row.get<int64>(2), row.get<int64>(3), row.get<int64>(4),
-            row.get<int64>(5)};
+    return {*row.get<Text>(0), *row.get<int64>(1), row.get<int64>(2),
+            row.get<int64>(3), row.get<int64>(4),  row.get<int64>(5)};
 }
 
 // The new value of a setting: 0 switches it off, null keeps it.

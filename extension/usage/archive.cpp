@@ -96,7 +96,8 @@ Maybe<OldPartition> oldest_partition(Session &session, Time ended_by)
     if (found.empty())
         return {};
     const Row row = found[0];
-    return OldPartition{*row.get<Text>(0), *row.get<Time>(1), *row.get<bool>(2), *row.get<int64>(3), *row.get<int64>(4)};
+    return OldPartition{*row.get<Text>(0), *row.get<Time>(1), *row.get<bool>(2), *row.get<int64>(3),
+                        *row.get<int64>(4)};
 }
 
 Maybe<RunningPeriod> first_running_period(Session &session, Time now)

@@ -19,8 +19,7 @@ namespace {
     " expires_at, state, ctid, delegated, end_user, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,"  \
     " cache_creation_input_tokens, failed, closed_at"
 // In place of the columns that a reservation does not have.
-#define NOT_CLOSED                                                                                                     \
-    ", 0::numeric AS cost, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::timestamptz"
+#define NOT_CLOSED ", 0::numeric AS cost, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false, NULL::timestamptz"
 constexpr int state_column = 11;
 
 // The index on closed calls has digests of their request_ids: it is a third as large as one of the texts, and reads as
@@ -302,15 +301,15 @@ void lock_ledger() { LockRelationOid(get_relname_relid("usage", get_namespace_oi
 std::span<const FoundCall> find_calls(Session &session, std::span<const CallName> names)
 {
     const Names of{names};
-    return read_found(session.run(find_statement, of.organizations, of.requests, of.are_exact,
-                                  remembered_from(session, present())));
+    return read_found(
+        session.run(find_statement, of.organizations, of.requests, of.are_exact, remembered_from(session, present())));
 }
 
 std::span<const FoundCall> find_forgotten_calls(Session &session, std::span<const CallName> names)
 {
     const Names of{names};
-    return read_found(session.run(find_forgotten, of.organizations, of.requests, of.are_exact,
-                                  remembered_from(session, present())));
+    return read_found(
+        session.run(find_forgotten, of.organizations, of.requests, of.are_exact, remembered_from(session, present())));
 }
 
 std::span<const FoundCall> lock_calls(Session &session, std::span<const CallName> names, bool wait)

@@ -1,5 +1,5 @@
-// Maintenance: makes partitions, archives and deletes what the retention settings say is due. Each call does a small part
-// of it, and says what.
+// Maintenance: makes partitions, archives and deletes what the retention settings say is due. Each call does a small
+// part of it, and says what.
 
 #include "archive.hpp"
 #include "base/clock.hpp"

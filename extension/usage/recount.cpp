@@ -119,11 +119,11 @@ void recount(Session &session, const Owner &owner, const PartCounters &part, std
     const OwnerIds ids = with_part(owner.ids, part.each, part.part);
     const bool is_of_user = owner.kind == OwnerKind::user;
     const bool is_anywhere = is_of_user || owner.kind == OwnerKind::platform_end_user;
-    for (const Row row : session.run(sum_calls, ids.organization_id, ids.team_id, ids.user_id, ids.key_id, ids.end_user,
-                                     is_anywhere, is_of_user, part.each == Each::model ? part.part : Text{},
-                                     part.each == Each::tag ? part.part : Text{}, part.since,
-                                     map<Time>(starts, [](int64 start) { return Time{start}; }), by_model, by_tags,
-                                     also_archived)) {
+    for (const Row row :
+         session.run(sum_calls, ids.organization_id, ids.team_id, ids.user_id, ids.key_id, ids.end_user, is_anywhere,
+                     is_of_user, part.each == Each::model ? part.part : Text{},
+                     part.each == Each::tag ? part.part : Text{}, part.since,
+                     map<Time>(starts, [](int64 start) { return Time{start}; }), by_model, by_tags, also_archived)) {
         const CallSum sum = read_sum(row);
         for (Counter *counter : counters)
             if (counter->scope.counts(sum.model, sum.tags))

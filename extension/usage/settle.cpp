@@ -85,7 +85,8 @@ Time made_at(const Record &request, Time now)
     return request.key_deleted_at && request.key_deleted_at->value < now.value ? *request.key_deleted_at : now;
 }
 
-// A call that is not remembered any more: itself if it is settled, and otherwise a new one, made now, with nothing held.
+// A call that is not remembered any more: itself if it is settled, and otherwise a new one, made now, with nothing
+// held.
 Call *as_remembered(Call &forgotten, Time now)
 {
     if (forgotten.state == State::settled)

@@ -411,10 +411,10 @@ std::string exchange(const std::string &bytes)
 
 std::map<std::string, std::string> database_digest()
 {
-    static const std::string sql =
-        value("SELECT string_agg(format('SELECT %L, md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), ''''))"
-              " FROM org.%I AS t', relname, relname), ' UNION ALL ')"
-              " FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition");
+    static const std::string sql = value(
+        "SELECT string_agg(format('SELECT %L, md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), ''''))"
+        " FROM org.%I AS t', relname, relname), ' UNION ALL ')"
+        " FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition");
     std::map<std::string, std::string> digest;
     for (const auto &row : query(sql))
         digest[row[0].as<std::string>()] = row[1].as<std::string>();
