@@ -4,6 +4,7 @@
 
 #include "base/clock.hpp"
 #include "base/fail.hpp"
+#include "base/partition.hpp"
 #include "rules/retention.hpp"
 
 namespace pg_org {
@@ -180,6 +181,7 @@ PG_ORG_WRITE(usage_archive)
     begin_archiving(session, true);
     const Time now = present();
     require_forgotten(session, before, now);
+    require_partition(session, Partitioned::usage, now); // so that one stays
 
     session.reply.begin_object().key("archived").begin_array();
     while (const auto oldest = oldest_partition(session, before)) {

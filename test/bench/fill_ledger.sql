@@ -46,3 +46,8 @@ SELECT organization_id, day, '', key_id, 'gpt-4o', 0.005 * n, 50 * n, 50 * n, 0,
     ON CONFLICT DO NOTHING;
 VACUUM ANALYZE org.usage;
 VACUUM ANALYZE org.usage_daily;
+
+-- A server that has been running has the index in memory in which each call is looked up.
+SELECT sum(pg_prewarm(indexrelid)) FROM pg_index
+ WHERE indrelid IN (SELECT format('org.%I', name)::regclass FROM org.partition WHERE of_table = 'org.usage')
+   AND pg_get_indexdef(indexrelid) ~ 'hashtextextended' \g /dev/null

@@ -1,426 +1,222 @@
-"""Archiving is killed at random points: it loses nothing and doubles nothing, whoever calls meanwhile."""
+"""Archiving, killed anywhere, while calls go on: nothing is lost, nothing is counted twice."""
 
 import contextlib
-import json
 import os
 import random
 import signal
 import threading
 import time
-from collections import defaultdict
-from decimal import Decimal
 
 import psycopg2
-import psycopg2.errors
 import pytest
 
-from harness import CHECKOUT, Answers, until
+from harness import DATABASE, Answers, until
 
-NOW = "2031-07-10 12:00Z"
-BEFORE = "2031-06-01Z"
-FIRST_DAY, DAYS = "2031-01-03 07:30Z", 185
-PARTITIONS = 7  # that end by BEFORE: two of before FIRST_DAY, and those of five months
-COPIES = 20  # of each call
+# The time that the database takes for the present; the calls were made in the months before.
+PRESENT = "2031-06-20 12:00Z"
+MONTHS = 10  # the last three of which are too young to be archived
+CALLS = 300  # in each month
 
-ORGANIZATIONS = ["acme", "beta", "gamma"]
-LIMITS = [
-    dict(limit="cost", value=10**9),
-    dict(limit="requests", value=10**9),
-    dict(limit="tokens", value=10**9, per="1q"),
-    dict(limit="cost", value=10**9, per="1mo@Asia/Kolkata"),
-    dict(limit="cost", value=10**9, tag="b", per="1q"),
-    dict(limit="requests", value=10**9, each="end_user"),
-    dict(limit="cost", value=10**9, model="m1", each="model"),
-]
+# Two organizations, one of which was made in the middle of a month, and a reset in the middle of another: calls before and
+# after are not to be summed together.
+FILL = f"""
+SET pg_org.now = '2030-08-01Z';
+SELECT org_new('Acme', 'acme', max_budget => 1000000), org_new('Late', 'late', max_budget => 1000000),
+       user_new('ann', auto_create_key => false), org_member_add('acme', '{{"role": "internal_user", "user_id": "ann"}}'),
+       key_generate('ann', 'acme', key => 'sk-acme', max_budget => 1000),
+       key_generate(organization_id => 'late', key => 'sk-late'), key_generate('ann', key => 'sk-own'),
+       org_update('acme', limits => '[{{"limit": "cost", "value": 100000, "each": "end_user"}},
+                                      {{"limit": "tokens", "value": 100000000, "model": "m1"}},
+                                      {{"limit": "requests", "value": 100000, "tag": "t0"}}]');
+UPDATE org.organization SET created_at = '2030-08-01Z' WHERE organization_id = 'acme';
+UPDATE org.membership SET created_at = '2030-08-01Z';
+UPDATE org."user" SET created_at = '2030-08-01Z' WHERE user_id = 'ann';
+UPDATE org.api_key SET created_at = '2030-08-01Z';
+DO $$
+BEGIN
+    FOR month IN 0..{MONTHS - 1} LOOP
+        FOR n IN 1..{CALLS} LOOP
+            PERFORM set_config('pg_org.now', (timestamptz '2030-09-01Z' + month * interval '1 month'
+                                              + n * interval '2 hours')::text, false);
+            PERFORM usage_record(('{{sk-acme,sk-late,sk-own}}'::text[])[n % 3 + 1], 'm' || n % 2, n * 0.001,
+                                 format('%s-%s', month, n), n, end_user => 'e' || n % 5, tags => ARRAY['t' || n % 2]);
+        END LOOP;
+        IF month = 4 THEN
+            PERFORM usage_reset('acme'), usage_reset('acme', "limit" => '{{"limit": "tokens", "model": "m1"}}');
+            UPDATE org.organization SET created_at = '2031-01-12Z' WHERE organization_id = 'late';
+        END IF;
+    END LOOP;
+END $$;
+SELECT usage_repair();
+ALTER DATABASE {DATABASE} SET pg_org.now = '{PRESENT}';
+"""
 
-# Of each owner: what it has, and the calls since it was made, wherever they are now.
-SPENDS = """
-WITH call AS ({calls}), owner (kind, o, t, u, k, e, created_at, spend) AS (
-    SELECT 'organization', organization_id, '', '', '', '', created_at, spend FROM org.organization UNION ALL
-    SELECT 'team', organization_id, team_id, '', '', '', created_at, spend FROM org.team UNION ALL
-    SELECT 'member', organization_id, '', user_id, '', '', created_at, spend FROM org.membership UNION ALL
-    SELECT 'team_member', organization_id, team_id, user_id, '', '', created_at, spend FROM org.team_member UNION ALL
-    SELECT 'user', '', '', user_id, '', '', created_at, spend FROM org."user" UNION ALL
-    SELECT 'end_user', organization_id, '', '', '', end_user_id, created_at, spend FROM org.end_user UNION ALL
-    SELECT 'key', organization_id, '', '', key_id, '', created_at, spend FROM org.api_key
-)
-SELECT kind, o, t, u, k, e, spend,
-       (SELECT coalesce(sum(cost), 0) FROM call
-         WHERE reserved_at >= owner.created_at AND (o = '' OR organization_id = o) AND (t = '' OR team_id = t)
-           AND (u = '' OR user_id = u) AND (k = '' OR key_id = k) AND (e = '' OR end_user = e)) AS expected
-  FROM owner
+# Each owner's spend, and what counts against the limits of each key, after all counters were summed anew.
+SPENT = """
+SELECT json_object_agg(owner, spend ORDER BY owner)
+  FROM (SELECT 'organization ' || organization_id, spend FROM org.organization
+         UNION ALL SELECT 'member ' || user_id, spend FROM org.membership
+         UNION ALL SELECT 'user ' || user_id, spend FROM org."user"
+         UNION ALL SELECT 'key ' || key_id, spend FROM org.api_key) AS owners (owner, spend)
+"""
+LIMITS = """
+SELECT json_agg(usage_limits(key, end_user => 'e' || n, tags => '{t0}') -> 'limits' ORDER BY key, n)
+  FROM unnest('{sk-acme,sk-late,sk-own}'::text[]) AS key, generate_series(0, 4) AS n
+"""
+# In the ledger and in what has left it.
+CALLS_BY_NAME = """
+SELECT string_agg(format('SELECT request_id, cost FROM %s WHERE state = ''settled''', table_name), ' UNION ALL ')
+  FROM (SELECT 'org.usage' AS table_name
+         UNION ALL SELECT format('org_archive.%I', relname) FROM pg_class
+         WHERE relnamespace = to_regnamespace('org_archive') AND relkind = 'r') AS tables
 """
 
 
-def connect(server, at=NOW):
-    connection = psycopg2.connect(server.url(), options=f"-c pg_org.now={at.replace(' ', 'T')} -c TimeZone=UTC")
-    connection.autocommit = True
-    return connection
-
-
-def query(connection, statement, *parameters):
-    cursor = connection.cursor()
-    cursor.execute(statement, parameters)
-    return cursor.fetchall()
-
-
-def value(connection, statement, *parameters):
-    return query(connection, statement, *parameters)[0][0]
-
-
-@pytest.fixture(scope="module")
-def filled(make_server):
-    """A server with a ledger of half a year, to copy."""
+@pytest.fixture
+def ledger(make_server):
     server = make_server()
-    with contextlib.closing(connect(server)) as connection:
-        fill(connection)
+    server.sql(FILL)
+    assert server.sql("SELECT usage_verify()") == []
     return server
 
 
-@pytest.fixture
-def server(filled, make_server):
-    server = make_server(origin=filled.url())
-    yield server
-    server.stop("immediate")
+class Load:
+    """Reserves, settles and records, until it is told to stop; asks again with the same request_id if it got no answer."""
+
+    def __init__(self, server):
+        self.server = server
+        self.stopped = threading.Event()
+        self.settled = {}
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        number = 0
+        while not self.stopped.is_set():
+            number += 1
+            name = f"load-{number}"
+            key = random.choice(["sk-acme", "sk-late", "sk-own"])
+            self.ask("SELECT usage_reserve(%s, 'm1', 1, 10, %s, end_user => 'e1')", [key, name])
+            self.ask("SELECT usage_settle(0.5, %s, prompt_tokens => 7)", [name])
+            self.settled[name] = 0.5
+
+    def ask(self, call, arguments):
+        def answered():
+            with contextlib.suppress(psycopg2.OperationalError, psycopg2.InterfaceError):
+                self.server.sql(call, parameters=arguments)
+                return True
+
+        until(answered, what=f"an answer to {call} with {arguments}")
+
+    def close(self):
+        self.stopped.set()
+        self.thread.join()
 
 
-def fill(connection):
+def archive_at_once(connection):
+    connection.cursor().execute("SELECT usage_archive('2031-04-01Z')")
+    return True
+
+
+def maintain(connection):
     cursor = connection.cursor()
-    cursor.execute((CHECKOUT / "test" / "model" / "redate.sql").read_text())
-    for [partition] in query(connection, "SELECT name FROM org.partition WHERE of_table = 'org.usage'"):
-        # So that it takes several steps to sum up few calls; later partitions have the settings of the last.
-        cursor.execute(f"ALTER TABLE org.{partition} SET (fillfactor = 10)")
-    for day in range(DAYS):
-        cursor.execute(
-            "SELECT set_config('pg_org.now', (%s::timestamptz + %s * interval '1 day')::text, false)", [FIRST_DAY, day]
-        )
-        for statement, parameters in happens_on(day):
-            cursor.execute(f"SELECT {statement}", parameters)
-            cursor.execute(
-                "SELECT set_config('pg_org.now', (current_setting('pg_org.now')::timestamptz + interval '1 min')::text, false)"
-            )
-    cursor.execute("SELECT set_config('pg_org.now', %s, false)", [NOW])
-    # With such a name each has a block to itself.
-    cursor.execute(
-        "INSERT INTO org.usage SELECT (jsonb_populate_record(u, jsonb_build_object('request_id', rpad(request_id, 800) || n))).*"
-        "  FROM org.usage u, generate_series(1, %s) AS n WHERE state = 'settled'",
-        [COPIES],
-    )
-    cursor.execute("ANALYZE")
-    until(lambda: value(connection, "SELECT usage_repair()") == [], what="the repair")
-    assert problems(connection) == []
-
-
-def happens_on(day):
-    """Who comes and goes, and is reset, and calls; calls from an owner's making to its end are before and after."""
-    limits = json.dumps(LIMITS)
-    if day == 0:
-        yield "user_new('ann', auto_create_key => false, limits => %s)", [limits]
-        yield "customer_new('cust-1', limits => %s)", [limits]
-        for o in ORGANIZATIONS:
-            member = json.dumps(dict(role="org_admin", user_id="ann"))
-            yield "org_new(%s, %s, limits => %s)", [o, o, limits]
-            yield "org_member_add(%s, %s, limits => %s)", [o, member, limits]
-            yield "customer_new('cust-2', organization_id => %s, limits => %s)", [o, limits]
-            yield from team(o)
-            yield "key_generate(organization_id => %s, key => %s, key_alias => %s)", [o, f"sk-{o}", f"sk-{o}"]
-    for o in ORGANIZATIONS:
-        team_key = f"sk-{o}-red"
-        if day in (40, 100):
-            yield "team_delete(organization_id => %s, team_ids => %s)", [o, [f"{o}-red"]]
-            yield from record(f"sk-{o}", day, "between")
-            yield from team(o)
-        if day in (55, 70, 130):
-            yield "usage_reset(%s)", [o]
-            yield from record(team_key, day, "between resets")
-            yield "usage_reset(%s, team_id => %s)", [o, f"{o}-red"]
-        if day == 85:
-            yield "usage_reset(key => %s)", [f"sk-{o}"]
-            yield "usage_reset(%s, user_id => 'ann', \"limit\" => %s)", [o, '{"limit": "requests"}']
-            yield "customer_delete(ARRAY['cust-2'], organization_id => %s)", [o]
-            yield from record(team_key, day, "without")
-            yield "customer_new('cust-2', organization_id => %s, limits => %s)", [o, limits]
-        if day % 3 == 0:
-            yield from record(f"sk-{o}", day, "a")
-            yield from record(team_key, day, "b")
-        if day % 9 == 5:
-            yield "usage_reserve(%s, 'm1', 1, 5, request_id => %s, ttl_seconds => 60, tags => '{b}')", [team_key, f"late-{o}-{day}"]
-        if day % 18 == 6:
-            yield "usage_cancel(%s)", [f"late-{o}-{day - 1}"]
-
-
-def team(o):
-    member = [dict(role="user", user_id="ann")]
-    limits = json.dumps(LIMITS)
-    yield "team_new(%s, team_id => %s, members_with_roles => %s, limits => %s)", [o, f"{o}-red", json.dumps(member), limits]
-    key = f"sk-{o}-red"
-    yield "key_generate('ann', %s, %s, key => %s, key_alias => %s, limits => %s)", [o, f"{o}-red", key, key, limits]
-
-
-def record(key, day, what):
-    yield (
-        "usage_record(%s, %s, %s, request_id => %s, prompt_tokens => 3, completion_tokens => 4, tags => %s, end_user => %s)",
-        [key, f"m{day % 2}", Decimal(day + 1) / 7, f"{key}-{day}-{what}", ["a", "b"][: day % 3], f"cust-{day % 4}"],
-    )
-
-
-# What must hold
-
-
-def settled_calls(connection):
-    """All of them one by one, as SQL."""
-    archived = query(connection, "SELECT relname FROM pg_class WHERE relnamespace = 'org_archive'::regnamespace AND relkind = 'r'")
-    tables = ["org.usage", *(f"org_archive.{name}" for [name] in archived)]
-    columns = "organization_id, request_id, team_id, user_id, key_id, end_user, reserved_at, cost"
-    return " UNION ALL ".join(f"SELECT {columns} FROM {table} WHERE state = 'settled'" for table in tables)
-
-
-def problems(connection):
-    """Differences that usage_verify() finds, calls that are there twice, and spend that is not the sum of the calls."""
-    calls = settled_calls(connection)
-    twice = f"SELECT organization_id, request_id FROM ({calls}) AS c GROUP BY 1, 2 HAVING count(*) > 1"
-    wrong = f"SELECT * FROM ({SPENDS.format(calls=calls)}) AS s WHERE spend <> expected"
-    return value(connection, "SELECT usage_verify()") + query(connection, twice) + query(connection, wrong)
-
-
-def limits_of_keys(connection):
-    return query(
-        connection,
-        "SELECT key_id, e, usage_limits(key_id, end_user => e, tags => '{b}', model => 'm1')::text"
-        "  FROM org.api_key, unnest(ARRAY['cust-1', 'cust-2']) AS e WHERE organization_id IS NOT NULL ORDER BY 1, 2",
-    )
-
-
-def what_callers_see(connection):
-    """Limits, also when they are counted again from the ledger and what was carried forward; reports; the calls."""
-    counted = limits_of_keys(connection)
-    cursor = connection.cursor()
-    cursor.execute("BEGIN; DELETE FROM org.usage_counter")
-    recounted = limits_of_keys(connection)
-    cursor.execute("ROLLBACK")
-    assert recounted == counted
-    reports = [
-        value(connection, f"SELECT {report}(start_date => '2031-01-01', end_date => '2031-07-31', page_size => 1000)::text")
-        for report in ("org_daily_activity", "team_daily_activity", "user_daily_activity", "tag_daily_activity")
-    ]
-    ours = settled_calls(connection)
-    return counted, reports, value(connection, f"SELECT md5(string_agg(c::text, '' ORDER BY c)) FROM ({ours}) AS c")
-
-
-# Deaths
+    cursor.execute("SELECT org_maintain() ->> 'is_complete' = 'true'")
+    return cursor.fetchone()[0]
 
 
 def kill(server, pid):
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_there(pid), what="the end of the process")
-    until(server.is_up)
-
-
-def is_there(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
+    if server.sql("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", parameters=[pid]):
+        os.kill(pid, signal.SIGKILL)
 
 
 def terminate(server, pid):
     server.sql("SELECT pg_terminate_backend(%s)", parameters=[pid])
-    until(lambda: not is_there(pid), what="the end of the process")
 
 
-def stop_immediately(server, pid):
+def stop_at_once(server, pid):
     server.restart("immediate")
 
 
-DEATHS = [kill, terminate, stop_immediately]
+def attempt(server, work, fault):
+    """Lets the fault come in the middle of the work, or after it."""
+    with contextlib.closing(server.connect()) as connection:
+        working = Answers(lambda: work(connection))
+        time.sleep(random.uniform(0, 0.15))
+        fault(server, connection.get_backend_pid())
+        with contextlib.suppress(psycopg2.Error):
+            working.get()
 
 
-def archive(connection, drop=False):
-    return value(connection, "SELECT usage_archive(%s, %s)", BEFORE, drop)["archived"]
+def verified(server):
+    """What usage_verify() finds, as soon as the server is there again: it may be about to restart."""
+    found = []
+
+    def is_answered():
+        with contextlib.suppress(psycopg2.OperationalError):
+            found.append(server.sql("SELECT usage_verify()"))
+            return True
+
+    until(is_answered)
+    return found[0]
 
 
-def maintain(connection, **_):
-    """Until all is done."""
-    cursor = connection.cursor()
-    cursor.execute("SELECT org_retention_update(ledger_days => 39)")
-    while not value(connection, "SELECT org_maintain()")["is_complete"]:
-        pass
-    return True
+def finishes(server, work):
+    with contextlib.suppress(psycopg2.errors.LockNotAvailable), contextlib.closing(server.connect()) as connection:
+        return work(connection)
 
 
-def seconds_of(server, work):
-    """That it takes, in a transaction that is rolled back."""
-    with contextlib.closing(connect(server)) as connection:
-        connection.autocommit = False
-        started = time.monotonic()
-        work(connection)
-        return time.monotonic() - started
+def calls(server):
+    with contextlib.closing(server.connect()) as connection:
+        cursor = connection.cursor()
+        cursor.execute(CALLS_BY_NAME)
+        cursor.execute(cursor.fetchone()[0])
+        return cursor.fetchall()
 
 
-def die_often(server, work, after_each, attempts=15):
-    """Says how often it was killed in the middle, until it was done or had its last chance."""
-    longest = seconds_of(server, work)
-    killed = 0
-    for attempt in range(attempts):
-        with contextlib.closing(connect(server)) as connection:
-            pid = connection.info.backend_pid
-            answer = Answers(lambda: work(connection))
-            time.sleep(random.uniform(0, longest / 3 if attempt < len(DEATHS) else longest))
-            if answer.thread.is_alive():
-                DEATHS[attempt % len(DEATHS)](server, pid)
-                answer.thread.join()
-            if not answer.failure:
-                break
-            assert isinstance(answer.failure, (psycopg2.OperationalError, psycopg2.InterfaceError)), answer.failure
-            killed += 1
-        after_each()
-    else:
-        with contextlib.closing(connect(server)) as connection:
-            work(connection)
-    print(f"{work.__name__}, which takes {longest:.1f} s, was killed {killed} times")
-    assert killed, "it was never killed: then this shows nothing"
+@pytest.mark.parametrize("fault", [kill, terminate, stop_at_once])
+@pytest.mark.parametrize("work", [archive_at_once, maintain])
+def test_archiving_that_is_killed_loses_and_doubles_nothing(ledger, work, fault):
+    if work is maintain:
+        ledger.sql("SELECT org_retention_update(ledger_days => 60)")
+    before, spent_before = calls(ledger), ledger.sql(SPENT)
+    with contextlib.closing(Load(ledger)) as load:
+        for _ in range(12):
+            attempt(ledger, work, fault)
+            assert verified(ledger) == []
+        until(lambda: finishes(ledger, work))
+    settled = load.settled
+
+    archived = ledger.sql("SELECT count(*) FROM org.usage_archive WHERE archived_at IS NOT NULL")
+    assert archived >= MONTHS - 3, f"only {archived} partitions were archived"
+    assert ledger.sql("SELECT count(*) FROM org.usage WHERE closed_at < '2031-04-01Z'") == 0
+    assert ledger.sql("SELECT usage_verify()") == []
+    names = [name for name, _ in calls(ledger)]
+    assert len(names) == len(set(names)), "a call is there twice"
+    assert set(names) == {name for name, _ in before} | set(settled)
+    more = {owner: float(spend) - float(spent_before[owner]) for owner, spend in ledger.sql(SPENT).items()}
+    assert more["organization acme"] + more["organization late"] == pytest.approx(
+        sum(cost for name, cost in settled.items() if name not in own_calls(ledger))
+    )
+    counted = ledger.sql(LIMITS)
+    ledger.sql("DELETE FROM org.usage_counter")
+    assert ledger.sql(LIMITS) == counted, "the sums count as the calls did"
 
 
-def archives(connection):
-    return value(connection, "SELECT count(*) FROM org.usage_archive WHERE archived_at IS NOT NULL")
+def own_calls(server):
+    return server.sql("SELECT coalesce(array_agg(request_id), '{}') FROM org.usage WHERE organization_id = ''")
 
 
-@pytest.mark.parametrize("work", [archive, maintain])
-def test_killed_while_nobody_calls(server, work):
-    with contextlib.closing(connect(server)) as connection:
-        before = what_callers_see(connection)
-
-    def check():
-        with contextlib.closing(connect(server)) as connection:
-            assert problems(connection) == []
-            assert what_callers_see(connection) == before
-            assert work is maintain or archives(connection) in (0, PARTITIONS)
-
-    die_often(server, work, check)
-    check()
-    with contextlib.closing(connect(server)) as connection:
-        assert archives(connection) == PARTITIONS
-        assert value(connection, "SELECT count(*) FROM org.usage WHERE closed_at < %s", BEFORE) == 0
-        assert value(connection, "SELECT count(*) FROM org.usage_boundary") == 0
-
-
-@pytest.mark.parametrize("work", [archive, maintain])
-def test_killed_while_others_call(server, work):
-    stop = threading.Event()
-    callers = [Caller(server, number) for number in range(3)]
-    with contextlib.closing(connect(server)) as connection:
-        limits_before = limits_of_keys(connection)
-    working = [Answers(lambda caller=caller: caller.work(stop)) for caller in callers]
-
-    def check():
-        with contextlib.closing(connect(server)) as connection:
-            assert problems(connection) == []
-
-    try:
-        die_often(server, work, check, attempts=9)
-        time.sleep(0.5)
-    finally:
-        stop.set()
-    for answers in working:
-        answers.get()
-    check()
-    with contextlib.closing(connect(server)) as connection:
-        assert archives(connection) == PARTITIONS
-        calls = settled_calls(connection)
-        for name, [key, cost] in {name: call for caller in callers for name, call in caller.settled.items()}.items():
-            found = query(connection, f"SELECT cost FROM ({calls}) AS c WHERE request_id = %s", name)
-            assert found == [(cost,)], (name, key, cost)
-        assert_grown(connection, limits_before, callers)
-    print({what: sum(caller.count[what] for caller in callers) for what in callers[0].count})
-    for what in ["record", "reserve", "settle_late", "retries"]:
-        assert sum(caller.count[what] for caller in callers), f"no {what}"
-
-
-def assert_grown(connection, before, callers):
-    """Each limit without part has what it had, and the calls of its owner since."""
-    aliases = dict(query(connection, "SELECT key_id, key_alias FROM org.api_key"))
-    spent = defaultdict(Decimal)
-    for caller in callers:
-        for key, cost in caller.settled.values():
-            o = key.split("-")[1]
-            spent["organization", o] += cost
-            spent["key", key] += cost
-            if key.endswith("-red"):
-                for owner in [("team", f"{o}-red"), ("member", "ann"), ("team_member", f"{o}-red/ann"), ("user", "ann")]:
-                    spent[(o, *owner) if owner[0] == "member" else owner] += cost
-    for (*_, was), (*_, now) in zip(before, limits_of_keys(connection)):
-        was, now = (json.loads(told, parse_float=Decimal, parse_int=Decimal)["limits"] for told in (was, now))
-        organization = next(it["id"] for it in was if it["owner"] == "organization")
-        for old, new in zip(was, now):
-            if old["limit"] != "cost" or old["each"] or old["owner"] == "end_user":
-                continue
-            owner = old["owner"], aliases.get(old["id"], old["id"])
-            grown = spent[(organization, *owner) if owner[0] == "member" else owner]
-            assert new["spent"] - old["spent"] == grown, (old, new, grown)
-
-
-class Caller:
-    """Somebody who reserves, settles and records, and asks again until there is an answer."""
-
-    def __init__(self, server, number):
-        self.server = server
-        self.number = number
-        self.connection = None
-        self.settled = {}  # key and cost, by request_id
-        self.count = defaultdict(int)
-        self.random = random.Random(number)
-        mine = ORGANIZATIONS[number]
-        # Made with the key that there is: those of a former key count for other owners.
-        self.late = [(f"sk-{mine}-red", f"late-{mine}-{day}") for day in range(104, DAYS, 9)]
-
-    def work(self, stop):
-        while not stop.is_set():
-            self.random.choice([self.record, self.reserve, self.reserve, self.settle_late])()
-            time.sleep(0.005)
-
-    def ask(self, call, *parameters):
-        def attempt():
-            try:
-                if not self.connection:
-                    self.connection = connect(self.server)
-                return query(self.connection, f"SELECT {call}", *parameters)
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                assert error.pgcode in (None, "57P01", "57P02", "57P03"), error
-                self.count["retries"] += 1
-                self.connection = None
-                return None
-
-        return until(attempt)[1][0][0]
-
-    def new_call(self):
-        key = f"sk-{self.random.choice(ORGANIZATIONS)}{self.random.choice(['', '-red'])}"
-        return key, f"{self.number}-{sum(self.count.values())}", Decimal(self.random.randrange(1, 1000)) / 100
-
-    def record(self):
-        key, name, cost = self.new_call()
-        self.ask("usage_record(%s, 'm1', %s, %s, tags => '{b}', end_user => 'cust-1')", key, cost, name)
-        self.settled[name] = key, cost
-        self.count["record"] += 1
-
-    def reserve(self):
-        key, name, cost = self.new_call()
-        self.ask("usage_reserve(%s, 'm1', %s, 5, request_id => %s, tags => '{b}')", key, cost, name)
-        if self.random.random() < 0.2:
-            self.ask("usage_cancel(%s)", name)
-        else:
-            self.ask("usage_settle(%s, %s, prompt_tokens => 4)", cost, name)
-            self.settled[name] = key, cost
-        self.count["reserve"] += 1
-
-    def settle_late(self):
-        """Calls that are remembered are settled, others are recorded as new until they are archived."""
-        if not self.late:
-            return
-        key, name = self.late.pop(self.random.randrange(len(self.late)))
-        cost = Decimal(self.random.randrange(1, 1000)) / 100
-        try:
-            reply = self.ask("usage_settle(%s, %s)", cost, name)
-        except psycopg2.errors.NoDataFound:
-            self.count["forgotten"] += 1
-            return
-        self.settled[name] = key, cost
-        self.count["recorded_as_new" if reply.get("recorded_as_new") else "settle_late"] += 1
+def test_what_is_too_young_is_not_archived(ledger):
+    names = calls(ledger)
+    for before in "2031-06-20Z", "2031-05-17Z", "2031-05-16 12:00:01Z":
+        with pytest.raises(psycopg2.errors.InvalidParameterValue, match="at least 35 days ago"):
+            ledger.sql("SELECT usage_archive(%s)", parameters=[before])
+    # It began anew with the reset.
+    ledger.sql("SELECT org_update('acme', limits => '[{\"limit\": \"cost\", \"value\": 100000, \"per\": \"1y@UTC\"}]')")
+    ledger.sql("SELECT usage_record('sk-acme', 'm', 1, 'counted for a year')")
+    with pytest.raises(psycopg2.errors.InvalidParameterValue, match="2031-01-26T00:00:00"):
+        ledger.sql("SELECT usage_archive('2031-03-01Z')")
+    assert sorted(calls(ledger)) == sorted([*names, ("counted for a year", 1)])
+    assert ledger.sql("SELECT count(*) FROM org.usage_archive") == 0
+    ledger.sql("SELECT usage_archive('2031-01-01Z')")
+    assert ledger.sql("SELECT usage_verify()") == []
