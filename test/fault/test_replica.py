@@ -143,8 +143,8 @@ def test_every_function_that_reads_can_do_so_on_a_standby(pair, gateway):
         " JOIN pg_depend ON objid = pg_proc.oid AND deptype = 'e' AND classid = 'pg_proc'::regclass"
         " WHERE provolatile = 's' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_org')"
     )
-    assert set(READS) | {"usage_limits", "usage_verify"} == set(stable)
-    for call in ["usage_limits(key => 'sk-ada')", "usage_verify()"]:
+    assert set(READS) | {"usage_limits", "usage_verify", "org_retention"} == set(stable)
+    for call in ["usage_limits(key => 'sk-ada')", "usage_verify()", "org_retention()"]:
         assert pair.standby.sql(f"SELECT {call}") is not None
     assert gateway.is_alive()
 
