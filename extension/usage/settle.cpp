@@ -49,6 +49,7 @@ struct Outcome {
 
 struct Settle : NamedReservation {
     Outcome outcome;
+    bool is_recorded_as_new = false; // in place of a call that is not remembered any more
 
     template <typename Source> void read(Source &source)
     {
@@ -145,8 +146,10 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
             requests[i].wrong = no_reservation(requests[i]);
         if (call == nullptr || call->state == State::settled)
             continue;
-        if (call->stored == State::none)
+        if (call->stored == State::none) {
             expect_new(counters, *call);
+            requests[i].is_recorded_as_new = true;
+        }
         requests[i].outcome.settle(*call, counters.now());
         counters.count(*call, call->stored, State::settled);
         settled[count++] = call;
@@ -159,8 +162,7 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
     return results;
 }
 
-// A call is new if it was recorded in place of one that is not remembered any more.
-void write_settled(Writer &reply, const Call &call, bool is_new = false)
+void write_settled(Writer &reply, const Call &call, bool is_recorded_as_new = false)
 {
     write_call_name(reply.begin_object(), call);
     reply.key("organization_id")
@@ -170,14 +172,9 @@ void write_settled(Writer &reply, const Call &call, bool is_new = false)
     reply.key("model").value(call.model).key("cost").value(call.cost);
     reply.key("prompt_tokens").value(call.prompt_tokens).key("completion_tokens").value(call.completion_tokens);
     reply.key("state").value(Text{"settled"}).key("settled_at").value(call.closed_at);
-    if (is_new)
+    if (is_recorded_as_new)
         reply.key("recorded_as_new").value(true);
     reply.end_object();
-}
-
-bool is_recorded_as_new(const Settle &request, const Call &call)
-{
-    return request.forgotten != nullptr && request.forgotten != &call;
 }
 
 } // namespace
@@ -188,7 +185,7 @@ PG_ORG_CALL(usage_settle)
     auto request = read_one<Settle>(session);
     const Calls calls = settle(session, {&request, 1}, true);
     raise_if_any(request.wrong);
-    write_settled(session.reply, *calls[0], is_recorded_as_new(request, *calls[0]));
+    write_settled(session.reply, *calls[0], request.is_recorded_as_new);
 }
 
 PG_ORG_CALL(usage_settle_many)
@@ -203,7 +200,7 @@ PG_ORG_CALL(usage_settle_many)
         if (requests[i].wrong)
             write_refusal(session.reply, *requests[i].wrong, {});
         else
-            write_settled(session.reply, *calls[i], is_recorded_as_new(requests[i], *calls[i]));
+            write_settled(session.reply, *calls[i], requests[i].is_recorded_as_new);
     }
     session.reply.end_array();
 }
