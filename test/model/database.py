@@ -58,12 +58,12 @@ CALLS = """
 SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at, expires_at,
        tags, end_user, 'reserved', 0::numeric, 0::bigint, 0::bigint, NULL::timestamptz
   FROM org.reservation
-UNION ALL
+"""
+CLOSED_CALLS = """
 SELECT organization_id, request_id, key_id, team_id, user_id, model, max_cost, max_tokens, reserved_at, expires_at,
        tags, end_user, CASE WHEN state = 'expired' AND expires_at <= closed_at THEN 'reserved' ELSE state END,
        cost, prompt_tokens, completion_tokens, CASE WHEN state = 'settled' THEN closed_at END
-  FROM org.usage
-"""
+  FROM """
 
 SPENDS = """
 SELECT 'organization', organization_id, '', '', '', '', spend FROM org.organization UNION ALL
@@ -81,27 +81,27 @@ class Database:
     """A connection to a database that has the extension and its tables; remembers what it was told."""
 
     def __init__(self, name):
-        self.connection = psycopg2.connect(dbname=name, options="-c TimeZone=UTC -c client_min_messages=warning")
-        self.connection.autocommit = True
-        self.cursor = self.connection.cursor()
+        self.name = name
         self.script = []
         self.is_prepared = False
+        self.connect()
 
-    def clear(self):
-        """As org_setup() left it; who there is then."""
+    def connect(self):
+        self.connection = psycopg2.connect(dbname=self.name, options="-c TimeZone=UTC -c client_min_messages=warning")
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+
+    def copy(self, template):
+        """As the template is, partitions and all; who there is then."""
+        self.connection.close()
+        server = Database("postgres")
+        server.value(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        server.value(f"CREATE DATABASE {self.name} TEMPLATE {template}")
+        server.connection.close()
+        self.connect()
         self.script = []
-        tables = self.value(
-            "SELECT string_agg(format('org.%I', relname), ', ') FROM pg_class"
-            " WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
-            "   AND relname NOT IN ('migration', 'audit_log', 'event_counter', 'retention')"
-        )
-        self.cursor.execute(
-            f"TRUNCATE {tables}; INSERT INTO org.\"user\" (user_id, user_role, created_at)"
-            " VALUES ('default_user_id', 'proxy_admin', %s)",
-            [BEGINNING],
-        )
-        # The clock of the tests jumps by years, and the model forgets nothing.
-        self.cursor.execute("SELECT org_retention_update(request_memory_days => 36525)")
+        self.is_prepared = False
+        self.cursor.execute("UPDATE org.\"user\" SET created_at = %s", [BEGINNING])
         return self.facts()
 
     def facts(self):
@@ -144,8 +144,35 @@ class Database:
         return self.cursor.fetchall()
 
     def calls(self):
-        rows = self.rows(CALLS)
+        archived = "".join(f" UNION ALL {CLOSED_CALLS}{table}" for table in self.archives())
+        rows = self.rows(f"{CALLS} UNION ALL {CLOSED_CALLS}org.usage{archived}")
         return {tuple(tuple(sorted(it)) if isinstance(it, list) else it for it in row) for row in rows}
+
+
+    def archives(self):
+        """The tables that partitions of the ledger have become."""
+        return [
+            f"org_archive.{name}"
+            for [name] in self.rows("SELECT name FROM org.usage_archive WHERE archived_at IS NOT NULL ORDER BY ends_at")
+        ]
+
+    def archived_until(self):
+        return self.rows("SELECT max(ends_at) FROM org.usage_archive WHERE archived_at IS NOT NULL")[0][0]
+
+    def put_away(self, request_ids=None):
+        """When calls were cancelled, or found to have expired, by the columns that tell them apart."""
+        self.cursor.execute(
+            "SELECT organization_id, request_id, reserved_at, closed_at FROM org.usage"
+            " WHERE state <> 'settled' AND (%(names)s::text[] IS NULL OR request_id = ANY (%(names)s))",
+            dict(names=request_ids),
+        )
+        return {tuple(name): closed_at for *name, closed_at in self.cursor}
+
+    def reports(self, last_day):
+        """What is told of each day that calls were made on, in UTC."""
+        days = f"start_date => '2031-01-01', end_date => '{last_day}', page_size => 1000"
+        functions = [f"{of}_daily_activity" for of in ("org", "team", "user", "tag", "customer")]
+        return [self.value(f"SELECT {function}({days})::text") for function in functions]
 
 
 def call_of(at, function, arguments):

@@ -119,9 +119,13 @@ class Call:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     closed_at: Optional[datetime] = None
+    put_away_at: Optional[datetime] = None  # when it was cancelled, or found to have expired, if that is known
 
     def holds(self, now):
         return self.state == "reserved" and self.expires_at > now
+
+    def ended_at(self):
+        return self.closed_at if self.state == "settled" else self.put_away_at
 
     def row(self):
         """As the tables have it."""

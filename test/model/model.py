@@ -7,6 +7,7 @@ what the functions usage_* must answer.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, Inexact, getcontext
 
@@ -40,12 +41,16 @@ class Model(Owners):
         self.former_keys = {}  # by key_id
         self.now = None
         # The list of all calls, cut in pieces, so that a question reads only the piece that it can be about.
-        self.calls = {}
+        self.all_calls = []
+        self.calls = {}  # the last of each name
         self.calls_of = defaultdict(list)
         self.labelled = {}
         self.resets = defaultdict(list)  # by name of the owner
+        self.memory = timedelta(days=35)  # how long the name of a call that is over is its own
+        self.archived_until = None
 
     def add(self, call, label):
+        self.all_calls.append(call)
         self.calls[call.organization_id, call.request_id] = call
         self.labelled[label or call.request_id] = call
         self.calls_of["organization", call.organization_id].append(call)
@@ -62,7 +67,8 @@ class Model(Owners):
 
     def earliest(self):
         """How far the clock may be put back."""
-        begun = [owner.created_at for _, owner in self.facts.named()]
+        begun = [self.archived_until] if self.archived_until else []
+        begun += [owner.created_at for _, owner in self.facts.named()]
         begun += [it.since for _, owner in self.facts.named() for it in owner.sentences if it.since]
         begun += [reset.at for resets in self.resets.values() for reset in resets]
         begun += [it.expires_at for it in self.calls.values() if it.state == "reserved" and it.expires_at <= self.now]
@@ -74,7 +80,16 @@ class Model(Owners):
             self.former_keys[key_id] = FormerKey(before[key_id], self.now)
 
     def find(self, organization_id, request_id):
-        return self.calls.get((organization_id, request_id))
+        call = self.calls.get((organization_id, request_id))
+        return call if call and self.is_remembered(call) else None
+
+    def is_remembered(self, call):
+        ended_at = call.ended_at()
+        return ended_at is None or ended_at >= self.now - self.memory and not self.is_archived(call)
+
+    def is_archived(self, call):
+        ended_at = call.ended_at()
+        return bool(self.archived_until and ended_at and ended_at < self.archived_until)
 
     # Asking for a call
 
@@ -170,10 +185,16 @@ class Model(Owners):
 
     def usage_settle(self, label, cost, prompt_tokens=None, completion_tokens=None):
         self.check_arguments(cost=cost, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
-        call = self.reservation(label)
-        if call.state != "settled":
+        call = self.reservation(label, also_forgotten=True)
+        if call.state == "settled":
+            return self.settlement(call)
+        if self.is_remembered(call):
             self.settle(call, cost, prompt_tokens, completion_tokens)
-        return self.settlement(call)
+            return self.settlement(call)
+        new = replace(call, reserved_at=self.now, expires_at=self.now, max_cost=Decimal(0), max_tokens=0, put_away_at=None)
+        self.add(new, label)
+        self.settle(new, cost, prompt_tokens, completion_tokens)
+        return dict(self.settlement(new), recorded_as_new=True)
 
     def usage_cancel(self, label):
         call = self.reservation(label)
@@ -183,10 +204,11 @@ class Model(Owners):
             call.state = "cancelled" if call.holds(self.now) else "expired"
         return dict(request_id=call.request_id, state="cancelled" if call.state == "cancelled" else "expired")
 
-    def reservation(self, label):
-        if label not in self.labelled:
+    def reservation(self, label, also_forgotten=False):
+        call = self.labelled.get(label)
+        if not call or self.is_archived(call) or not (also_forgotten or self.is_remembered(call)):
             raise Refused("P0002", "Reservation not found")
-        return self.labelled[label]
+        return call
 
     def usage_record(
         self,
@@ -246,6 +268,20 @@ class Model(Owners):
             raise Refused("55000", "Reservation")
         call.expires_at = max(call.expires_at, self.now + timedelta(seconds=ttl_seconds))
         return dict(request_id=call.request_id, expires_at=call.expires_at)
+
+    # How long calls are kept: callers see nothing of it, but that names are forgotten
+
+    def usage_archive(self, before):
+        if before > self.now - self.memory:
+            raise Refused("22023", '"before" must be at least')
+
+    def org_maintain(self):
+        pass
+
+    def org_retention_update(self, request_memory_days, ledger_days, partition=None):
+        if 0 < ledger_days < request_memory_days:
+            raise Refused("22023", '"ledger_days" must be at least')
+        self.memory = timedelta(days=request_memory_days)
 
     # Showing what is left
 

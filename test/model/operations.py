@@ -5,7 +5,7 @@ come and go, some under names that were used before; the clock moves from not
 at all to months, often exactly to where a hold or a period ends.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from calls_at_random import ALIASES, END_USERS, Calls
@@ -64,6 +64,7 @@ class Story(Calls):
             self.change_people: 3,
             self.change_keys: 2,
             self.replace_team: 1,
+            self.keep_calls: 1,
         }
 
     def next(self):
@@ -223,6 +224,44 @@ class Story(Calls):
         delete = ("team_delete", dict(organization_id=o, team_ids=[team]), o)
         made = self.make_team(o, team, self.some(self.members_of(o)))
         return [delete, made, self.make_key(o, self.choose([None] + self.members_of(o)), team)]
+
+    # How long calls are kept
+
+    def keep_calls(self):
+        return self.choose([self.archive, self.maintain, self.change_retention, self.repair], [5, 4, 1, 1])()
+
+    def archive(self):
+        """Mostly calls of the past year: windows that end later may have begun in this one, also of limits to come."""
+        forgotten = self.model.now - self.model.memory
+        before = min(forgotten, self.before_all_windows())
+        if self.perhaps(0.2):
+            before = forgotten + self.choose([MICROSECOND, timedelta(days=1), self.model.memory])
+        return [("usage_archive", dict(before=before.isoformat()), ""), *self.forget_counters()]
+
+    def before_all_windows(self):
+        """When no window had begun yet that is open now: the longest are a year, somewhere, and three months."""
+        year = datetime(self.model.now.year, 1, 1, tzinfo=timezone.utc) - timedelta(days=1)
+        return min(year, self.model.now - timedelta(days=93))
+
+    def forget_counters(self):
+        """They are counted again from the calls."""
+        return [("forget_counters", {}, "")] if self.perhaps(0.3) else []
+
+    def maintain(self):
+        ledger_days = (self.model.now - self.before_all_windows()).days + self.random.randrange(30)
+        days = dict(request_memory_days=self.model.memory.days, ledger_days=ledger_days)
+        steps = [("org_maintain", {}, "")] * self.random.randint(1, 5)
+        return [("org_retention_update", days, ""), *steps, *self.forget_counters()]
+
+    def change_retention(self):
+        """Names are forgotten earlier from now on; later is another matter, if some have been given to others already."""
+        days = self.choose([days for days in (2, 10, 20, 30, 35) if days <= self.model.memory.days])
+        partition = self.choose(["day", "week", "month"], [1, 2, 4])
+        days = dict(request_memory_days=days, ledger_days=self.choose([0, days, days - 1, 400]), partition=partition)
+        return [("org_retention_update", days, "")]
+
+    def repair(self):
+        return [("usage_repair", {}, "")]
 
     # Limits
 
