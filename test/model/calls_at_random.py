@@ -169,7 +169,9 @@ class Calls(Chance):
 
     def record(self):
         o = self.organization()
-        asked = self.ask_again(o) if self.perhaps(0.2) else self.ask(o)
+        return self.record_of(o, self.ask_again(o) if self.perhaps(0.2) else self.ask(o))
+
+    def record_of(self, o, asked):
         taken = ("key", "model", "request_id", "label", "tags", "end_user")
         recorded = {name: value for name, value in asked.items() if name in taken}
         former = self.former_keys_beside(recorded["key"])

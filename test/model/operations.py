@@ -65,6 +65,7 @@ class Story(Calls):
             self.change_keys: 2,
             self.replace_team: 1,
             self.keep_calls: 1,
+            self.record_around: 2,
         }
 
     def next(self):
@@ -225,6 +226,16 @@ class Story(Calls):
         made = self.make_team(o, team, self.some(self.members_of(o)))
         return [delete, made, self.make_key(o, self.choose([None] + self.members_of(o)), team)]
 
+    def record_around(self):
+        """Equal calls on the same day, one before and one after somebody begins to count anew."""
+        o = self.organization()
+        second = timedelta(seconds=1)
+        [(function, recorded, about)] = self.record_of(o, self.ask(o))
+        change = self.choose([self.reset_of, self.reset_of, self.change_limits_of])(o, *self.owner(o))
+        again = dict(recorded, request_id=f"{o}-{self.count}-around")
+        again.pop("label", None)
+        return [(function, recorded, about), *((*step, second) for step in change), (function, again, about, second)]
+
     # How long calls are kept
 
     def keep_calls(self):
@@ -350,7 +361,9 @@ class Story(Calls):
     def reset(self):
         """A new period now: of one limit, of one part of it, or of all that limit cost."""
         o = self.organization()
-        kind, named, owner = self.owner(o)
+        return self.reset_of(o, *self.owner(o))
+
+    def reset_of(self, o, kind, named, owner):
         if kind == "budget":
             return []
         if kind in ("team", "key", "user") and self.perhaps(0.3):
