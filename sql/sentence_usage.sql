@@ -259,6 +259,15 @@ SELECT key_generate('ann', key => 'sk-lone', limits => '[{"limit": "cost", "valu
 SELECT limit_to('organization', '[{"limit": "cost", "value": 5, "each": "end_user"}]') \g /dev/null
 SELECT asked('sk-lone', 'm', 6, end_user => 'other') AS end_user, asked('sk-lone', 'm', 6, end_user => 'cust') AS own_of_platform, asked('sk-ann', 'm', 6, end_user => 'cust') AS in_acme,
        asked('sk-lone', 'm', 8) AS member, asked('sk-beta', 'm', 7) AS team_member \gx
+-- A call that the limit does not apply to counts all the same, also for the next one of a batch.
+BEGIN;
+SELECT user_update('ann', limits => '[{"limit": "cost", "value": 5, "each": "end_user"}]'), customer_new('eve', organization_id => 'acme', max_budget => 20) \g /dev/null
+SELECT place, r ->> 'request_id' AS granted, r -> 'error' ->> 'message' AS refused
+  FROM json_array_elements(usage_reserve_many('[{"key": "sk-ann", "model": "m", "max_cost": 3, "end_user": "eve", "request_id": "in acme"},
+                                                {"key": "sk-lone", "model": "m", "max_cost": 3, "end_user": "eve", "request_id": "over"},
+                                                {"key": "sk-lone", "model": "m", "max_cost": 2, "end_user": "eve", "request_id": "rest"}]')) WITH ORDINALITY AS e (r, place);
+SELECT usage_verify();
+ROLLBACK;
 SELECT user_update('ann', limits => '[{"limit": "cost", "value": 9}]') \g /dev/null
 SELECT asked('sk-lone', 'm', 8) AS own_of_user, asked('sk-beta', 'm', 7) AS team_member \gx
 SELECT team_member_update('free', 'ann', max_budget_in_team => 8) \g /dev/null

@@ -265,18 +265,22 @@ AppliedLimits Counters::limits_of(const CountedCall &call)
     size_t size = 0;
     const auto add_limit = [&](Owner &owner, const UsageLimit &limit) {
         const Each each = limit.scope.each;
-        if (!is_asked(limit) || call.owners.has_own(owner, limit))
+        if (!is_asked(limit))
             return;
+        const bool applies = !call.owners.has_own(owner, limit);
         if (each == Each::none) {
             applied[size++] = {&limit, &owner, &owner.everything, &counter_of(owner, owner.everything, limit)};
             return;
         }
         const Texts parts = parts_of(each, call.owners.ids, call.model, call.tags);
-        if (!call.knows_part(each))
+        if (applies && !call.knows_part(each))
             applied[size++] = {&limit, &owner};
         for (const Text name : parts) {
             PartCounters &part = part_of(owner, call.owners, each, name);
-            applied[size++] = {&limit, &owner, &part, &counter_of(owner, part, limit)};
+            // It counts the call in any case: another call, which the limit applies to, may follow.
+            Counter &counter = counter_of(owner, part, limit);
+            if (applies)
+                applied[size++] = {&limit, &owner, &part, &counter};
         }
     };
     const auto add = [&](bool of_cost) {
