@@ -2838,7 +2838,8 @@ COMMENT ON FUNCTION org_retention_update IS
 org_maintain() does what is due. Settings that are left out stay as they are; 0 means without end.
 
 - partition: length of the partitions that are made from now on: day, week or month
-- request_memory_days: how long a request_id is remembered after its call was closed: first 35
+- request_memory_days: how long a request_id is remembered after its call was closed: first 35;
+  raising it does not bring back what is forgotten already
 - ledger_days: after how many days calls are archived, at least request_memory_days
 - archive_days: after how many days archived calls are deleted
 - audit_log_days: after how many days entries of the audit log are deleted

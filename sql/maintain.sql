@@ -54,8 +54,9 @@ SELECT * FROM maintained();
 SELECT org_retention_update(partition => 'day') ->> 'partition' AS partition;
 SET LOCAL pg_org.now = '2080-08-10 12:00:00Z';
 SELECT usage_record('sk-ann', 'm', 1, 'third') ->> 'cost' AS cost;
+SELECT count(usage_record('sk-ann', 'm', 0.01)) FROM generate_series(1, 100);
 SELECT * FROM partitions();
-SELECT tableoid::regclass, request_id FROM org.usage ORDER BY closed_at;
+SELECT tableoid::regclass, request_id FROM org.usage WHERE cost = 1 ORDER BY closed_at;
 -- Entries of the audit log and events have them by the clock: those that do not exist yet are made as well.
 SELECT org.make_partitions('org.event', '2081-01-01Z'), org.make_partitions('org.audit_log', '2081-01-01Z');
 SELECT * FROM partitions() WHERE of_table <> 'org.usage';
@@ -75,7 +76,18 @@ SELECT usage_record('sk-ann', 'm', 1, 'fourth') ->> 'cost' AS cost;
 SET LOCAL pg_org.now = '2080-12-20 12:00:00Z';
 SELECT step, count(*) FROM maintained() GROUP BY step;
 SET LOCAL pg_org.now = '2081-01-06 12:00:00Z';
+-- A partition that is rewritten while its sums are carried forward is summed anew.
+DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM org.usage_archive WHERE name = 'usage_until_2080_08_11') LOOP
+        PERFORM org_maintain();
+    END LOOP;
+END $$;
+UPDATE org.usage_archive SET summed_blocks = 1 WHERE name = 'usage_until_2080_08_11';
+SELECT relname AS index FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+ WHERE indrelid = 'org.usage_until_2080_08_11'::regclass AND amname = 'btree' AND indpred IS NULL LIMIT 1 \gset
+CLUSTER org.usage_until_2080_08_11 USING :"index";
 SELECT step, count(*) FROM maintained() GROUP BY step ORDER BY step;
+SELECT requests, cost FROM org.usage_carried WHERE day = '2080-08-10';
 -- Archived partitions are dropped by their age.
 SELECT org_retention_update(archive_days => 180) ->> 'archive_days' AS archive_days;
 SELECT * FROM maintained();

@@ -61,15 +61,27 @@ SELECT usage_record('sk-ann', 'm', 32, 'later', prompt_tokens => 60, end_user =>
 SELECT name, ends_at FROM org.partition WHERE of_table = 'org.usage' AND name ~ 'until_209';
 SELECT tableoid::regclass, request_id, state, cost FROM org.usage ORDER BY closed_at, request_id;
 
--- A request_id is remembered for 35 days after its call was closed: then it is a new one.
+-- A request_id is remembered for 35 days and an hour after its call was closed: then it is a new one, and stays so.
 SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$), trial($$usage_record('sk-ann', 'n', 1, 'january 2')$$);
-SET LOCAL pg_org.now = '2090-02-14 12:59:59Z';
+SET LOCAL pg_org.now = '2090-02-14 13:59:59Z';
 SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$);
-SET LOCAL pg_org.now = '2090-02-14 13:00:01Z';
+SAVEPOINT remembered;
+SELECT org_retention_update(request_memory_days => 36) ->> 'request_memory_days' AS remembered;
+SET LOCAL pg_org.now = '2090-02-14 14:00:01Z';
+SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$);
+SET LOCAL pg_org.now = '2090-02-15 14:00:01Z';
+SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$);
+ROLLBACK TO remembered;
+SET LOCAL pg_org.now = '2090-02-14 14:00:01Z';
 SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$), trial($$usage_record('sk-ann', 'n', 1, 'january 2')$$);
 SELECT org_retention_update(request_memory_days => 36) ->> 'request_memory_days' AS remembered;
-SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$);
-SELECT org_retention_update(request_memory_days => 35) ->> 'request_memory_days' AS remembered;
+SELECT trial($$usage_reserve('sk-ann', 'n', 1, 1, 'january 2')$$), trial($$usage_reserve('sk-ann', 'n', 1, 1, 'february')$$);
+-- So a call that was recorded as new is the only one that its name stands for.
+SELECT usage_settle(64, 'cancelled') ->> 'recorded_as_new' AS recorded_as_new;
+SELECT org_retention_update(request_memory_days => 60) ->> 'request_memory_days' AS remembered;
+SELECT usage_settle(64, 'cancelled') ->> 'cost' AS cost, (SELECT count(*) FROM org.usage WHERE request_id = 'cancelled' AND state = 'settled') AS settled,
+       usage_verify();
+ROLLBACK TO remembered;
 
 -- A late settlement is recorded as a new call, and says so; one that was settled is answered as before.
 SAVEPOINT late;
@@ -83,6 +95,22 @@ SELECT r ->> 'cost' AS cost, r ->> 'recorded_as_new' AS recorded_as_new, r -> 'e
 SELECT tableoid::regclass, request_id, state, cost, max_cost, reserved_at FROM org.usage WHERE request_id IN ('cancelled', 'expired')
  ORDER BY 1, 2;
 SELECT attempt($$usage_cancel('january 1')$$), attempt($$usage_extend('january 1')$$);
+SELECT usage_verify();
+ROLLBACK TO late;
+-- It counts beside others of the batch, also against limits that were set meanwhile.
+SET LOCAL pg_org.now = '2090-03-25 12:00:00Z';
+SELECT usage_reserve('sk-ann', 'm', 5, 100, 'march', end_user => 'eve') \g /dev/null
+SELECT org_update('acme', limits => '[{"limit": "cost", "value": 1000, "per": "1y@UTC"}, {"limit": "cost", "value": 1000, "each": "key"}]') \g /dev/null
+SELECT sum((r ->> 'cost')::numeric) AS cost FROM json_array_elements(usage_settle_many('[{"request_id": "march", "cost": 2}, {"request_id": "expired", "cost": 1}]')) AS r;
+SELECT usage_verify();
+ROLLBACK TO late;
+-- Nobody is charged who was made after the call, under an identifier that was another's.
+SELECT team_delete('{red}'), team_new('acme', team_id => 'red', members_with_roles => '[{"role": "user", "user_id": "ann"}]') \g /dev/null
+UPDATE org.team SET created_at = '2090-02-21Z';
+UPDATE org.team_member SET created_at = '2090-02-21Z';
+SET LOCAL pg_org.now = '2090-03-25 12:00:00Z';
+SELECT usage_settle(64, 'cancelled') ->> 'recorded_as_new' AS recorded_as_new;
+SELECT * FROM spent() WHERE owner ~ '^(organization|team) ';
 SELECT usage_verify();
 ROLLBACK TO late;
 

@@ -8,7 +8,8 @@ CREATE TABLE org.retention (
     ledger_days          bigint CHECK (ledger_days BETWEEN request_memory_days AND 36525),
     archive_days         bigint CHECK (archive_days BETWEEN 1 AND 36525),
     audit_log_days       bigint CHECK (audit_log_days BETWEEN 1 AND 36525),
-    event_days           bigint CHECK (event_days BETWEEN 1 AND 36525)
+    event_days           bigint CHECK (event_days BETWEEN 1 AND 36525),
+    forgotten_before     timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO org.retention DEFAULT VALUES;
 COMMENT ON TABLE org.retention IS 'How long things are kept: one row.';
@@ -25,6 +26,8 @@ COMMENT ON COLUMN org.retention.audit_log_days IS
 'Days after which entries of the audit log are deleted, a partition at a time; null: they are kept.';
 COMMENT ON COLUMN org.retention.event_days IS
 'Days after which events are deleted, a partition at a time; null: they are kept.';
+COMMENT ON COLUMN org.retention.forgotten_before IS
+'Calls closed before stay forgotten, although request_memory_days was raised since.';
 
 CREATE VIEW org.partition AS
     SELECT format('org.%I', t.relname) AS of_table, c.relname::text AS name,

@@ -17,6 +17,7 @@ CREATE TABLE org.usage_archive (
     ends_at        timestamptz PRIMARY KEY,
     starts_at      timestamptz,
     name           text NOT NULL,
+    filenode       oid NOT NULL,
     summed_blocks  bigint NOT NULL DEFAULT 0 CHECK (summed_blocks >= 0),
     archived_at    timestamptz
 );
@@ -25,7 +26,9 @@ COMMENT ON TABLE org.usage_archive IS
 COMMENT ON COLUMN org.usage_archive.ends_at IS 'End of the partition: the calls were closed before.';
 COMMENT ON COLUMN org.usage_archive.starts_at IS 'Start of the partition; null: all earlier calls were in it.';
 COMMENT ON COLUMN org.usage_archive.name IS 'Name of the partition, and of its table in schema org_archive as long as that is kept.';
-COMMENT ON COLUMN org.usage_archive.summed_blocks IS 'How many of its blocks have been summed.';
+COMMENT ON COLUMN org.usage_archive.filenode IS
+'File of the partition when its sums began to be carried forward: in another one, its calls are at other places.';
+COMMENT ON COLUMN org.usage_archive.summed_blocks IS 'How many of the blocks of that file have been summed.';
 COMMENT ON COLUMN org.usage_archive.archived_at IS
 'When it left the ledger, and its sums began to count; null: its calls still do.';
 

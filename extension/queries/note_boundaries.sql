@@ -1,6 +1,6 @@
 -- Notes when the owners of calls were made, and when what counts against their limits began anew, before $1, the end of the
--- partition, and after $2, before which none of its calls was reserved. Such times are the creation, the resets, the times
--- at which limits were set, and the starts of the periods that are counted.
+-- partition. Such times are the creation, the resets, the times at which limits were set, and the starts of the periods
+-- that are counted.
 INSERT INTO org.usage_boundary (organization_id, ends_at, team_id, user_id, key_id, end_user, times)
 WITH owner (organization_id, team_id, user_id, key_id, end_user, created_at, reset_at, resets, limits) AS (
     SELECT o.organization_id, '', '', '', '', o.created_at, o.spend_reset_at, o.limit_resets, b.limits
@@ -47,5 +47,5 @@ WITH owner (organization_id, team_id, user_id, key_id, end_user, created_at, res
 )
 SELECT organization_id, $1, team_id, user_id, key_id, end_user, array_agg(DISTINCT at ORDER BY at)
   FROM boundary
- WHERE at < $1 AND at > $2
+ WHERE at < $1 AND at > '-infinity'
  GROUP BY organization_id, team_id, user_id, key_id, end_user

@@ -2,6 +2,7 @@
 
 #include "retention.hpp"
 
+#include "base/clock.hpp"
 #include "base/fail.hpp"
 #include "base/rollbacks.hpp"
 
@@ -11,21 +12,31 @@ namespace {
 
 constexpr int64 min_memory_days = 2, max_days = 36525;
 
+// How long closed calls are remembered.
+struct Memory {
+    int64 days;
+    Time forgotten_before;
+};
 // Kept for a while, since every call needs it.
 struct KnownMemory {
-    int64 days;
+    Memory memory;
     TimestampTz read_at;
     uint64 after_rollbacks;
 };
-KnownMemory known_memory{0, 0, 0};
+KnownMemory known_memory{};
+
+// Calls are remembered for longer than was set, by this much. It is the time that all sessions have to notice a longer
+// memory, before they would forget what others remember: see forgotten_when_raised.
+constexpr int64 memory_margin = USECS_PER_HOUR;
 
 #define COLUMNS "partition, request_memory_days, ledger_days, archive_days, audit_log_days, event_days"
 constinit Statement find{"SELECT " COLUMNS " FROM org.retention"};
+constinit Statement find_memory{"SELECT request_memory_days, forgotten_before FROM org.retention"};
 constinit Statement lock{"SELECT " COLUMNS " FROM org.retention FOR NO KEY UPDATE"};
 constinit Statement update{R"(
     UPDATE org.retention
        SET partition = $1, request_memory_days = $2, ledger_days = $3, archive_days = $4, audit_log_days = $5,
-           event_days = $6
+           event_days = $6, forgotten_before = greatest(forgotten_before, $7)
     RETURNING )" COLUMNS};
 
 Retention read_row(const Row &row)
@@ -62,6 +73,20 @@ Text changed_partition(Session &session, Text before)
     return partition;
 }
 
+Memory read_memory(Session &session)
+{
+    const Row row = session.run(find_memory)[0];
+    return {*row.get<int64>(0), *row.get<Time>(1)};
+}
+
+// What has been forgotten stays so if the memory is made longer: another call may have got the request_id meanwhile.
+Maybe<Time> forgotten_when_raised(int64 days_before, int64 days)
+{
+    if (days <= days_before)
+        return {};
+    return Time{present().value - days_before * USECS_PER_DAY};
+}
+
 } // namespace
 
 Retention pg_org::read_retention(Session &session) { return read_row(session.run(find)[0]); }
@@ -73,8 +98,9 @@ Time pg_org::remembered_from(Session &session, Time now)
     const bool is_known = known_memory.read_at <= clock && clock < known_memory.read_at + max_age &&
                           known_memory.after_rollbacks == rollbacks();
     if (!is_known)
-        known_memory = {read_retention(session).request_memory_days, clock, rollbacks()};
-    return {now.value - known_memory.days * USECS_PER_DAY};
+        known_memory = {read_memory(session), clock, rollbacks()};
+    const auto &[days, forgotten_before] = known_memory.memory;
+    return {std::max(now.value - days * USECS_PER_DAY - memory_margin, forgotten_before.value)};
 }
 
 PG_ORG_READ(org_retention)
@@ -101,6 +127,7 @@ PG_ORG_WRITE(org_retention_update)
         invalid("ledger_days", "must be at least request_memory_days (%lld)",
                 static_cast<long long>(after.request_memory_days));
     known_memory.read_at = 0;
+    const auto forgotten = forgotten_when_raised(before.request_memory_days, after.request_memory_days);
     session.reply.object(session.run(update, after.partition, after.request_memory_days, after.ledger_days,
-                                     after.archive_days, after.audit_log_days, after.event_days)[0]);
+                                     after.archive_days, after.audit_log_days, after.event_days, forgotten)[0]);
 }

@@ -13,8 +13,8 @@ struct Retention {
 };
 Retention read_retention(Session &session);
 
-// The time from which on closed calls are remembered by their request_ids. A change by another session is noticed after
-// some seconds.
+// The time from which on closed calls are remembered by their request_ids; it never goes back. A change by another
+// session is noticed after some seconds.
 Time remembered_from(Session &session, Time now);
 
 } // namespace pg_org

@@ -14,16 +14,13 @@ namespace {
 constinit Statement wait_for_others{"SELECT pg_advisory_xact_lock(1634886504)"};
 constinit Statement try_before_others{"SELECT pg_try_advisory_xact_lock(1634886504)"};
 
-constinit Statement find_oldest{R"(
-    SELECT p.name, p.ends_at, a.ends_at IS NOT NULL, coalesce(a.summed_blocks, 0),
-           pg_relation_size(format('org.%I', p.name)::regclass) / current_setting('block_size')::bigint
-      FROM org.partition p
-      LEFT JOIN org.usage_archive a USING (ends_at)
-     WHERE p.of_table = 'org.usage'
-       AND p.ends_at <= $1
-     ORDER BY p.ends_at
-     LIMIT 1)",
-                                Planned::each_time};
+constinit Statement find_old{R"(
+    SELECT name, ends_at
+      FROM org.partition
+     WHERE of_table = 'org.usage'
+       AND ends_at <= $1
+     ORDER BY ends_at)",
+                             Planned::each_time};
 
 // By the names of counts. A period of the calendar is up to three days longer than it seems, counted in UTC.
 constinit Statement find_running{R"(
@@ -43,20 +40,25 @@ constinit Statement find_running{R"(
                                  Planned::each_time};
 
 constinit Statement begin_partition{R"(
-    INSERT INTO org.usage_archive (ends_at, starts_at, name)
-    SELECT ends_at, starts_at, name
+    INSERT INTO org.usage_archive AS a (ends_at, starts_at, name, filenode)
+    SELECT ends_at, starts_at, name, pg_relation_filenode(format('org.%I', name)::regclass)
       FROM org.partition
      WHERE of_table = 'org.usage'
        AND ends_at = $1
-        ON CONFLICT DO NOTHING
-    RETURNING starts_at)"};
-
-// A call may have been settled as late as it was remembered.
+        ON CONFLICT (ends_at) DO UPDATE
+       SET filenode = excluded.filenode, summed_blocks = 0
+     WHERE a.filenode <> excluded.filenode
+    RETURNING ends_at)"};
+constinit Statement forget_sums{"DELETE FROM org.usage_carried WHERE ends_at = $1"};
+constinit Statement forget_boundaries{"DELETE FROM org.usage_boundary WHERE ends_at = $1"};
 constinit Statement note_boundaries{
 #include "queries/note_boundaries.inc"
     , Planned::each_time};
-constinit Statement find_first_reservation{R"(
-    SELECT coalesce($1 - make_interval(days => 1 + greatest(request_memory_days, 366)::integer), '-infinity') FROM org.retention)"};
+
+constinit Statement find_progress{R"(
+    SELECT summed_blocks, pg_relation_size(format('org.%I', name)::regclass) / current_setting('block_size')::bigint
+      FROM org.usage_archive
+     WHERE ends_at = $1)"};
 
 constinit Statement set_summed{"UPDATE org.usage_archive SET summed_blocks = $2 WHERE ends_at = $1"};
 
@@ -65,8 +67,6 @@ constinit Statement lock_ledger{"SELECT org.lock_briefly('org.usage')"};
 constinit Statement make_schema{"SELECT org.make_archive_schema()"};
 
 constinit Statement count_sums{"UPDATE org.usage_archive SET archived_at = $2 WHERE ends_at = $1"};
-
-constinit Statement forget_boundaries{"DELETE FROM org.usage_boundary WHERE ends_at = $1"};
 
 constexpr const char *carry_sums_of =
 #include "queries/carry_sums.inc"
@@ -91,14 +91,13 @@ void carry_sums_up_to(Session &session, OldPartition &partition, int64 block)
 
 } // namespace
 
-Maybe<OldPartition> oldest_partition(Session &session, Time ended_by)
+std::span<OldPartition> old_partitions(Session &session, Time ended_by)
 {
-    const Rows found = session.run(find_oldest, ended_by);
-    if (found.empty())
-        return {};
-    const Row row = found[0];
-    return OldPartition{*row.get<Text>(0), *row.get<Time>(1), *row.get<bool>(2), *row.get<int64>(3),
-                        *row.get<int64>(4)};
+    const Rows found = session.run(find_old, ended_by);
+    const auto partitions = allocate<OldPartition>(found.size());
+    for (size_t i = 0; i < partitions.size(); i++)
+        partitions[i] = {*found[i].get<Text>(0), *found[i].get<Time>(1)};
+    return partitions;
 }
 
 Maybe<RunningPeriod> first_running_period(Session &session, Time now)
@@ -115,15 +114,22 @@ bool begin_archiving(Session &session, bool wait)
     return true;
 }
 
+void begin_or_resume(Session &session, OldPartition &partition)
+{
+    session.run_about(table_of(partition), "LOCK TABLE %s IN ACCESS SHARE MODE");
+    if (!session.run(begin_partition, partition.ends_at).empty()) {
+        session.run(forget_sums, partition.ends_at);
+        session.run(forget_boundaries, partition.ends_at);
+        session.run(note_boundaries, partition.ends_at);
+    }
+    const Row progress = session.run(find_progress, partition.ends_at)[0];
+    partition.summed_blocks = *progress.get<int64>(0);
+    partition.blocks = *progress.get<int64>(1);
+}
+
 void carry_sums(Session &session, OldPartition &partition)
 {
-    if (const Rows begun = session.run(begin_partition, partition.ends_at); !begun.empty()) {
-        const Time first = *session.run(find_first_reservation, begun[0].get<Time>(0))[0].get<Time>(0);
-        session.run(note_boundaries, partition.ends_at, first);
-    }
-    partition.is_begun = true;
-    if (!partition.is_summed())
-        carry_sums_up_to(session, partition, std::min(partition.blocks, partition.summed_blocks + blocks_at_once));
+    carry_sums_up_to(session, partition, std::min(partition.blocks, partition.summed_blocks + blocks_at_once));
 }
 
 void archive(Session &session, const OldPartition &partition, bool drop)
@@ -184,11 +190,15 @@ PG_ORG_WRITE(usage_archive)
     require_partition(session, Partitioned::usage, now); // so that one stays
 
     session.reply.begin_object().key("archived").begin_array();
-    while (const auto oldest = oldest_partition(session, before)) {
-        OldPartition partition = *oldest;
-        require_over(session, partition, now);
+    const auto partitions = old_partitions(session, before);
+    if (!partitions.empty())
+        require_over(session, partitions.back(), now);
+    for (OldPartition &partition : partitions) {
+        begin_or_resume(session, partition);
         while (!partition.is_summed())
             carry_sums(session, partition);
+    }
+    for (const OldPartition &partition : partitions) { // at last, since it locks the ledger
         archive(session, partition, drop);
         write_archived(session.reply, partition, drop);
     }

@@ -9,13 +9,13 @@ namespace pg_org {
 struct OldPartition {
     Text name;
     Time ends_at;
-    bool is_begun;
-    int64 summed_blocks, blocks;
+    // Set by begin_or_resume().
+    int64 summed_blocks = 0, blocks = 0;
 
-    bool is_summed() const { return is_begun && summed_blocks >= blocks; }
+    bool is_summed() const { return summed_blocks >= blocks; }
 };
-// The oldest one that ended by that time.
-Maybe<OldPartition> oldest_partition(Session &session, Time ended_by);
+// Those that ended by that time, the oldest first.
+std::span<OldPartition> old_partitions(Session &session, Time ended_by);
 
 // A period that is counted against somebody's limit, and that is not over.
 struct RunningPeriod {
@@ -28,6 +28,9 @@ Maybe<RunningPeriod> first_running_period(Session &session, Time now);
 // Makes others wait that archive; without waiting, false if somebody does.
 bool begin_archiving(Session &session, bool wait);
 
+// Finds out how far the sums of a partition have been carried forward. Keeps others from rewriting it until the
+// transaction ends; if somebody has done so before, its sums are carried forward anew.
+void begin_or_resume(Session &session, OldPartition &partition);
 // Carries forward the sums of some more blocks.
 void carry_sums(Session &session, OldPartition &partition);
 // Takes a partition out of the ledger whose sums were carried forward. It is kept in schema org_archive, or dropped.

@@ -102,13 +102,14 @@ private:
         if (!retention_.ledger_days)
             return true;
         const Time ended_by = days_before(now, std::max(*retention_.ledger_days, retention_.request_memory_days));
-        const auto oldest = oldest_partition(session_, ended_by);
-        if (!oldest)
+        const auto old = old_partitions(session_, ended_by);
+        if (old.empty())
             return true;
-        OldPartition partition = *oldest;
+        OldPartition &partition = old[0];
         if (const auto running = first_running_period(session_, now);
             running && running->start.value < partition.ends_at.value)
             return true;
+        begin_or_resume(session_, partition);
         if (!partition.is_summed()) {
             while (!partition.is_summed() && GetCurrentTimestamp() < end_)
                 carry_sums(session_, partition);

@@ -86,22 +86,22 @@ Time made_at(const Record &request, Time now)
     return request.key_deleted_at && request.key_deleted_at->value < now.value ? *request.key_deleted_at : now;
 }
 
-// A call that is not remembered any more: itself if it is settled, and otherwise a new one, made now, with nothing
-// held.
-Call *as_remembered(Call &forgotten, Time now)
+// A call that is not remembered any more: itself if it is settled, and otherwise a new one with nothing held. It was
+// made when it was reserved, so that nobody is charged who came after that.
+Call *as_remembered(Call &forgotten)
 {
     if (forgotten.state == State::settled)
         return &forgotten;
     Call *call = allocate<Call>(1).data();
     *call = forgotten;
     call->state = call->stored = State::none;
-    call->reserved_at = call->expires_at = now;
     call->max_cost = zero();
     call->max_tokens = 0;
     return call;
 }
 
-// So that what a call costs is counted, and told of, which was not reserved.
+// So that what a call costs is counted, and told of, which was not reserved. Before any call is counted: missing
+// counters are made from the ledger.
 void expect_new(Counters &counters, const Call &call)
 {
     counters.limits_of({counters.owners_of(call.owners), call.model, call.tags, true});
@@ -132,24 +132,27 @@ Calls settle(Session &session, std::span<Settle> requests, bool wait)
         refuse_busy_calls(session, requests, calls);
     Counters counters{session, owners, present(), locked};
     const auto results = allocate<Call *>(requests.size());
-    const auto settled = allocate<Call *>(requests.size());
-    size_t count = 0;
     for (size_t i = 0; i < requests.size(); i++) {
         CHECK_FOR_INTERRUPTS();
         if (requests[i].wrong)
             continue;
         Call *&call = calls[requests[i].name()];
         if (call == nullptr && requests[i].forgotten != nullptr)
-            call = as_remembered(*requests[i].forgotten, counters.now());
+            call = as_remembered(*requests[i].forgotten);
         results[i] = call;
         if (call == nullptr)
             requests[i].wrong = no_reservation(requests[i]);
-        if (call == nullptr || call->state == State::settled)
-            continue;
-        if (call->stored == State::none) {
+        else if (call->stored == State::none)
             expect_new(counters, *call);
-            requests[i].is_recorded_as_new = true;
-        }
+    }
+    const auto settled = allocate<Call *>(requests.size());
+    size_t count = 0;
+    for (size_t i = 0; i < requests.size(); i++) {
+        CHECK_FOR_INTERRUPTS();
+        Call *const call = results[i];
+        if (requests[i].wrong || call->state == State::settled)
+            continue;
+        requests[i].is_recorded_as_new = call->stored == State::none;
         requests[i].outcome.settle(*call, counters.now());
         counters.count(*call, call->stored, State::settled);
         settled[count++] = call;

@@ -97,6 +97,7 @@ class Database:
         server = Database("postgres")
         server.value(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
         server.value(f"CREATE DATABASE {self.name} TEMPLATE {template}")
+        server.value(f"GRANT CREATE ON DATABASE {self.name} TO org")  # which a copy does not have
         server.connection.close()
         self.connect()
         self.script = []

@@ -46,7 +46,8 @@ class Model(Owners):
         self.calls_of = defaultdict(list)
         self.labelled = {}
         self.resets = defaultdict(list)  # by name of the owner
-        self.memory = timedelta(days=35)  # how long the name of a call that is over is its own
+        self.memory = timedelta(days=35)  # how long the name of a call that is over is its own, and an hour more
+        self.forgotten_before = None
         self.archived_until = None
 
     def add(self, call, label):
@@ -85,7 +86,11 @@ class Model(Owners):
 
     def is_remembered(self, call):
         ended_at = call.ended_at()
-        return ended_at is None or ended_at >= self.now - self.memory and not self.is_archived(call)
+        return ended_at is None or ended_at >= self.remembered_from() and not self.is_archived(call)
+
+    def remembered_from(self):
+        since = self.now - self.memory - timedelta(hours=1)
+        return max(since, self.forgotten_before) if self.forgotten_before else since
 
     def is_archived(self, call):
         ended_at = call.ended_at()
@@ -191,7 +196,7 @@ class Model(Owners):
         if self.is_remembered(call):
             self.settle(call, cost, prompt_tokens, completion_tokens)
             return self.settlement(call)
-        new = replace(call, reserved_at=self.now, expires_at=self.now, max_cost=Decimal(0), max_tokens=0, put_away_at=None)
+        new = replace(call, max_cost=Decimal(0), max_tokens=0, put_away_at=None)
         self.add(new, label)
         self.settle(new, cost, prompt_tokens, completion_tokens)
         return dict(self.settlement(new), recorded_as_new=True)
@@ -281,7 +286,10 @@ class Model(Owners):
     def org_retention_update(self, request_memory_days, ledger_days, partition=None):
         if 0 < ledger_days < request_memory_days:
             raise Refused("22023", '"ledger_days" must be at least')
-        self.memory = timedelta(days=request_memory_days)
+        memory = timedelta(days=request_memory_days)
+        if memory > self.memory:  # what was forgotten stays so
+            self.forgotten_before = max(self.forgotten_before or self.now - self.memory, self.now - self.memory)
+        self.memory = memory
 
     # Showing what is left
 

@@ -265,8 +265,7 @@ class Story(Calls):
         return [("org_retention_update", days, ""), *steps, *self.forget_counters()]
 
     def change_retention(self):
-        """Names are forgotten earlier from now on; later is another matter, if some have been given to others already."""
-        days = self.choose([days for days in (2, 10, 20, 30, 35) if days <= self.model.memory.days])
+        days = self.choose([2, 10, 20, 30, 35])
         partition = self.choose(["day", "week", "month"], [1, 2, 4])
         days = dict(request_memory_days=days, ledger_days=self.choose([0, days, days - 1, 400]), partition=partition)
         return [("org_retention_update", days, "")]

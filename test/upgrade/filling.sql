@@ -68,7 +68,7 @@ INSERT INTO public.reply VALUES
     ('named', org_new('Delta', 'delta', idempotency_key => 'once more', api_key => 'sk-admin'));
 
 -- A partition of the ledger whose sums are being carried forward.
-INSERT INTO org.usage_archive (ends_at, name, summed_blocks) VALUES ('2020-01-01Z', 'usage_until_2020_01_01', 1);
+INSERT INTO org.usage_archive (ends_at, name, filenode, summed_blocks) VALUES ('2020-01-01Z', 'usage_until_2020_01_01', 1, 1);
 INSERT INTO org.usage_carried (organization_id, ends_at, digest, day, team_id, user_id, key_id, end_user, delegated, model,
                                tags, requests, failed_requests, cost, prompt_tokens, completion_tokens,
                                cache_read_input_tokens, cache_creation_input_tokens, first_reserved_at, first_closed_at,
