@@ -48,6 +48,7 @@ class Model(Owners):
         self.resets = defaultdict(list)  # by name of the owner
         self.memory = timedelta(days=35)  # how long the name of a call that is over is its own, and an hour more
         self.forgotten_before = None
+        self.last_forgotten_at = None  # when somebody named a call that is not remembered any more
         self.archived_until = None
 
     def add(self, call, label):
@@ -68,7 +69,7 @@ class Model(Owners):
 
     def earliest(self):
         """How far the clock may be put back."""
-        begun = [self.archived_until] if self.archived_until else []
+        begun = [at for at in (self.archived_until, self.last_forgotten_at) if at]
         begun += [owner.created_at for _, owner in self.facts.named()]
         begun += [it.since for _, owner in self.facts.named() for it in owner.sentences if it.since]
         begun += [reset.at for resets in self.resets.values() for reset in resets]
@@ -82,7 +83,10 @@ class Model(Owners):
 
     def find(self, organization_id, request_id):
         call = self.calls.get((organization_id, request_id))
-        return call if call and self.is_remembered(call) else None
+        if not call or self.is_remembered(call):
+            return call
+        self.last_forgotten_at = self.now
+        return None
 
     def is_remembered(self, call):
         ended_at = call.ended_at()
@@ -196,6 +200,7 @@ class Model(Owners):
         if self.is_remembered(call):
             self.settle(call, cost, prompt_tokens, completion_tokens)
             return self.settlement(call)
+        self.last_forgotten_at = self.now
         new = replace(call, max_cost=Decimal(0), max_tokens=0, put_away_at=None)
         self.add(new, label)
         self.settle(new, cost, prompt_tokens, completion_tokens)
