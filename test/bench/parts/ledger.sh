@@ -1,15 +1,15 @@
-# (g): calls beside a full ledger, reports from it, and calls while a partition of it is archived. It is last, as it
-# fills the ledger. Sourced, not run.
+# (g): calls beside a full ledger and beside an empty one, in turn; reports from the full one, and calls while a partition
+# of it is archived. It is last, as it fills the ledger. Sourced, not run.
 # shellcheck shell=bash disable=SC2154
 
 measure_ledger() {
-    in_rounds "Calls beside an empty ledger" take_calls empty
     printf 'Filling the ledger ...\n'
+    create_database bench_empty
     query -v calls="$ledger" -f "$here/fill_ledger.sql"
     take ledger_bytes "$(query -c "SELECT sum(pg_total_relation_size(format('org.%I', name)::regclass)) / $ledger
                                      FROM org.partition WHERE of_table = 'org.usage'")"
     PGUSER=postgres query -c CHECKPOINT
-    in_rounds "Calls beside a full ledger" take_calls full
+    in_rounds "Calls beside a full and an empty ledger" take_calls
     in_rounds "Daily activity" take_daily_activity
     measure_archiving
 
@@ -26,13 +26,18 @@ measure_ledger() {
     amount bytes ledger_bytes "of a call in the ledger, with its indexes"
 }
 
-# take_calls WHEN: what is reserved and settled in a second.
+# What is reserved and settled in a second.
 take_calls() {
     local order
     for order in ordered random; do
-        query -c "TRUNCATE org.reservation, org.usage_counter"
-        take "$1_$order" "$(by_64 "ledger_$order")"
+        PGDATABASE=bench_empty take_calls_beside empty "$order"
+        take_calls_beside full "$order"
     done
+}
+
+take_calls_beside() {
+    query -c "TRUNCATE org.reservation, org.usage_counter"
+    take "$1_$2" "$(by_64 "ledger_$2")"
 }
 
 take_daily_activity() {
