@@ -454,6 +454,23 @@ def test_a_terminal_that_knows_ascii_only(litellm, compare):
     assert r"\u05d0" in compare(PYTHONIOENCODING="ascii").out
 
 
+def test_an_imported_key_is_recognized_whatever_else_differs(litellm, compare, owner):
+    token = digest("sk-imported")
+    owner.execute(
+        "INSERT INTO org.api_key (key_hash, key_id, key_name, key_alias, created_by, updated_by)"
+        " VALUES (%s, md5('key of LiteLLM ' || %s)::uuid, 'sk-...aaaa', 'here', 'default_user_id', 'default_user_id')",
+        (token, token),
+    )
+    try:
+        litellm.rows("""INSERT INTO "LiteLLM_VerificationToken" (token, key_name, key_alias, user_id, created_by)
+                        VALUES (%s, 'sk-...bbbb', 'there', 'bob', 'default_user_id')""", token)
+        assert {tuple(row[2:]) for row in compare().rows if row[2] != "created_at"} == {
+            ("key_alias", "there", "here"), ("key_name", "sk-...bbbb", "sk-...aaaa"), ("user_id", "bob", "–"),
+        }
+    finally:
+        owner.execute("DELETE FROM org.api_key WHERE key_hash = %s", (token,))
+
+
 # ---- Many
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import decimal
 import functools
+import hashlib
 import http.client
 import itertools
 import json
@@ -24,6 +25,7 @@ import threading
 import time
 import unicodedata
 import urllib.parse
+import uuid
 from decimal import Decimal
 
 SECONDS_TO_WAIT = 60
@@ -463,7 +465,7 @@ class Comparison:
     def _keys(self, server):
         # Sorted by something else, keys of the same rank would change places from page to page in LiteLLM.
         rows = self._numbered(server, "/key/list", "keys", size=100, return_full_object="true")
-        return [ListedKey.of(row) for row in rows]
+        return [ListedKey.of(row, server is self.servers[1]) for row in rows]
 
     def _numbered(self, server, path, rows_name, **query):
         rows = list_by_number(self._pool, server, path, rows_name, **query)
@@ -549,23 +551,31 @@ class Comparison:
         self.differences.append(Difference(kind, one, field, *values, tuple(thing or {} for thing in things)))
 
 
+def token_of_imported(digest):
+    """The token_id that import-litellm gives to the key with this digest, unless pg_org had the key before."""
+    return str(uuid.UUID(hashlib.md5(f"key of LiteLLM {digest}".encode(errors="replace")).hexdigest()))
+
+
 @dataclasses.dataclass(frozen=True)
 class ListedKey:
     """What both lists say of a key that may tell which it is. LiteLLM's lists do not name organizations."""
 
     token: str
+    token_in_pg_org: str
     alias: object
     name: object
     created_at: object
     owners: tuple
 
     @classmethod
-    def of(cls, row):
+    def of(cls, row, is_in_pg_org):
+        token = str(row.get("token"))
         created_at = time_of(str(row.get("created_at")))
         if isinstance(created_at, datetime.datetime):
             created_at = round(created_at.timestamp() * 1000)
         owners = row.get("user_id"), row.get("team_id")
-        return cls(str(row.get("token")), row.get("key_alias"), row.get("key_name"), created_at, owners)
+        token_in_pg_org = token if is_in_pg_org else token_of_imported(token)
+        return cls(token, token_in_pg_org, row.get("key_alias"), row.get("key_name"), created_at, owners)
 
     @property
     def label(self):
@@ -580,6 +590,7 @@ def is_telling(name):
 # What identifies a key, best first, if it is not None; and whether keys that have it in common are told apart by all
 # that there is to say of them.
 IDENTITIES = (
+    (lambda one: one.token_in_pg_org, False),
     (lambda one: (one.alias, one.name, one.created_at, one.owners), True),
     (lambda one: (one.name, one.created_at) if is_telling(one.name) else None, False),
     (lambda one: one.alias and (one.alias, one.owners), False),
