@@ -159,16 +159,16 @@ def litellm(both):
     both.roll_back()
 
 
-def run(*options, litellm_key=MASTER_KEY, pg_org_key=ADMIN_KEY, stderr=subprocess.PIPE, **environment):
+def run(*options, litellm_key=MASTER_KEY, pg_org_key=ADMIN_KEY, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        **environment):
     keys = {"LITELLM_API_KEY": litellm_key, "PG_ORG_API_KEY": pg_org_key}
     done = subprocess.run(
-        ["/usr/bin/python3", "-B", PROGRAM, *options], stdout=subprocess.PIPE, stderr=stderr, encoding="utf-8",
-        timeout=300, env={**os.environ, **{name: value for name, value in keys.items() if value}, **environment},
+        ["/usr/bin/python3", "-B", PROGRAM, *options], stdout=stdout, stderr=stderr, encoding="utf-8", timeout=300,
+        env={**os.environ, **{name: value for name, value in keys.items() if value}, **environment},
     )
-    rows = [re.split(" {2,}", line) for line in done.stdout.split("\n\n")[0].splitlines()[1:]]
-    return types.SimpleNamespace(
-        status=done.returncode, rows=rows if "\n\n" in done.stdout else [], out=done.stdout, err=done.stderr
-    )
+    table, blank, _ = (done.stdout or "").partition("\n\n")
+    rows = [re.split(" {2,}", line) for line in table.splitlines()[1:]] if blank else []
+    return types.SimpleNamespace(status=done.returncode, rows=rows, out=done.stdout, err=done.stderr)
 
 
 @pytest.fixture
@@ -222,11 +222,11 @@ CHANGES = [
     ("UserTable", "teams = '{}'", "user ada teams", "–", "research"),
     ("UserTable", "user_role = 'proxy_admin' WHERE user_id = 'bob'", "user bob user_role",
      "proxy_admin", "internal_user_viewer"),
-    ("VerificationToken", "max_budget = 5 WHERE key_alias = 'batch'", "key batch max_budget", "5", "–"),
+    ("VerificationToken", "max_budget = 5 WHERE key_alias = 'batch'", "key batch max_budget", "5", "20"),
     ("VerificationToken", "key_alias = 'bulk' WHERE key_alias = 'batch'", "key batch key_alias", "bulk", "batch"),
     ("VerificationToken", "user_id = 'bob' WHERE key_alias = 'batch'", "key batch user_id", "bob", "ada"),
     ("VerificationToken", "metadata = metadata - 'model_rpm_limit'", "key batch model_rpm_limit", "–", '{"gpt-4o": 3}'),
-    ("BudgetTable", "max_budget = 21 WHERE budget_id = 'shared'", "key batch budget.max_budget", "21", "20"),
+    ("BudgetTable", "max_budget = 21 WHERE budget_id = 'shared'", "key batch max_budget", "21", "20"),
     ("VerificationToken", "expires = '2036-05-06 07:08:00.002' WHERE blocked", "key sk-...aaaa expires",
      "2036-05-06T07:08:00.002Z", "2036-05-06T07:08:00.000Z"),
     ("VerificationToken", "max_budget = 3 WHERE blocked", "key sk-...aaaa max_budget", "3", "2"),
@@ -302,6 +302,14 @@ def test_spend_of_a_period_that_is_over_is_expected(litellm, compare):
     assert compare().status == 0
     litellm.rows("""UPDATE "LiteLLM_UserTable" SET budget_reset_at = now() + interval '1 hour'""")
     assert {row[2] for row in compare().rows} == {"budget_reset_at", "spend"}
+
+
+def test_customers_of_organizations_are_expected(compare):
+    post("/customer/new", user_id="c-7", organization_id="acme", max_budget=1)
+    try:
+        assert compare().status == 0
+    finally:
+        post("/customer/delete", user_ids=["c-7"], organization_id="acme")
 
 
 def test_older_versions_without_the_second_list_of_teams(litellm, compare):
@@ -449,9 +457,25 @@ def test_limit(litellm, compare):
     assert len(compare("--limit", "3").rows) == 4
 
 
+def test_who_stops_reading_is_no_failure(litellm):
+    litellm.rows("""INSERT INTO "LiteLLM_EndUserTable" (user_id) SELECT 'new ' || n FROM generate_series(1, 2000) n""")
+    reader, its_end = os.pipe()
+    os.close(reader)
+    done = run("--litellm", litellm.url, "--pg-org", URL, "--limit", "0", stdout=its_end)
+    os.close(its_end)
+    assert (done.status, done.err) == (1, "")
+
+
 def test_a_terminal_that_knows_ascii_only(litellm, compare):
     litellm.rows('UPDATE "LiteLLM_OrganizationTable" SET organization_alias = %s', "\u05d0")
     assert r"\u05d0" in compare(PYTHONIOENCODING="ascii").out
+
+
+def test_a_key_may_have_the_organization_of_its_team_only(litellm, compare):
+    litellm.rows("""UPDATE "LiteLLM_VerificationToken" SET organization_id = NULL WHERE key_alias = 'batch'""")
+    assert compare().status == 0
+    litellm.rows("""UPDATE "LiteLLM_VerificationToken" SET organization_id = 'new' WHERE key_alias = 'batch'""")
+    assert [row[2:] for row in compare().rows] == [["organization_id", "new", "acme"]]
 
 
 def test_an_imported_key_is_recognized_whatever_else_differs(litellm, compare, owner):

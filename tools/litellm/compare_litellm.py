@@ -44,34 +44,35 @@ class Difference:
     field: str
     litellm: object
     pg_org: object
-    # The whole things, as far as there is one.
-    things: tuple = ({}, {})
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """Differences in these fields of this kind (of all kinds if there is none), always or in such a case."""
+    """Differences in these fields of this kind (of all kinds if there is none), always or in such a case.
+
+    A case is a function of the difference, and of all fields that the thing has in LiteLLM and in pg_org.
+    """
 
     kind: str
     fields: str
     why: str
     case: object = None
 
-    def covers(self, difference):
+    def covers(self, difference, litellm, pg_org):
         return (
             self.kind in ("", difference.kind)
             and difference.field in self.fields.split()
-            and (self.case is None or self.case(difference))
+            and (self.case is None or self.case(difference, litellm, pg_org))
         )
 
 
-def reset_is_due(difference):
-    times = (difference.things[0].get(name) for name in ("budget_reset_at", "budget.budget_reset_at"))
+def reset_is_due(difference, litellm, pg_org):
+    times = (litellm.get(name) for name in ("budget_reset_at", "budget.budget_reset_at"))
     now = datetime.datetime.now(datetime.timezone.utc)
     return any(isinstance(at, datetime.datetime) and at < now for at in times)
 
 
-def litellm_has_none(difference):
+def litellm_has_none(difference, *_):
     return difference.litellm is None
 
 
@@ -102,10 +103,22 @@ EXPECTED = (
     Expected("", "model_spend", "pg_org's is the sum of its ledger. LiteLLM does not keep its own up to date."),
     Expected("", "object_permission_id", "pg_org keeps object_permission itself, rather than a row of its own."),
     Expected(
+        "organization member",
+        "spend",
+        "LiteLLM does not count what members spend in their organization.",
+        lambda difference, *_: difference.litellm == 0,
+    ),
+    Expected(
         "key",
         "last_active soft_budget_cooldown rotation_count auto_rotate rotation_interval last_rotation_at"
         " key_rotation_at",
         "LiteLLM's own notes about a key. pg_org does not rotate keys by itself.",
+    ),
+    Expected(
+        "key",
+        "organization_id",
+        "LiteLLM often names the team of a key only. The team's organization is compared.",
+        lambda difference, litellm, pg_org: difference.litellm is None and litellm.get("team_id") is not None,
     ),
     Expected("key", "agent_id project_id", "pg_org has no agents and projects."),
     Expected("team", "model_id", "pg_org keeps model_aliases in the team, rather than in a row of their own."),
@@ -126,13 +139,13 @@ EXPECTED = (
         "customer",
         EXISTS,
         "Customers of an organization are pg_org's own. LiteLLM's are those of the platform.",
-        lambda difference: difference.things[1].get("organization_id") is not None,
+        lambda difference, litellm, pg_org: pg_org.get("organization_id") is not None,
     ),
     Expected(
         "user",
         EXISTS,
         "pg_org makes the user default_user_id, LiteLLM only when one signs in.",
-        lambda difference: difference.id == "default_user_id" and litellm_has_none(difference),
+        lambda difference, *_: difference.id == "default_user_id" and difference.litellm is None,
     ),
     Expected("key", "asks", "The key that pg_org is asked with. LiteLLM's master key is no key of its database."),
 )
@@ -224,30 +237,31 @@ class Server:
         return f"it can't be reached ({error.strerror or type(error).__name__})"
 
 
-def list_by_number(pool, server, path, rows_name, **query):
-    """A list in numbered pages, of which all but the first are read at once. None if there is no such list."""
+def list_by_number(pool, server, path, rows_name, keep, **query):
+    """What `keep` makes of the rows of a list in numbered pages, of which all but the first are read at once. None if
+    there is no such list."""
 
     def read(number):
         reply = server.get(path, page=number, **query)
-        if reply is not None:
-            require(server, path, isinstance(reply, dict) and is_list_of_objects(reply.get(rows_name)))
-        return reply
+        if reply is None:
+            return None, 0
+        require(server, path, isinstance(reply, dict) and is_list_of_objects(reply.get(rows_name)))
+        require(server, path, isinstance(reply.get("total_pages"), int))
+        return list(map(keep, reply[rows_name])), reply["total_pages"]
 
-    first = read(1)
+    first, total = read(1)
     if first is None:
         return None
-    require(server, path, isinstance(first.get("total_pages"), int))
-    others = pool.map(read, range(2, first["total_pages"] + 1))
-    return [row for page in itertools.chain([first], others) for row in (page or {}).get(rows_name, [])]
+    return first + [row for page, _ in pool.map(read, range(2, total + 1)) for row in page or []]
 
 
-def list_by_link(server, path):
-    """A list that is whole, or whose pages name the next one."""
+def list_by_link(server, path, keep):
+    """Likewise of a list that is whole, or whose pages name the next one."""
     rows = []
     page, following = server.get_page(path, {"limit": 1000})
     while True:
         require(server, path, is_list_of_objects(page))
-        rows += page
+        rows += map(keep, page)
         if not following:
             return rows
         page, following = server.get_page(following, {})
@@ -396,7 +410,15 @@ def user(server, user_id):
 
 def key(server, token, label):
     row = info(server, "/key/info", key=token).get("info")
-    return {("key", label): fields_of(row, "token token_id")} if row else {}
+    if not row:
+        return {}
+    fields = fields_of(row, "token token_id")
+    # It is the same whether a key has a limit itself or by a budget.
+    for of_budget in [name for name in fields if name.startswith("budget.")]:
+        own = of_budget.removeprefix("budget.")
+        if fields.get(own) is None:
+            fields[own] = fields.pop(of_budget)
+    return {("key", label): fields}
 
 
 def customer_of(row):
@@ -419,12 +441,14 @@ READ = {"organization": organization, "team": team, "user": user}
 
 
 class Comparison:
-    """Compares one kind after another, and collects what differs."""
+    """Compares one kind after another, and collects what differs, with why if that is expected."""
 
-    def __init__(self, litellm, pg_org, jobs):
+    def __init__(self, litellm, pg_org, jobs, keeps_expected):
         self.servers = litellm, pg_org
         self.differences = []
+        self.expected = self.unexpected = 0
         self.compared = collections.Counter()
+        self._keeps_expected = keeps_expected
         self._pool = concurrent.futures.ThreadPoolExecutor(jobs)
 
     def run(self, but_not):
@@ -453,27 +477,32 @@ class Comparison:
         else:
             self._compare_listed(kind)
 
-    def _list(self, kind, server):
+    def _ids(self, kind, server):
+        def id_of(row):
+            return str(row.get(f"{kind}_id"))
+
         if kind == "organization":
-            return list_by_link(server, "/organization/list")
+            return set(list_by_link(server, "/organization/list", id_of))
         query = {"page_size": 100, "sort_by": f"{kind}_id", "sort_order": "asc"}
         if kind == "user":
-            return self._numbered(server, "/user/list", "users", **query)
-        rows = list_by_number(self._pool, server, "/v2/team/list", "teams", **query)
-        return list_by_link(server, "/team/list") if rows is None else rows
+            return set(self._numbered(server, "/user/list", "users", id_of, **query))
+        ids = list_by_number(self._pool, server, "/v2/team/list", "teams", id_of, **query)
+        return set(list_by_link(server, "/team/list", id_of) if ids is None else ids)
 
     def _keys(self, server):
-        # Sorted by something else, keys of the same rank would change places from page to page in LiteLLM.
-        rows = self._numbered(server, "/key/list", "keys", size=100, return_full_object="true")
-        return [ListedKey.of(row, server is self.servers[1]) for row in rows]
+        def listed(row):
+            return ListedKey.of(row, server is self.servers[1])
 
-    def _numbered(self, server, path, rows_name, **query):
-        rows = list_by_number(self._pool, server, path, rows_name, **query)
+        # Sorted by something else, keys of the same rank would change places from page to page in LiteLLM.
+        return self._numbered(server, "/key/list", "keys", listed, size=100, return_full_object="true")
+
+    def _numbered(self, server, path, rows_name, keep, **query):
+        rows = list_by_number(self._pool, server, path, rows_name, keep, **query)
         require(server, path, rows is not None)
         return rows
 
     def _compare_listed(self, kind):
-        litellm, pg_org = ({str(row.get(f"{kind}_id")) for row in self._list(kind, server)} for server in self.servers)
+        litellm, pg_org = (self._ids(kind, server) for server in self.servers)
         for one in sorted(litellm ^ pg_org):
             self._miss(kind, one, one in litellm)
 
@@ -484,11 +513,10 @@ class Comparison:
             self._compare_things(*answers)
 
     def _compare_customers(self):
-        def read(server):
-            rows = list_by_link(server, "/customer/list")
-            return {("customer", customer_of(row)): fields_of(row) for row in rows}
+        def thing(row):
+            return ("customer", customer_of(row)), fields_of(row)
 
-        self._compare_things(*(read(server) for server in self.servers))
+        self._compare_things(*(dict(list_by_link(server, "/customer/list", thing)) for server in self.servers))
 
     def _compare_keys(self):
         """LiteLLM's token of a key is the digest of its secret, which pg_org tells and takes nowhere."""
@@ -543,12 +571,19 @@ class Comparison:
         for name in sorted({**things[0], **things[1]}):
             values = [thing.get(name) for thing in things]
             if not is_same(*values):
-                self.differences.append(Difference(kind, one, name, *values, things))
+                self._add(Difference(kind, one, name, *values), things)
 
     def _miss(self, kind, one, is_in_litellm, field=EXISTS, things=(None, None)):
         self.compared[kind] += 1
         values = ("yes", None) if is_in_litellm else (None, "yes")
-        self.differences.append(Difference(kind, one, field, *values, tuple(thing or {} for thing in things)))
+        self._add(Difference(kind, one, field, *values), [thing or {} for thing in things])
+
+    def _add(self, difference, things):
+        why = next((one.why for one in EXPECTED if one.covers(difference, *things)), None)
+        self.expected += why is not None
+        self.unexpected += why is None
+        if why is None or self._keeps_expected:
+            self.differences.append((difference, why))
 
 
 def token_of_imported(digest):
@@ -703,25 +738,17 @@ def show_table(rows):
         print("  ".join(cell + " " * (room - width(cell)) for cell, room in zip(row, widths)).rstrip())
 
 
-def why_expected(difference):
-    return next((one.why for one in EXPECTED if one.covers(difference)), None)
-
-
-def report(comparison, shows_all, limit):
-    """Shows what differs. Tells whether something does that is not expected."""
-    judged = [(difference, why_expected(difference)) for difference in comparison.differences]
-    unexpected = sum(why is None for _, why in judged)
-    shown = [(difference, why) for difference, why in judged if shows_all or why is None]
-    rows = [cells_of(difference) + ([why or ""] if shows_all else []) for difference, why in shown[: limit or None]]
+def show(comparison, shows_all, limit):
+    differences = comparison.differences
+    rows = [cells_of(difference) + [why or ""] * shows_all for difference, why in differences[: limit or None]]
     if rows:
-        show_table([list(COLUMNS) + (["expected because"] if shows_all else []), *rows])
-        if len(shown) > len(rows):
-            print(f"… and {len(shown) - len(rows)} more: --limit 0 shows all")
+        show_table([[*COLUMNS, *["expected because"] * shows_all], *rows])
+        if len(differences) > len(rows):
+            print(f"… and {len(differences) - len(rows)} more: --limit 0 shows all")
         print()
     compared = ", ".join(counted(count, kind) for kind, count in comparison.compared.items())
     print(f"Compared {compared or 'nothing: both are empty'}.")
-    print(f"{counted(unexpected, 'difference')}. Expected, besides: {len(judged) - unexpected:,}.")
-    return unexpected > 0
+    print(f"{counted(comparison.unexpected, 'difference')}. Expected, besides: {comparison.expected:,}.")
 
 
 def counted(count, noun):
@@ -774,14 +801,19 @@ def run(arguments):
     litellm_key, pg_org_key = (given or os.environ.get(name) for name, given in key_of.items())
     try:
         servers = Server("LiteLLM", arguments.litellm, litellm_key), Server("pg_org", arguments.pg_org, pg_org_key)
-        comparison = Comparison(*servers, arguments.jobs)
+        comparison = Comparison(*servers, arguments.jobs, keeps_expected=arguments.all)
         comparison.run(but_not=arguments.skip)
     except Unanswered as error:
         progress("")
         print(f"pg_org compare-litellm: {error}", file=sys.stderr)
         return 2
     sys.stdout.reconfigure(errors="backslashreplace")
-    return 1 if report(comparison, arguments.all, arguments.limit) else 0
+    try:
+        show(comparison, arguments.all, arguments.limit)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads it has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1 if comparison.unexpected else 0
 
 
 if __name__ == "__main__":
