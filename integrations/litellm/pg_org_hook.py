@@ -60,6 +60,21 @@ PROMPT_FIELDS = (
     "documents",
 )
 
+# Parts of LiteLLM's names of calls that cost nothing.
+FREE = "list", "get_", "retrieve", "delete", "cancel", "update", "status", "file", "video_content", "moderation", "mcp"
+# Calls of which LiteLLM tells the cost much later, elsewhere or never, or whose cost has no bound to hold.
+UNCOUNTED = {
+    "pass_through_endpoint",
+    "acreate_batch",
+    "acreate_fine_tuning_job",
+    "_arealtime",
+    "arealtime_calls",
+    "acreate_realtime_client_secret",
+    "acreate_realtime_transcription_session",
+    "_aresponses_websocket",
+}
+OTHER_MODELS = "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"
+
 
 # ---- Asking pg_org
 
@@ -322,7 +337,7 @@ SETTINGS: Dict[str, Callable[[str], Any]] = {
     "url": str,
     "key": str,
     "fail_open": _boolean,
-    "pass_through": _boolean,
+    "allow_uncounted": _boolean,
     "timeout": float,
     "reserve_seconds": float,
     "hold_seconds": int,
@@ -347,7 +362,7 @@ class Hook(CustomLogger):
         key: str,
         *,
         fail_open: bool = False,
-        pass_through: bool = False,
+        allow_uncounted: bool = False,
         timeout: float = 15,
         reserve_seconds: float = 20,
         hold_seconds: int = 600,
@@ -364,7 +379,7 @@ class Hook(CustomLogger):
             raise ValueError(f"a hold lasts between 1 and {ONE_DAY} seconds")
         self._client = Client(url, key, timeout, ca_file)
         self._fail_open = fail_open
-        self._pass_through = pass_through
+        self._allow_uncounted = allow_uncounted
         self._reserve_seconds = reserve_seconds
         self._hold_seconds = hold_seconds
         self._default_max_cost = None if default_max_cost is None else _money(default_max_cost)
@@ -392,19 +407,21 @@ class Hook(CustomLogger):
     # ---- LiteLLM's hooks
 
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        if call_type == "pass_through_endpoint":
-            if self._pass_through:
+        if _is_free(call_type):
+            return data
+        if call_type in UNCOUNTED or not data.get("model") or data.get("background") is True:
+            if self._allow_uncounted:
                 return data
-            raise _error(403, "Pass-through endpoints are closed, because pg_org can't count their calls.")
-        if not isinstance(data.get("model"), str) or "mcp" in str(call_type):
-            return data  # no call of a model
+            raise _error(403, "This kind of call is closed, because pg_org can't count what it costs.")
+        if not isinstance(data["model"], str) or "," in data["model"] or any(data.get(name) for name in OTHER_MODELS):
+            raise _error(400, "Ask for one model, without fallbacks: pg_org checks no others.", param="model")
         call_id = data.get("litellm_call_id")
         if not call_id:
             raise _error(403, "LiteLLM gives this call no id, so pg_org can't count it.")
         key = _secret_of_caller(user_api_key_dict, data)
         end_user = getattr(user_api_key_dict, "end_user_id", None) or _text(data.get("user"))
         until = time.monotonic() + self._reserve_seconds
-        asking = self._askers.submit(self._reserve, call_id, key, end_user, data, str(call_type), until)
+        asking = self._askers.submit(self._reserve, call_id, key, end_user, data, call_type, until)
         try:
             data["model"] = await asyncio.wrap_future(asking)
         except asyncio.CancelledError:
@@ -426,6 +443,8 @@ class Hook(CustomLogger):
             raise
 
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+        if _is_free(kwargs.get("call_type")):
+            return  # clients choose call ids, and might choose that of a call that costs something
         cost, usage = _cost(kwargs), _usage(response_obj)
         if cost is None and not usage and kwargs.get("stream"):
             return  # a part of a stream
@@ -499,7 +518,7 @@ class Hook(CustomLogger):
         prompt = [data[name] for name in PROMPT_FIELDS if data.get(name) is not None]
         prompt_tokens = len(json.dumps(prompt, ensure_ascii=False, default=str).encode(errors="replace"))
         answer_tokens = 0
-        if not any(kind in call_type for kind in ("embedding", "rerank", "moderation")):
+        if "embedding" not in call_type and "rerank" not in call_type:
             limits = (data.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
             asked = next((limit for limit in map(_count, limits) if limit), None)
             answer_tokens = asked or (price and price.max_answer_tokens) or self._default_max_tokens
@@ -603,6 +622,10 @@ class Hook(CustomLogger):
 
 
 # ---- Reading what LiteLLM hands over
+
+
+def _is_free(call_type: Optional[str]) -> bool:
+    return any(part in (call_type or "") for part in FREE)
 
 
 def _secret_of_caller(user_api_key_dict, data) -> str:
@@ -757,7 +780,7 @@ def _in_cost_map(name: str) -> dict:
 
 
 def _price_of(deployment: dict) -> Optional[Price]:
-    if deployment.get("mode", "chat") not in ("chat", "completion", "responses", "embedding", "moderation"):
+    if deployment.get("mode", "chat") not in ("chat", "completion", "responses", "embedding"):
         return None
 
     def highest(*prefixes):

@@ -145,6 +145,7 @@ class Proxy:
     def kwargs(data):
         return {
             "model": data["model"],
+            "call_type": "acompletion",
             "stream": bool(data.get("stream")),
             "litellm_call_id": data["litellm_call_id"],
             "litellm_params": {"metadata": data["metadata"]},

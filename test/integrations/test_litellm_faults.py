@@ -192,12 +192,21 @@ def test_a_caller_whose_key_is_not_known_is_refused(pg_org, connect):
 
 def test_the_most_that_a_call_can_cost(pg_org, connect):
     proxy = connect(pg_org.url, "sk-gateway")
-    bodies = {"max_tokens": 10}, {"max_tokens": 10, "max_completion_tokens": 20, "n": 3}, {"max_tokens": None}
+    bodies = (
+        {"max_tokens": 10},
+        {"max_tokens": 10, "max_completion_tokens": 20, "n": 3},
+        {"max_tokens": None},
+    )
     for body in bodies:
         proxy.run(proxy.call(KEY, Answer(0.001), messages=["w" * 200], **body))
     proxy.run(proxy.call(KEY, Answer(0.001), messages=[], input="w" * 50, call_type="aembedding"))
     asked = [(fields["max_cost"], fields["max_tokens"]) for fields in pg_org.asked["reserve"]]
-    assert asked == [("0.02", 110), ("0.07", 160), ("4.106", 4196), ("0.0058", 58)]
+    assert asked == [
+        ("0.02", 110),
+        ("0.07", 160),
+        ("4.106", 4196),
+        ("0.0058", 58),
+    ]
 
 
 def test_prices_are_the_highest_of_the_deployments_in_litellm(monkeypatch):
