@@ -47,18 +47,22 @@ log = logging.getLogger("pg_org")
 
 ONE_DAY = 86400  # longer than pg_org lets a hold be
 LARGEST_REPLY = 1 << 22
+MOST_TOKENS = 10**9  # more than any answer has, and a cost that still is a number to pg_org
 PROMPT_FIELDS = (
     "messages",
     "system",
     "instructions",
+    "systemInstruction",
     "tools",
     "functions",
+    "response_format",
     "prompt",
     "input",
     "contents",
     "query",
     "documents",
 )
+EARLIER_PROMPTS = "previous_response_id", "conversation"  # which the model reads again
 
 # Parts of LiteLLM's names of calls that cost nothing.
 FREE = "list", "get_", "retrieve", "delete", "cancel", "update", "status", "file", "video_content", "moderation", "mcp"
@@ -469,7 +473,7 @@ class Hook(CustomLogger):
         call = self._call_of_request(request_data)
         if not call or call.over:
             return
-        if call.costs_of_failures or call.answering or _timed_out(original_exception):
+        if call.costs_of_failures or call.answering or _was_given_up(original_exception):
             self._expect_cost_soon(call)
         else:
             self._cancel(call.call_id)
@@ -519,14 +523,14 @@ class Hook(CustomLogger):
         prompt_tokens = len(json.dumps(prompt, ensure_ascii=False, default=str).encode(errors="replace"))
         answer_tokens = 0
         if "embedding" not in call_type and "rerank" not in call_type:
-            limits = (data.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
-            asked = next((limit for limit in map(_count, limits) if limit), None)
+            asked = _highest(data, "max_completion_tokens", "max_tokens", "max_output_tokens")
             answer_tokens = asked or (price and price.max_answer_tokens) or self._default_max_tokens
-            answer_tokens *= _count(data.get("n")) or 1
+            answer_tokens = min(answer_tokens * (_highest(data, "n", "best_of") or 1), MOST_TOKENS)
         if not price:
             return self._default_max_cost, prompt_tokens + answer_tokens
         if price.max_prompt_tokens:
-            prompt_tokens = min(prompt_tokens, price.max_prompt_tokens)
+            reads_more = any(data.get(name) for name in EARLIER_PROMPTS)
+            prompt_tokens = price.max_prompt_tokens if reads_more else min(prompt_tokens, price.max_prompt_tokens)
         most = prompt_tokens * price.of_prompt_token + answer_tokens * price.of_answer_token
         return _money(most), prompt_tokens + answer_tokens
 
@@ -689,13 +693,15 @@ def _cost(kwargs) -> Optional[Decimal]:
 def _usage(response) -> dict:
     """The tokens, by their names in pg_org."""
     usage = _member(response, "usage")
+    details = _member(usage, "prompt_tokens_details", "input_tokens_details")
     tokens = {
         "prompt_tokens": _member(usage, "prompt_tokens", "input_tokens"),
         "completion_tokens": _member(usage, "completion_tokens", "output_tokens"),
-        "cache_read_input_tokens": _member(usage, "cache_read_input_tokens"),
-        "cache_creation_input_tokens": _member(usage, "cache_creation_input_tokens"),
+        "cache_read_input_tokens": _member(usage, "cache_read_input_tokens") or _member(details, "cached_tokens"),
+        "cache_creation_input_tokens": _member(usage, "cache_creation_input_tokens")
+        or _member(details, "cache_creation_tokens"),
     }
-    return {name: count for name, count in tokens.items() if isinstance(count, int)}
+    return {name: count for name, count in tokens.items() if isinstance(count, int) and count >= 0}
 
 
 def _member(value, *names):
@@ -706,9 +712,9 @@ def _member(value, *names):
     return None
 
 
-def _timed_out(error: BaseException) -> bool:
-    """Then the model may have answered, and nobody listened."""
-    return getattr(error, "status_code", None) in (408, 504) or "Timeout" in type(error).__name__
+def _was_given_up(error: BaseException) -> bool:
+    """By a timeout, or because the client left (499): the model may have answered, and nobody listened."""
+    return getattr(error, "status_code", None) in (408, 499, 504) or "Timeout" in type(error).__name__
 
 
 def _error(status, message, kind=None, param=None, retry_after=None) -> HTTPException:
@@ -723,6 +729,10 @@ def _money(amount) -> str:
 
 def _count(value) -> Optional[int]:
     return value if isinstance(value, int) and value > 0 else None
+
+
+def _highest(data, *names) -> Optional[int]:
+    return max(filter(None, (_count(data.get(name)) for name in names)), default=None)
 
 
 def _text(value) -> Optional[str]:

@@ -27,11 +27,11 @@ class Answer:
     break off midway, and has another cost if the client hangs up: None if LiteLLM doesn't tell."""
 
     def __init__(
-        self, cost, prompt_tokens=10, completion_tokens=5, chunks=3, pause=0, breaks_with=None, cost_of_part=None
+        self, cost, prompt_tokens=10, completion_tokens=5, chunks=3, pause=0, breaks_with=None, cost_of_part=None, **usage
     ):
         self.cost = cost
         self.cost_of_part = cost_of_part
-        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, **usage}
         self.chunks = chunks
         self.pause = pause
         self.breaks_with = breaks_with

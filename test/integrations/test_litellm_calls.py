@@ -107,10 +107,11 @@ def test_a_failure_that_cost_something_is_settled(gateway, proxy):
     assert gateway.calls(key) == [["settled", "0.003", "t"]]
 
 
-def test_a_call_that_timed_out_costs_all_that_was_held(gateway, proxy):
+@pytest.mark.parametrize("error", [Timeout(), ProviderError(499)])
+def test_a_call_that_nobody_waited_for_costs_all_that_was_held(gateway, proxy, error):
     key = gateway.make_key(max_budget=1)
-    with pytest.raises(Timeout):
-        proxy.run(proxy.call(key, Failure(Timeout()), messages=["w" * 200]))
+    with pytest.raises(ProviderError):
+        proxy.run(proxy.call(key, Failure(error), messages=["w" * 200]))
     assert wait_for_calls(gateway, key, 1) == [["settled", HELD, "t"]]
 
 
@@ -348,3 +349,19 @@ def test_a_free_request_with_the_same_call_id_settles_nothing(gateway, proxy):
     proxy.run(read())
     proxy.hook.finish()
     assert gateway.calls(key) == [["settled", "0.005", "f"]]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"cache_read_input_tokens": 7, "cache_creation_input_tokens": 2},
+        {"prompt_tokens_details": {"cached_tokens": 7, "cache_creation_tokens": 2}},
+        {"cache_read_input_tokens": 0, "input_tokens_details": {"cached_tokens": 7, "cache_creation_tokens": 2}},
+    ],
+)
+def test_cached_tokens_are_reported_whatever_the_provider_calls_them(gateway, proxy, usage):
+    key = gateway.make_key(max_budget=1)
+    call_id = proxy.run(proxy.call(key, Answer(0.001, **usage)))["litellm_call_id"]
+    proxy.hook.finish()
+    columns = "prompt_tokens, cache_read_input_tokens, cache_creation_input_tokens"
+    assert sql(f"SELECT {columns} FROM org.usage WHERE request_id = '{call_id}'") == [["10", "7", "2"]]

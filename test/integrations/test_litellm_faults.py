@@ -195,17 +195,23 @@ def test_the_most_that_a_call_can_cost(pg_org, connect):
     bodies = (
         {"max_tokens": 10},
         {"max_tokens": 10, "max_completion_tokens": 20, "n": 3},
+        {"max_tokens": 20, "max_completion_tokens": 1, "n": 1, "best_of": 3},
         {"max_tokens": None},
+        {"max_tokens": 10**40},
     )
     for body in bodies:
         proxy.run(proxy.call(KEY, Answer(0.001), messages=["w" * 200], **body))
     proxy.run(proxy.call(KEY, Answer(0.001), messages=[], input="w" * 50, call_type="aembedding"))
+    proxy.run(proxy.call(KEY, Answer(0.001), messages=[], input="w", previous_response_id="r", call_type="aresponses"))
     asked = [(fields["max_cost"], fields["max_tokens"]) for fields in pg_org.asked["reserve"]]
     assert asked == [
         ("0.02", 110),
         ("0.07", 160),
+        ("0.07", 160),
         ("4.106", 4196),
+        ("1000000.01", 1000000100),
         ("0.0058", 58),
+        ("0.02", 110),
     ]
 
 
