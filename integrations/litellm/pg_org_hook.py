@@ -123,6 +123,8 @@ class Client:
         address = urllib.parse.urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"the URL of pg_org must begin with http:// or https://: {url!r}")
+        if not key.isascii() or not key.isprintable():
+            raise ValueError("the key for pg_org must be one line of ASCII")  # http.client's error would contain it
         self._address = address
         self._tls = ssl.create_default_context(cafile=ca_file) if address.scheme == "https" else None
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -212,25 +214,21 @@ class Reporter:
         self._numbers = itertools.count()
         self._being_sent = 0
         self._changed = threading.Condition()
-        self._started = False
+
+    def start(self):
+        for _ in range(self.THREADS):
+            threading.Thread(target=self._work, name="pg_org report", daemon=True).start()
 
     def add(self, path: str, fields: dict, record: Optional[dict] = None, useless_after: float = math.inf):
         report = Report(time.monotonic(), next(self._numbers), path, fields, record, useless_after=useless_after)
         most = self._most if report.has_cost else self._most // 2
         with self._changed:
-            self._start()
             if len(self._reports) < most:
                 heapq.heappush(self._reports, report)
                 self._changed.notify_all()
                 return
         if report.has_cost:
             log.error("pg_org: lost, because %d reports wait already: %s", most, report)
-
-    def _start(self):
-        if not self._started:  # only now, since servers fork after they have loaded their modules
-            self._started = True
-            for _ in range(self.THREADS):
-                threading.Thread(target=self._work, name="pg_org report", daemon=True).start()
 
     def _work(self):
         while True:
@@ -394,14 +392,14 @@ class Hook(CustomLogger):
         self._reporter = Reporter(self._client, retry_queue)
         self._calls: Dict[str, Call] = {}
         self._lock = threading.Lock()
-        self._watching = False
+        self._started = False
 
     @classmethod
     def from_environment(cls) -> Hook:
         if not os.environ.get("PG_ORG_URL") or not os.environ.get("PG_ORG_KEY"):
             raise ValueError("PG_ORG_URL and PG_ORG_KEY must be set: pg_org's address, and a key with permission usage")
         texts = {name: os.environ.get(f"PG_ORG_{name.upper()}") for name in SETTINGS}
-        return cls(**{name: SETTINGS[name](text) for name, text in texts.items() if text})
+        return cls(**{name: SETTINGS[name](text.strip()) for name, text in texts.items() if text})
 
     def finish(self, seconds: float = 5):
         """Send what is not reported yet, as at the end of the process."""
@@ -511,9 +509,10 @@ class Hook(CustomLogger):
                 raise _error(409, f"Another call with x-litellm-call-id {call.call_id} is under way, or just over.")
             self._calls[call.call_id] = call
             self._extend(call)
-            if not self._watching:  # only now, since servers fork after they have loaded their modules
-                self._watching = True
+            if not self._started:  # only now, since servers fork after they have loaded their modules
+                self._started = True
                 atexit.register(self.finish)
+                self._reporter.start()
                 threading.Thread(target=self._watch, name="pg_org watch", daemon=True).start()
 
     def _most(self, data, call_type):
