@@ -40,21 +40,23 @@ def free_port():
 
 
 class LiteLLM:
-    """Keeps the requests that it gets, as method, path, key and body."""
+    """Keeps the requests that it gets, as method, path, key and body; after a pause each, while there are pauses."""
 
-    def __init__(self):
+    def __init__(self, *pauses):
+        self.pauses = list(pauses)
         self.requests = []
 
     @contextlib.contextmanager
     def running(self):
-        requests = self.requests
+        litellm = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def answer(self):
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-                requests.append((self.command, self.path, self.headers["Authorization"], body))
+                time.sleep(litellm.pauses.pop(0) if litellm.pauses else 0)
+                litellm.requests.append((self.command, self.path, self.headers["Authorization"], body))
                 reply = json.dumps(LITELLM_ANSWERS).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(reply)))
@@ -314,6 +316,18 @@ def test_litellm_answers_while_pg_org_does_not(litellm, tmp_path):
             assert nginx.ask("POST", "/team/new", {"team_id": "t"}) == (200, LITELLM_ANSWERS)
             assert not nginx.log.read_text()  # so the copy is still under way
             assert nginx.logged() == [["pg_org", "504", "POST", "/team/new"]]
+
+
+def test_the_copies_of_one_connection_arrive_in_order(litellm, tmp_path):
+    with LiteLLM(0.4, 0.2).running() as beside:
+        with Nginx(tmp_path, litellm.address, beside.address).running() as nginx:
+            client = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=20)
+            with contextlib.closing(client):
+                for number in range(3):
+                    client.request("POST", f"/team/block?{number}", "{}")
+                    assert client.getresponse().read()
+            wait_for(lambda: len(beside.requests) == 3, "not all was copied")
+        assert [request[1] for request in beside.requests] == [f"/team/block?{number}" for number in range(3)]
 
 
 def test_switched_over_pg_org_answers_and_litellm_gets_the_copy_and_back(litellm, nginx):
