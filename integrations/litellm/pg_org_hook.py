@@ -713,6 +713,8 @@ def _member(value, *names):
 
 def _was_given_up(error: BaseException) -> bool:
     """By a timeout, or because the client left (499): the model may have answered, and nobody listened."""
+    if isinstance(error, asyncio.CancelledError):
+        return True
     return getattr(error, "status_code", None) in (408, 499, 504) or "Timeout" in type(error).__name__
 
 

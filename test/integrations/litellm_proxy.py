@@ -73,7 +73,7 @@ class Proxy:
                 self.log_success(data, answer.cost, answer.usage)
                 return data
             return self.stream(caller, data, answer)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             await self.fail(caller, data, error)
             raise
 
