@@ -47,18 +47,37 @@ log = logging.getLogger("pg_org")
 
 ONE_DAY = 86400  # longer than pg_org lets a hold be
 LARGEST_REPLY = 1 << 22
+MOST_TOKENS = 10**9  # more than any answer has, and a cost that still is a number to pg_org
 PROMPT_FIELDS = (
     "messages",
     "system",
     "instructions",
+    "systemInstruction",
     "tools",
     "functions",
+    "response_format",
     "prompt",
     "input",
     "contents",
     "query",
     "documents",
 )
+EARLIER_PROMPTS = "previous_response_id", "conversation"  # which the model reads again
+
+# Parts of LiteLLM's names of calls that cost nothing.
+FREE = "list", "get_", "retrieve", "delete", "cancel", "update", "status", "file", "video_content", "moderation", "mcp"
+# Calls of which LiteLLM tells the cost much later, elsewhere or never, or whose cost has no bound to hold.
+UNCOUNTED = {
+    "pass_through_endpoint",
+    "acreate_batch",
+    "acreate_fine_tuning_job",
+    "_arealtime",
+    "arealtime_calls",
+    "acreate_realtime_client_secret",
+    "acreate_realtime_transcription_session",
+    "_aresponses_websocket",
+}
+OTHER_MODELS = "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"
 
 
 # ---- Asking pg_org
@@ -104,6 +123,8 @@ class Client:
         address = urllib.parse.urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"the URL of pg_org must begin with http:// or https://: {url!r}")
+        if not key.isascii() or not key.isprintable():
+            raise ValueError("the key for pg_org must be one line of ASCII")  # http.client's error would contain it
         self._address = address
         self._tls = ssl.create_default_context(cafile=ca_file) if address.scheme == "https" else None
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -193,25 +214,21 @@ class Reporter:
         self._numbers = itertools.count()
         self._being_sent = 0
         self._changed = threading.Condition()
-        self._started = False
+
+    def start(self):
+        for _ in range(self.THREADS):
+            threading.Thread(target=self._work, name="pg_org report", daemon=True).start()
 
     def add(self, path: str, fields: dict, record: Optional[dict] = None, useless_after: float = math.inf):
         report = Report(time.monotonic(), next(self._numbers), path, fields, record, useless_after=useless_after)
         most = self._most if report.has_cost else self._most // 2
         with self._changed:
-            self._start()
             if len(self._reports) < most:
                 heapq.heappush(self._reports, report)
                 self._changed.notify_all()
                 return
         if report.has_cost:
             log.error("pg_org: lost, because %d reports wait already: %s", most, report)
-
-    def _start(self):
-        if not self._started:  # only now, since servers fork after they have loaded their modules
-            self._started = True
-            for _ in range(self.THREADS):
-                threading.Thread(target=self._work, name="pg_org report", daemon=True).start()
 
     def _work(self):
         while True:
@@ -322,7 +339,7 @@ SETTINGS: Dict[str, Callable[[str], Any]] = {
     "url": str,
     "key": str,
     "fail_open": _boolean,
-    "pass_through": _boolean,
+    "allow_uncounted": _boolean,
     "timeout": float,
     "reserve_seconds": float,
     "hold_seconds": int,
@@ -347,7 +364,7 @@ class Hook(CustomLogger):
         key: str,
         *,
         fail_open: bool = False,
-        pass_through: bool = False,
+        allow_uncounted: bool = False,
         timeout: float = 15,
         reserve_seconds: float = 20,
         hold_seconds: int = 600,
@@ -364,7 +381,7 @@ class Hook(CustomLogger):
             raise ValueError(f"a hold lasts between 1 and {ONE_DAY} seconds")
         self._client = Client(url, key, timeout, ca_file)
         self._fail_open = fail_open
-        self._pass_through = pass_through
+        self._allow_uncounted = allow_uncounted
         self._reserve_seconds = reserve_seconds
         self._hold_seconds = hold_seconds
         self._default_max_cost = None if default_max_cost is None else _money(default_max_cost)
@@ -375,14 +392,14 @@ class Hook(CustomLogger):
         self._reporter = Reporter(self._client, retry_queue)
         self._calls: Dict[str, Call] = {}
         self._lock = threading.Lock()
-        self._watching = False
+        self._started = False
 
     @classmethod
     def from_environment(cls) -> Hook:
         if not os.environ.get("PG_ORG_URL") or not os.environ.get("PG_ORG_KEY"):
             raise ValueError("PG_ORG_URL and PG_ORG_KEY must be set: pg_org's address, and a key with permission usage")
         texts = {name: os.environ.get(f"PG_ORG_{name.upper()}") for name in SETTINGS}
-        return cls(**{name: SETTINGS[name](text) for name, text in texts.items() if text})
+        return cls(**{name: SETTINGS[name](text.strip()) for name, text in texts.items() if text})
 
     def finish(self, seconds: float = 5):
         """Send what is not reported yet, as at the end of the process."""
@@ -392,19 +409,21 @@ class Hook(CustomLogger):
     # ---- LiteLLM's hooks
 
     async def async_pre_call_hook(self, user_api_key_dict, cache, data, call_type):
-        if call_type == "pass_through_endpoint":
-            if self._pass_through:
+        if _is_free(call_type):
+            return data
+        if call_type in UNCOUNTED or not data.get("model") or data.get("background") is True:
+            if self._allow_uncounted:
                 return data
-            raise _error(403, "Pass-through endpoints are closed, because pg_org can't count their calls.")
-        if not isinstance(data.get("model"), str) or "mcp" in str(call_type):
-            return data  # no call of a model
+            raise _error(403, "This kind of call is closed, because pg_org can't count what it costs.")
+        if not isinstance(data["model"], str) or "," in data["model"] or any(data.get(name) for name in OTHER_MODELS):
+            raise _error(400, "Ask for one model, without fallbacks: pg_org checks no others.", param="model")
         call_id = data.get("litellm_call_id")
         if not call_id:
             raise _error(403, "LiteLLM gives this call no id, so pg_org can't count it.")
         key = _secret_of_caller(user_api_key_dict, data)
         end_user = getattr(user_api_key_dict, "end_user_id", None) or _text(data.get("user"))
         until = time.monotonic() + self._reserve_seconds
-        asking = self._askers.submit(self._reserve, call_id, key, end_user, data, str(call_type), until)
+        asking = self._askers.submit(self._reserve, call_id, key, end_user, data, call_type, until)
         try:
             data["model"] = await asyncio.wrap_future(asking)
         except asyncio.CancelledError:
@@ -426,6 +445,8 @@ class Hook(CustomLogger):
             raise
 
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
+        if _is_free(kwargs.get("call_type")):
+            return  # clients choose call ids, and might choose that of a call that costs something
         cost, usage = _cost(kwargs), _usage(response_obj)
         if cost is None and not usage and kwargs.get("stream"):
             return  # a part of a stream
@@ -450,7 +471,7 @@ class Hook(CustomLogger):
         call = self._call_of_request(request_data)
         if not call or call.over:
             return
-        if call.costs_of_failures or call.answering or _timed_out(original_exception):
+        if call.costs_of_failures or call.answering or _was_given_up(original_exception):
             self._expect_cost_soon(call)
         else:
             self._cancel(call.call_id)
@@ -488,9 +509,10 @@ class Hook(CustomLogger):
                 raise _error(409, f"Another call with x-litellm-call-id {call.call_id} is under way, or just over.")
             self._calls[call.call_id] = call
             self._extend(call)
-            if not self._watching:  # only now, since servers fork after they have loaded their modules
-                self._watching = True
+            if not self._started:  # only now, since servers fork after they have loaded their modules
+                self._started = True
                 atexit.register(self.finish)
+                self._reporter.start()
                 threading.Thread(target=self._watch, name="pg_org watch", daemon=True).start()
 
     def _most(self, data, call_type):
@@ -499,15 +521,15 @@ class Hook(CustomLogger):
         prompt = [data[name] for name in PROMPT_FIELDS if data.get(name) is not None]
         prompt_tokens = len(json.dumps(prompt, ensure_ascii=False, default=str).encode(errors="replace"))
         answer_tokens = 0
-        if not any(kind in call_type for kind in ("embedding", "rerank", "moderation")):
-            limits = (data.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
-            asked = next((limit for limit in map(_count, limits) if limit), None)
+        if "embedding" not in call_type and "rerank" not in call_type:
+            asked = _highest(data, "max_completion_tokens", "max_tokens", "max_output_tokens")
             answer_tokens = asked or (price and price.max_answer_tokens) or self._default_max_tokens
-            answer_tokens *= _count(data.get("n")) or 1
+            answer_tokens = min(answer_tokens * (_highest(data, "n", "best_of") or 1), MOST_TOKENS)
         if not price:
             return self._default_max_cost, prompt_tokens + answer_tokens
         if price.max_prompt_tokens:
-            prompt_tokens = min(prompt_tokens, price.max_prompt_tokens)
+            reads_more = any(data.get(name) for name in EARLIER_PROMPTS)
+            prompt_tokens = price.max_prompt_tokens if reads_more else min(prompt_tokens, price.max_prompt_tokens)
         most = prompt_tokens * price.of_prompt_token + answer_tokens * price.of_answer_token
         return _money(most), prompt_tokens + answer_tokens
 
@@ -605,6 +627,10 @@ class Hook(CustomLogger):
 # ---- Reading what LiteLLM hands over
 
 
+def _is_free(call_type: Optional[str]) -> bool:
+    return any(part in (call_type or "") for part in FREE)
+
+
 def _secret_of_caller(user_api_key_dict, data) -> str:
     """The key that LiteLLM has accepted. It keeps the digest; the secret is in one of the headers."""
     accepted = getattr(user_api_key_dict, "api_key", None)
@@ -666,13 +692,15 @@ def _cost(kwargs) -> Optional[Decimal]:
 def _usage(response) -> dict:
     """The tokens, by their names in pg_org."""
     usage = _member(response, "usage")
+    details = _member(usage, "prompt_tokens_details", "input_tokens_details")
     tokens = {
         "prompt_tokens": _member(usage, "prompt_tokens", "input_tokens"),
         "completion_tokens": _member(usage, "completion_tokens", "output_tokens"),
-        "cache_read_input_tokens": _member(usage, "cache_read_input_tokens"),
-        "cache_creation_input_tokens": _member(usage, "cache_creation_input_tokens"),
+        "cache_read_input_tokens": _member(usage, "cache_read_input_tokens") or _member(details, "cached_tokens"),
+        "cache_creation_input_tokens": _member(usage, "cache_creation_input_tokens")
+        or _member(details, "cache_creation_tokens"),
     }
-    return {name: count for name, count in tokens.items() if isinstance(count, int)}
+    return {name: count for name, count in tokens.items() if isinstance(count, int) and count >= 0}
 
 
 def _member(value, *names):
@@ -683,9 +711,11 @@ def _member(value, *names):
     return None
 
 
-def _timed_out(error: BaseException) -> bool:
-    """Then the model may have answered, and nobody listened."""
-    return getattr(error, "status_code", None) in (408, 504) or "Timeout" in type(error).__name__
+def _was_given_up(error: BaseException) -> bool:
+    """By a timeout, or because the client left (499): the model may have answered, and nobody listened."""
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    return getattr(error, "status_code", None) in (408, 499, 504) or "Timeout" in type(error).__name__
 
 
 def _error(status, message, kind=None, param=None, retry_after=None) -> HTTPException:
@@ -700,6 +730,10 @@ def _money(amount) -> str:
 
 def _count(value) -> Optional[int]:
     return value if isinstance(value, int) and value > 0 else None
+
+
+def _highest(data, *names) -> Optional[int]:
+    return max(filter(None, (_count(data.get(name)) for name in names)), default=None)
 
 
 def _text(value) -> Optional[str]:
@@ -757,7 +791,7 @@ def _in_cost_map(name: str) -> dict:
 
 
 def _price_of(deployment: dict) -> Optional[Price]:
-    if deployment.get("mode", "chat") not in ("chat", "completion", "responses", "embedding", "moderation"):
+    if deployment.get("mode", "chat") not in ("chat", "completion", "responses", "embedding"):
         return None
 
     def highest(*prefixes):

@@ -27,11 +27,11 @@ class Answer:
     break off midway, and has another cost if the client hangs up: None if LiteLLM doesn't tell."""
 
     def __init__(
-        self, cost, prompt_tokens=10, completion_tokens=5, chunks=3, pause=0, breaks_with=None, cost_of_part=None
+        self, cost, prompt_tokens=10, completion_tokens=5, chunks=3, pause=0, breaks_with=None, cost_of_part=None, **usage
     ):
         self.cost = cost
         self.cost_of_part = cost_of_part
-        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+        self.usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, **usage}
         self.chunks = chunks
         self.pause = pause
         self.breaks_with = breaks_with
@@ -73,7 +73,7 @@ class Proxy:
                 self.log_success(data, answer.cost, answer.usage)
                 return data
             return self.stream(caller, data, answer)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             await self.fail(caller, data, error)
             raise
 
@@ -145,6 +145,7 @@ class Proxy:
     def kwargs(data):
         return {
             "model": data["model"],
+            "call_type": "acompletion",
             "stream": bool(data.get("stream")),
             "litellm_call_id": data["litellm_call_id"],
             "litellm_params": {"metadata": data["metadata"]},

@@ -107,10 +107,11 @@ def test_a_failure_that_cost_something_is_settled(gateway, proxy):
     assert gateway.calls(key) == [["settled", "0.003", "t"]]
 
 
-def test_a_call_that_timed_out_costs_all_that_was_held(gateway, proxy):
+@pytest.mark.parametrize("error", [Timeout(), ProviderError(499), asyncio.CancelledError()])
+def test_a_call_that_nobody_waited_for_costs_all_that_was_held(gateway, proxy, error):
     key = gateway.make_key(max_budget=1)
-    with pytest.raises(Timeout):
-        proxy.run(proxy.call(key, Failure(Timeout()), messages=["w" * 200]))
+    with pytest.raises(type(error)):
+        proxy.run(proxy.call(key, Failure(error), messages=["w" * 200]))
     assert wait_for_calls(gateway, key, 1) == [["settled", HELD, "t"]]
 
 
@@ -287,12 +288,80 @@ def test_a_model_without_a_price_costs_the_default(gateway, connect, caplog):
     assert (error.status_code, "max_cost" in error.detail) == (422, True)
 
 
-def test_other_requests_of_the_proxy_are_not_asked_about(gateway, connect):
+def ask(proxy, data, call_type):
+    return asyncio.run(proxy.hook.async_pre_call_hook(None, None, data, call_type))
+
+
+FREE = [
+    ({"file_id": "f"}, "afile_retrieve"),
+    ({"model": "gpt-4o"}, "aretrieve_batch"),
+    ({"response_id": "r"}, "aget_responses"),
+    ({"input": "Why?"}, "moderation"),
+    ({"model": "mcp-tool-call"}, "call_mcp_tool"),
+]
+UNCOUNTED = [
+    ({"model": "gpt-4o"}, "pass_through_endpoint"),
+    ({"model": "gpt-4o"}, "acreate_batch"),
+    ({"model": "gpt-realtime"}, "_arealtime"),
+    ({"model": "gpt-5", "background": True}, "aresponses"),
+    ({"query": "Why?", "model": None}, "asearch"),
+]
+
+
+def test_what_costs_nothing_is_not_asked_about(connect):
     proxy = connect("http://127.0.0.1:1", "sk-nobody")
-    for data, call_type in ({"file_id": "f"}, "afile_retrieve"), ({"model": "mcp-tool-call"}, "call_mcp_tool"):
-        assert asyncio.run(proxy.hook.async_pre_call_hook(None, None, data, call_type)) is data
-    closed = proxy.hook.async_pre_call_hook(None, None, {"model": "gpt-4o"}, "pass_through_endpoint")
-    assert refusal(lambda: asyncio.run(closed)).status_code == 403
-    proxy = connect("http://127.0.0.1:1", "sk-nobody", pass_through=True)
-    open_now = proxy.hook.async_pre_call_hook(None, None, {"model": "gpt-4o"}, "pass_through_endpoint")
-    assert asyncio.run(open_now) == {"model": "gpt-4o"}
+    for data, call_type in FREE:
+        assert ask(proxy, data, call_type) is data
+
+
+def test_what_cannot_be_counted_is_closed_unless_it_is_allowed(connect):
+    closed = connect("http://127.0.0.1:1", "sk-nobody")
+    allowed = connect("http://127.0.0.1:1", "sk-nobody", allow_uncounted=True)
+    for data, call_type in UNCOUNTED:
+        assert refusal(lambda: ask(closed, data, call_type)).status_code == 403
+        assert ask(allowed, data, call_type) is data
+
+
+def test_an_image_with_a_background_is_asked_about(gateway, proxy):
+    key = gateway.make_key(max_budget=1)
+    proxy.run(proxy.call(key, Answer(0.04), call_type="image_generation", background="transparent"))
+    proxy.hook.finish()
+    assert gateway.calls(key) == [["settled", "0.04", "f"]]
+
+
+def test_a_call_names_one_model(connect):
+    proxy = connect("http://127.0.0.1:1", "sk-nobody", allow_uncounted=True)
+    for data in {"model": "gpt-4o,gpt-5"}, {"model": ["gpt-4o"]}, {"model": "gpt-4o", "fallbacks": ["gpt-5"]}:
+        assert refusal(lambda: ask(proxy, data, "acompletion")).status_code == 400
+
+
+def test_a_free_request_with_the_same_call_id_settles_nothing(gateway, proxy):
+    key = gateway.make_key(max_budget=1)
+
+    async def read():
+        chunks = await proxy.call(key, Answer(0.005), call_id="mine", stream=True)
+        await chunks.__anext__()
+        event = {"litellm_call_id": "mine", "call_type": "afile_content", "response_cost": 0}
+        await proxy.hook.async_log_success_event(event, None, None, None)
+        async for _ in chunks:
+            pass
+
+    proxy.run(read())
+    proxy.hook.finish()
+    assert gateway.calls(key) == [["settled", "0.005", "f"]]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"cache_read_input_tokens": 7, "cache_creation_input_tokens": 2},
+        {"prompt_tokens_details": {"cached_tokens": 7, "cache_creation_tokens": 2}},
+        {"cache_read_input_tokens": 0, "input_tokens_details": {"cached_tokens": 7, "cache_creation_tokens": 2}},
+    ],
+)
+def test_cached_tokens_are_reported_whatever_the_provider_calls_them(gateway, proxy, usage):
+    key = gateway.make_key(max_budget=1)
+    call_id = proxy.run(proxy.call(key, Answer(0.001, **usage)))["litellm_call_id"]
+    proxy.hook.finish()
+    columns = "prompt_tokens, cache_read_input_tokens, cache_creation_input_tokens"
+    assert sql(f"SELECT {columns} FROM org.usage WHERE request_id = '{call_id}'") == [["10", "7", "2"]]

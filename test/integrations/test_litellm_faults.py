@@ -159,6 +159,22 @@ def test_what_waits_is_sent_when_the_process_ends(pg_org):
     assert len(pg_org.asked["settle"]) >= 1 and not pg_org.replies["settle"]
 
 
+def test_a_stream_that_was_left_is_settled_when_the_process_ends(pg_org):
+    program = """if True:
+        from conftest import *
+        from litellm_proxy import Answer
+        hook = Hook(sys.argv[1], "sk-gateway", price=lambda model: PRICE)
+        proxy = Proxy(hook)
+        async def leave():
+            chunks = await proxy.call("sk-caller", Answer(0.001), stream=True, messages=["w" * 200])
+            await chunks.__anext__()
+            await chunks.aclose()
+        proxy.run(leave())
+    """
+    subprocess.run([sys.executable, "-B", "-c", program, pg_org.url], check=True, cwd=__file__.rsplit("/", 1)[0])
+    assert [(fields["cost"], fields["failed"]) for fields in pg_org.asked["settle"]] == [("0.02", True)]
+
+
 def test_an_address_that_is_no_pg_org_refuses_all(pg_org, connect):
     proxy = connect(pg_org.url + "/elsewhere", "sk-gateway")
     pg_org.replies["/elsewhere/usage/reserve"] = [(404, {"detail": "Not Found"})]
@@ -192,12 +208,27 @@ def test_a_caller_whose_key_is_not_known_is_refused(pg_org, connect):
 
 def test_the_most_that_a_call_can_cost(pg_org, connect):
     proxy = connect(pg_org.url, "sk-gateway")
-    bodies = {"max_tokens": 10}, {"max_tokens": 10, "max_completion_tokens": 20, "n": 3}, {"max_tokens": None}
+    bodies = (
+        {"max_tokens": 10},
+        {"max_tokens": 10, "max_completion_tokens": 20, "n": 3},
+        {"max_tokens": 20, "max_completion_tokens": 1, "n": 1, "best_of": 3},
+        {"max_tokens": None},
+        {"max_tokens": 10**40},
+    )
     for body in bodies:
         proxy.run(proxy.call(KEY, Answer(0.001), messages=["w" * 200], **body))
     proxy.run(proxy.call(KEY, Answer(0.001), messages=[], input="w" * 50, call_type="aembedding"))
+    proxy.run(proxy.call(KEY, Answer(0.001), messages=[], input="w", previous_response_id="r", call_type="aresponses"))
     asked = [(fields["max_cost"], fields["max_tokens"]) for fields in pg_org.asked["reserve"]]
-    assert asked == [("0.02", 110), ("0.07", 160), ("4.106", 4196), ("0.0058", 58)]
+    assert asked == [
+        ("0.02", 110),
+        ("0.07", 160),
+        ("0.07", 160),
+        ("4.106", 4196),
+        ("1000000.01", 1000000100),
+        ("0.0058", 58),
+        ("0.02", 110),
+    ]
 
 
 def test_prices_are_the_highest_of_the_deployments_in_litellm(monkeypatch):
@@ -237,6 +268,7 @@ def test_the_environment_makes_the_hook(monkeypatch, pg_org):
     with pytest.raises(ValueError, match="true or false"):
         pg_org_hook.hook
     monkeypatch.setenv("PG_ORG_FAIL_OPEN", "false")
+    monkeypatch.setenv("PG_ORG_KEY", "sk-gateway\n")
     hook = pg_org_hook.hook
     assert hook is pg_org_hook.hook
     pg_org_hook.__dict__.pop("hook")
@@ -251,3 +283,10 @@ def test_no_secret_is_in_the_log(pg_org, connect, caplog):
     proxy.run(proxy.call(KEY, Answer(0.001)))
     proxy.hook.finish()
     assert caplog.text and "sk-" not in caplog.text
+
+
+def test_a_key_that_is_no_key_is_refused_without_showing_it(pg_org):
+    for key in "sk-gate\nway", "sk-gate\u0142way":
+        with pytest.raises(ValueError, match="must be one line of ASCII") as info:
+            pg_org_hook.Hook(pg_org.url, key)
+        assert "sk-" not in str(info.value)
