@@ -44,7 +44,7 @@ CREATE TABLE org.usage_carried (
     delegated        boolean NOT NULL,
     model            text NOT NULL,
     tags             text[] NOT NULL,
-    requests         bigint NOT NULL CHECK (requests > 0),
+    requests         bigint NOT NULL CHECK (requests >= 0),
     failed_requests  bigint NOT NULL CHECK (failed_requests BETWEEN 0 AND requests),
     cost             numeric NOT NULL CHECK (cost >= 0 AND cost < 'Infinity'),
     prompt_tokens    bigint NOT NULL CHECK (prompt_tokens >= 0),

@@ -35,7 +35,7 @@ WITH settled AS NOT MATERIALIZED (
            ('', '', c.user_id, '', '', c.user_id <> '' AND NOT c.delegated),
            ('', '', '', '', c.end_user, c.end_user <> ''),
            (c.organization_id, '', '', '', c.end_user, c.organization_id <> '' AND c.end_user <> ''),
-           (c.organization_id, '', '', c.key_id, '', true)) AS charged (o, t, u, k, e, has_owner)
+           (c.organization_id, '', '', c.key_id, '', c.key_id <> '')) AS charged (o, t, u, k, e, has_owner)
      WHERE has_owner
      UNION ALL
     SELECT o, t, u, k, e, c.model, c.tags, c.team_id, c.user_id, c.key_id, c.end_user, c.reserved_at, '-infinity', 0,
@@ -49,7 +49,7 @@ WITH settled AS NOT MATERIALIZED (
            ('', '', c.user_id, '', '', c.user_id <> '' AND NOT c.delegated),
            ('', '', '', '', c.end_user, c.end_user <> ''),
            (c.organization_id, '', '', '', c.end_user, c.organization_id <> '' AND c.end_user <> ''),
-           (c.organization_id, '', '', c.key_id, '', true)) AS charged (o, t, u, k, e, has_owner)
+           (c.organization_id, '', '', c.key_id, '', c.key_id <> '')) AS charged (o, t, u, k, e, has_owner)
      WHERE has_owner AND ($1 IS NULL OR c.organization_id = $1)
 ), spent AS (
     SELECT w.*, coalesce(sum(c.cost), 0) AS expected
