@@ -4,7 +4,7 @@
 
 measure_ledger() {
     printf 'Filling the ledger ...\n'
-    create_database bench_empty
+    make_seeded_database bench_empty
     query -v calls="$ledger" -f "$here/fill_ledger.sql"
     take ledger_bytes "$(query -c "SELECT sum(pg_total_relation_size(format('org.%I', name)::regclass)) / $ledger
                                      FROM org.partition WHERE of_table = 'org.usage'")"

@@ -61,7 +61,8 @@ start_server() {
         sleep 0.1
     done
     hosts[$1]=$(<"$address")
-    PGUSER=postgres on "$1" create_database
+    PGUSER=postgres on "$1" query -d postgres -c "CREATE ROLE org LOGIN"
+    PGUSER=postgres on "$1" create_database bench
     PGUSER=postgres on "$1" query -f "$here/seed_usage.sql" -c "GRANT SELECT ON batch TO org"
 }
 

@@ -1,0 +1,17 @@
+# (i): importing LiteLLM's database. Sourced, not run.
+# shellcheck shell=bash disable=SC2154
+
+measure_import() {
+    local began
+    PGUSER=postgres create_database bench_import
+    PGUSER=postgres query -d postgres -c "CREATE DATABASE litellm"
+    PGUSER=postgres PGDATABASE=litellm query -f "$checkout/test/migrate/litellm.sql" -v organizations="$((imported / 20))" \
+        -v users="$((imported / 4))" -v keys="$imported" -f "$checkout/test/migrate/fixture.sql"
+    printf 'Importing %d keys ...\n' "$imported"
+    began=$EPOCHREALTIME
+    PGUSER=postgres "$checkout/tools/pg_org" import-litellm --from dbname=litellm --to dbname=bench_import >/dev/null
+    take import_seconds "$(awk "BEGIN { print $EPOCHREALTIME - $began }")"
+    take import_keys "$(awk "BEGIN { print $imported / $(last import_seconds) }")"
+    amount s import_seconds "(i) for importing $imported keys, with as many owners and twice as many sums of days"
+    amount /s import_keys "keys of it"
+}
