@@ -13,12 +13,13 @@ import pwd
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.parse
 import uuid
 
 import pytest
+
+from litellm_stand_in import serving
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "integrations" / "litellm" / "shadow.conf"
 PG_ORG = urllib.parse.urlsplit(os.environ["PG_ORG_URL"]).netloc
@@ -68,16 +69,9 @@ class LiteLLM:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving(Handler) as url:
+            self.address = url.removeprefix("http://")
             yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 class Nginx:
