@@ -215,7 +215,10 @@ def test_an_interrupted_import_leaves_nothing(litellm, pg_org, which):
     ended.append(None)
     killer.join()
     assert done.returncode == 2 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and "terminating connection" in done.stderr
+    # psql may see the connection end before it reads why.
+    [line] = done.stderr.splitlines()
+    assert line.startswith({"source": "pg_org: can't read LiteLLM's database: ", "target": "pg_org: nothing was imported: "}[which])
+    assert "terminating connection" in line or "closed the connection" in line
     assert state(pg_org) == before
     assert import_litellm(litellm, pg_org).returncode == 0
 
