@@ -18,12 +18,13 @@ CREATE TEMP TABLE source (kind text, id text, row jsonb) ON COMMIT DROP;
 CREATE INDEX ON source (kind, id);
 ANALYZE source;
 
--- What did not fit, and what was done about it.
+-- The problems that were found, and what was done about each.
 CREATE TEMP TABLE problem (place bigserial, kind text, id text, field text, what text, done text) ON COMMIT DROP;
 -- How many rows are new, and how many have changed.
 CREATE TEMP TABLE written (place bigserial, kind text, added bigint, changed bigint) ON COMMIT DROP;
 
--- Reading values. What is not one is null. Functions with a subquery are slow to call, so others spare them most calls.
+-- Functions that read a value of LiteLLM's, and return null if it is invalid. PostgreSQL does not inline functions with a
+-- subquery, so each of those is called by another one, and only if the value is not empty.
 
 CREATE FUNCTION pg_temp.amount(value jsonb) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'number' AND (value #>> '{}')::numeric BETWEEN 0 AND 1000000000000000
@@ -57,13 +58,13 @@ CREATE FUNCTION pg_temp.object(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
     SELECT CASE jsonb_typeof(value) WHEN 'object' THEN value WHEN 'string' THEN pg_temp.read_object(value #>> '{}')
            ELSE '{}' END
 $$;
--- Of an object with an amount, a count or both for each model, those that are ones.
+-- The valid entries of an object that has a budget or a count for each model.
 CREATE FUNCTION pg_temp.budgets_of(by_model jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_object_agg(model, budget), '{}')
       FROM jsonb_each(pg_temp.object(by_model)) AS e (model, budget)
-     WHERE pg_temp.amount(CASE jsonb_typeof(budget) WHEN 'object' THEN coalesce(budget -> 'budget_limit',
-            budget -> 'max_budget')
-                                                    ELSE budget END) IS NOT NULL
+     WHERE pg_temp.amount(CASE jsonb_typeof(budget)
+                          WHEN 'object' THEN coalesce(budget -> 'budget_limit', budget -> 'max_budget')
+                          ELSE budget END) IS NOT NULL
        AND (jsonb_typeof(budget) <> 'object' OR coalesce(budget ->> 'time_period', budget ->> 'budget_duration') IS NULL
             OR pg_temp.duration(coalesce(budget -> 'time_period', budget -> 'budget_duration')) IS NOT NULL)
 $$;
@@ -78,10 +79,10 @@ $$;
 CREATE FUNCTION pg_temp.counts_by_model(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN value IS NULL OR value IN ('null', '{}') THEN '{}' ELSE pg_temp.counts_of(value) END
 $$;
--- Of a list of budgets with periods of their own, those that are complete; null if there is none.
+-- The valid entries of a list of budgets with periods of their own; null if there is none.
 CREATE FUNCTION pg_temp.budgets_in(list jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT jsonb_agg(jsonb_build_object('max_budget', budget -> 'max_budget', 'budget_duration',
-           budget -> 'budget_duration'))
+    SELECT jsonb_agg(jsonb_build_object('max_budget', budget -> 'max_budget',
+                                        'budget_duration', budget -> 'budget_duration'))
       FROM jsonb_array_elements(list) AS budget
      WHERE pg_temp.amount(budget -> 'max_budget') IS NOT NULL
             AND pg_temp.duration(budget -> 'budget_duration') IS NOT NULL
@@ -91,8 +92,8 @@ CREATE FUNCTION pg_temp.budget_list(value jsonb) RETURNS jsonb LANGUAGE sql IMMU
 $$;
 -- An object with a field, or without it if the value is empty.
 CREATE FUNCTION pg_temp.set(field text, value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN value IS NULL OR value IN ('null', '{}', '[]', '""') THEN '{}' ELSE jsonb_build_object(field,
-           value) END
+    SELECT CASE WHEN value IS NULL OR value IN ('null', '{}', '[]', '""') THEN '{}'
+                ELSE jsonb_build_object(field, value) END
 $$;
 -- The start of the period of a budget that runs now: periods follow each other from the time of a reset.
 CREATE FUNCTION pg_temp.period_start(duration text, reset_at timestamptz, created_at timestamptz) RETURNS timestamptz
@@ -110,25 +111,26 @@ BEGIN
            WHERE anchor + n * length <= now());
 END $$;
 
--- What a report calls a thing: no key by its secret, which some are stored as.
+-- The name of a thing in reports. Some keys are stored as their secret, which must not be shown.
 CREATE FUNCTION pg_temp.name_of(kind text, id text, of_row jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE kind WHEN 'key' THEN coalesce(of_row ->> 'key_alias', of_row ->> 'key_name', '') || CASE
-           WHEN id ~ '^[0-9a-f]{64}$' THEN ' (' || left(id, 12) || '…)' ELSE '' END
+    SELECT CASE kind WHEN 'key' THEN coalesce(of_row ->> 'key_alias', of_row ->> 'key_name', '')
+                                     || CASE WHEN id ~ '^[0-9a-f]{64}$' THEN ' (' || left(id, 12) || '…)' ELSE '' END
                      WHEN 'deprecated key' THEN left(of_row ->> 'active_token_id', 12) || '…'
                      WHEN 'day of a user' THEN format('%s (%s…)', of_row ->> 'user_id', left(of_row ->> 'api_key', 12))
                      WHEN 'day of a team' THEN format('%s (%s…)', of_row ->> 'team_id', left(of_row ->> 'api_key', 12))
                      ELSE left(id, 300) END
 $$;
 
--- What is no value is named once for all kinds of things.
+-- Invalid amounts, counts and periods are reported here, for all kinds of things.
 
 \echo progress checking
 INSERT INTO problem (kind, id, field, what, done)
-SELECT kind, pg_temp.name_of(kind, id, row), field, 'is ' || left(row ->> field, 100), CASE field WHEN 'spend'
-       THEN 'counted as 0' ELSE 'left out: no limit' END
+SELECT kind, pg_temp.name_of(kind, id, row), field, 'is ' || left(row ->> field, 100),
+       CASE field WHEN 'spend' THEN 'counted as 0' ELSE 'left out: no limit' END
   FROM source
  CROSS JOIN unnest('{max_budget,soft_budget,spend}'::text[]) AS field
- WHERE kind IN ('budget', 'organization', 'team', 'user', 'key', 'customer', 'team member', 'member')
+ WHERE kind IN ('budget', 'organization', 'team', 'user', 'key', 'customer', 'team member', 'member',
+                'day of a user', 'day of a team')
    AND row -> field <> 'null' AND pg_temp.amount(row -> field) IS NULL
  UNION ALL
 SELECT kind, pg_temp.name_of(kind, id, row), field, 'is ' || left(row ->> field, 100), 'left out: no limit'
@@ -310,7 +312,7 @@ SELECT 'team', t.team_id, 'max_budget', format('is %s, above that of organizatio
   FROM new_team t JOIN new_organization o USING (organization_id) JOIN new_budget b USING (budget_id)
  WHERE t.max_budget > b.max_budget;
 
--- Whom a team's own list names; versions before 1.3 have only the lists of members and admins.
+-- The users on the list of each team. Old versions have the lists of members and admins instead.
 CREATE TEMP TABLE listed ON COMMIT DROP AS
 SELECT team_id, min(place) AS place, user_id, user_email, bool_or(role = 'admin') AS is_admin
   FROM (SELECT id AS team_id, place, m ->> 'user_id' AS user_id, m ->> 'user_email' AS user_email, m ->> 'role' AS role
@@ -555,19 +557,16 @@ SELECT format('SELECT %L', 'progress writing ' || w.kind) AS progress,
  ORDER BY w.place
 \gexec
 
--- What was spent. LiteLLM has a sum for each owner, since its last reset, and sums of each day by key and model. Here both
+-- Spend. LiteLLM has a sum for each owner, since its last reset, and sums of each day by key and model. Here both
 -- become sums of the ledger that were carried forward, as those of an archived partition: the days, and an opening balance
 -- for what an owner has spent beyond them.
 
 \echo progress counting
 INSERT INTO problem (kind, id, field, what, done)
-SELECT kind, pg_temp.name_of(kind, id, row), field, 'is ' || left(row ->> field, 100), CASE field WHEN 'date'
-       THEN 'left out' ELSE 'counted as 0' END
+SELECT kind, pg_temp.name_of(kind, id, row), 'date', 'is ' || left(row ->> 'date', 100), 'left out'
   FROM source
- CROSS JOIN unnest('{date,spend}'::text[]) AS field
  WHERE kind IN ('day of a user', 'day of a team')
-   AND CASE field WHEN 'date' THEN row ->> 'date' !~ '^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$'
-                  ELSE pg_temp.amount(row -> 'spend') IS NULL END;
+   AND row ->> 'date' !~ '^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$';
 CREATE TEMP TABLE carried (
     organization_id text COLLATE "C", team_id text COLLATE "C", user_id text COLLATE "C", key_id text COLLATE "C",
            end_user text COLLATE "C",
