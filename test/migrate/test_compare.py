@@ -324,7 +324,7 @@ def test_skip_leaves_out_a_kind(litellm, compare):
     assert (done.status, done.out.splitlines()[0]) == (0, "Compared 2 teams, 2 team members, 3 users, 4 keys.")
 
 
-# ---- Who can't be asked
+# ---- Servers that refuse, fail or are something else
 
 
 def refused(*options, **environment):

@@ -276,7 +276,7 @@ def is_list_of_objects(value):
     return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
-# ---- What is compared: things of several kinds, each with its fields
+# ---- The kinds of things that are compared, and the fields of each
 
 TIMES = re.compile(r"(.*_at|expires|last_active|temp_budget_expiry)$")
 # LiteLLM shows them inside metadata or beside it, depending on its version and on what has them.

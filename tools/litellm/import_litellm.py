@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-# What is imported: its kind, LiteLLM's table, and what identifies a row, in SQL.
+# The tables that are imported: the kind of their rows, the name, and the SQL expression that identifies a row.
 TABLES = [
     ("budget", "LiteLLM_BudgetTable", "budget_id"),
     ("organization", "LiteLLM_OrganizationTable", "organization_id"),
