@@ -10,7 +10,7 @@ SELECT count(*)
          CROSS JOIN LATERAL (
                SELECT
                  FROM (SELECT * FROM org.usage
-                        WHERE s.way = 'request' AND hashtextextended(request_id, 0) = hashtextextended($1, 0)
+                        WHERE s.way = 'request' AND org.request_digest(request_id) = org.request_digest($1)
                         UNION ALL
                        SELECT * FROM org.usage
                         WHERE s.way = 'user' AND user_id = s.user_id AND user_id <> ''

@@ -9,7 +9,7 @@ SELECT DISTINCT c.closed_at, c.request_id, c.organization_id -- since two source
  CROSS JOIN LATERAL (
        SELECT u.closed_at, u.request_id, u.organization_id
          FROM ((SELECT * FROM org.usage
-                 WHERE s.way = 'request' AND hashtextextended(request_id, 0) = hashtextextended($1, 0)
+                 WHERE s.way = 'request' AND org.request_digest(request_id) = org.request_digest($1)
                  ORDER BY closed_at DESC, request_id DESC)
                 UNION ALL
                (SELECT * FROM org.usage

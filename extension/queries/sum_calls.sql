@@ -14,7 +14,7 @@ SELECT to_char(day, 'YYYY-MM-DD'),
          CROSS JOIN LATERAL (
                SELECT u.closed_at, u.user_id, u.model, u.key_id, u.cost
                  FROM (SELECT * FROM org.usage
-                        WHERE s.way = 'request' AND hashtextextended(request_id, 0) = hashtextextended($1, 0)
+                        WHERE s.way = 'request' AND org.request_digest(request_id) = org.request_digest($1)
                         UNION ALL
                        SELECT * FROM org.usage
                         WHERE s.way = 'user' AND user_id = s.user_id AND user_id <> ''

@@ -50,4 +50,4 @@ VACUUM ANALYZE org.usage_daily;
 -- A server that has been running has the index in memory in which each call is looked up.
 SELECT sum(pg_prewarm(indexrelid)) FROM pg_index
  WHERE indrelid IN (SELECT format('org.%I', name)::regclass FROM org.partition WHERE of_table = 'org.usage')
-   AND pg_get_indexdef(indexrelid) ~ 'hashtextextended' \g /dev/null
+   AND pg_get_indexdef(indexrelid) ~ 'request_digest' \g /dev/null

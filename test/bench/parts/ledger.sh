@@ -3,6 +3,8 @@
 # shellcheck shell=bash disable=SC2154
 
 measure_ledger() {
+    local warm_up
+    warm_up=$(awk "BEGIN { print $ledger / 5e6 }") # seconds
     printf 'Filling the ledger ...\n'
     make_seeded_database bench_empty
     query -v calls="$ledger" -f "$here/fill_ledger.sql"
@@ -13,7 +15,7 @@ measure_ledger() {
     in_rounds "Daily activity" take_daily_activity
     measure_archiving
 
-    aim '≥ 0.95' full_ordered empty_ordered "(g) reserve and settle by 64, time-ordered request_ids, $ledger calls in the ledger to none"
+    aim '≥ 0.95' full_ordered empty_ordered "(g) reserve and settle by 64 in 8 sessions, time-ordered request_ids, $ledger calls in the ledger to none"
     aim '≥ 0.90' full_random empty_random "(g) the same with random request_ids"
     aim '≤ 1.20' daily_small daily_large "(g) time of a month's daily activity of one organization with most of the calls to one with few"
     aim '≥ 0.80' archiving_calls quiet_calls "(g) reserve and settle by 64 while a tenth of the ledger is archived to before"
@@ -26,7 +28,8 @@ measure_ledger() {
     amount bytes ledger_bytes "of a call in the ledger, with its indexes"
 }
 
-# What is reserved and settled in a second.
+# What is reserved and settled in a second, by sessions that have been running for a while, as those of a gateway have:
+# a new one maps each page of the shared buffers that it reads for the first time.
 take_calls() {
     local order
     for order in ordered random; do
@@ -36,8 +39,15 @@ take_calls() {
 }
 
 take_calls_beside() {
+    local from to
     query -c "TRUNCATE org.reservation, org.usage_counter"
-    take "$1_$2" "$(by_64 "ledger_$2")"
+    begin_pgbench "$1_$2" -c 8 -j 2 -f "$here/ledger_$2.pgbench"
+    sleep "$warm_up"
+    from=$EPOCHREALTIME
+    sleep "$seconds"
+    to=$EPOCHREALTIME
+    end_pgbench "$1_$2"
+    take "$1_$2" "$(calls_by_64 "$1_$2" "$from" "$to")"
 }
 
 take_daily_activity() {
@@ -62,8 +72,8 @@ measure_archiving() {
         sleep "$(awk "BEGIN { print 4 * ($EPOCHREALTIME - $part_began) }")" # as the gateway does
     done
     ended=$EPOCHREALTIME
-    stop "${pids[batches]}" ALRM KILL # as if its time was over: so its log is whole
-    stop "${pids[single]}" ALRM KILL
+    end_pgbench batches
+    end_pgbench single
     take_window quiet "$quiet" "$maintained"
     take_window archiving "$maintained" "$ended"
     take archiving_seconds "$(awk "BEGIN { print $ended - $maintained }")"
@@ -81,10 +91,20 @@ begin_pgbench() {
     pids[$1]=$!
 }
 
+# end_pgbench NAME: as if its time was over, so that its log is whole.
+end_pgbench() {
+    stop "${pids[$1]}" ALRM KILL
+}
+
+# calls_by_64 NAME FROM TO: how many a second in batches, by the log of that pgbench.
+calls_by_64() {
+    cat "$scratch/log_$1".* | awk -v from="$2" -v to="$3" '
+        $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to { calls += 64 } END { print calls / (to - from) }'
+}
+
 # take_window WHEN FROM TO: takes how many calls there were a second, and the longest single one in ms, of two requests.
 take_window() {
-    take "$1_calls" "$(cat "$scratch"/log_batches* | awk -v from="$2" -v to="$3" '
-        $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to { calls += 64 } END { print calls / (to - from) }')"
+    take "$1_calls" "$(calls_by_64 batches "$2" "$3")"
     take "$1_longest" "$(cat "$scratch"/log_single* | awk -v from="$2" -v to="$3" '
         $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to && $3 > longest { longest = $3 } END { print longest / 1000 }')"
 }
