@@ -195,4 +195,9 @@ SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
     ($$UPDATE org.usage SET state = 'held'$$),
     ($$INSERT INTO org.reservation SELECT * FROM org.reservation$$),
     ($$DELETE FROM org.budget WHERE budget_id = 'catalog-budget'$$)) AS t (command);
+-- A digest has 64 lower-case hexadecimal digits and nothing else.
+SELECT digest, left(attempt(format('UPDATE org.api_key SET key_hash = %L', digest)), 5) AS answer
+  FROM (VALUES (repeat('0123456789abcdef', 4)), (repeat('f', 63)), (repeat('f', 65)), (repeat('f', 63) || 'g'),
+               ('F' || repeat('f', 63)), (repeat('f', 63) || E'\n'), (repeat('f', 64) || E'\n'), (repeat('٣', 64)),
+               (repeat('f', 63) || '-'), ('')) AS t (digest);
 ROLLBACK;
