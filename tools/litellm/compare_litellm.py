@@ -13,7 +13,6 @@ import dataclasses
 import datetime
 import decimal
 import functools
-import hashlib
 import http.client
 import itertools
 import json
@@ -25,8 +24,9 @@ import threading
 import time
 import unicodedata
 import urllib.parse
-import uuid
 from decimal import Decimal
+
+import import_litellm
 
 SECONDS_TO_WAIT = 60
 TIMES_TO_ASK = 5
@@ -586,11 +586,6 @@ class Comparison:
             self.differences.append((difference, why))
 
 
-def token_of_imported(digest):
-    """The token_id that import-litellm gives to the key with this digest, unless pg_org had the key before."""
-    return str(uuid.UUID(hashlib.md5(f"key of LiteLLM {digest}".encode(errors="replace")).hexdigest()))
-
-
 @dataclasses.dataclass(frozen=True)
 class ListedKey:
     """What both lists say of a key that may tell which it is. LiteLLM's lists do not name organizations."""
@@ -609,7 +604,7 @@ class ListedKey:
         if isinstance(created_at, datetime.datetime):
             created_at = round(created_at.timestamp() * 1000)
         owners = row.get("user_id"), row.get("team_id")
-        token_in_pg_org = token if is_in_pg_org else token_of_imported(token)
+        token_in_pg_org = token if is_in_pg_org else import_litellm.key_id(token)  # unless pg_org had the key before
         return cls(token, token_in_pg_org, row.get("key_alias"), row.get("key_name"), created_at, owners)
 
     @property
