@@ -126,6 +126,18 @@ def test_limits_hold_with_what_was_spent(litellm, pg_org):
     assert value(pg_org, "SELECT usage_reserve('sk-7', 'm', 0.5) ->> 'model'") == "m"
 
 
+def test_a_sum_that_is_still_to_be_reset_is_of_the_period_that_is_over(litellm, pg_org):
+    psql(litellm, "-c", "SET timezone = 'UTC'",
+         "-c", "INSERT INTO \"LiteLLM_UserTable\" (user_id, spend, created_at) VALUES ('late', 7, now() - '90 days'::interval)",
+         "-c", "INSERT INTO \"LiteLLM_VerificationToken\" (token, key_name, user_id, spend, budget_duration, budget_reset_at, created_at)"
+               " VALUES (encode(sha256('sk-late'), 'hex'), 'sk-...late', 'late', 7, '30d', now() - '1 minute'::interval, now() - '90 days'::interval)",
+         "-c", "INSERT INTO \"LiteLLM_DailyUserSpend\" (user_id, date, api_key, model, spend, api_requests)"
+               " VALUES ('late', to_char(now() - '9 days'::interval, 'YYYY-MM-DD'), encode(sha256('sk-late'), 'hex'), 'o3', 5, 1)")  # fmt: skip
+    assert import_litellm(litellm, pg_org).stdout.endswith("Everything fitted.\n")
+    assert rows(pg_org, "SELECT info -> 'spend', info -> 'period_spend' FROM (SELECT key_info('sk-late') -> 'info' AS info) AS i") == [["7.0", "0.0"]]
+    assert rows(pg_org, "SELECT spend FROM org.\"user\" WHERE user_id = 'late'") == [["7"]]
+
+
 def test_a_second_import_changes_nothing(litellm, pg_org):
     psql(litellm, "-f", str(databases.HERE / "odd.sql"))
     import_litellm(litellm, pg_org)

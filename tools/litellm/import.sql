@@ -121,7 +121,8 @@ CREATE FUNCTION pg_temp.set(field text, value jsonb) RETURNS jsonb LANGUAGE sql 
     SELECT CASE WHEN value IS NULL OR value IN ('null', '{}', '[]', '""') THEN '{}'
                 ELSE jsonb_build_object(field, value) END
 $$;
--- The start of the period of a budget that runs now: periods follow each other from the time of a reset.
+-- The start of the period of a budget in which LiteLLM has summed up: the one that runs now, or the one that is over if
+-- its sum is still to be reset. Periods follow each other from the time of a reset.
 CREATE FUNCTION pg_temp.period_start(duration text, reset_at timestamptz, created_at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -131,6 +132,8 @@ DECLARE
 BEGIN
     IF duration IS NULL OR anchor IS NULL THEN
         RETURN NULL;
+    ELSIF reset_at <= now() THEN
+        RETURN reset_at - length;
     END IF;
     periods := floor(extract(epoch FROM now() - anchor) / extract(epoch FROM length));
     RETURN (SELECT max(anchor + n * length)
