@@ -70,5 +70,7 @@ ALTER TABLE org.api_key
 -- What few keys have is not indexed for the others.
 ALTER TABLE org.api_key DROP CONSTRAINT api_key_previous_key_hash_key;
 CREATE UNIQUE INDEX api_key_previous_key_hash_key ON org.api_key (previous_key_hash) WHERE previous_key_hash IS NOT NULL;
+DROP INDEX org.api_key_budget_id_idx;
+CREATE INDEX api_key_budget_id_idx ON org.api_key (budget_id) WHERE budget_id IS NOT NULL;
 DROP INDEX org.api_key_created_by_idx;
 CREATE INDEX api_key_created_by_idx ON org.api_key (created_by) WHERE created_by IS NOT NULL;

@@ -563,7 +563,8 @@ SELECT DISTINCT ON (key_hash) row ->> 'active_token_id' AS key_hash, id AS diges
  ORDER BY key_hash, revoke_at DESC;
 -- A key may be stored twice, as its secret and as its digest.
 DELETE FROM asked_key k USING asked_key d WHERE k.key_hash <> k.id AND d.id = k.key_hash;
--- Fields of a key come before those of a budget that it is linked to, as in LiteLLM.
+-- Fields of a key come before those of a budget that it is linked to, as in LiteLLM. Sorted by the owners, with which
+-- most indexes of keys, of the audit log and of events begin: so they grow at one place, which is faster.
 CREATE TEMP TABLE new_api_key ON COMMIT DROP AS
 SELECT k.key_hash,
        coalesce(known.key_id, pg_temp.key_id(k.key_hash)) AS key_id,
@@ -650,28 +651,25 @@ UPDATE new_budget b
         HAVING count(*) = 1) AS unshared
  WHERE unshared.budget_id = b.budget_id;
 
--- Writes what is new or has changed. The columns are those of the temporary tables. Sorted, so that indexes grow at one
--- place: keys by their owners, since most of their indexes and of those of the audit log and events begin with these.
+-- Writes what is new or has changed. The columns are those of the temporary tables.
 
 SELECT format('SELECT %L', format('progress %s writing %s', percent, kind)) AS progress,
        format('WITH done AS (
-                   INSERT INTO org.%2$I AS o (%3$s) SELECT %3$s FROM new_%2$s ORDER BY %4$s
-                       ON CONFLICT (%5$s) DO UPDATE SET %6$s WHERE (%7$s) IS DISTINCT FROM (%8$s)
+                   INSERT INTO org.%2$I AS o (%3$s) SELECT %3$s FROM new_%2$s
+                       ON CONFLICT (%4$s) DO UPDATE SET %5$s WHERE (%6$s) IS DISTINCT FROM (%7$s)
                    RETURNING xmax = 0 AS is_new)
                INSERT INTO written (kind, added, changed)
                SELECT %1$L, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done',
-              kind, target, all_columns, sorting, key, changes, old_values, new_values) AS statement
-  FROM (VALUES (1, 24, 'budgets', 'budget', 'budget_id', 'budget_id'),
-               (2, 24, 'organizations', 'organization', 'organization_id', 'organization_id'),
-               (3, 24, 'users', 'user', 'user_id', 'user_id'),
-               (4, 26, 'members of organizations', 'membership', 'organization_id, user_id',
-                'organization_id, user_id'),
-               (5, 28, 'teams', 'team', 'organization_id, team_id', 'organization_id, team_id'),
-               (6, 29, 'members of teams', 'team_member', 'organization_id, team_id, user_id',
-                'organization_id, team_id, user_id'),
-               (7, 31, 'keys', 'api_key', 'key_hash', 'organization_id, team_id, key_hash'),
-               (8, 45, 'customers', 'end_user', 'organization_id, end_user_id', 'organization_id, end_user_id'))
-       AS w (place, percent, kind, target, key, sorting)
+              kind, target, all_columns, key, changes, old_values, new_values) AS statement
+  FROM (VALUES (1, 24, 'budgets', 'budget', 'budget_id'),
+               (2, 24, 'organizations', 'organization', 'organization_id'),
+               (3, 24, 'users', 'user', 'user_id'),
+               (4, 26, 'members of organizations', 'membership', 'organization_id, user_id'),
+               (5, 28, 'teams', 'team', 'organization_id, team_id'),
+               (6, 29, 'members of teams', 'team_member', 'organization_id, team_id, user_id'),
+               (7, 31, 'keys', 'api_key', 'key_hash'),
+               (8, 45, 'customers', 'end_user', 'organization_id, end_user_id'))
+       AS w (place, percent, kind, target, key)
  CROSS JOIN LATERAL (
        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS all_columns,
               string_agg(format('%1$I = excluded.%1$I', attname), ', ' ORDER BY attnum)
