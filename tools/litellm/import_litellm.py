@@ -250,10 +250,8 @@ class Reader(threading.Thread):
 
 
 class Progress:
-    """On a terminal a bar with what is being done, how far it is and how long it has taken; elsewhere a line for each step.
-
-    The bar disappears at the end.
-    """
+    """On a terminal a bar with what is being done, how far it is and how long it has taken; elsewhere a line for each
+    step. The bar disappears at the end."""
 
     WIDTH = 30
     SECONDS_BETWEEN = 0.2
