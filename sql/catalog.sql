@@ -105,11 +105,13 @@ SELECT relname, conname, columns FROM org_constraint
 -- The other tables are global look-ups.
 SELECT relname FROM org_constraint WHERE contype = 'p' AND columns[1] <> 'organization_id' ORDER BY relname;
 
--- Every foreign key has an index that begins with its columns.
+-- Every foreign key has an index that begins with its columns; rows without a reference may be left out.
 SELECT relname, conname, columns FROM org_constraint k
  WHERE contype = 'f' AND NOT EXISTS (
            SELECT FROM pg_index i
-            WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
+            WHERE i.indrelid = k.conrelid AND i.indisvalid
+              AND (i.indpred IS NULL
+                   OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', k.columns[1]))
               AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(k.conkey)] @> k.conkey);
 -- A column that ends in _id references a row, unless it names its own row. The audit log, events and usage are
 -- exceptions, because they outlive the rows that they name.
@@ -195,4 +197,9 @@ SELECT command, left(attempt(command), 5) AS answer FROM (VALUES
     ($$UPDATE org.usage SET state = 'held'$$),
     ($$INSERT INTO org.reservation SELECT * FROM org.reservation$$),
     ($$DELETE FROM org.budget WHERE budget_id = 'catalog-budget'$$)) AS t (command);
+-- A digest has 64 lower-case hexadecimal digits and nothing else.
+SELECT digest, left(attempt(format('UPDATE org.api_key SET key_hash = %L', digest)), 5) AS answer
+  FROM (VALUES (repeat('0123456789abcdef', 4)), (repeat('f', 63)), (repeat('f', 65)), (repeat('f', 63) || 'g'),
+               ('F' || repeat('f', 63)), (repeat('f', 63) || E'\n'), (repeat('f', 64) || E'\n'), (repeat('٣', 64)),
+               (repeat('f', 63) || '-'), ('')) AS t (digest);
 ROLLBACK;

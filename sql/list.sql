@@ -212,7 +212,8 @@ SELECT org_delete('{beta}'), user_delete('{cleo}') \g /dev/null
 SELECT wrong_totals();
 SELECT list FROM org.list_total WHERE list LIKE '%/%' GROUP BY list ORDER BY list;
 -- Many changes, each of its own; more than half are undone. Their rows are added up at random.
-SELECT org.add_to_total(list, more, true) FROM (SELECT DISTINCT list FROM org.list_total) AS lists, (VALUES (1), (-1)) AS t (more)
+SELECT org.add_to_totals(ARRAY[list], ARRAY[more], true)
+  FROM (SELECT DISTINCT list FROM org.list_total) AS lists, (VALUES (1), (-1)) AS t (more)
        \g /dev/null
 SELECT setseed(0.5) \g /dev/null
 DO $$
@@ -235,6 +236,21 @@ SELECT encode(sha256(n::text::bytea), 'hex'), 'sk-...', CASE WHEN n % 2 = 0 THEN
   FROM generate_series(1, 1000) AS n;
 SELECT wrong_totals(), key_list() ->> 'total_count' AS total_count;
 SELECT org_new('Gamma', 'gamma') \g /dev/null
+-- One statement for many organizations adds up the rows of each.
+BEGIN;
+SELECT org_new('Many ' || n, 'many-' || n) FROM generate_series(1, 50) AS n \g /dev/null
+INSERT INTO org.list_total (list, amount)
+SELECT list || n, amount FROM generate_series(1, 50) AS n, unnest('{api_key/many-,key_alias/many-}'::text[]) AS list,
+       unnest('{1,-1}'::bigint[]) AS amount;
+INSERT INTO org.api_key (key_hash, key_name, organization_id, key_alias)
+SELECT encode(sha256(('many' || n)::bytea), 'hex'), 'sk-...', 'many-' || 1 + n % 50, CASE WHEN n % 3 = 0 THEN n::text END
+  FROM generate_series(1, 1000) AS n;
+SELECT wrong_totals();
+SELECT count(*) AS rows, count(DISTINCT list) AS lists, sum(amount) FROM org.list_total WHERE list LIKE '%/many-%';
+DELETE FROM org.api_key WHERE organization_id LIKE 'many-%';
+SELECT wrong_totals();
+SELECT count(*) AS rows FROM org.list_total WHERE list LIKE '%/many-%';
+ROLLBACK;
 -- Keys that move, and keys that get or lose their aliases.
 UPDATE org.api_key SET organization_id = 'gamma' WHERE organization_id = 'acme' AND team_id IS NULL AND key_alias IS NOT NULL;
 UPDATE org.api_key SET organization_id = NULL, key_alias = NULL WHERE organization_id = 'gamma' AND key_alias LIKE '%0';

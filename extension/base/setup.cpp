@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 24> migrations{
+constexpr std::array<const char *, 25> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -56,7 +56,9 @@ constexpr std::array<const char *, 24> migrations{
     ,
 #include "migrations/23_archive.inc"
     ,
-#include "migrations/24_request_digest.inc"
+#include "migrations/24_many_keys.inc"
+    ,
+#include "migrations/25_request_digest.inc"
 };
 
 void run(const char *sql)

@@ -1,7 +1,11 @@
 """Moving in from LiteLLM: its database is brought over, what does not fit is named, and a second time nothing changes."""
 
+import contextlib
 import json
+import os
+import re
 import subprocess
+import termios
 import threading
 import time
 
@@ -35,6 +39,9 @@ SELECT key_hash, to_json(x) FROM (
  ORDER BY key_hash"""
 
 
+STEP = re.compile(r" *(\d+) %  (.+)")
+
+
 @pytest.fixture(scope="session")
 def litellm_template():
     return make_litellm()
@@ -64,13 +71,18 @@ def state(database):
     return {table: value(database, f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} t WHERE '{table}' <> 'org.usage_archive'") for [table] in tables}
 
 
+def errors(done):
+    """What it has said besides how far it is."""
+    return [line for line in done.stderr.splitlines() if not STEP.fullmatch(line)]
+
+
 def infos(rows):
     return {token: json.loads(info, parse_float=lambda it: round(float(it), 6)) for token, info in rows}
 
 
 def test_every_key_answers_as_the_source_says(litellm, pg_org):
     done = import_litellm(litellm, pg_org)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, errors(done)) == (0, [])
     assert done.stdout.endswith("Everything fitted.\n")
     assert "keys: 1,500 new, 0 changed" in done.stdout
     psql(litellm, "-c", "ALTER DATABASE " + litellm + " SET timezone = 'UTC'")
@@ -112,6 +124,18 @@ def test_limits_hold_with_what_was_spent(litellm, pg_org):
     import_litellm(litellm, pg_org)
     assert "Budget has been exceeded! Current cost: 9.0, Max budget: 10.0" in psql(pg_org, "-c", "SELECT usage_reserve('sk-7', 'm', 1.5)", check=False).stderr
     assert value(pg_org, "SELECT usage_reserve('sk-7', 'm', 0.5) ->> 'model'") == "m"
+
+
+def test_a_sum_that_is_still_to_be_reset_is_of_the_period_that_is_over(litellm, pg_org):
+    psql(litellm, "-c", "SET timezone = 'UTC'",
+         "-c", "INSERT INTO \"LiteLLM_UserTable\" (user_id, spend, created_at) VALUES ('late', 7, now() - '90 days'::interval)",
+         "-c", "INSERT INTO \"LiteLLM_VerificationToken\" (token, key_name, user_id, spend, budget_duration, budget_reset_at, created_at)"
+               " VALUES (encode(sha256('sk-late'), 'hex'), 'sk-...late', 'late', 7, '30d', now() - '1 minute'::interval, now() - '90 days'::interval)",
+         "-c", "INSERT INTO \"LiteLLM_DailyUserSpend\" (user_id, date, api_key, model, spend, api_requests)"
+               " VALUES ('late', to_char(now() - '9 days'::interval, 'YYYY-MM-DD'), encode(sha256('sk-late'), 'hex'), 'o3', 5, 1)")  # fmt: skip
+    assert import_litellm(litellm, pg_org).stdout.endswith("Everything fitted.\n")
+    assert rows(pg_org, "SELECT info -> 'spend', info -> 'period_spend' FROM (SELECT key_info('sk-late') -> 'info' AS info) AS i") == [["7.0", "0.0"]]
+    assert rows(pg_org, "SELECT spend FROM org.\"user\" WHERE user_id = 'late'") == [["7"]]
 
 
 def test_a_second_import_changes_nothing(litellm, pg_org):
@@ -184,7 +208,7 @@ def test_older_versions_have_less(litellm, pg_org):
                           ("TeamTable", "soft_budget"), ("UserTable", "sso_user_id"), ("TeamMembership", "total_spend"), ("BudgetTable", "allowed_models")):  # fmt: skip
         psql(litellm, "-c", f'ALTER TABLE "LiteLLM_{table}" DROP {column}')
     done = import_litellm(litellm, pg_org)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, errors(done)) == (0, [])
     assert value(pg_org, "SELECT count(*) FROM org.api_key") == "1500"
 
 
@@ -192,7 +216,7 @@ def test_the_same_database_with_a_schema_of_its_own(litellm):
     psql(litellm, "-c", "ALTER SCHEMA public RENAME TO \"LiteLLM's\"", "-c", "CREATE SCHEMA public")
     psql(litellm, "-f", str(databases.CHECKOUT / "tools/setup.sql"))
     done = import_litellm(litellm, litellm, "--schema", "LiteLLM's")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, errors(done)) == (0, [])
     assert value(litellm, "SELECT public.usage_verify()") == "[]"
 
 
@@ -216,7 +240,7 @@ def test_an_interrupted_import_leaves_nothing(litellm, pg_org, which):
     killer.join()
     assert done.returncode == 2 and done.stdout == ""
     # psql may see the connection end before it reads why.
-    [line] = done.stderr.splitlines()
+    [line] = errors(done)
     assert line.startswith({"source": "pg_org: can't read LiteLLM's database: ", "target": "pg_org: nothing was imported: "}[which])
     assert "terminating connection" in line or "closed the connection" in line
     assert state(pg_org) == before
@@ -238,6 +262,35 @@ def test_a_source_that_is_none(litellm, pg_org):
     psql(litellm, "-c", 'CREATE TABLE "_prisma_migrations" (migration_name text, started_at timestamptz DEFAULT now(), finished_at timestamptz, rolled_back_at timestamptz)',
          "-c", "INSERT INTO \"_prisma_migrations\" VALUES ('20250101_first', now(), now()), ('20260101_second', now(), NULL)")  # fmt: skip
     assert failure(litellm) == "pg_org: LiteLLM's database is half migrated: 20260101_second is not finished"
+
+
+def test_steps_are_told_in_lines(litellm, pg_org):
+    steps = [STEP.fullmatch(line) for line in import_litellm(litellm, pg_org).stderr.splitlines()]
+    assert all(steps)
+    percents, names = zip(*((int(step[1]), step[2]) for step in steps))
+    assert list(percents) == sorted(percents) and percents[-1] == 100
+    assert names[:2] == ("counting rows", "reading LiteLLM's tables") and "writing keys" in names
+
+
+def test_a_terminal_gets_a_bar(litellm, pg_org):
+    terminal, its_end = os.openpty()
+    termios.tcsetwinsize(its_end, (24, 60))
+    command = [str(databases.CHECKOUT / "tools/pg_org"), "import-litellm", "--from", f"dbname={litellm}", "--to", f"dbname={pg_org}"]
+    done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, text=True)
+    os.close(its_end)
+    said = b""
+    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as end:  # closed at the other end
+        while piece := end.read(4096):
+            said += piece
+    assert done.communicate()[0].endswith("Everything fitted.\n") and done.returncode == 0
+    *drawn, left = [it.decode() for it in re.split(rb"\r\x1b\[K", said)]
+    assert left == "" and "\n" not in "".join(drawn)
+    bars = [re.fullmatch("(█*)(░*) +(\\d+) %  \\d+:\\d\\d  (.+)", it) for it in drawn if it]
+    assert all(bars) and all(len(bar[0]) < 60 and len(bar[1] + bar[2]) == 30 for bar in bars)
+    percents = [int(bar[3]) for bar in bars]
+    assert percents == sorted(percents) and percents[-1] == 100
+    assert all(len(bar[1]) == 30 * percent // 100 for bar, percent in zip(bars, percents))
+    assert "writing keys" in [bar[4] for bar in bars]
 
 
 def test_wrong_options():

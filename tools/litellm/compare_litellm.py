@@ -13,7 +13,6 @@ import dataclasses
 import datetime
 import decimal
 import functools
-import hashlib
 import http.client
 import itertools
 import json
@@ -25,12 +24,13 @@ import threading
 import time
 import unicodedata
 import urllib.parse
-import uuid
 from decimal import Decimal
+
+import import_litellm
 
 SECONDS_TO_WAIT = 60
 TIMES_TO_ASK = 5
-SECONDS_BETWEEN_SIGNS = 0.2
+SECONDS_BETWEEN_UPDATES = 0.2  # of the progress that is shown
 EXISTS = "exists"
 TEAM_MEMBER_PERMISSIONS = ["/key/info", "/key/health"]  # of a team that has none of its own
 
@@ -301,8 +301,8 @@ def objects_of(value):
     return value if is_list_of_objects(value) else []
 
 
-def fields_of(row, but_not=""):
-    """The fields of a row in one form: those of its budget and of its metadata beside the others."""
+def fields_of(row, left_out=""):
+    """The fields of a row, without those left out, in one form: those of its budget and metadata beside the others."""
     fields = dict(row)
     metadata = dict(object_of(fields.get("metadata")))
     for name in BESIDE_METADATA:
@@ -312,9 +312,9 @@ def fields_of(row, but_not=""):
     fields["metadata"] = metadata
     for name, value in object_of(fields.pop("litellm_budget_table", None)).items():
         fields[f"budget.{name}"] = value
-    # What LiteLLM sets to 0 when a period ends.
+    # LiteLLM sets spend to 0 when a period ends: that is pg_org's period_spend.
     fields["spend"] = fields.pop("period_spend", fields.get("spend")) or 0
-    for name in but_not.split():
+    for name in left_out.split():
         fields.pop(name, None)
     return {name: simplified(value, name) for name, value in fields.items()}
 
@@ -441,7 +441,7 @@ READ = {"organization": organization, "team": team, "user": user}
 
 
 class Comparison:
-    """Compares one kind after another, and collects what differs, with why if that is expected."""
+    """Compares one kind after another, and collects the differences, with the reason for those that are expected."""
 
     def __init__(self, litellm, pg_org, jobs, keeps_expected):
         self.servers = litellm, pg_org
@@ -451,11 +451,11 @@ class Comparison:
         self._keeps_expected = keeps_expected
         self._pool = concurrent.futures.ThreadPoolExecutor(jobs)
 
-    def run(self, but_not):
+    def run(self, skipped):
         try:
             self._require_who_they_are()
             for kind in KINDS:
-                if kind not in but_not:
+                if kind not in skipped:
                     self._compare(kind)
         finally:
             self._pool.shutdown(cancel_futures=True)
@@ -504,7 +504,7 @@ class Comparison:
     def _compare_listed(self, kind):
         litellm, pg_org = (self._ids(kind, server) for server in self.servers)
         for one in sorted(litellm ^ pg_org):
-            self._miss(kind, one, one in litellm)
+            self._add_missing(kind, one, one in litellm)
 
         def things(one):
             return [READ[kind](server, one) for server in self.servers]
@@ -519,14 +519,14 @@ class Comparison:
         self._compare_things(*(dict(list_by_link(server, "/customer/list", thing)) for server in self.servers))
 
     def _compare_keys(self):
-        """LiteLLM's token of a key is the digest of its secret, which pg_org tells and takes nowhere."""
+        """LiteLLM's token of a key is the digest of its secret, by which pg_org can't be asked: so they are matched."""
         litellm, pg_org = (self._keys(server) for server in self.servers)
         pairs, of_litellm, of_pg_org = match_keys(litellm, pg_org, self._contents)
         own = object_of(info(self.servers[1], "/key/info").get("info")).get("token")
         for one in of_litellm:
-            self._miss("key", one.label, True)
+            self._add_missing("key", one.label, True)
         for one in of_pg_org:
-            self._miss("key", one.label, False, "asks" if one.token == own else EXISTS)
+            self._add_missing("key", one.label, False, "asks" if one.token == own else EXISTS)
 
         def things(pair):
             return [key(server, one.token, pair[1].label) for server, one in zip(self.servers, pair)]
@@ -535,7 +535,7 @@ class Comparison:
             self._compare_things(*answers)
 
     def _contents(self, side, keys):
-        """What tells keys apart that the list does not, as text."""
+        """The fields of keys as text: what tells them apart if the lists do not."""
 
         def read(one):
             fields = key(self.servers[side], one.token, "").get(("key", ""), {})
@@ -548,11 +548,11 @@ class Comparison:
         return list(self._pool.map(read, keys))
 
     def _each(self, kind, ask, items):
-        """The answers about each of the items, a batch at a time, so that not all are kept at once."""
+        """The answers about each of the items: asked for in batches, so that only those of one batch are in memory."""
         shown_at = 0
         for start in range(0, len(items), 1000):
             for number, answer in enumerate(self._pool.map(ask, items[start : start + 1000]), start + 1):
-                if time.monotonic() > shown_at + SECONDS_BETWEEN_SIGNS:
+                if time.monotonic() > shown_at + SECONDS_BETWEEN_UPDATES:
                     progress(f"{kind}s: {number} of {len(items)}")
                     shown_at = time.monotonic()
                 yield answer
@@ -562,7 +562,7 @@ class Comparison:
         for kind, one in sorted({**litellm, **pg_org}):
             things = litellm.get((kind, one)), pg_org.get((kind, one))
             if None in things:
-                self._miss(kind, one, things[1] is None, things=things)
+                self._add_missing(kind, one, things[1] is None, things=things)
             else:
                 self._compare_fields(kind, one, things)
 
@@ -573,7 +573,7 @@ class Comparison:
             if not is_same(*values):
                 self._add(Difference(kind, one, name, *values), things)
 
-    def _miss(self, kind, one, is_in_litellm, field=EXISTS, things=(None, None)):
+    def _add_missing(self, kind, one, is_in_litellm, field=EXISTS, things=(None, None)):
         self.compared[kind] += 1
         values = ("yes", None) if is_in_litellm else (None, "yes")
         self._add(Difference(kind, one, field, *values), [thing or {} for thing in things])
@@ -584,11 +584,6 @@ class Comparison:
         self.unexpected += why is None
         if why is None or self._keeps_expected:
             self.differences.append((difference, why))
-
-
-def token_of_imported(digest):
-    """The token_id that import-litellm gives to the key with this digest, unless pg_org had the key before."""
-    return str(uuid.UUID(hashlib.md5(f"key of LiteLLM {digest}".encode(errors="replace")).hexdigest()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -609,7 +604,7 @@ class ListedKey:
         if isinstance(created_at, datetime.datetime):
             created_at = round(created_at.timestamp() * 1000)
         owners = row.get("user_id"), row.get("team_id")
-        token_in_pg_org = token if is_in_pg_org else token_of_imported(token)
+        token_in_pg_org = token if is_in_pg_org else import_litellm.key_id(token)  # unless pg_org had the key before
         return cls(token, token_in_pg_org, row.get("key_alias"), row.get("key_name"), created_at, owners)
 
     @property
@@ -802,7 +797,7 @@ def run(arguments):
     try:
         servers = Server("LiteLLM", arguments.litellm, litellm_key), Server("pg_org", arguments.pg_org, pg_org_key)
         comparison = Comparison(*servers, arguments.jobs, keeps_expected=arguments.all)
-        comparison.run(but_not=arguments.skip)
+        comparison.run(skipped=arguments.skip)
     except Unanswered as error:
         progress("")
         print(f"pg_org compare-litellm: {error}", file=sys.stderr)
