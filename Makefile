@@ -2,6 +2,7 @@
 #
 #   make                extension and gateway
 #   make viewer         fetch what the page at /docs is made of, if it is not there: for a build without network
+#   make console        build the page at /console, if its sources have changed; likewise
 #   make install        both, into the server and into $(prefix)/bin
 #   make installcheck   test the installed extension on the running server of the PG* environment
 #   make run            everything that a first try needs, then the gateway in the foreground
@@ -24,7 +25,7 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension configure gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan
+.PHONY: all extension configure gateway viewer console tests unit-tests install installcheck run check-quick test test-debian ubsan
 .PHONY: asan valgrind fuzz bench format lint docs deb release clean
 
 all: extension gateway
@@ -49,6 +50,16 @@ viewer: gateway/viewer/node_modules/.package-lock.json
 
 gateway/viewer/node_modules/.package-lock.json: gateway/viewer/package-lock.json
 	cd gateway/viewer && npm ci --ignore-scripts --no-audit --no-fund
+
+console: console/dist/console.js
+
+console_sources := $(filter-out console/dist/%,$(wildcard console/*.* console/*/*.ts* console/*/*.css))
+
+console/node_modules/.package-lock.json: console/package-lock.json
+	cd console && npm ci --ignore-scripts --no-audit --no-fund
+
+console/dist/console.js: console/node_modules/.package-lock.json $(console_sources)
+	node console/build.mjs
 
 # Builds nothing of the gateway: this may be root, and the build somebody else's.
 install:

@@ -1,0 +1,1 @@
+export function Organization(_: { id: string; tab?: string }) { return <p>soon</p>; }

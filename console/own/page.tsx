@@ -1,0 +1,1 @@
+export function Own() { return <p>soon</p>; }
