@@ -54,7 +54,9 @@ function Console() {
     try {
       await enter(rememberedKey(), true);
     } catch (error) {
-      setProblem(error as Refusal);
+      const refusal = error as Refusal;
+      if (refusal.status === 401) signOut(); // a key that is refused is of no use any more
+      setProblem(refusal);
     }
     setResuming(false);
   }, []);
@@ -86,7 +88,7 @@ function Console() {
 function Frame({ session, onSignOut }: { session: Session; onSignOut: () => void }) {
   const place = usePlace();
   const isOffline = useOffline();
-  const [section = session.seesOrganizations ? "organizations" : "own", ...rest] = place;
+  const [section = session.home, ...rest] = place;
   const main = useRef<HTMLElement>(null);
   const page = `${section}/${rest[0] ?? ""}`;
   const shownBefore = useRef(page);

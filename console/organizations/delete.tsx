@@ -27,36 +27,35 @@ async function preview(organization_id: string): Promise<Preview> {
   return { organization, keys: total_count ?? 0, endUsers: endUsers.length === maxEndUsers ? `at least ${count}` : count };
 }
 
-export function DeleteDialog({ organization, onClose, onDone }: {
+export function DeleteDialog({ organization, onCancel, onDone }: {
   organization: Organization;
-  onClose: () => void;
-  onDone: () => void;
+  onCancel: () => void;
+  onDone: () => void; // when the receipt was read
 }) {
   const loaded = useLoad(() => preview(organization.organization_id), []);
   const [receipt, setReceipt] = useState<{ deleted: Organization; at: Date }>();
   if (receipt)
     return (
-      <Dialog title="Deleted" onClose={onClose}>
+      <Dialog title="Deleted" onClose={onDone}>
         <Receipt {...receipt} keys={loaded.value!.keys} />
         <div class="buttons">
           <CopyButton label="Copy the receipt" text={JSON.stringify({ deleted_at: receipt.at, ...receipt.deleted }, null, 2)} />
-          <button type="button" class="primary" onClick={onClose}>
+          <button type="button" class="primary" onClick={onDone}>
             Done
           </button>
         </div>
       </Dialog>
     );
   return (
-    <Dialog title="Delete the organization" onClose={onClose}>
+    <Dialog title="Delete the organization" onClose={onCancel}>
       <Show loaded={loaded}>
         {(found) => (
           <Confirm
             preview={found}
-            onCancel={onClose}
+            onCancel={onCancel}
             onDeleted={(deleted) => {
               setReceipt({ deleted, at: new Date() });
               announce(`${nameOf(deleted)} was deleted`);
-              onDone();
             }}
           />
         )}
@@ -86,7 +85,7 @@ function Confirm({ preview: { organization, keys, endUsers }, onCancel, onDelete
       </p>
       <ul class="goes-along">
         <li>{plural(organization.teams?.length ?? 0, "team")}</li>
-        <li>{plural(keys, "key")}, which stop working at once</li>
+        <li>{plural(keys, "key")}, refused from then on</li>
         <li>{plural(organization.members?.length ?? 0, "membership")}; the users themselves stay</li>
         <li>{endUsers}</li>
         <li>its limits, and the budgets that nobody else uses</li>

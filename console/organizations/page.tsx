@@ -101,7 +101,7 @@ export function Organizations() {
       )}
       {dialog?.act === "change" && <ChangeDialog organization={dialog.organization} onClose={close} onDone={done} />}
       {dialog?.act === "block" && <BlockDialog organization={dialog.organization} onClose={close} onDone={done} />}
-      {dialog?.act === "delete" && <DeleteDialog organization={dialog.organization} onClose={close} onDone={list.reload} />}
+      {dialog?.act === "delete" && <DeleteDialog organization={dialog.organization} onCancel={close} onDone={done} />}
     </>
   );
 }

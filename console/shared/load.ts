@@ -8,7 +8,6 @@ export interface Loaded<T> {
   refusal?: Refusal;
   isLoading: boolean;
   reload: () => void;
-  replace: (value: T) => void;
 }
 
 const asRefusal = (error: unknown) =>
@@ -38,8 +37,7 @@ export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[]): 
     setState(({ value }) => ({ value, isLoading: true }));
     void start();
   }, [start]);
-  const replace = useCallback((value: T) => setState({ value, isLoading: false }), []);
-  return { ...state, reload, replace };
+  return { ...state, reload };
 }
 
 export interface Act {

@@ -65,8 +65,9 @@ export type Sentence = Pick<Limit, "limit" | "value"> & {
   raise?: Limit["raise"];
 };
 
-export function sentenceOf({ limit, value, per, model, tag, each, soft, raise }: Sentence): string {
-  const parts = [textOf(eachOf, each ?? "") ?? `Each ${each}`, soft ? "should" : "may", amountText(limit, value)];
+// `subject` is who it limits together, if it is not for each of something.
+export function sentenceOf({ limit, value, per, model, tag, each, soft, raise }: Sentence, subject = "All together"): string {
+  const parts = [each ? (textOf(eachOf, each) ?? `Each ${each}`) : subject, soft ? "should" : "may", amountText(limit, value)];
   if (limit !== "parallel_requests") parts.push(windowText(per));
   if (model) parts.push(`on ${model}`);
   if (tag) parts.push(`under the tag ${tag}`);

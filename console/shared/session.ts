@@ -15,6 +15,7 @@ export interface Session {
   isAdmin: boolean; // of the platform
   seesAll: boolean; // a platform admin or viewer
   seesOrganizations: boolean;
+  home: "organizations" | "own"; // where the reader begins
 }
 
 export function rememberedKey(): string {
@@ -70,8 +71,10 @@ async function look(): Promise<Session> {
   const isAdmin = platformRole === "proxy_admin";
   const seesAll = isAdmin || platformRole === "proxy_admin_viewer";
   const organizations = seesAll ? [] : ((await ifAny(data(GET("/organization/list", { params: { query: { limit: 2 } } })))) ?? []);
-  const session = {
+  const administers = organizations.some((organization) => memberRole(key, organization) === "org_admin");
+  const session: Omit<Session, "role"> = {
     key,
+    home: seesAll || administers ? "organizations" : "own",
     name: user?.user_alias || user?.user_email || key.user_id || key.key_alias || key.key_name,
     isAdmin,
     seesAll,
@@ -108,5 +111,5 @@ export function rightsIn({ key, isAdmin, seesAll }: Session, organization: Organ
   return { ofPlatform: isAdmin, administers, seesReports: administers || seesAll };
 }
 
-export const administersTeam = ({ key }: Session, team: Team) =>
+export const administersTeam = ({ key }: Session, team: Pick<Team, "members_with_roles">) =>
   team.members_with_roles.some(({ user_id, role }) => user_id === key.user_id && role === "admin");

@@ -23,16 +23,16 @@ SELECT org_member_add('acme', '[
     {"role": "internal_user", "user_id": "margaret", "user_email": "margaret@acme.example"},
     {"role": "internal_user_viewer", "user_id": "vic", "user_email": "vic@acme.example"}]') \g /dev/null
 SELECT org_member_update('acme', 'grace', limits => '[{"limit": "cost", "value": 240, "per": "1mo"}]') \g /dev/null
-SELECT team_new('acme', team_id => 'research', team_alias => 'Research', max_budget => 250, budget_duration => '1mo@UTC',
+SELECT team_new('acme', team_id => 'research', team_alias => 'Research', max_budget => 260, budget_duration => '1mo@UTC',
                 members_with_roles => '[{"role": "admin", "user_id": "grace"}, {"role": "user", "user_id": "linus"}]'),
        team_new('acme', team_id => 'support', team_alias => 'Support desk', max_budget => 180, budget_duration => '1mo@UTC',
                 members_with_roles => '[{"role": "admin", "user_id": "margaret"}]'),
        team_new('acme', team_id => 'product', team_alias => 'Product',
                 members_with_roles => '[{"role": "user", "user_id": "ada"}]') \g /dev/null
 SELECT key_generate('ada', 'acme', key => 'sk-org-admin', key_alias => 'ada, laptop'),
-       key_generate('grace', 'acme', 'research', key => 'sk-team-admin', key_alias => 'notebooks', max_budget => 120,
+       key_generate('grace', 'acme', 'research', key => 'sk-team-admin', key_alias => 'notebooks', max_budget => 200,
                     budget_duration => '1mo@UTC'),
-       key_generate('linus', 'acme', 'research', key => 'sk-member', key_alias => 'evaluation', max_budget => 60,
+       key_generate('linus', 'acme', 'research', key => 'sk-member', key_alias => 'evaluation', max_budget => 75,
                     budget_duration => '1mo@UTC', rpm_limit => 60),
        key_generate('margaret', 'acme', 'support', key => 'sk-margaret', key_alias => 'help desk bot'),
        key_generate('vic', 'acme', key => 'sk-member-viewer', key_alias => 'reader'),
