@@ -65,7 +65,7 @@ export function Keys({ organization, rights }: Shown) {
           keys.length ? (
             <>
               <KeyTable
-                label="Keys"
+                label="Table of keys"
                 keys={keys as AnyKey[]}
                 rights={{ mayChange, mayReplace: isOwn }}
                 teamName={(id) => teams.find(({ team_id }) => team_id === id)?.team_alias || id}

@@ -43,7 +43,7 @@ export function Members({ organization, rights, onChanged }: Shown) {
         <Field label="Find a member" value={text} onValue={setText} placeholder="Part of the address or identifier" />
       )}
       {found.length ? (
-        <Table label="Members" head={["Member", "Role", "Spend", "May spend", ...(rights.administers ? [""] : [])]}>
+        <Table label="Table of members" head={["Member", "Role", "Spend", "May spend", ...(rights.administers ? [""] : [])]}>
           {found.slice(0, maxShown).map((member) => (
             <Row
               key={member.user_id}

@@ -54,7 +54,7 @@ export function TeamMembers({ team, mayEdit, onClose, onChanged }: {
   return (
     <Dialog wide title="Members of the team" onClose={onClose}>
       {members.length ? (
-        <Table label="Members of the team" head={["Member", "Role", ...(may ? [""] : [])]}>
+        <Table label="Table of members of the team" head={["Member", "Role", ...(may ? [""] : [])]}>
           {members.map((member) => {
             const shown = member.user_email ?? member.user_id;
             return (

@@ -85,7 +85,7 @@ export function Teams({ organization: { organization_id }, rights, onChanged }: 
         {({ teams, next }) =>
           teams.length ? (
             <>
-              <Table label="Teams" head={["Team", "State", "Members", "Spend", "May spend", ""]}>
+              <Table label="Table of teams" head={["Team", "State", "Members", "Spend", "May spend", ""]}>
                 {teams.map((one) => (
                   <Row
                     key={one.team_id}

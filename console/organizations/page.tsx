@@ -32,9 +32,9 @@ export function Organizations() {
   const [wanted, setWanted] = useState("");
   const [dialog, setDialog] = useState<Dialog>();
   const cursor = useCursor();
-  const list = useLoad(() => find(wanted, cursor.after), [wanted, cursor.after]);
+  const list = useLoad(() => find(wanted, cursor.after), [wanted, cursor.after], true);
   const organizations = list.value?.data;
-  const limits = useLoad(async () => limitsOfAll(organizations ?? []), [organizations]);
+  const limits = useLoad(async () => limitsOfAll(organizations ?? []), [organizations], true);
 
   useEffect(() => {
     document.title = "Organizations · pg_org";

@@ -116,7 +116,7 @@ function OwnKeys() {
           keys.length ? (
             <>
               <KeyTable
-                label="My keys"
+                label="Table of my keys"
                 keys={keys as AnyKey[]}
                 rights={{ mayChange: () => isAdmin, mayReplace: ({ user_id }) => user_id !== null && user_id === key.user_id }}
                 teamName={(id) => id}

@@ -39,7 +39,7 @@ let key = "";
 let refusedKey: () => void = () => {};
 
 // Sets the key of all further requests, and what to do when it is not accepted any more.
-export function useKey(secret: string, whenRefused: () => void): void {
+export function sendKey(secret: string, whenRefused: () => void = refusedKey): void {
   key = secret;
   refusedKey = whenRefused;
 }
@@ -58,7 +58,6 @@ export class Refusal extends Error {
     readonly status: number,
     message: string,
     readonly advice: string,
-    readonly field = "",
     readonly type = "",
   ) {
     super(message);
@@ -88,11 +87,9 @@ function refusalOf(response: Response, body: unknown): Refusal {
   const { status } = response;
   let message = response.statusText || `Status ${status}`;
   let hint = "";
-  let field = "";
   if (Array.isArray(detail)) {
-    message = detail.map(({ msg }) => msg).join("; ");
+    message = detail.map(({ loc, msg }) => (msg.startsWith('"') ? msg : `"${loc.at(-1)}": ${msg}`)).join("; ");
     hint = detail[0]?.hint ?? "";
-    field = String(detail[0]?.loc.at(-1) ?? "");
   } else if (detail && typeof detail === "object") {
     message = detail.error ?? message;
     hint = detail.hint ?? "";
@@ -104,7 +101,7 @@ function refusalOf(response: Response, body: unknown): Refusal {
   }
   const advice = hint || (advices[status] ?? "Change the request, then try again.");
   const id = status >= 500 ? ` Request identifier: ${response.headers.get("x-request-id") ?? "unknown"}` : "";
-  return new Refusal(status, message, advice + id, field, error?.type ?? "");
+  return new Refusal(status, message, advice + id, error?.type ?? "");
 }
 
 interface Exchange<T> {

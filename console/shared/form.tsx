@@ -1,6 +1,6 @@
 // Forms: labelled fields, dialogs with a form in them, menus, and cells that are edited in place.
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { useAct, type Act } from "./load";
 import { Problem } from "./parts";
@@ -97,12 +97,10 @@ export function Dialog({ title, onClose, wide = false, children }: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current!.showModal();
-    return () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
+  useLayoutEffect(() => {
+    const shown = dialog.current!;
+    shown.showModal();
+    return () => shown.close();
   }, []);
   return (
     <dialog
@@ -166,12 +164,10 @@ export interface MenuItem {
 // A few buttons behind one.
 export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
   const [isOpen, setOpen] = useState(false);
-  const menu = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   if (!items.length) return null;
   return (
     <div
-      ref={menu}
       class="menu"
       onKeyDown={(event) => {
         if (event.key !== "Escape" || !isOpen) return;
@@ -179,7 +175,7 @@ export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
         opener.current!.focus();
       }}
       onFocusOut={(event) => {
-        if (!menu.current!.contains(event.relatedTarget as Node | null)) setOpen(false);
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOpen(false);
       }}
     >
       <button ref={opener} type="button" aria-label={label} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>

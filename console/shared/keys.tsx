@@ -8,6 +8,7 @@ import { amountIn, Dialog, Editable, Form, Menu, Select, type Choice, type MenuI
 import { Limits } from "./limits";
 import { useAct } from "./load";
 import { Badge, Bar, CopyButton, Name, stateOf, Table, type State } from "./parts";
+import { replaceSecret, useSession } from "./session";
 
 export type AnyKey = Key & Partial<Pick<KeyWithUser, "user">>;
 
@@ -176,11 +177,14 @@ const graces: Choice[] = [
 function RotateDialog({ token, onClose, onDone, onChanged }: DialogProps & { onChanged: () => void }) {
   const [grace, setGrace] = useState("1d");
   const [secret, setSecret] = useState<string>();
+  const session = useSession();
   const act = useAct();
   const submit = async () => {
     const isDone = await act.run(async () => {
       const body = { key: token.token_id, ...(grace && { grace_period: grace }) };
-      setSecret((await data(POST("/key/regenerate", { body }))).key);
+      const { key } = await data(POST("/key/regenerate", { body }));
+      if (token.token_id === session.key.token_id) replaceSecret(key);
+      setSecret(key);
     });
     if (!isDone) return;
     announce("The key has a new secret");

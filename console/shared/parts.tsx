@@ -118,7 +118,7 @@ export function Name({ children, code = false }: { children: ComponentChildren; 
   return code ? <code class="name"><bdi>{children}</bdi></code> : <bdi class="name">{children}</bdi>;
 }
 
-// A table that scrolls by itself where it is too wide.
+// A table that scrolls by itself where it is too wide.  A column without a title has the menus.
 export function Table({ label, head, children }: {
   label: string;
   head: ComponentChildren[];
@@ -131,7 +131,7 @@ export function Table({ label, head, children }: {
           <tr>
             {head.map((title, column) => (
               <th scope="col" key={column}>
-                {title}
+                {title || <span class="hidden">Actions</span>}
               </th>
             ))}
           </tr>

@@ -3,7 +3,7 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 
-import { data, GET, Refusal, useKey, type Key, type Organization, type Team } from "./api";
+import { data, GET, Refusal, sendKey, type Key, type Organization, type Team } from "./api";
 import { roleName } from "./format";
 
 const place = "pg_org.console.key";
@@ -36,21 +36,27 @@ function remember(secret: string): void {
 }
 
 export async function signIn(secret: string, keep: boolean, whenRefused: () => void): Promise<Session> {
-  useKey(secret, () => {});
+  sendKey(secret, () => {});
   try {
     const session = await look();
-    useKey(secret, whenRefused);
+    sendKey(secret, whenRefused);
     remember(keep ? secret : "");
     return session;
   } catch (error) {
-    useKey("", () => {});
+    sendKey("", () => {});
     throw error;
   }
 }
 
 export function signOut(): void {
-  useKey("", () => {});
+  sendKey("", () => {});
   remember("");
+}
+
+// The key that is signed in with has another secret now.
+export function replaceSecret(secret: string): void {
+  sendKey(secret);
+  if (rememberedKey()) remember(secret);
 }
 
 // Members of nothing, and keys without a user, have no user or organization to show.
