@@ -17,6 +17,7 @@
 #   make format         write all C++ in the style of .clang-format
 #   make lint           look for mistakes without running anything; part of make test
 #   make docs           write docs/sql.md again
+#   make screenshots    take the pictures of the console again, docs/images/*.png
 #   make deb            Debian packages, into build/deb
 #   make release VERSION=1.1   write that version everywhere, see that all agree, and commit; tags and pushes nothing
 #   make clean          what was built; data stays
@@ -25,8 +26,8 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension configure gateway viewer console tests unit-tests install installcheck run check-quick test test-debian ubsan
-.PHONY: asan valgrind fuzz bench format lint docs deb release clean
+.PHONY: all extension configure gateway viewer console tests unit-tests install installcheck run check-quick test
+.PHONY: test-debian ubsan asan valgrind fuzz bench format lint docs screenshots deb release clean
 
 all: extension gateway
 
@@ -66,7 +67,7 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs deb:
+installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs screenshots deb:
 	@tools/$@
 
 release:

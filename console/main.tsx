@@ -40,7 +40,13 @@ function Console() {
 
   const whenRefused = useCallback(() => {
     leave();
-    setProblem(new Refusal(401, "Your key is not accepted any more.", "It was blocked, replaced or has expired: sign in with another."));
+    setProblem(
+      new Refusal(
+        401,
+        "Your key is not accepted any more.",
+        "It was blocked, replaced or has expired: sign in with another.",
+      ),
+    );
   }, []);
 
   const enter = useCallback(async (secret: string, keep: boolean) => {

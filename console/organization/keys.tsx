@@ -93,7 +93,13 @@ export function Keys({ organization, rights }: Shown) {
   );
 }
 
-function MakeDialog({ organization, teams, needsTeam, onClose, onMade }: {
+function MakeDialog({
+  organization,
+  teams,
+  needsTeam,
+  onClose,
+  onMade,
+}: {
   organization: Organization;
   teams: Organization["teams"] & object;
   needsTeam: boolean;
@@ -123,7 +129,10 @@ function MakeDialog({ organization, teams, needsTeam, onClose, onMade }: {
     announce("The key was made");
     onMade();
   };
-  const members: Choice[] = (organization.members ?? []).map(({ user_id, user_email }) => [user_id, user_email ?? user_id]);
+  const members: Choice[] = (organization.members ?? []).map(({ user_id, user_email }) => [
+    user_id,
+    user_email ?? user_id,
+  ]);
   return (
     <Dialog title="New key" onClose={onClose}>
       {secret ? (
@@ -139,7 +148,13 @@ function MakeDialog({ organization, teams, needsTeam, onClose, onMade }: {
               onValue={setTeam}
             />
             <Select label="User" value={user} choices={[["", "no user"], ...members]} onValue={setUser} />
-            <Field label="May spend (US dollars)" inputMode="decimal" value={budget} onValue={setBudget} hint="Empty: no limit." />
+            <Field
+              label="May spend (US dollars)"
+              inputMode="decimal"
+              value={budget}
+              onValue={setBudget}
+              hint="Empty: no limit."
+            />
             <Select label="Per" value={period} choices={periods(period)} onValue={setPeriod} />
             <Select label="Expires" value={duration} choices={laterExpiries} onValue={setDuration} />
           </div>

@@ -10,7 +10,9 @@ export function OrganizationLimits({ organization, etag, limits, rights, onChang
   const load = () => whole(GET("/organization/info", { params: { query: { organization_id } } }));
   const guard = useGuarded(load, organizationFields);
   const save = async (changed: Limit[]) => {
-    await guard.save({ data: organization, etag }, (tag) => patchOrganization(organization_id, { limits: changed }, tag));
+    await guard.save({ data: organization, etag }, (tag) =>
+      patchOrganization(organization_id, { limits: changed }, tag),
+    );
     onChanged();
   };
   return (

@@ -43,7 +43,10 @@ export function Members({ organization, rights, onChanged }: Shown) {
         <Field label="Find a member" value={text} onValue={setText} placeholder="Part of the address or identifier" />
       )}
       {found.length ? (
-        <Table label="Table of members" head={["Member", "Role", "Spend", "May spend", ...(rights.administers ? [""] : [])]}>
+        <Table
+          label="Table of members"
+          head={["Member", "Role", "Spend", "May spend", ...(rights.administers ? [""] : [])]}
+        >
           {found.slice(0, maxShown).map((member) => (
             <Row
               key={member.user_id}
@@ -62,7 +65,9 @@ export function Members({ organization, rights, onChanged }: Shown) {
           {maxShown} of {found.length} are shown. Type a part of the name to find others.
         </p>
       )}
-      {open?.act === "add" && <AddDialog organizationId={organization.organization_id} onClose={close} onDone={done} />}
+      {open?.act === "add" && (
+        <AddDialog organizationId={organization.organization_id} onClose={close} onDone={done} />
+      )}
       {open?.act === "remove" && <RemoveDialog member={open.member} onClose={close} onDone={done} />}
       {open?.act === "limits" && <MemberLimits member={open.member} onClose={close} onDone={done} />}
     </section>
@@ -74,7 +79,12 @@ const nameOf = ({ user_email, user_id }: Member) => user_email ?? user_id;
 const update = ({ organization_id, user_id }: Member, change: object) =>
   data(PATCH("/organization/member_update", { body: { organization_id, user_id, ...change } }));
 
-function Row({ member, mayEdit, onChanged, onOpen }: {
+function Row({
+  member,
+  mayEdit,
+  onChanged,
+  onOpen,
+}: {
   member: Member;
   mayEdit: boolean;
   onChanged: () => void;
@@ -140,7 +150,15 @@ function Row({ member, mayEdit, onChanged, onOpen }: {
   );
 }
 
-function AddDialog({ organizationId, onClose, onDone }: { organizationId: string; onClose: () => void; onDone: () => void }) {
+function AddDialog({
+  organizationId,
+  onClose,
+  onDone,
+}: {
+  organizationId: string;
+  onClose: () => void;
+  onDone: () => void;
+}) {
   const [name, setName] = useState("");
   const [role, setRole] = useState("internal_user");
   const act = useAct();
@@ -206,8 +224,8 @@ function RemoveDialog({ member, onClose, onDone }: { member: Member; onClose: ()
     <Dialog title="Remove the member" onClose={onClose}>
       <Form act={act} submit="Remove" isDangerous onCancel={onClose} onSubmit={submit}>
         <p>
-          <Name>{nameOf(member)}</Name> leaves the teams of the organization, and the keys that they have here are deleted.
-          The user stays.
+          <Name>{nameOf(member)}</Name> leaves the teams of the organization, and the keys that they have here are
+          deleted. The user stays.
         </p>
       </Form>
     </Dialog>

@@ -68,7 +68,11 @@ export function Organization({ id, tab }: { id: string; tab?: string }) {
   );
 }
 
-function Content({ tab, loaded, ...value }: { tab?: string; loaded: Loaded<unknown> } & Omit<Shown, "rights" | "onChanged">) {
+function Content({
+  tab,
+  loaded,
+  ...value
+}: { tab?: string; loaded: Loaded<unknown> } & Omit<Shown, "rights" | "onChanged">) {
   const { organization, limits } = value;
   const session = useSession();
   const rights = rightsIn(session, organization);

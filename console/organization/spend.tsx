@@ -38,12 +38,20 @@ async function report(read: (page: number) => Promise<Activity>): Promise<Map<st
 type Groups = Record<string, { metrics: { spend: number } }>;
 
 // A series for each group, by the name that `nameOf` gives it.
-function seriesOf(days: string[], groupsOf: (day: string) => Groups | undefined, nameOf: (group: string) => string): Series[] {
+function seriesOf(
+  days: string[],
+  groupsOf: (day: string) => Groups | undefined,
+  nameOf: (group: string) => string,
+): Series[] {
   const series = new Map<string, number[]>();
   days.forEach((day, place) => {
     for (const [group, { metrics }] of Object.entries(groupsOf(day) ?? {})) {
       const name = nameOf(group);
-      if (!series.has(name)) series.set(name, days.map(() => 0));
+      if (!series.has(name))
+        series.set(
+          name,
+          days.map(() => 0),
+        );
       series.get(name)![place]! += metrics.spend;
     }
   });
@@ -52,7 +60,9 @@ function seriesOf(days: string[], groupsOf: (day: string) => Groups | undefined,
 
 // What belongs to none of the groups, so that all views add up to the same.
 function withRest(series: Series[], total: number[], name: string): Series[] {
-  const rest = total.map((sum, day) => Math.max(0, sum - series.reduce((known, { amounts }) => known + amounts[day]!, 0)));
+  const rest = total.map((sum, day) =>
+    Math.max(0, sum - series.reduce((known, { amounts }) => known + amounts[day]!, 0)),
+  );
   return rest.some((amount) => amount > 1e-9) ? [...series, { name, amounts: rest }] : series;
 }
 
@@ -72,17 +82,22 @@ async function spentIn(organizationId: string, many: number, teams: string[]): P
   const [all, ofTeams] = await Promise.all([
     report((page) =>
       data(
-        GET("/organization/daily/activity", { params: { query: { ...query, page, organization_ids: ids([organizationId]) } } }),
+        GET("/organization/daily/activity", {
+          params: { query: { ...query, page, organization_ids: ids([organizationId]) } },
+        }),
       ),
     ),
     teams.length
-      ? report((page) => data(GET("/team/daily/activity", { params: { query: { ...query, page, team_ids: ids(teams) } } })))
+      ? report((page) =>
+          data(GET("/team/daily/activity", { params: { query: { ...query, page, team_ids: ids(teams) } } })),
+        )
       : new Map<string, never>(),
   ]);
   const keys = (day: string) => all.get(day)?.breakdown.api_keys;
   const known = new Map<string, string>(); // names of keys
   for (const { breakdown } of all.values())
-    for (const [token, { metadata }] of Object.entries(breakdown.api_keys)) known.set(token, metadata.key_alias ?? token);
+    for (const [token, { metadata }] of Object.entries(breakdown.api_keys))
+      known.set(token, metadata.key_alias ?? token);
   const users = await usersOf([...known.keys()]);
   const teamNames = new Map<string, string>();
   for (const { breakdown } of ofTeams.values() as Iterable<Activity["results"][number]>)
@@ -94,8 +109,16 @@ async function spentIn(organizationId: string, many: number, teams: string[]): P
     days,
     total,
     of: {
-      model: seriesOf(days, (day) => all.get(day)?.breakdown.models, (model) => model),
-      team: withRest(seriesOf(days, ofTeam, (team) => teamNames.get(team) ?? team), total, "no team"),
+      model: seriesOf(
+        days,
+        (day) => all.get(day)?.breakdown.models,
+        (model) => model,
+      ),
+      team: withRest(
+        seriesOf(days, ofTeam, (team) => teamNames.get(team) ?? team),
+        total,
+        "no team",
+      ),
       key: seriesOf(days, keys, (token) => known.get(token) ?? token),
       member: seriesOf(days, keys, (token) =>
         users.has(token) ? (users.get(token) ?? "keys without a user") : "deleted keys",
@@ -116,7 +139,10 @@ export function Spend({ organization, limits }: Shown) {
   const [view, setView] = useState<View>("model");
   const [many, setMany] = useState(28);
   const teams = (organization.teams ?? []).slice(0, maxTeams).map(({ team_id }) => team_id);
-  const loaded = useLoad(() => spentIn(organization.organization_id, many, teams), [organization.organization_id, many]);
+  const loaded = useLoad(
+    () => spentIn(organization.organization_id, many, teams),
+    [organization.organization_id, many],
+  );
   return (
     <>
       <Tiles organization={organization} limits={limits} total={loaded.value?.total} />
@@ -142,7 +168,8 @@ export function Spend({ organization, limits }: Shown) {
 
 function Chart({ spent, view }: { spent: Spent; view: View }) {
   const series = useMemo(() => largest(spent.of[view], 7), [spent, view]);
-  if (!series.length) return <Empty title="Nothing was spent in this time">Calls show here once they are settled.</Empty>;
+  if (!series.length)
+    return <Empty title="Nothing was spent in this time">Calls show here once they are settled.</Empty>;
   return <DailyChart label={`Spend by day, stacked by ${view}`} days={spent.days} series={series} />;
 }
 
@@ -179,7 +206,12 @@ function Tiles({ organization, limits, total }: Pick<Shown, "organization" | "li
   );
 }
 
-function Segments<T extends string | number>({ label, values, value, onValue }: {
+function Segments<T extends string | number>({
+  label,
+  values,
+  value,
+  onValue,
+}: {
   label: string;
   values: (readonly [T, string])[];
   value: T;

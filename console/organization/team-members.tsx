@@ -11,7 +11,12 @@ import { administersTeam, useSession } from "../shared/session";
 
 const roles: Choice[] = ["user", "admin"].map((role) => [role, roleName(role)]);
 
-export function TeamMembers({ team, mayEdit, onClose, onChanged }: {
+export function TeamMembers({
+  team,
+  mayEdit,
+  onClose,
+  onChanged,
+}: {
   team: Team;
   mayEdit: boolean;
   onClose: () => void;

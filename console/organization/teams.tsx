@@ -52,7 +52,11 @@ async function changeAsSeen(seen: Team, change: object): Promise<void> {
   const fields = Object.keys(after).filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
   if (fields.length) {
     const told = fields.map((field) => `${field} from ${shownValue(before[field])} to ${shownValue(after[field])}`);
-    throw new Refusal(412, `Somebody else changed ${told.join(", ")}.`, "Cancel, load the page again, and change it then.");
+    throw new Refusal(
+      412,
+      `Somebody else changed ${told.join(", ")}.`,
+      "Cancel, load the page again, and change it then.",
+    );
   }
   await send(seen.team_id, change, etag);
 }
@@ -100,7 +104,9 @@ export function Teams({ organization: { organization_id }, rights, onChanged }: 
             </>
           ) : (
             <Empty title="No teams">
-              {rights.administers ? "Make one to give several people keys and a budget together." : "You are in no team here."}
+              {rights.administers
+                ? "Make one to give several people keys and a budget together."
+                : "You are in no team here."}
             </Empty>
           )
         }
@@ -117,7 +123,12 @@ export function Teams({ organization: { organization_id }, rights, onChanged }: 
   );
 }
 
-function Row({ team, mayChange, onChanged, onOpen }: {
+function Row({
+  team,
+  mayChange,
+  onChanged,
+  onOpen,
+}: {
   team: Team;
   mayChange: boolean;
   onChanged: () => void;
@@ -182,7 +193,15 @@ interface DialogProps {
   onDone: () => void;
 }
 
-function CreateDialog({ organizationId, onClose, onDone }: { organizationId: string; onClose: () => void; onDone: () => void }) {
+function CreateDialog({
+  organizationId,
+  onClose,
+  onDone,
+}: {
+  organizationId: string;
+  onClose: () => void;
+  onDone: () => void;
+}) {
   const [name, setName] = useState("");
   const [budget, setBudget] = useState("");
   const [period, setPeriod] = useState("1mo@UTC");
@@ -203,9 +222,20 @@ function CreateDialog({ organizationId, onClose, onDone }: { organizationId: str
     <Dialog title="New team" onClose={onClose}>
       <Form act={act} submit="Make" onCancel={onClose} onSubmit={submit}>
         <Field label="Name" required value={name} onValue={setName} />
-        <Field label="May spend (US dollars)" inputMode="decimal" value={budget} onValue={setBudget} hint="Empty: no limit." />
+        <Field
+          label="May spend (US dollars)"
+          inputMode="decimal"
+          value={budget}
+          onValue={setBudget}
+          hint="Empty: no limit."
+        />
         <Select label="Per" value={period} choices={periods(period)} onValue={setPeriod} />
-        <Field label="Models" value={models} onValue={setModels} hint="Separated by commas. Empty: those of the organization." />
+        <Field
+          label="Models"
+          value={models}
+          onValue={setModels}
+          hint="Separated by commas. Empty: those of the organization."
+        />
       </Form>
     </Dialog>
   );
@@ -239,7 +269,8 @@ function BlockDialog({ team, onClose, onDone }: DialogProps) {
   const act = useAct();
   const body = { team_id: team.team_id };
   const submit = async () => {
-    const change = () => data<unknown>(team.blocked ? POST("/team/unblock", { body }) : POST("/team/block", { body }));
+    const change = () =>
+      data<unknown>(team.blocked ? POST("/team/unblock", { body }) : POST("/team/block", { body }));
     if (!(await act.run(change))) return;
     announce(`${nameOf(team)} is ${team.blocked ? "no longer blocked" : "blocked"}`);
     onDone();
@@ -254,7 +285,9 @@ function BlockDialog({ team, onClose, onDone }: DialogProps) {
         onSubmit={submit}
       >
         <p>
-          {team.blocked ? "The keys of the team may call models again." : "All calls with the keys of the team are refused."}
+          {team.blocked
+            ? "The keys of the team may call models again."
+            : "All calls with the keys of the team are refused."}
         </p>
       </Form>
     </Dialog>
@@ -272,7 +305,14 @@ function DeleteDialog({ team, onClose, onDone }: DialogProps) {
   };
   return (
     <Dialog title="Delete the team" onClose={onClose}>
-      <Form act={act} submit="Delete for ever" isDangerous isDisabled={typed !== name} onCancel={onClose} onSubmit={submit}>
+      <Form
+        act={act}
+        submit="Delete for ever"
+        isDangerous
+        isDisabled={typed !== name}
+        onCancel={onClose}
+        onSubmit={submit}
+      >
         <p>
           With <Name>{name}</Name> go {plural(team.keys.length, "key")} that you may see, and{" "}
           {plural(team.members_with_roles.length, "membership")}. What it spent stays with the organization.

@@ -6,7 +6,11 @@ import { useAct } from "../shared/load";
 import { nameOf } from "../shared/organization";
 import { Name } from "../shared/parts";
 
-export function BlockDialog({ organization, onClose, onDone }: {
+export function BlockDialog({
+  organization,
+  onClose,
+  onDone,
+}: {
   organization: Organization;
   onClose: () => void;
   onDone: () => void;
@@ -33,8 +37,8 @@ export function BlockDialog({ organization, onClose, onDone }: {
             </>
           ) : (
             <>
-              All calls of models with keys of <Name>{nameOf(organization)}</Name> are refused until it is unblocked. Nothing
-              is deleted.
+              All calls of models with keys of <Name>{nameOf(organization)}</Name> are refused until it is unblocked.
+              Nothing is deleted.
             </>
           )}
         </p>

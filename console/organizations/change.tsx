@@ -27,7 +27,11 @@ export const patchOrganization = (organization_id: string, body: object, etag: s
     }),
   );
 
-export function ChangeDialog({ organization: { organization_id }, onClose, onDone }: {
+export function ChangeDialog({
+  organization: { organization_id },
+  onClose,
+  onDone,
+}: {
   organization: Organization;
   onClose: () => void;
   onDone: () => void;

@@ -31,8 +31,19 @@ export function CreateDialog({ onClose, onDone }: { onClose: () => void; onDone:
     <Dialog title="New organization" onClose={onClose}>
       <Form act={act} submit="Make" onCancel={onClose} onSubmit={submit}>
         <Field label="Name" required value={name} onValue={setName} />
-        <Field label="Identifier" value={id} onValue={setId} hint="Without one, a random one is made. It can't be changed later." />
-        <Field label="May spend (US dollars)" inputMode="decimal" value={budget} onValue={setBudget} hint="Empty: no limit." />
+        <Field
+          label="Identifier"
+          value={id}
+          onValue={setId}
+          hint="Without one, a random one is made. It can't be changed later."
+        />
+        <Field
+          label="May spend (US dollars)"
+          inputMode="decimal"
+          value={budget}
+          onValue={setBudget}
+          hint="Empty: no limit."
+        />
         <Select label="Per" value={period} choices={periods(period)} onValue={setPeriod} />
       </Form>
     </Dialog>

@@ -24,10 +24,18 @@ async function preview(organization_id: string): Promise<Preview> {
     data(GET("/customer/list", { params: { query: { organization_id, limit: maxEndUsers } } })),
   ]);
   const count = plural(endUsers.length, "end user");
-  return { organization, keys: total_count ?? 0, endUsers: endUsers.length === maxEndUsers ? `at least ${count}` : count };
+  return {
+    organization,
+    keys: total_count ?? 0,
+    endUsers: endUsers.length === maxEndUsers ? `at least ${count}` : count,
+  };
 }
 
-export function DeleteDialog({ organization, onCancel, onDone }: {
+export function DeleteDialog({
+  organization,
+  onCancel,
+  onDone,
+}: {
   organization: Organization;
   onCancel: () => void;
   onDone: () => void; // when the receipt was read
@@ -39,7 +47,10 @@ export function DeleteDialog({ organization, onCancel, onDone }: {
       <Dialog title="Deleted" onClose={onDone}>
         <Receipt {...receipt} keys={loaded.value!.keys} />
         <div class="buttons">
-          <CopyButton label="Copy the receipt" text={JSON.stringify({ deleted_at: receipt.at, ...receipt.deleted }, null, 2)} />
+          <CopyButton
+            label="Copy the receipt"
+            text={JSON.stringify({ deleted_at: receipt.at, ...receipt.deleted }, null, 2)}
+          />
           <button type="button" class="primary" onClick={onDone}>
             Done
           </button>
@@ -64,7 +75,11 @@ export function DeleteDialog({ organization, onCancel, onDone }: {
   );
 }
 
-function Confirm({ preview: { organization, keys, endUsers }, onCancel, onDeleted }: {
+function Confirm({
+  preview: { organization, keys, endUsers },
+  onCancel,
+  onDeleted,
+}: {
   preview: Preview;
   onCancel: () => void;
   onDeleted: (organization: Organization) => void;
@@ -79,7 +94,14 @@ function Confirm({ preview: { organization, keys, endUsers }, onCancel, onDelete
       onDeleted(deleted!);
     });
   return (
-    <Form act={act} submit="Delete for ever" isDangerous isDisabled={typed !== name} onCancel={onCancel} onSubmit={submit}>
+    <Form
+      act={act}
+      submit="Delete for ever"
+      isDangerous
+      isDisabled={typed !== name}
+      onCancel={onCancel}
+      onSubmit={submit}
+    >
       <p>
         With <Name>{name}</Name> go, for ever:
       </p>

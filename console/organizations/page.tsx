@@ -19,7 +19,9 @@ const pageSize = 25;
 // By a part of the name; or else by the whole identifier.
 async function find(text: string, after: string): Promise<Page<Organization[]>> {
   const query = { limit: pageSize, after: after || undefined };
-  const found = await whole(GET("/organization/list", { params: { query: { ...query, org_alias: text || undefined } } }));
+  const found = await whole(
+    GET("/organization/list", { params: { query: { ...query, org_alias: text || undefined } } }),
+  );
   if (!text || found.data.length || after) return found;
   return whole(GET("/organization/list", { params: { query: { ...query, org_id: text } } }));
 }
@@ -44,7 +46,7 @@ export function Organizations() {
       if (text.trim() === wanted) return;
       cursor.first();
       setWanted(text.trim());
-    }, 150);
+    }, 100);
     return () => clearTimeout(timer);
   }, [text]);
 
@@ -120,7 +122,11 @@ function Nothing({ text, isAdmin }: { text: string; isAdmin: boolean }) {
   );
 }
 
-function Row({ organization, limits, onAct }: {
+function Row({
+  organization,
+  limits,
+  onAct,
+}: {
   organization: Organization;
   limits?: LimitState[];
   onAct?: (act: "change" | "block" | "delete") => void;

@@ -97,7 +97,12 @@ function OwnKeys() {
   const cursor = useCursor();
   const loaded = useLoad(async () => {
     if (!key.user_id) return { keys: [key] as AnyKey[], next: null };
-    const query = { user_id: key.user_id, return_full_object: true, limit: pageSize, after: cursor.after || undefined };
+    const query = {
+      user_id: key.user_id,
+      return_full_object: true,
+      limit: pageSize,
+      after: cursor.after || undefined,
+    };
     return data(GET("/key/list", { params: { query } }));
   }, [cursor.after]);
   const isPersonal = !key.organization_id && key.user_id !== null;
@@ -118,7 +123,10 @@ function OwnKeys() {
               <KeyTable
                 label="Table of my keys"
                 keys={keys as AnyKey[]}
-                rights={{ mayChange: () => isAdmin, mayReplace: ({ user_id }) => user_id !== null && user_id === key.user_id }}
+                rights={{
+                  mayChange: () => isAdmin,
+                  mayReplace: ({ user_id }) => user_id !== null && user_id === key.user_id,
+                }}
                 teamName={(id) => id}
                 onChanged={loaded.reload}
               />

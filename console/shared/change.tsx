@@ -16,12 +16,22 @@ interface Changeable {
 }
 
 const text = (value: unknown) => (value == null ? "" : String(value));
-export const listOf = (value: string) => value.split(",").map((part) => part.trim()).filter(Boolean);
+export const listOf = (value: string) =>
+  value
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
 
 export type Patch = Record<string, string | number | string[] | null>;
 
 // `name` is the value of the field `nameField`.
-export function ChangeForm<T extends { models: string[] }>({ seen, nameField, name, budget, ...form }: {
+export function ChangeForm<T extends { models: string[] }>({
+  seen,
+  nameField,
+  name,
+  budget,
+  ...form
+}: {
   seen: Tagged<T>; // what the reader saw when they began
   nameField: string;
   name: string | null;
@@ -81,7 +91,12 @@ export function ChangeForm<T extends { models: string[] }>({ seen, nameField, na
         <Field label="Requests per minute" inputMode="decimal" value={now.rpm_limit} onValue={set("rpm_limit")} />
         <Field label="Tokens per minute" inputMode="decimal" value={now.tpm_limit} onValue={set("tpm_limit")} />
       </div>
-      <Field label="Models" value={now.models} onValue={set("models")} hint="Separated by commas. Empty: all models." />
+      <Field
+        label="Models"
+        value={now.models}
+        onValue={set("models")}
+        hint="Separated by commas. Empty: all models."
+      />
       <ConflictNotice conflict={guard.conflict} before={seen.data} fieldsOf={form.fieldsOf} />
     </Form>
   );

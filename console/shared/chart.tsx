@@ -13,7 +13,10 @@ export interface Series {
 }
 
 const styles = () => getComputedStyle(document.documentElement);
-const colorOf = (series: number) => styles().getPropertyValue(`--chart-${(series % 7) + 1}`).trim();
+const colorOf = (series: number) =>
+  styles()
+    .getPropertyValue(`--chart-${(series % 7) + 1}`)
+    .trim();
 
 function useScheme(): boolean {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -59,7 +62,12 @@ export function DailyChart({ label, days, series }: { label: string; days: strin
           },
         },
         scales: {
-          x: { stacked: true, grid: { display: false }, border: { color: line }, ticks: { color: quiet, maxRotation: 0 } },
+          x: {
+            stacked: true,
+            grid: { display: false },
+            border: { color: line },
+            ticks: { color: quiet, maxRotation: 0 },
+          },
           y: {
             stacked: true,
             border: { display: false },

@@ -16,7 +16,10 @@ export interface Conflict<T> {
 }
 
 // Saves with the tag of what the reader saw.  `conflict` is set if that is not the current one any more.
-export function useGuarded<T extends object>(load: () => Promise<Tagged<T>>, fieldsOf: (thing: T) => Record<string, unknown>) {
+export function useGuarded<T extends object>(
+  load: () => Promise<Tagged<T>>,
+  fieldsOf: (thing: T) => Record<string, unknown>,
+) {
   const [conflict, setConflict] = useState<Conflict<T>>();
   const save = async (seen: Tagged<T>, send: (etag: string) => Promise<unknown>) => {
     try {
@@ -27,7 +30,9 @@ export function useGuarded<T extends object>(load: () => Promise<Tagged<T>>, fie
       const current = await load();
       const before = fieldsOf(conflict?.current.data ?? seen.data);
       const after = fieldsOf(current.data);
-      const fields = Object.keys(after).filter((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
+      const fields = Object.keys(after).filter(
+        (field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]),
+      );
       setConflict({ current, fields });
       throw error;
     }
@@ -35,7 +40,11 @@ export function useGuarded<T extends object>(load: () => Promise<Tagged<T>>, fie
   return { conflict, save };
 }
 
-export function ConflictNotice<T extends object>({ conflict, before, fieldsOf }: {
+export function ConflictNotice<T extends object>({
+  conflict,
+  before,
+  fieldsOf,
+}: {
   conflict?: Conflict<T>;
   before: T;
   fieldsOf: (thing: T) => Record<string, unknown>;
@@ -46,8 +55,8 @@ export function ConflictNotice<T extends object>({ conflict, before, fieldsOf }:
   return (
     <section class="notice conflict" aria-label="What somebody else changed">
       <p>
-        <strong>Somebody else saved this while you edited it.</strong> Save again to keep your changes on top of theirs, or
-        cancel to leave it as it is now.
+        <strong>Somebody else saved this while you edited it.</strong> Save again to keep your changes on top of
+        theirs, or cancel to leave it as it is now.
       </p>
       <dl class="changes">
         {conflict.fields.map((field) => (
@@ -57,7 +66,10 @@ export function ConflictNotice<T extends object>({ conflict, before, fieldsOf }:
               <del>
                 <Name>{shownValue(old[field])}</Name>
               </del>{" "}
-              → <ins><Name>{shownValue(now[field])}</Name></ins>
+              →{" "}
+              <ins>
+                <Name>{shownValue(now[field])}</Name>
+              </ins>
             </dd>
           </div>
         ))}

@@ -29,7 +29,7 @@ export interface EventsSince {
 
 export async function eventsSince(organizationId: string, time: Date): Promise<EventsSince> {
   const events: Event[] = [];
-  for (let after = await lastBefore(organizationId, time); events.length < maxEvents; ) {
+  for (let after = await lastBefore(organizationId, time); events.length < maxEvents;) {
     const query = { organization_id: organizationId, after, limit: 1000 };
     const page = await data(GET("/events", { params: { query } }));
     events.push(...page);

@@ -44,7 +44,14 @@ export function Field({ label, hint, value, type = "text", onValue, ...input }: 
 
 export type Choice = [value: string, text: string];
 
-export function Select({ label, hint, value, choices, onValue, isHidden = false }: {
+export function Select({
+  label,
+  hint,
+  value,
+  choices,
+  onValue,
+  isHidden = false,
+}: {
   label: string;
   hint?: string;
   value: string;
@@ -79,7 +86,15 @@ export function Select({ label, hint, value, choices, onValue, isHidden = false 
   );
 }
 
-export function Check({ label, value, onValue }: { label: string; value: boolean; onValue: (value: boolean) => void }) {
+export function Check({
+  label,
+  value,
+  onValue,
+}: {
+  label: string;
+  value: boolean;
+  onValue: (value: boolean) => void;
+}) {
   return (
     <label class="check">
       <input type="checkbox" checked={value} onChange={(event) => onValue(event.currentTarget.checked)} />
@@ -89,7 +104,12 @@ export function Check({ label, value, onValue }: { label: string; value: boolean
 }
 
 // Closes with Escape, keeps the focus inside, and gives it back, as the browser does it for <dialog>.
-export function Dialog({ title, onClose, wide = false, children }: {
+export function Dialog({
+  title,
+  onClose,
+  wide = false,
+  children,
+}: {
   title: string;
   onClose: () => void;
   wide?: boolean;
@@ -123,7 +143,15 @@ export function Dialog({ title, onClose, wide = false, children }: {
   );
 }
 
-export function Form({ act, submit, isDangerous = false, isDisabled = false, onCancel, onSubmit, children }: {
+export function Form({
+  act,
+  submit,
+  isDangerous = false,
+  isDisabled = false,
+  onCancel,
+  onSubmit,
+  children,
+}: {
   act: Act;
   submit: string;
   isDangerous?: boolean;
@@ -142,7 +170,12 @@ export function Form({ act, submit, isDangerous = false, isDisabled = false, onC
       {children}
       <Problem refusal={act.refusal} />
       <div class="buttons">
-        <button type="submit" class={isDangerous ? "danger" : "primary"} disabled={isDisabled} aria-busy={act.isRunning}>
+        <button
+          type="submit"
+          class={isDangerous ? "danger" : "primary"}
+          disabled={isDisabled}
+          aria-busy={act.isRunning}
+        >
           {act.isRunning ? "Working …" : submit}
         </button>
         {onCancel && (
@@ -204,7 +237,14 @@ export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
 }
 
 // A value that turns into a field when it is clicked: Enter saves, Escape leaves it.
-export function Editable({ label, value, shown, type = "text", mayEdit, onSave }: {
+export function Editable({
+  label,
+  value,
+  shown,
+  type = "text",
+  mayEdit,
+  onSave,
+}: {
   label: string;
   value: string;
   shown: ComponentChildren;
@@ -226,7 +266,13 @@ export function Editable({ label, value, shown, type = "text", mayEdit, onSave }
   if (!mayEdit) return <>{shown}</>;
   if (draft === null)
     return (
-      <button ref={button} type="button" class="editable" aria-label={`Change ${label}`} onClick={() => setDraft(value)}>
+      <button
+        ref={button}
+        type="button"
+        class="editable"
+        aria-label={`Change ${label}`}
+        onClick={() => setDraft(value)}
+      >
         {shown}
       </button>
     );

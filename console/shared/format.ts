@@ -33,7 +33,8 @@ export function fromNow(time: string | Date): string {
   return relative.format(Math.round(seconds), "second");
 }
 
-export const plural = (amount: number, one: string, many = `${one}s`) => `${number(amount)} ${amount === 1 ? one : many}`;
+export const plural = (amount: number, one: string, many = `${one}s`) =>
+  `${number(amount)} ${amount === 1 ? one : many}`;
 
 // The days of UTC, as the reports name them.
 export const utcDay = (time: Date) => time.toISOString().slice(0, 10);

@@ -27,7 +27,13 @@ export interface KeyRights {
 
 type Act = "rotate" | "expire" | "block" | "delete" | "limits";
 
-export function KeyTable({ label, keys, rights, teamName, onChanged }: {
+export function KeyTable({
+  label,
+  keys,
+  rights,
+  teamName,
+  onChanged,
+}: {
   label: string;
   keys: AnyKey[];
   rights: KeyRights;
@@ -64,9 +70,16 @@ export function KeyTable({ label, keys, rights, teamName, onChanged }: {
   );
 }
 
-const update = ({ token_id }: Key, change: object) => data(POST("/key/update", { body: { key: token_id, ...change } }));
+const update = ({ token_id }: Key, change: object) =>
+  data(POST("/key/update", { body: { key: token_id, ...change } }));
 
-function Row({ token, rights, teamName, onChanged, onOpen }: {
+function Row({
+  token,
+  rights,
+  teamName,
+  onChanged,
+  onOpen,
+}: {
   token: AnyKey;
   rights: KeyRights;
   teamName: (teamId: string) => string;

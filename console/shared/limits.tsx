@@ -57,7 +57,15 @@ export function LimitBar({ sentence, state }: { sentence: Sentence; state?: Limi
   );
 }
 
-export function Limits({ subject, shortForms, limits, states = [], owner, mayEdit, save }: {
+export function Limits({
+  subject,
+  shortForms,
+  limits,
+  states = [],
+  owner,
+  mayEdit,
+  save,
+}: {
   subject: string; // whom the limits hold for that are not for each of something
   shortForms: ShortForms;
   limits: Limit[];
@@ -82,7 +90,9 @@ export function Limits({ subject, shortForms, limits, states = [], owner, mayEdi
   return (
     <>
       {!short.length && !limits.length && editing === undefined && (
-        <Empty title="No limits">{mayEdit ? "Add one: it holds from the next call on." : "Calls are not limited here."}</Empty>
+        <Empty title="No limits">
+          {mayEdit ? "Add one: it holds from the next call on." : "Calls are not limited here."}
+        </Empty>
       )}
       <ul class="list" aria-label="Limits">
         {short.map((sentence) => (
@@ -149,7 +159,12 @@ export function Limits({ subject, shortForms, limits, states = [], owner, mayEdi
 }
 
 // A draft is tried before it is saved, unless the ledger can't tell.
-function LimitForm({ before, owner, onCancel, onSave }: {
+function LimitForm({
+  before,
+  owner,
+  onCancel,
+  onSave,
+}: {
   before: Draft;
   owner: Owner;
   onCancel: () => void;
@@ -187,7 +202,8 @@ function LimitForm({ before, owner, onCancel, onSave }: {
 const maxNamed = 10;
 
 function TrialResult({ limit, trial }: { limit: Limit; trial: Trial | null }) {
-  if (!trial) return <p class="notice">Calls under way can't be tried: save it, and it holds from the next call on.</p>;
+  if (!trial)
+    return <p class="notice">Calls under way can't be tried: save it, and it holds from the next call on.</p>;
   const amount = amountOf(limit.limit);
   const { over, highest, calls, isCut, begins, since } = trial;
   const span = begins === "now" ? `since ${since}` : `in the current period (since ${since})`;
@@ -226,8 +242,8 @@ function TrialResult({ limit, trial }: { limit: Limit; trial: Trial | null }) {
       )}
       <p class="hint">
         From {number(calls)} calls that ended {span}
-        {isCut && "; there are more, which were not added up"}. Whoever has a limit of their own is exempt, and what is held
-        counts as well.
+        {isCut && "; there are more, which were not added up"}. Whoever has a limit of their own is exempt, and what
+        is held counts as well.
       </p>
     </div>
   );

@@ -13,7 +13,8 @@ export interface Loaded<T> {
 const asRefusal = (error: unknown) =>
   error instanceof Refusal ? error : new Refusal(-1, String(error), "This is a defect of the console: report it.");
 
-// Loads again when one of `inputs` changes.  The last value is shown meanwhile if it `lasts`, or if `reload` was asked for.
+// Loads again when one of `inputs` changes.  The last value is shown meanwhile if it `lasts`, or if `reload` was asked
+// for.
 export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[], lasts = false): Loaded<T> {
   const [state, setState] = useState<{ value?: T; refusal?: Refusal; isLoading: boolean }>({ isLoading: true });
   const newest = useRef(0);

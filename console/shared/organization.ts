@@ -28,10 +28,12 @@ export interface Money {
 
 export function moneyOf(organization: Organization, limits: LimitState[] = []): Money {
   const budget = organization.litellm_budget_table;
-  const costs = limits.filter(({ limit, soft, each, model, tag }) => limit === "cost" && !soft && !each && !model && !tag);
-  const main = costs.find(({ field }) => field === "max_budget") ?? (budget?.max_budget == null ? costs[0] : undefined);
-  if (main)
-    return { spent: main.spent ?? 0, held: main.held ?? 0, limit: main.value, resetsAt: main.resets_at };
+  const costs = limits.filter(
+    ({ limit, soft, each, model, tag }) => limit === "cost" && !soft && !each && !model && !tag,
+  );
+  const main =
+    costs.find(({ field }) => field === "max_budget") ?? (budget?.max_budget == null ? costs[0] : undefined);
+  if (main) return { spent: main.spent ?? 0, held: main.held ?? 0, limit: main.value, resetsAt: main.resets_at };
   return {
     spent: organization.period_spend,
     held: 0,
@@ -53,4 +55,5 @@ export function organizationState(organization: Organization, limits: LimitState
   return worst.find((state) => states.includes(state))!;
 }
 
-export const nameOf = ({ organization_alias, organization_id }: Organization) => organization_alias || organization_id;
+export const nameOf = ({ organization_alias, organization_id }: Organization) =>
+  organization_alias || organization_id;

@@ -45,7 +45,11 @@ export function Loading({ lines = 3 }: { lines?: number }) {
 }
 
 // What was loaded, or why not, or that it takes time.
-export function Show<T>({ loaded, lines, children }: {
+export function Show<T>({
+  loaded,
+  lines,
+  children,
+}: {
   loaded: Loaded<T>;
   lines?: number;
   children: (value: T) => ComponentChildren;
@@ -89,7 +93,8 @@ export function Bar({ label, spent, held = 0, limit, unit = "cost" }: BarProps) 
         {heldText} <span class="quiet">no limit</span>
       </p>
     );
-  const share = (part: number) => `${Math.max(0, Math.min(100, limit > 0 ? (100 * part) / limit : part > 0 ? 100 : 0))}%`;
+  const share = (part: number) =>
+    `${Math.max(0, Math.min(100, limit > 0 ? (100 * part) / limit : part > 0 ? 100 : 0))}%`;
   const text = `${amount(spent)} of ${amount(limit)}${heldText}`;
   return (
     <div class="bar-with-text">
@@ -115,11 +120,21 @@ export function Bar({ label, spent, held = 0, limit, unit = "cost" }: BarProps) 
 
 // Names come from anybody: they are isolated from the direction of the text around them.
 export function Name({ children, code = false }: { children: ComponentChildren; code?: boolean }) {
-  return code ? <code class="name"><bdi>{children}</bdi></code> : <bdi class="name">{children}</bdi>;
+  return code ? (
+    <code class="name">
+      <bdi>{children}</bdi>
+    </code>
+  ) : (
+    <bdi class="name">{children}</bdi>
+  );
 }
 
 // A table that scrolls by itself where it is too wide.  A column without a title has the menus.
-export function Table({ label, head, children }: {
+export function Table({
+  label,
+  head,
+  children,
+}: {
   label: string;
   head: ComponentChildren[];
   children: ComponentChildren;

@@ -66,12 +66,21 @@ export type Sentence = Pick<Limit, "limit" | "value"> & {
 };
 
 // `subject` is who it limits together, if it is not for each of something.
-export function sentenceOf({ limit, value, per, model, tag, each, soft, raise }: Sentence, subject = "All together"): string {
-  const parts = [each ? (textOf(eachOf, each) ?? `Each ${each}`) : subject, soft ? "should" : "may", amountText(limit, value)];
+export function sentenceOf(
+  { limit, value, per, model, tag, each, soft, raise }: Sentence,
+  subject = "All together",
+): string {
+  const parts = [
+    each ? (textOf(eachOf, each) ?? `Each ${each}`) : subject,
+    soft ? "should" : "may",
+    amountText(limit, value),
+  ];
   if (limit !== "parallel_requests") parts.push(windowText(per));
   if (model) parts.push(`on ${model}`);
   if (tag) parts.push(`under the tag ${tag}`);
-  const more = raise ? `, and ${limit === "cost" ? dollars(raise.amount) : number(raise.amount)} more until ${raise.until}` : "";
+  const more = raise
+    ? `, and ${limit === "cost" ? dollars(raise.amount) : number(raise.amount)} more until ${raise.until}`
+    : "";
   return parts.join(" ") + more + (soft ? "; beyond that, an event tells" : "");
 }
 
@@ -112,7 +121,12 @@ export function limitOf({ limit, value, per, model, tag, each, soft, raise }: Dr
   };
 }
 
-function Word({ label, value, placeholder, onValue }: {
+function Word({
+  label,
+  value,
+  placeholder,
+  onValue,
+}: {
   label: string;
   value: string;
   placeholder?: string;
@@ -150,7 +164,10 @@ export function SentenceFields({ draft, onDraft }: { draft: Draft; onDraft: (dra
         isHidden
         label="Whether it refuses calls"
         value={draft.soft ? "should" : "may"}
-        choices={[["may", "may"], ["should", "should"]]}
+        choices={[
+          ["may", "may"],
+          ["should", "should"],
+        ]}
         onValue={(word) => set({ soft: word === "should" })}
       />
       <Select isHidden label="What" value={draft.limit} choices={verbs} onValue={(limit) => set({ limit })} />
@@ -183,7 +200,9 @@ export function SentenceFields({ draft, onDraft }: { draft: Draft; onDraft: (dra
       <span>under</span>
       <Word label="Tag" value={draft.tag} placeholder="any tag" onValue={(tag) => set({ tag })} />
       <p class="hint">
-        {draft.soft ? "“should” refuses nothing: an event tells when it is reached." : "“may” refuses calls beyond it."}
+        {draft.soft
+          ? "“should” refuses nothing: an event tells when it is reached."
+          : "“may” refuses calls beyond it."}
       </p>
     </fieldset>
   );

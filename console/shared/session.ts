@@ -1,5 +1,5 @@
-// Whose key is used, and what it may do as far as the routes tell.  The key is kept in memory, and on the device only if
-// the reader asks for that.
+// Whose key is used, and what it may do as far as the routes tell.  The key is kept in memory, and on the device only
+// if the reader asks for that.
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 
@@ -76,7 +76,9 @@ async function look(): Promise<Session> {
   const platformRole = key.organization_id ? null : (user?.user_role ?? null);
   const isAdmin = platformRole === "proxy_admin";
   const seesAll = isAdmin || platformRole === "proxy_admin_viewer";
-  const organizations = seesAll ? [] : ((await ifAny(data(GET("/organization/list", { params: { query: { limit: 2 } } })))) ?? []);
+  const organizations = seesAll
+    ? []
+    : ((await ifAny(data(GET("/organization/list", { params: { query: { limit: 2 } } })))) ?? []);
   const administers = organizations.some((organization) => memberRole(key, organization) === "org_admin");
   const session: Omit<Session, "role"> = {
     key,

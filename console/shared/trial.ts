@@ -1,5 +1,5 @@
-// Tries a limit before it is saved: adds up the calls that the ledger has in its current window.  That is for the reader to
-// judge; what holds is what the database says.
+// Tries a limit before it is saved: adds up the calls that the ledger has in its current window.  That is for the
+// reader to judge; what holds is what the database says.
 import { data, GET, type Limit, type LoggedCall } from "./api";
 import { splitWindow } from "./sentence";
 
@@ -41,12 +41,18 @@ const dayOf = (time: Date) => time.toISOString().slice(0, 10);
 function firstDay(length: string, now: Date): Date | undefined {
   const [year, month] = [now.getUTCFullYear(), now.getUTCMonth()];
   switch (length) {
-    case "1d": return now;
-    case "1w": return new Date(now.getTime() - ((now.getUTCDay() + 6) % 7) * 86400_000);
-    case "1mo": return new Date(Date.UTC(year, month, 1));
-    case "1q": return new Date(Date.UTC(year, month - (month % 3), 1));
-    case "1y": return new Date(Date.UTC(year, 0, 1));
-    default: return undefined;
+    case "1d":
+      return now;
+    case "1w":
+      return new Date(now.getTime() - ((now.getUTCDay() + 6) % 7) * 86400_000);
+    case "1mo":
+      return new Date(Date.UTC(year, month, 1));
+    case "1q":
+      return new Date(Date.UTC(year, month - (month % 3), 1));
+    case "1y":
+      return new Date(Date.UTC(year, 0, 1));
+    default:
+      return undefined;
   }
 }
 
@@ -64,7 +70,13 @@ function spanOf(per: string): Span {
   const time = (moment: number) => new Date(moment).toISOString().slice(0, 19).replace("T", " ");
   const now = Date.now();
   const first = firstDay(length, today(zone));
-  if (first) return { start_date: dayOf(first), end_date: dayOf(today(zone)), ...(zone && { timezone: zone }), begins: "window" };
+  if (first)
+    return {
+      start_date: dayOf(first),
+      end_date: dayOf(today(zone)),
+      ...(zone && { timezone: zone }),
+      begins: "window",
+    };
   const [, many = "30", unit = "d"] = /^(\d+)(s|m|h|d|w|mo)$/.exec(length) ?? [];
   const width = Number(many) * seconds[unit]! * 1000;
   if ("smh".includes(unit)) return { start_date: time(now - (now % width)), end_date: time(now), begins: "window" };

@@ -6,7 +6,11 @@ import { Check, Field, Form } from "../shared/form";
 import { useAct } from "../shared/load";
 import { Problem } from "../shared/parts";
 
-export function SignIn({ problem, onRetry, onEnter }: {
+export function SignIn({
+  problem,
+  onRetry,
+  onEnter,
+}: {
   problem?: Refusal;
   onRetry?: () => void;
   onEnter: (secret: string, keep: boolean) => Promise<void>;

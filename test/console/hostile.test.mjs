@@ -1,4 +1,5 @@
-// Names that mean harm, or are merely long, in every field that people fill in: they are shown as text, where they belong.
+// Names that mean harm, or are merely long, in every field that people fill in: they are shown as text, where they
+// belong.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -66,8 +67,16 @@ for (const [kind, name] of Object.entries(names))
     await page.getByRole("region", { name: "Before and after" }).first().waitFor();
 
     // A call under every name, so that the chart and its legend have them.
-    const { token_id } = await ask("POST", "/key/generate", { organization_id: id, key_alias: `${name.slice(0, 200)}!` });
-    await ask("POST", "/usage/record", { token_id, model: name.slice(0, 200), cost: 1, end_user: name.slice(0, 200) });
+    const { token_id } = await ask("POST", "/key/generate", {
+      organization_id: id,
+      key_alias: `${name.slice(0, 200)}!`,
+    });
+    await ask("POST", "/usage/record", {
+      token_id,
+      model: name.slice(0, 200),
+      cost: 1,
+      end_user: name.slice(0, 200),
+    });
     await parts.getByRole("link", { name: "Spend" }).click();
     await page.getByRole("list", { name: "Legend" }).getByText(name.slice(0, 200)).waitFor();
     await picture(page, `hostile-${kind}-spend`);

@@ -8,7 +8,8 @@ const at = (tab) => `#/organizations/acme/${tab}`;
 const row = (page, name) => page.getByRole("row").filter({ hasText: name });
 const dialog = (page) => page.getByRole("dialog");
 const acme = () => ask("GET", "/organization/info?organization_id=acme");
-const teamOf = async (alias) => (await ask("GET", "/v2/team/list?organization_id=acme")).teams.find(({ team_alias }) => team_alias === alias);
+const teamOf = async (alias) =>
+  (await ask("GET", "/v2/team/list?organization_id=acme")).teams.find(({ team_alias }) => team_alias === alias);
 const keyOf = async (alias) => {
   const query = `organization_id=acme&return_full_object=true&key_alias=${encodeURIComponent(alias)}`;
   return (await ask("GET", `/key/list?${query}`)).keys[0];
@@ -31,7 +32,7 @@ test("shows the spend of each day, stacked in four ways that add up to the same"
     await page.getByText("Show as a table").click();
     const table = page.getByRole("region", { name: `Spend by day, stacked by ${view}` });
     for (const line of (await table.getByRole("row").all()).slice(1)) {
-      const [day, ...amounts] = (await line.getByRole("cell").or(line.getByRole("rowheader")).allInnerTexts());
+      const [day, ...amounts] = await line.getByRole("cell").or(line.getByRole("rowheader")).allInnerTexts();
       const together = inDollars(amounts.pop());
       const sum = amounts.reduce((all, one) => all + inDollars(one), 0);
       assert.ok(Math.abs(together - (expected.get(day) ?? 0)) < 0.006, `${view}, ${day}: ${together}`);
@@ -150,7 +151,8 @@ test("makes a key whose secret is shown once, and then rotates, blocks and expir
   await dialog(page).getByRole("button", { name: "Rotate" }).click();
   const other = await dialog(page).getByLabel("The secret").innerText();
   await dialog(page).getByRole("button", { name: "Done" }).click();
-  for (const one of [secret, other]) assert.equal((await ask("GET", "/key/info", undefined, one)).info.key_alias, "brand new");
+  for (const one of [secret, other])
+    assert.equal((await ask("GET", "/key/info", undefined, one)).info.key_alias, "brand new");
 
   await choose(page, "brand new", "Block");
   await dialog(page).getByRole("button", { name: "Block" }).click();
@@ -161,7 +163,9 @@ test("makes a key whose secret is shown once, and then rotates, blocks and expir
   await choose(page, "brand new", "Expiry");
   await dialog(page).getByLabel("The key expires").selectOption("1h");
   await dialog(page).getByRole("button", { name: "Save" }).click();
-  await row(page, "brand new").getByText(/in (1 hour|\d+ minutes)/).waitFor();
+  await row(page, "brand new")
+    .getByText(/in (1 hour|\d+ minutes)/)
+    .waitFor();
   const digests = await page.evaluate(() => document.body.innerText.match(/[0-9a-f]{64}/));
   assert.equal(digests, null);
   await choose(page, "brand new", "Delete");
@@ -180,7 +184,10 @@ test("finds a key by its name, and edits it in place", async () => {
   await refused(page, /max_budget/);
   await page.getByRole("textbox", { name: "what evaluation may spend" }).fill("80");
   await page.keyboard.press("Enter");
-  await row(page, "evaluation").getByRole("button", { name: "Change what evaluation may spend" }).getByText("$80.00").waitFor();
+  await row(page, "evaluation")
+    .getByRole("button", { name: "Change what evaluation may spend" })
+    .getByText("$80.00")
+    .waitFor();
   assert.equal((await keyOf("evaluation")).max_budget, 80);
 });
 
@@ -199,7 +206,10 @@ test("tries a limit before it is saved, then saves, changes and removes it", asy
   const told = page.getByRole("status").filter({ hasText: "These would be over it now" });
   const query = `start_date=${new Date().getUTCFullYear()}-01-01&end_date=2999-01-01&page_size=400`;
   const grace = (await keyOf("notebooks")).token_id;
-  const { metadata } = await ask("GET", `/organization/daily/activity?organization_ids=acme&api_key=${grace}&${query}`);
+  const { metadata } = await ask(
+    "GET",
+    `/organization/daily/activity?organization_ids=acme&api_key=${grace}&${query}`,
+  );
   const spent = metadata.total_spend;
   await told.getByText(`grace: $${spent.toFixed(2)}`).waitFor();
   const before = (await acme()).litellm_budget_table.limits.length;
@@ -254,8 +264,14 @@ test("shows events as they come", async () => {
 test("shows who changed what, before and after side by side", async () => {
   await ask("POST", "/team/update", { team_id: "support", team_alias: "Help desk" });
   const page = await signedIn(keys.orgAdmin, at("audit"));
-  await page.getByText(/changed team Help desk/).first().click();
-  const line = page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: "team_alias" }) }).first();
+  await page
+    .getByText(/changed team Help desk/)
+    .first()
+    .click();
+  const line = page
+    .getByRole("row")
+    .filter({ has: page.getByRole("rowheader", { name: "team_alias" }) })
+    .first();
   assert.deepEqual(await line.getByRole("cell").allInnerTexts(), ["Support desk", "Help desk"]);
   await ask("POST", "/team/update", { team_id: "support", team_alias: "Support desk" });
 });

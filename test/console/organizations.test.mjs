@@ -5,18 +5,30 @@ import { test } from "node:test";
 import { ask, assertNoComplaints, choose, go, keys, refused, said, signedIn } from "./reader.mjs";
 
 const list = (page) => page.getByRole("list", { name: "Organizations" });
-const row = (page, name) => list(page).getByRole("listitem").filter({ has: page.getByRole("link", { name, exact: true }) });
+const row = (page, name) =>
+  list(page)
+    .getByRole("listitem")
+    .filter({ has: page.getByRole("link", { name, exact: true }) });
 const info = (id) => ask("GET", `/organization/info?organization_id=${id}`);
 
 test("shows what each has spent, holds and may spend, its state and its next reset", async () => {
   const page = await signedIn(keys.admin);
-  for (const [name, state] of Object.entries({ "Northwind Traders": "near", Contoso: "exceeded", Fabrikam: "ok",
-                                               "Tailspin Toys": "blocked" }))
+  for (const [name, state] of Object.entries({
+    "Northwind Traders": "near",
+    Contoso: "exceeded",
+    Fabrikam: "ok",
+    "Tailspin Toys": "blocked",
+  }))
     await row(page, name).getByText(state, { exact: true }).waitFor();
   const meter = row(page, "Northwind Traders").getByRole("meter");
-  await page.waitForFunction((one) => one.getAttribute("aria-valuetext").includes("held"), await meter.elementHandle());
+  await page.waitForFunction(
+    (one) => one.getAttribute("aria-valuetext").includes("held"),
+    await meter.elementHandle(),
+  );
   assert.equal(await meter.getAttribute("aria-valuetext"), "$731.50 of $900.00, $60.00 held");
-  await row(page, "Contoso").getByText(/resets /).waitFor();
+  await row(page, "Contoso")
+    .getByText(/resets /)
+    .waitFor();
   await row(page, "Lucerne Publishing").getByText("no limit").waitFor();
 });
 
@@ -45,7 +57,9 @@ test("asks for a page at a time, however many there are", async () => {
   await page.getByRole("button", { name: "Previous" }).click();
   await row(page, "Northwind Traders").waitFor();
   for (const address of asked) assert.match(address, /limit=25\b/);
-  await ask("DELETE", "/organization/delete", { organization_ids: Array.from({ length: 30 }, (_, n) => `many-${n}`) });
+  await ask("DELETE", "/organization/delete", {
+    organization_ids: Array.from({ length: 30 }, (_, n) => `many-${n}`),
+  });
 });
 
 test("makes one", async () => {
@@ -113,7 +127,10 @@ test("blocks one, and unblocks it", async () => {
 });
 
 test("says what goes along with one before it deletes it, wants its name, and gives a receipt", async () => {
-  await ask("POST", "/organization/member_add", { organization_id: "made-here", member: { role: "org_admin", user_id: "ada" } });
+  await ask("POST", "/organization/member_add", {
+    organization_id: "made-here",
+    member: { role: "org_admin", user_id: "ada" },
+  });
   await ask("POST", "/team/new", { organization_id: "made-here", team_alias: "Short-lived" });
   await ask("POST", "/key/generate", { organization_id: "made-here", key_alias: "one" });
   await ask("POST", "/customer/new", { organization_id: "made-here", user_id: "somebody" });
@@ -140,7 +157,7 @@ test("offers none of this to those who may not, and shows them only theirs", asy
     const page = await signedIn(keys[name]);
     await go(page, "#/organizations");
     await row(page, "Acme").waitFor();
-    assert.equal(await list(page).getByRole("listitem").count() > 1, name === "viewer", name);
+    assert.equal((await list(page).getByRole("listitem").count()) > 1, name === "viewer", name);
     assert.equal(await page.getByRole("button", { name: /New organization|Actions on/ }).count(), 0, name);
     await page.context().close();
   }

@@ -31,18 +31,28 @@ export async function ask(method, path, body, key = adminKey) {
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 });
-after(() => browser.close());
+export const close = () => browser.close();
+after(close);
 
-// What no page may ever do: fail, break its policy, or ask anybody but the gateway.  A refused request is none of these.
+// What no page may ever do: fail, break its policy, or ask anybody but the gateway.  A refused request is none of
+// these.
 const complaints = [];
 export const assertNoComplaints = () => assert.deepEqual(complaints, []);
 
 function watch(page) {
   page.on("console", (message) => {
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));

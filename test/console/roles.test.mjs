@@ -51,14 +51,21 @@ test("shows no report to those who may not see it, whatever address they enter",
 test("shows a member every limit of their key, and lets them rotate it", async () => {
   const page = await signedIn(keys.member);
   const limits = page.getByRole("list", { name: "Limits" });
-  for (const text of ["Organization acme may spend $600.00 per month (UTC)", "Team research may spend $260.00 per month (UTC)",
-                      "This key may make 60 requests per minute"])
+  for (const text of [
+    "Organization acme may spend $600.00 per month (UTC)",
+    "Team research may spend $260.00 per month (UTC)",
+    "This key may make 60 requests per minute",
+  ])
     await limits.getByText(text).waitFor();
   const { limits: states } = await ask("GET", "/usage/limits", undefined, keys.member);
   assert.equal(await limits.getByRole("listitem").count(), states.length);
   assert.equal(await limits.getByRole("meter").count(), states.filter(({ spent }) => spent !== null).length);
 
-  const { key, token_id } = await ask("POST", "/key/generate", { organization_id: "acme", user_id: "linus", key_alias: "second" });
+  const { key, token_id } = await ask("POST", "/key/generate", {
+    organization_id: "acme",
+    user_id: "linus",
+    key_alias: "second",
+  });
   await page.getByRole("link", { name: "My keys and limits" }).click();
   await page.reload();
   await page.getByLabel("API key").fill(key);
@@ -77,17 +84,31 @@ test("shows a member every limit of their key, and lets them rotate it", async (
 
 test("lets a member neither block a key nor change its limits", async () => {
   const page = await signedIn(keys.member);
-  await page.getByRole("button", { name: /^Actions on/ }).first().click();
+  await page
+    .getByRole("button", { name: /^Actions on/ })
+    .first()
+    .click();
   assert.deepEqual(await page.locator(".menu-items button").allInnerTexts(), ["Rotate", "Delete"]);
 });
 
 test("shows a refusal of the database in its words, with what to do", async () => {
   // A member whose role was taken away while the page was open.
-  await ask("POST", "/organization/member_add", { organization_id: "acme", member: { role: "org_admin", user_id: "brief" } });
-  const { key } = await ask("POST", "/key/generate", { organization_id: "acme", user_id: "brief", key_alias: "of brief" });
+  await ask("POST", "/organization/member_add", {
+    organization_id: "acme",
+    member: { role: "org_admin", user_id: "brief" },
+  });
+  const { key } = await ask("POST", "/key/generate", {
+    organization_id: "acme",
+    user_id: "brief",
+    key_alias: "of brief",
+  });
   const page = await signedIn(key, "#/organizations/acme/teams");
   await page.getByRole("button", { name: "New team" }).click();
-  await ask("PATCH", "/organization/member_update", { organization_id: "acme", user_id: "brief", role: "internal_user" });
+  await ask("PATCH", "/organization/member_update", {
+    organization_id: "acme",
+    user_id: "brief",
+    role: "internal_user",
+  });
   await page.getByRole("dialog").getByLabel("Name").fill("Too late");
   await page.getByRole("dialog").getByRole("button", { name: "Make" }).click();
   await refused(page, "Your key may not do this. Ask an administrator, or sign in with another key.");

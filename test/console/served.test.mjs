@@ -25,8 +25,13 @@ test("lets the browser run and fetch nothing but the gateway's own", async () =>
     const { status, headers } = await get(path);
     assert.equal(status, 200, path);
     const policy = headers.get("content-security-policy");
-    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'",
-                        "frame-ancestors 'none'"])
+    for (const rule of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "connect-src 'self'",
+      "frame-ancestors 'none'",
+    ])
       assert.ok(policy.split("; ").includes(rule), `${path}: ${rule}`);
     assert.equal(headers.get("x-content-type-options"), "nosniff");
     assert.equal(headers.get("referrer-policy"), "no-referrer");
@@ -54,6 +59,8 @@ test("has sources that fit the routes as they are", async () => {
   const types = astToString(await openapiTS(await (await get("/openapi.json")).json()));
   writeFileSync(here("../../console/dist/openapi.d.ts"), types);
   const compiler = here("node_modules/typescript/bin/tsc");
-  const { status, stdout } = spawnSync(process.execPath, [compiler, "-p", here("../../console")], { encoding: "utf8" });
+  const { status, stdout } = spawnSync(process.execPath, [compiler, "-p", here("../../console")], {
+    encoding: "utf8",
+  });
   assert.equal(status, 0, stdout);
 });

@@ -4,7 +4,8 @@ import { test } from "node:test";
 
 import { ask, assertNoComplaints, go, keys, open, refused, signedIn, signIn } from "./reader.mjs";
 
-const kept = (page) => page.evaluate(() => JSON.stringify([Object.values(localStorage), Object.values(sessionStorage)]));
+const kept = (page) =>
+  page.evaluate(() => JSON.stringify([Object.values(localStorage), Object.values(sessionStorage)]));
 const cookies = (page) => page.context().cookies();
 
 test("takes no wrong key", async () => {
@@ -61,7 +62,11 @@ test("remembers the key on the device if asked to, until signed out", async () =
 });
 
 test("goes back to signing in when the key is refused later", async () => {
-  const { key, token_id } = await ask("POST", "/key/generate", { organization_id: "acme", user_id: "vic", key_alias: "brief" });
+  const { key, token_id } = await ask("POST", "/key/generate", {
+    organization_id: "acme",
+    user_id: "vic",
+    key_alias: "brief",
+  });
   const page = await open();
   await signIn(page, key, { remember: true });
   await page.getByRole("button", { name: "Sign out" }).waitFor();

@@ -4,7 +4,19 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 
-import { ask, assertNoComplaints, choose, go, keys, narrow, open, picture, refused, settled, signedIn } from "./reader.mjs";
+import {
+  ask,
+  assertNoComplaints,
+  choose,
+  go,
+  keys,
+  narrow,
+  open,
+  picture,
+  refused,
+  settled,
+  signedIn,
+} from "./reader.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -12,19 +24,21 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 async function findings(page) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
-  return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
+  return violations.map(
+    ({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`,
+  );
 }
 
 const pages = {
-  "organizations": "#/organizations",
-  "spend": "#/organizations/acme/spend",
-  "members": "#/organizations/acme/members",
-  "teams": "#/organizations/acme/teams",
-  "keys": "#/organizations/acme/keys",
-  "limits": "#/organizations/acme/limits",
-  "events": "#/organizations/acme/events",
-  "audit": "#/organizations/acme/audit",
-  "own": "#/own",
+  organizations: "#/organizations",
+  spend: "#/organizations/acme/spend",
+  members: "#/organizations/acme/members",
+  teams: "#/organizations/acme/teams",
+  keys: "#/organizations/acme/keys",
+  limits: "#/organizations/acme/limits",
+  events: "#/organizations/acme/events",
+  audit: "#/organizations/acme/audit",
+  own: "#/own",
 };
 const looks = { light: {}, dark: { colorScheme: "dark" }, narrow };
 
@@ -42,7 +56,10 @@ for (const [look, options] of Object.entries(looks))
       await (name === "events" ? page.getByText("Live:").waitFor() : settled(page));
       await picture(page, `${name}-${look}`);
       assert.deepEqual(await findings(page), [], name);
-      const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: innerWidth }));
+      const { scroll, width } = await page.evaluate(() => ({
+        scroll: document.documentElement.scrollWidth,
+        width: innerWidth,
+      }));
       assert.ok(scroll <= width, `${name} scrolls sideways: ${scroll}`);
     }
     await page.context().close();
@@ -146,8 +163,11 @@ test("says that it is loading, and what to do when the database is away", async 
   const held = new Promise((resolve) => (release = resolve));
   await page.route(/\/usage\/limits/, async (route) => {
     await held;
-    await route.fulfill({ status: 503, contentType: "application/json",
-                          body: '{"error": {"message": "The database is unavailable", "type": "x", "param": "None", "code": "503"}}' });
+    await route.fulfill({
+      status: 503,
+      contentType: "application/json",
+      body: '{"error": {"message": "The database is unavailable", "type": "x", "param": "None", "code": "503"}}',
+    });
   });
   await go(page, "#/own");
   await page.getByRole("status").getByText("Loading").first().waitFor();
@@ -167,7 +187,12 @@ test("says what is empty, and what to do then", async () => {
   await page.getByText("Nothing was spent in this time").waitFor();
   await page.getByText("No limit of cost was reached").waitFor();
   await picture(page, "empty-spend");
-  for (const [tab, text] of Object.entries({ members: "No members yet", teams: "No teams", keys: "No keys", limits: "No limits" })) {
+  for (const [tab, text] of Object.entries({
+    members: "No members yet",
+    teams: "No teams",
+    keys: "No keys",
+    limits: "No limits",
+  })) {
     await go(page, `#/organizations/void/${tab}`);
     await page.getByText(text, { exact: true }).waitFor();
     assert.deepEqual(await findings(page), [], tab);
