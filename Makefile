@@ -80,4 +80,4 @@ test-debian:
 
 clean:
 	$(MAKE) -C extension clean
-	rm -rf build
+	rm -rf build console/dist

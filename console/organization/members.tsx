@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 
 import { announce } from "../shared/announce";
 import { data, DELETE, PATCH, POST, type Limit, type Member } from "../shared/api";
-import { roleName } from "../shared/format";
+import { dollars, roleName } from "../shared/format";
 import { amountIn, Dialog, Editable, Field, Form, Menu, Select, type Choice } from "../shared/form";
 import { Limits } from "../shared/limits";
 import { useAct } from "../shared/load";
@@ -130,7 +130,7 @@ function Row({
           label={`what ${name} may spend`}
           type="money"
           value={cap === null ? "" : String(cap)}
-          shown={cap === null ? <span class="quiet">no limit</span> : `$${cap}`}
+          shown={cap === null ? <span class="quiet">no limit</span> : dollars(cap)}
           mayEdit={mayEdit}
           onSave={setCap}
         />

@@ -334,7 +334,7 @@ function LimitsDialog({ team, onClose, onDone }: DialogProps) {
         subject="The team"
         shortForms={team}
         limits={team.limits as unknown as Limit[]}
-        owner={{ organization_id: team.organization_id ?? "", team_id: team.team_id }}
+        owner={{ organization_id: team.organization_id ?? undefined, team_id: team.team_id }}
         mayEdit
         save={save}
       />

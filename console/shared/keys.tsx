@@ -303,7 +303,7 @@ function LimitsDialog({ token, onClose, onDone }: DialogProps) {
         subject="The key"
         shortForms={token}
         limits={token.limits as unknown as Limit[]}
-        owner={{ organization_id: token.organization_id ?? "", api_key: token.token_id }}
+        owner={{ organization_id: token.organization_id ?? undefined, api_key: token.token_id }}
         mayEdit
         save={save}
       />

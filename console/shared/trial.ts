@@ -4,7 +4,7 @@ import { data, GET, type Limit, type LoggedCall } from "./api";
 import { splitWindow } from "./sentence";
 
 export interface Owner {
-  organization_id: string;
+  organization_id?: string; // of none for what belongs to the platform
   team_id?: string;
   user_id?: string;
   api_key?: string; // a token_id
