@@ -103,7 +103,8 @@ export function Check({
   );
 }
 
-// Closes with Escape, keeps the focus inside, and gives it back, as the browser does it for <dialog>.
+// Closes with Escape, keeps the focus inside, and gives it back, as the browser does it for <dialog>.  The first field has
+// the focus to begin with; where the focused part goes, reading goes on at the heading.
 export function Dialog({
   title,
   onClose,
@@ -116,12 +117,17 @@ export function Dialog({
   children: ComponentChildren;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const id = useId();
   useLayoutEffect(() => {
     const shown = dialog.current!;
     shown.showModal();
+    shown.querySelector<HTMLElement>("input, select")?.focus();
     return () => shown.close();
   }, []);
+  useLayoutEffect(() => {
+    if (!dialog.current!.contains(document.activeElement)) heading.current!.focus();
+  });
   return (
     <dialog
       ref={dialog}
@@ -133,7 +139,9 @@ export function Dialog({
       }}
     >
       <header>
-        <h2 id={id}>{title}</h2>
+        <h2 ref={heading} id={id} tabIndex={-1}>
+          {title}
+        </h2>
         <button type="button" class="plain" aria-label="Close" onClick={onClose}>
           ✕
         </button>

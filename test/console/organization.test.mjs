@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ask, assertNoComplaints, choose, go, keys, refused, said, signedIn } from "./reader.mjs";
+import { ask, assertNoComplaints, choose, go, keys, refused, said, settled, signedIn } from "./reader.mjs";
 
 const at = (tab) => `#/organizations/acme/${tab}`;
 const row = (page, name) => page.getByRole("row").filter({ hasText: name });
@@ -105,7 +105,7 @@ test("makes, changes, blocks and deletes teams", async () => {
   await dialog(page).getByLabel("E-mail address or user identifier").fill("linus");
   await dialog(page).getByRole("button", { name: "Add" }).click();
   await dialog(page).getByLabel("Role of linus@acme.example").selectOption("admin");
-  await page.waitForLoadState("networkidle");
+  await settled(page);
   await dialog(page).getByRole("button", { name: "Close" }).click();
   await choose(page, "Sales and more", "Block");
   await dialog(page).getByRole("button", { name: "Block" }).click();

@@ -49,7 +49,15 @@ after(close);
 const complaints = [];
 export const assertNoComplaints = () => assert.deepEqual(complaints, []);
 
+const pending = new WeakMap(); // the requests of a page that are under way
+
 function watch(page) {
+  const requests = new Set();
+  pending.set(page, requests);
+  page.on("request", (request) => {
+    if (!request.headers().accept?.includes("event-stream")) requests.add(request);
+  });
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => requests.delete(request));
   page.on("console", (message) => {
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       complaints.push(message.text());
@@ -106,5 +114,10 @@ export async function picture(page, name) {
   await page.screenshot({ path: `${pictures}${name}.png`, fullPage: true });
 }
 
-// The chart draws, and lists come in, a moment after the heading.
-export const settled = (page) => page.waitForLoadState("networkidle");
+// Until nothing is asked for any more, but the stream of events, which never ends.
+export async function settled(page) {
+  for (let quiet = 0; quiet < 3; quiet += 1) {
+    await page.waitForTimeout(50);
+    if (pending.get(page).size || (await page.locator(".skeleton").count())) quiet = 0;
+  }
+}

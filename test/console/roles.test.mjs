@@ -2,23 +2,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ask, assertNoComplaints, choose, go, keys, refused, signedIn } from "./reader.mjs";
+import { ask, assertNoComplaints, choose, go, keys, refused, settled, signedIn } from "./reader.mjs";
 
 const tabs = ["Spend", "Members", "Teams", "Keys", "Limits", "Events", "Audit log"];
 const ofMembers = ["Members", "Teams", "Keys", "Limits"];
 
-// Tabs, and the buttons that act on anything.
+const all = {
+  team: ["Members", "Change", "Limits", "Block", "Delete"],
+  key: ["Rotate", "Limits", "Expiry", "Block", "Delete"],
+};
+const nothing = { team: ["Members"], key: [] };
+
+// Tabs, the buttons that make something, and what is offered for the team Research and the key "notebooks" in it.
 const seen = {
-  admin: { tabs, buttons: ["Add a member", "New team", "New key", "Add a limit"] },
-  viewer: { tabs, buttons: [] },
-  orgAdmin: { tabs, buttons: ["Add a member", "New team", "New key"] },
-  teamAdmin: { tabs: ofMembers, buttons: ["New key"] },
-  member: { tabs: ofMembers, buttons: [] },
-  memberViewer: { tabs: ofMembers, buttons: [] },
-  ofTeam: { tabs: ofMembers, buttons: [] },
+  admin: { tabs, buttons: ["Add a member", "New team", "New key", "Add a limit"], acts: all },
+  viewer: { tabs, buttons: [], acts: nothing },
+  orgAdmin: { tabs, buttons: ["Add a member", "New team", "New key"], acts: all },
+  teamAdmin: { tabs: ofMembers, buttons: ["New key"], acts: { ...nothing, key: all.key } },
+  member: { tabs: ofMembers, buttons: [], acts: nothing },
+  memberViewer: { tabs: ofMembers, buttons: [], acts: {} },
+  ofTeam: { tabs: ofMembers, buttons: [], acts: {} },
 };
 
-for (const [name, { tabs: expected, buttons }] of Object.entries(seen))
+for (const [name, { tabs: expected, buttons, acts }] of Object.entries(seen))
   test(`shows the ${name} what is theirs`, async () => {
     const page = await signedIn(keys[name], "#/organizations/acme");
     const parts = page.getByRole("navigation", { name: "Parts of Acme" });
@@ -28,11 +34,23 @@ for (const [name, { tabs: expected, buttons }] of Object.entries(seen))
     for (const tab of ofMembers) {
       await parts.getByRole("link", { name: tab }).click();
       await page.getByRole("heading", { level: 2 }).first().waitFor();
-      await page.waitForLoadState("networkidle");
+      await settled(page);
       for (const button of ["Add a member", "New team", "New key", "Add a limit"])
         if (await page.getByRole("button", { name: button }).count()) offered.push(button);
     }
     assert.deepEqual(offered, buttons);
+    for (const [tab, thing, offer] of [
+      ["Teams", "Research", acts.team],
+      ["Keys", "notebooks", acts.key],
+    ]) {
+      await parts.getByRole("link", { name: tab }).click();
+      await page.getByRole("heading", { level: 2, name: tab }).waitFor();
+      await settled(page);
+      const menu = page.getByRole("button", { name: `Actions on ${thing}` });
+      const isThere = (await menu.count()) > 0;
+      if (isThere) await menu.click();
+      assert.deepEqual(isThere ? await page.locator(".menu-items button").allInnerTexts() : [], offer ?? []);
+    }
     await page.context().close();
   });
 

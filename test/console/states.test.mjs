@@ -52,8 +52,7 @@ for (const [look, options] of Object.entries(looks))
     for (const [name, place] of Object.entries(pages)) {
       await go(page, place);
       await page.getByRole("heading").first().waitFor();
-      // Events are a stream that never ends.
-      await (name === "events" ? page.getByText("Live:").waitFor() : settled(page));
+      await settled(page);
       await picture(page, `${name}-${look}`);
       assert.deepEqual(await findings(page), [], name);
       const { scroll, width } = await page.evaluate(() => ({
@@ -138,6 +137,7 @@ test("works with the keyboard alone", async () => {
   await page.keyboard.type("By Keyboard");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Deleted" }).waitFor();
+  await page.waitForFunction(() => document.activeElement.textContent === "Deleted");
   await tabTo(page, "button", "Done");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Organizations" }).waitFor();
