@@ -2,6 +2,7 @@
 #
 #   make                extension and gateway
 #   make viewer         fetch what the page at /docs is made of, if it is not there: for a build without network
+#   make console        build the page at /console, if its sources have changed; likewise
 #   make install        both, into the server and into $(prefix)/bin
 #   make installcheck   test the installed extension on the running server of the PG* environment
 #   make run            everything that a first try needs, then the gateway in the foreground
@@ -16,6 +17,7 @@
 #   make format         write all C++ in the style of .clang-format
 #   make lint           look for mistakes without running anything; part of make test
 #   make docs           write docs/sql.md again
+#   make screenshots    take the pictures of the console again, docs/images/*.png
 #   make deb            Debian packages, into build/deb
 #   make release VERSION=1.1   write that version everywhere, see that all agree, and commit; tags and pushes nothing
 #   make clean          what was built; data stays
@@ -24,8 +26,8 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension configure gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan
-.PHONY: asan valgrind fuzz bench format lint docs deb release clean
+.PHONY: all extension configure gateway viewer console tests unit-tests install installcheck run check-quick test
+.PHONY: test-debian ubsan asan valgrind fuzz bench format lint docs screenshots deb release clean
 
 all: extension gateway
 
@@ -50,12 +52,22 @@ viewer: gateway/viewer/node_modules/.package-lock.json
 gateway/viewer/node_modules/.package-lock.json: gateway/viewer/package-lock.json
 	cd gateway/viewer && npm ci --ignore-scripts --no-audit --no-fund
 
+console: console/dist/console.js
+
+console_sources := $(filter-out console/dist/%,$(wildcard console/*.* console/*/*.ts* console/*/*.css))
+
+console/node_modules/.package-lock.json: console/package-lock.json
+	cd console && npm ci --ignore-scripts --no-audit --no-fund
+
+console/dist/console.js: console/node_modules/.package-lock.json $(console_sources)
+	node console/build.mjs
+
 # Builds nothing of the gateway: this may be root, and the build somebody else's.
 install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs deb:
+installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs screenshots deb:
 	@tools/$@
 
 release:
@@ -68,4 +80,4 @@ test-debian:
 
 clean:
 	$(MAKE) -C extension clean
-	rm -rf build
+	rm -rf build console/dist

@@ -1,6 +1,6 @@
 // Files that are part of the program, as they stand.
 
-// The page at /docs: a table of what viewer.cpp calls File, ended by one without a name.
+// The pages at /docs and /console: tables of what pages.cpp calls File, each ended by one without a name.
 .macro file name, type, path
     .section .data.rel.ro, "aw"
     .dc.a 1f, 2f, 3f, 4f
@@ -17,8 +17,8 @@
 
     .section .data.rel.ro, "aw"
     .balign 8
-    .global viewer_files
-viewer_files:
+    .global docs_files
+docs_files:
 #ifdef PG_ORG_VIEWER
     file "", html, "viewer/index.html"
     file "page.css", css, "viewer/page.css"
@@ -29,6 +29,19 @@ viewer_files:
     file_of_swagger_ui "swagger-ui-bundle.js.LICENSE.txt", plain
 #else
     file "", html, "viewer/left_out.html"
+#endif
+    .section .data.rel.ro, "aw"
+    .dc.a 0
+
+    .global console_files
+console_files:
+#ifdef PG_ORG_CONSOLE
+    file "", html, "../console/index.html"
+    file "console.js", javascript, "../console/dist/console.js"
+    file "console.css", css, "../console/dist/console.css"
+    file "LICENSES", plain, "../console/dist/LICENSES"
+#else
+    file "", html, "../console/left_out.html"
 #endif
     .section .data.rel.ro, "aw"
     .dc.a 0

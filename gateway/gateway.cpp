@@ -2,11 +2,11 @@
 
 #include "bind.hpp"
 #include "observation.hpp"
+#include "pages.hpp"
 #include "read.hpp"
 #include "reply.hpp"
 #include "unbound.hpp"
 #include "url.hpp"
-#include "viewer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -49,8 +49,8 @@ Plan Gateway::plan(const Request &request) const
     std::string_view query = request.target;
     const auto path = take_until(query, '?');
     const Match match = find_route(request.method, path);
-    if (path == "/docs/") // relative to whatever prefix a proxy takes off
-        return {Reply{308, {}, {{"Location", "../docs"}}}};
+    if (path == "/docs/" || path == "/console/") // relative to whatever prefix a proxy takes off
+        return {Reply{308, {}, {{"Location", ".." + std::string{path.substr(0, path.size() - 1)}}}}};
     if (!match.route)
         return {refuse_path(match.allowed)};
     const Route &route = *match.route;
@@ -78,8 +78,10 @@ Reply Gateway::handle(const Request &request)
         return ready();
     if (match.route->path == openapi.path)
         return describe(request);
-    if (match.route->path == viewer.path || match.route->path == viewer_file.path)
-        return show_viewer(match.parameter_value, request);
+    if (match.route->path == docs.path || match.route->path == docs_file.path)
+        return show_docs(match.parameter_value, request);
+    if (match.route->path == console.path || match.route->path == console_file.path)
+        return show_console(match.parameter_value, request);
     return answer(match, query, request);
 }
 

@@ -1,9 +1,9 @@
 #include "openapi.hpp"
 
+#include "pages.hpp"
 #include "routes.hpp"
 #include "table.hpp"
 #include "url.hpp"
-#include "viewer.hpp"
 
 #include <nlohmann/json.hpp>
 

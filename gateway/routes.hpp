@@ -104,8 +104,10 @@ inline constexpr Route liveness{"GET", "/health/liveliness", {}};
 inline constexpr Route liveness_too{"GET", "/health/liveness", {}};
 inline constexpr Route readiness{"GET", "/health/readiness", {}};
 inline constexpr Route openapi{"GET", "/openapi.json", {}};
-inline constexpr Route viewer{"GET", "/docs", {}};
-inline constexpr Route viewer_file{"GET", "/docs/{file}", {}};
+inline constexpr Route docs{"GET", "/docs", {}};
+inline constexpr Route docs_file{"GET", "/docs/{file}", {}};
+inline constexpr Route console{"GET", "/console", {}};
+inline constexpr Route console_file{"GET", "/console/{file}", {}};
 
 inline constexpr std::array routes{
     root,
@@ -113,8 +115,10 @@ inline constexpr std::array routes{
     liveness_too,
     readiness,
     openapi,
-    viewer,
-    viewer_file,
+    docs,
+    docs_file,
+    console,
+    console_file,
     Route{"POST", "/organization/new", "org_new", Kind::thing},
     Route{"PATCH", "/organization/update", "org_update", Kind::thing},
     Route{"POST", "/organization/update", "org_update", Kind::thing}, // as LiteLLM's Terraform provider sends it

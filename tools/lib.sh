@@ -14,13 +14,13 @@ fail() {
     exit 1
 }
 
-# install_packages_of_api: those of npm that test/api names, by one process at a time.
-install_packages_of_api() (
-    cd "$checkout/test/api"
+# install_packages_of DIRECTORY: those of npm that it names, by one process at a time.
+install_packages_of() (
+    cd "$checkout/$1"
     exec 9<package-lock.json
     flock 9
     [[ node_modules/.package-lock.json -nt package-lock.json ]] ||
-        quietly "Installing the packages of test/api" npm ci --ignore-scripts --no-audit --no-fund
+        quietly "Installing the packages of $1" npm ci --ignore-scripts --no-audit --no-fund
 )
 
 # quietly LABEL COMMAND...: one line of progress; the output only if it fails.

@@ -77,7 +77,7 @@ def test_it_is_not_up_without_its_database(make_server, make_gateway):
 
 def test_operators_and_clients_have_listeners_of_their_own(gateway):
     assert gateway.get("/metrics").status == 404
-    for path in ("/organization/list", "/", "/openapi.json", "/docs"):
+    for path in ("/organization/list", "/", "/openapi.json", "/docs", "/console"):
         assert fetch(admin_url(gateway) + path)[0] == 404
 
 

@@ -391,7 +391,9 @@ TEST(Routes, OfTheGatewayItselfAreOpen)
     for (const Route &route : routes) {
         if (route.kind != Kind::own)
             continue;
-        const std::string path = route.path == viewer_file.path ? "/docs/page.css" : std::string{route.path};
+        const std::string path = route.path == docs_file.path      ? "/docs/page.css"
+                                 : route.path == console_file.path ? "/console/console.css"
+                                                                   : std::string{route.path};
         const auto yes = client.Get(path), no = client.Post(path);
         ASSERT_TRUE(yes && no) << path;
         EXPECT_EQ(yes->status, 200) << path;

@@ -1,12 +1,16 @@
-// Runs the tests beside it, and tells at the end how many passed.
+// Runs the tests in a directory, and tells at the end how many passed.
+//
+//   node test/node-tests.mjs DIRECTORY [FILE.test.mjs]...
 import { readdirSync } from "node:fs";
+import { resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
-const here = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const [directory, ...wanted] = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
-const files = readdirSync(here).filter((name) => name.endsWith(".test.mjs")).map((name) => `${here}/${name}`);
+const names = wanted.length ? wanted : readdirSync(directory).filter((name) => name.endsWith(".test.mjs"));
+const files = names.map((name) => resolve(directory, name));
 const tests = run({ files, concurrency: 1 });
 tests.on("test:pass", ({ details }) => (passed += details.type !== "suite"));
 tests.on("test:fail", () => (failed += 1));

@@ -1,4 +1,4 @@
-#include "viewer.hpp"
+#include "pages.hpp"
 
 #include "reply.hpp"
 
@@ -10,7 +10,7 @@ struct File {
     const char *name, *content_type, *begin, *end;
 };
 
-extern "C" const File viewer_files[]; // in files.S
+extern "C" const File docs_files[], console_files[]; // in files.S
 
 Reply show_text(std::string_view text, std::string content_type, const Request &request)
 {
@@ -22,9 +22,10 @@ Reply show_text(std::string_view text, std::string content_type, const Request &
     return reply;
 }
 
-Reply show_viewer(std::string_view name, const Request &request)
+namespace {
+
+Reply show_file(const File *file, std::string_view name, const Request &request)
 {
-    const File *file = viewer_files;
     while (file->name && file->name != name)
         ++file;
     if (!file->name)
@@ -38,5 +39,11 @@ Reply show_viewer(std::string_view name, const Request &request)
     reply.headers.emplace_back("Referrer-Policy", "no-referrer");
     return reply;
 }
+
+} // namespace
+
+Reply show_docs(std::string_view name, const Request &request) { return show_file(docs_files, name, request); }
+
+Reply show_console(std::string_view name, const Request &request) { return show_file(console_files, name, request); }
 
 } // namespace pg_org
