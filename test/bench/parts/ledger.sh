@@ -82,7 +82,7 @@ measure_archiving() {
 
 begin_calls() {
     begin_pgbench batches -c 2 -f "$here/ledger_random.pgbench"
-    begin_pgbench single -c 1 -f "$here/usage_settle.pgbench"
+    begin_pgbench single -c 1 -f "$here/usage_reserve.pgbench"
 }
 
 # begin_pgbench NAME OPTION...: until it is told to end; logs each transaction.
@@ -102,7 +102,7 @@ calls_by_64() {
         $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to { calls += 64 } END { print calls / (to - from) }'
 }
 
-# take_window WHEN FROM TO: takes how many calls there were a second, and the longest single one in ms, of two requests.
+# take_window WHEN FROM TO: takes how many calls there were a second, and the longest single request in ms.
 take_window() {
     take "$1_calls" "$(calls_by_64 batches "$2" "$3")"
     take "$1_longest" "$(cat "$scratch"/log_single* | awk -v from="$2" -v to="$3" '
