@@ -2071,6 +2071,28 @@ Its budgets start again from zero. Its spend, the total for all time, does not c
 Returns the key, and in key what it was asked for by.
 Callers: those who may change limits with key_update.';
 
+CREATE FUNCTION sso_key(
+    sso_user_id text,
+    verified_email text DEFAULT NULL,
+    duration text DEFAULT '8h',
+    idempotency_key text DEFAULT NULL,
+    request_id text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION sso_key IS
+'Make a key for a user who signs in.
+
+Call it after the single sign-on provider has identified the user: it takes your word for that. The
+key is personal, has the rights of the user and ends. Keys made so that have expired are deleted.
+
+- sso_user_id: identifier of the user at the provider, such as the sub of an id token
+- verified_email: an e-mail address of the user that the provider has verified. If nobody has the
+  identifier yet, the user with this address and without an identifier gets it
+- duration: how long the key works, such as 8h
+
+Returns the new key with its secret, as key_generate does.
+Callers: proxy admins.';
+
 CREATE FUNCTION key_service_account_generate(
     team_id text,
     organization_id text DEFAULT NULL,
@@ -2877,7 +2899,7 @@ REVOKE ALL ON FUNCTION
     team_new, team_update, team_info, team_list, team_list_v2, team_delete, team_block, team_unblock,
     team_reset_spend, team_permissions_list, team_permissions_update, team_available, team_bulk_member_add,
     team_member_add, team_member_update, team_member_delete,
-    key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
+    sso_key, key_generate, key_service_account_generate, key_update, key_bulk_update, key_info, key_info_many, key_list,
     key_aliases, key_delete, key_regenerate, key_reset_spend, key_block, key_unblock, key_health,
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,

@@ -27,6 +27,13 @@ void refuse_if(bool is_wrong, const std::string &line)
         throw std::invalid_argument{line};
 }
 
+// Whether a URL of http is one of the loopback.
+bool is_local(std::string_view url)
+{
+    const auto host = url.substr(std::min(url.size(), std::string_view{"http://"}.size()));
+    return parse_http_url(url) && (host.starts_with("127.") || host.starts_with("[::1]"));
+}
+
 // Reads lines of name = value, and nothing else.
 class Lines final : public CLI::ConfigBase {
     std::vector<CLI::ConfigItem> from_config(std::istream &input) const override
@@ -137,6 +144,13 @@ private:
         secret("--maintain-key", config_.maintain_key, "API key that may, a proxy admin's");
         duration("--maintain-interval", config_.maintain_interval, 1,
                  "How long to wait when nothing more is due, or after a failure");
+
+        group("Signing in");
+        add("--oidc-issuer", config_.oidc_issuer, "OpenID Connect issuer, iss in its id tokens, for POST /sso/key");
+        add("--oidc-audience", config_.oidc_audience, "Client that id tokens are for, aud in them");
+        add("--oidc-jwks", config_.oidc_jwks, "JWKS of the issuer, a file or a URL; read again every 5 minutes");
+        secret("--sso-key", config_.sso_key, "API key that makes the keys, a proxy admin's");
+        add("--sso-key-duration", config_.sso_key_duration, "How long these keys work, such as 8h");
 
         group("Log");
         add("--log-level", config_.log_level, "Lowest level to log: debug, info, warning or error")
@@ -274,6 +288,11 @@ private:
                   "--webhook-url: must be a URL of http or https, without a user");
         refuse_if(!webhook.empty() && (config_.webhook_secret.empty() || config_.webhook_key.empty()),
                   "--webhook-url: needs --webhook-secret and --webhook-key");
+        refuse_if(!config_.oidc_issuer.empty() &&
+                      (config_.oidc_audience.empty() || config_.oidc_jwks.empty() || config_.sso_key.empty()),
+                  "--oidc-issuer: needs --oidc-audience, --oidc-jwks and --sso-key");
+        refuse_if(config_.oidc_jwks.starts_with("http:") && !is_local(config_.oidc_jwks),
+                  "--oidc-jwks: must be a file or a URL of https; of http only on this machine");
         refuse_if(config_.maintain && config_.maintain_key.empty(), "--maintain: needs --maintain-key");
     }
 

@@ -53,6 +53,12 @@ struct Config {
     std::string maintain_key;
     std::chrono::milliseconds maintain_interval{60'000};
 
+    std::string oidc_issuer; // empty: nobody signs in
+    std::string oidc_audience;
+    std::string oidc_jwks; // a file or a URL
+    std::string sso_key;
+    std::string sso_key_duration = "8h";
+
     std::string log_level = "info";
     std::string log_format; // empty: text on a terminal, else json
 

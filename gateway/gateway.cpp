@@ -40,7 +40,7 @@ Reply reply_with(Answer &answer, const Asked &asked, const Request &request)
 
 Gateway::Gateway(const Config &config, Database &database)
     : database_{database}, health_{config, "--database-url", config.database_url, Database::Use::watching},
-      catalog_{health_}, caller_{config, database}, csv_{config.listener.threads / 4}
+      catalog_{health_}, caller_{config, database}, csv_{config.listener.threads / 4}, sign_in_{config}
 {
 }
 
@@ -92,10 +92,14 @@ Reply Gateway::answer(const Match &match, std::string_view query, const Request 
         const auto functions = catalog_.functions();
         if (!functions)
             return refuse_all();
+        if (asked.route.kind == Kind::sign_in)
+            sign_in_.complete(asked);
         const Table *table = Table::of(asked.route);
         const bool is_csv = asked.prefers_csv && table && !asked.is_stream;
         const bool is_whole = is_csv && ask_for_all(asked, functions->find(asked.route.function)->second);
         Answer answer = call(asked);
+        if (asked.route.kind == Kind::sign_in)
+            trace().key_is_good = false; // it was the gateway's own, not what the client sent
         Reply reply = reply_with(answer, asked, request);
         if (!answer.ignored.empty())
             reply.headers.emplace_back("x-ignored-fields", listed(answer.ignored));
@@ -115,7 +119,11 @@ Reply Gateway::answer(const Match &match, std::string_view query, const Request 
                              request);
     } catch (const MalformedKey &error) {
         return refuse_key(error.message);
+    } catch (const CannotSignIn &error) {
+        return refuse(error.status, error.message, match.route->envelope);
     } catch (const DatabaseError &error) {
+        if (match.route->kind == Kind::sign_in && SignIn::is_own_fault(error))
+            return refuse(503, "Signing in is not set up; the gateway's log says why", match.route->envelope);
         trace().key_is_good = !error.internal && !error.sqlstate.starts_with("28"); // rules check the key first
         return refuse({error, error.argument.empty() ? "None" : error.argument}, *match.route, request);
     }

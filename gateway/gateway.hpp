@@ -9,6 +9,7 @@
 #include "http.hpp"
 #include "openapi.hpp"
 #include "routes.hpp"
+#include "sign_in.hpp"
 
 #include <atomic>
 
@@ -42,6 +43,7 @@ private:
     Caller caller_;
     CsvWriter csv_;
     ApiDocument document_;
+    SignIn sign_in_;
     enum class Phase { starting, open, draining };
     std::atomic<Phase> phase_ = Phase::starting;
 

@@ -186,7 +186,7 @@ ordered_json parameters(const Route &route, const Described &function)
         parameters.push_back(reference("parameters", "LastEventId"));
     }
     for (const auto &[argument, header] : known()["arguments_from_headers"].items())
-        if (find_argument(function.function, argument))
+        if (find_argument(function.function, argument) && route.kind != Kind::sign_in)
             parameters.push_back(reference("parameters", header.get<std::string>()));
     parameters.push_back(reference("parameters", "RequestId"));
     return parameters;
@@ -308,7 +308,9 @@ ordered_json operation(const Route &route, const Functions &functions)
                            {"description", function.comment.text},
                            {"operationId", route.function},
                            {"parameters", parameters(route, function)}};
-    if (has_fields(route, function.function))
+    if (route.kind == Kind::sign_in)
+        operation.update(known()["sign_in"]);
+    else if (has_fields(route, function.function))
         operation["requestBody"] = route.kind == Kind::patch ? body(route, Described{*functions.find(patched_function)})
                                                              : body(route, function);
     operation["responses"] = replies(route, function.function);

@@ -111,7 +111,10 @@ Reply error_reply(int status, std::string_view type, std::string_view message, s
     return {status, R"({"error":)" + error + '}'};
 }
 
-bool is_secret(const std::string &name) { return name == "key" || name == "api_key" || name == "password"; }
+bool is_secret(const std::string &name)
+{
+    return name == "key" || name == "api_key" || name == "id_token" || name == "password";
+}
 
 bool holds_secret(const json &value)
 {

@@ -22,6 +22,7 @@ enum class Kind {
     call,     // about a model call: request_id is the call's, not the request's
     calls,    // the same, and a function `…_many` takes a batch of them
     limits,   // reads what limits leave for a call
+    sign_in,  // makes a key for whom an id token identifies, with the gateway's own key
 };
 
 enum class Envelope { detail, error }; // {"detail": {"error": …}} or {"error": {"message": …, "type": …, …}}
@@ -79,7 +80,8 @@ constexpr bool may_be_stale(const Route &route)
 }
 constexpr bool changes_data(const Route &route)
 {
-    return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch || changes_call(route);
+    return route.kind == Kind::change || route.kind == Kind::thing || route.kind == Kind::patch ||
+           route.kind == Kind::sign_in || changes_call(route);
 }
 // The function that takes a batch of such requests.
 inline std::string many(const Route &route) { return std::string{route.function} + "_many"; }
@@ -180,6 +182,7 @@ inline constexpr std::array routes{
     key_route("/key/block", "key_block", Kind::change),
     key_route("/key/unblock", "key_unblock", Kind::change),
     key_route("/key/health", "key_health", Kind::info, false),
+    key_route("/sso/key", "sso_key", Kind::sign_in),
     Route{"POST", "/budget/new", "budget_new", Kind::thing},
     Route{"POST", "/budget/update", "budget_update", Kind::thing},
     Route{"POST", "/budget/info", "budget_info", Kind::look},

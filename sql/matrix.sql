@@ -8,7 +8,7 @@
 SET client_min_messages = warning;
 
 SELECT org_new('A', 'A', models => '{m1}'), org_new('B', 'B') \g /dev/null
-SELECT user_new(id, auto_create_key => false)
+SELECT user_new(id, sso_user_id => 'of-' || id, auto_create_key => false)
   FROM unnest('{vera,ada,ann,vic,bea,ben,sam}'::text[]) AS id \g /dev/null
 SELECT user_update('vera', user_role => 'proxy_admin_viewer') \g /dev/null
 SELECT org_member_add('A', '[{"role":"org_admin","user_id":"ada"},{"role":"internal_user","user_id":"ann"},{"role":"internal_user_viewer","user_id":"vic"}]') \g /dev/null
@@ -91,7 +91,7 @@ INSERT INTO test.call (call) VALUES
     ('key_generate(organization_id => ''A'', permissions => ''{"usage":true}''{})'),
     ('key_update(''sk-annred'', key_alias => ''mine''{})'), ('key_update(''sk-annred'', max_budget => 1{})'),
     ('key_generate(organization_id => ''A'', user_id => ''ben''{})'), ('key_generate(organization_id => ''A'', budget_id => ''free''{})'),
-    ('key_service_account_generate(''red''{})'),
+    ('key_service_account_generate(''red''{})'), ('sso_key(''of-ann''{})'),
     ('key_update(''sk-annred'', blocked => true{})'), ('key_update(''sk-annred'', allowed_routes => ''{/key/info}''{})'),
     ('key_update(''sk-annred'', budget_id => ''free''{})'), ('key_update(''sk-annred'', user_id => ''ada''{})'),
     ('key_update(''sk-annred'', organization_id => ''B''{})'), ('key_update(''sk-annred'', spend => 0{})'),

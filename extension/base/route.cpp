@@ -58,8 +58,8 @@ constexpr std::array<Text, 17> showing{"_info",   "_info_many", "_info_v2", "_li
                                        "_verify", "_available", "_health",  "_logs",           "_logs_ui"};
 
 // Paths that are this API's, not the LLM gateway's.
-constexpr std::array<Text, 14> own_paths{
-    "/organization", "/v2/organization", "/team",     "/v2/team",  "/user",   "/v2/user", "/key",
+constexpr std::array<Text, 15> own_paths{
+    "/organization", "/v2/organization", "/team",     "/v2/team",  "/user",   "/v2/user", "/key",  "/sso",
     "/v2/key",       "/budget",          "/customer", "/end_user", "/events", "/spend",   "/audit"};
 
 // What LLM gateways call around calls of models.

@@ -376,7 +376,8 @@ TEST(Routes, AreAllInTheTable)
 {
     std::set<std::string> expected, present;
     for (const Route &route : routes) {
-        if (route.kind != Kind::own)
+        // test/integrations signs in, at a gateway with an issuer.
+        if (route.kind != Kind::own && route.kind != Kind::sign_in)
             expected.insert(std::string{route.method} + " " + std::string{route.path});
     }
     for (const Line &line : table)

@@ -1,4 +1,4 @@
-"""The hook for LiteLLM's proxy, between a stand-in of the proxy and the gateway or a stand-in of that.
+"""What other programs use to talk to pg_org, in front of the gateway or a stand-in of it.
 
     test/with-server --extension DESTDIR test/with-gateway /usr/bin/python3 -B -m pytest test/integrations
 """
@@ -15,7 +15,9 @@ from decimal import Decimal
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integrations" / "litellm"))
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+INTEGRATIONS = CHECKOUT / "integrations"
+sys.path[:0] = [str(INTEGRATIONS / "litellm"), str(INTEGRATIONS / "python")]
 
 from litellm_proxy import Proxy  # noqa: E402
 from pg_org_hook import Hook, Price  # noqa: E402

@@ -9,10 +9,8 @@ import http.server
 import json
 import os
 import pathlib
-import pwd
 import signal
 import socket
-import subprocess
 import time
 import urllib.parse
 import uuid
@@ -20,24 +18,13 @@ import uuid
 import pytest
 
 from litellm_stand_in import serving
+from nginx import Nginx, free_port, wait_for
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "integrations" / "litellm" / "shadow.conf"
 PG_ORG = urllib.parse.urlsplit(os.environ["PG_ORG_URL"]).netloc
 ADMIN_KEY = os.environ["PG_ORG_ADMIN_KEY"]
 LITELLM_KEY = "sk-master-of-litellm"  # which is ADMIN_KEY in pg_org
 LITELLM_ANSWERS = {"answered_by": "LiteLLM"}
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class LiteLLM:
@@ -74,59 +61,26 @@ class LiteLLM:
             yield self
 
 
-class Nginx:
+class Shadow(Nginx):
     """With the configuration as it stands, but for addresses, the log's path and who answers."""
 
     def __init__(self, directory, litellm, pg_org=PG_ORG):
-        self.directory = directory
-        self.port = free_port()
+        super().__init__(directory, CONFIGURATION)
         self.log = directory / "copies.log"
         self.changes = {
             "upstream litellm { server 127.0.0.1:4000; }": f"upstream litellm {{ server {litellm}; }}",
             "upstream pg_org { server 127.0.0.1:4010; }": f"upstream pg_org {{ server {pg_org}; }}",
-            "listen 127.0.0.1:8080;": f"listen 127.0.0.1:{self.port};",
             "/var/log/nginx/pg_org_copies.log": str(self.log),
         }
+        self.answer_from("litellm")
+        (directory / "pg_org_keys.conf").write_text(f"'~^Bearer {LITELLM_KEY}$' 'Bearer {ADMIN_KEY}';\n")
 
-    def configure(self, answering):
-        text = CONFIGURATION.read_text()
-        changes = {**self.changes, "$answering { default litellm; }": f"$answering {{ default {answering}; }}"}
-        for old, new in changes.items():
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        (self.directory / "shadow.conf").write_text(text)
-
-    @contextlib.contextmanager
-    def running(self):
-        self.configure("litellm")
-        (self.directory / "pg_org_keys.conf").write_text(f"'~^Bearer {LITELLM_KEY}$' 'Bearer {ADMIN_KEY}';\n")
-        own_paths = (f"{name}_temp_path {name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        (self.directory / "nginx.conf").write_text(
-            f"user {user}; daemon off; worker_processes 2; pid nginx.pid; error_log error.log; events {{}}\n"
-            f"http {{ {' '.join(own_paths)} include shadow.conf; }}\n"
-        )
-        command = ["/usr/sbin/nginx", "-p", self.directory, "-e", "error.log", "-c", "nginx.conf"]
-        with open(self.directory / "output", "w") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_for(self.listens, (self.directory / "output").read_text())
-            yield self
-        finally:
-            self.process.terminate()
-            self.process.wait(30)
-
-    def listens(self):
-        assert self.process.poll() is None, (self.directory / "output").read_text()
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def workers(self):
-        return set(pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
+    def answer_from(self, answering):
+        self.configure({**self.changes, "$answering { default litellm; }": f"$answering {{ default {answering}; }}"})
 
     def switch_to(self, answering):
         before = self.workers()
-        self.configure(answering)
+        self.answer_from(answering)
         self.process.send_signal(signal.SIGHUP)
         wait_for(lambda: not before & self.workers(), "nginx has not read its configuration again")
 
@@ -170,7 +124,7 @@ def litellm():
 
 @pytest.fixture
 def nginx(litellm, tmp_path):
-    with Nginx(tmp_path, litellm.address).running() as nginx:
+    with Shadow(tmp_path, litellm.address).running() as nginx:
         yield nginx
 
 
@@ -221,7 +175,7 @@ def test_a_key_that_is_not_mapped_stays_as_it_is(litellm, nginx):
 )
 def test_reads_and_calls_of_models_reach_litellm_alone(litellm, tmp_path, method, path, fields):
     with LiteLLM().running() as beside:
-        with Nginx(tmp_path, litellm.address, beside.address).running() as nginx:
+        with Shadow(tmp_path, litellm.address, beside.address).running() as nginx:
             assert nginx.ask(method, path, fields) == (200, LITELLM_ANSWERS)
             nginx.ask("POST", "/team/delete", {"team_ids": []})
             wait_for(lambda: beside.requests, "a write was not copied")
@@ -263,7 +217,7 @@ UNNAMED = [
 
 def test_what_leaves_its_id_or_key_open_is_not_copied_but_logged(litellm, tmp_path):
     with LiteLLM().running() as beside:
-        with Nginx(tmp_path, litellm.address, beside.address).running() as nginx:
+        with Shadow(tmp_path, litellm.address, beside.address).running() as nginx:
             for method, path, fields in WRITES:
                 assert nginx.ask(method, path, fields)[0] == 200
             for path, fields in UNNAMED:
@@ -298,7 +252,7 @@ def test_a_refused_copy_is_in_the_log_and_nowhere_else(litellm, nginx):
 
 
 def test_litellm_answers_while_pg_org_is_away(litellm, tmp_path):
-    with Nginx(tmp_path, litellm.address, f"127.0.0.1:{free_port()}").running() as nginx:
+    with Shadow(tmp_path, litellm.address, f"127.0.0.1:{free_port()}").running() as nginx:
         assert nginx.ask("POST", "/team/new", {"team_id": "t"}) == (200, LITELLM_ANSWERS)
         assert nginx.logged() == [["pg_org", "502", "POST", "/team/new"]]
 
@@ -306,7 +260,7 @@ def test_litellm_answers_while_pg_org_is_away(litellm, tmp_path):
 def test_litellm_answers_while_pg_org_does_not(litellm, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with Nginx(tmp_path, litellm.address, address).running() as nginx:
+        with Shadow(tmp_path, litellm.address, address).running() as nginx:
             assert nginx.ask("POST", "/team/new", {"team_id": "t"}) == (200, LITELLM_ANSWERS)
             assert not nginx.log.read_text()  # so the copy is still under way
             assert nginx.logged() == [["pg_org", "504", "POST", "/team/new"]]
@@ -314,7 +268,7 @@ def test_litellm_answers_while_pg_org_does_not(litellm, tmp_path):
 
 def test_the_copies_of_one_connection_arrive_in_order(litellm, tmp_path):
     with LiteLLM(0.4, 0.2).running() as beside:
-        with Nginx(tmp_path, litellm.address, beside.address).running() as nginx:
+        with Shadow(tmp_path, litellm.address, beside.address).running() as nginx:
             client = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=20)
             with contextlib.closing(client):
                 for number in range(3):
