@@ -29,6 +29,7 @@ SELECT format('SELECT %s.usage_verify()', extnamespace::regnamespace) FROM pg_ex
 \\gexec
 """
 NEWEST_CHANGE = "SELECT date_trunc('second', max(occurred_at)) FROM org.audit_log"
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\nSELECT pg_export_snapshot();\n"
 END = "\\echo end\n"
 
 
@@ -38,10 +39,12 @@ class Failure(Exception):
 
 def add_arguments(parser):
     backup = parser.add_mutually_exclusive_group()
-    backup.add_argument("--dump", metavar="FILE", type=pathlib.Path, help="backup to restore, of pg_dump -Fc, -Fd or -Ft")
+    backup.add_argument("--dump", metavar="FILE", type=pathlib.Path,
+                        help="backup to restore, of pg_dump -Fc, -Fd or -Ft")  # fmt: skip
     backup.add_argument("--from", dest="source", default=os.environ.get("DATABASE_URL", ""), metavar="URL",
                         help="database to back up (the environment's: DATABASE_URL or PGHOST and so on)")  # fmt: skip
-    parser.add_argument("--server", default="dbname=postgres", metavar="URL", help="any database of the server to restore on, as superuser (%(default)s)")
+    parser.add_argument("--server", default="dbname=postgres", metavar="URL",
+                        help="any database of the server to restore on, as superuser (%(default)s)")  # fmt: skip
 
 
 def run(arguments):
@@ -85,8 +88,9 @@ def with_name(url, name):
 
 def back_up(source, dump):
     """How many rows each table had when the backup was made: pg_dump reads the same snapshot as this."""
-    with subprocess.Popen(psql(source), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as session:
-        session.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;\nSELECT pg_export_snapshot();\n" + COUNT_ROWS + END)
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(psql(source), **pipes) as session:
+        session.stdin.write(BEGIN + COUNT_ROWS + END)
         session.stdin.flush()
         snapshot, *counts = until_end(session)
         command("pg_dump", "-w", "-Fc", f"--snapshot={snapshot}", "-f", str(dump), "-d", source)

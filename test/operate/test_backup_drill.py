@@ -1,4 +1,4 @@
-"""pg_org backup-drill: it finds nothing wrong with a good backup, finds out what a bad one lacks, and leaves no database."""
+"""pg_org backup-drill: a good backup passes, what a bad one lacks is named, and no database is left."""
 
 import os
 import pathlib
