@@ -133,6 +133,8 @@ private:
                  "Maximum time to wait for a lock; less than --statement-timeout");
         duration("--statement-timeout", config_.statement_timeout, 1, "Maximum time for a statement");
         flag("--no-batching", config_.no_batching, "Send each usage request to the database separately");
+        flag("--transaction-pooling", config_.transaction_pooling,
+             "Keep nothing in sessions: for PgBouncer's pool_mode = transaction");
 
         group("Webhooks");
         add("--webhook-url", config_.webhook_url, "URL that every event is posted to");

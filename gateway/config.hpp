@@ -44,6 +44,7 @@ struct Config {
     std::chrono::milliseconds lock_timeout{2000};
     std::chrono::milliseconds statement_timeout{5000};
     bool no_batching = false;
+    bool transaction_pooling = false;
 
     std::string webhook_url; // empty: none
     std::string webhook_secret;

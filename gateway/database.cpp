@@ -122,7 +122,9 @@ std::string conninfo_of(const std::string &option, const std::string &url, std::
     for (const auto *parameter = parameters.get(); parameter->keyword; ++parameter) {
         const auto *const found = std::find_if(defaults.begin(), defaults.end(),
                                                [&](const auto &known) { return known.first == parameter->keyword; });
-        if (parameter->val)
+        if (parameter->keyword == std::string_view{"client_encoding"})
+            add(parameter->keyword, "UTF8");
+        else if (parameter->val)
             add(parameter->keyword, parameter->val);
         else if (found != defaults.end() && !(parameter->envvar && std::getenv(parameter->envvar)))
             add(found->first, found->second);
@@ -160,12 +162,16 @@ public:
         connection_.emplace(conninfo);
         connection_->set_verbosity(verbose);
         socket_ = fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0);
-        set_timeouts(config.lock_timeout, config.statement_timeout);
+        has_session_ = !config.transaction_pooling;
+        if (has_session_)
+            set_timeouts(config.lock_timeout, config.statement_timeout);
     }
 
     // Spares requests the cost of a session's first calls.  A connection that can't be warmed up serves all the same.
     void warm_up(const Config &config)
     {
+        if (!has_session_)
+            return;
         constexpr std::chrono::milliseconds patience{100}; // with locks
         set_timeouts(patience, config.statement_timeout);
         try {
@@ -226,28 +232,30 @@ private:
     std::optional<pqxx::connection> connection_;
     std::atomic<int> socket_ = -1;                 // a duplicate, because libpq may close its own at any time
     std::atomic<Clock::time_point> begun_ = never; // begin of the current statement
+    bool has_session_ = true;                      // or a pooler gives each statement another one
     bool lost_plan_ = false;
     std::unordered_map<std::string, std::string> names_; // by statement
     std::deque<std::string> statements_;                 // oldest first
 
     void set_timeouts(std::chrono::milliseconds lock, std::chrono::milliseconds statement)
     {
-        run({"SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
-             " pg_catalog.set_config('lock_timeout', $1::text, false),"
+        run({"SELECT pg_catalog.set_config('lock_timeout', $1::text, false),"
              " pg_catalog.set_config('statement_timeout', $2::text, false)",
              {std::to_string(lock.count()), std::to_string(statement.count())}});
     }
 
     pqxx::result execute_or_fall_back(const std::string &sql, const std::vector<const char *> &values)
     {
-        try {
-            const std::string &name = prepared(sql);
-            pqxx::nontransaction session{*connection_};
-            return execute(session, name, values);
-        } catch (const std::exception &error) {
-            lost_plan_ = is_open() && is_lost_plan(DatabaseError::parse(error.what()));
-            if (!lost_plan_)
-                throw;
+        if (has_session_) {
+            try {
+                const std::string &name = prepared(sql);
+                pqxx::nontransaction session{*connection_};
+                return execute(session, name, values);
+            } catch (const std::exception &error) {
+                lost_plan_ = is_open() && is_lost_plan(DatabaseError::parse(error.what()));
+                if (!lost_plan_)
+                    throw;
+            }
         }
         pqxx::nontransaction session{*connection_};
         return execute_unprepared(session, sql, values);

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
+
 namespace pg_org {
 namespace {
 
@@ -26,12 +28,16 @@ Reply about()
     return {200, body.dump()};
 }
 
+bool spends(const Route &route) { return route.function == "usage_settle" || route.function == "usage_record"; }
+
 Reply reply_with(Answer &answer, const Asked &asked, const Request &request)
 {
     if (answer.refusal)
         return refuse(*answer.refusal, asked.route, request);
     if (!answer.errors.empty())
         return refuse_fields(answer.errors, request);
+    if (spends(asked.route))
+        trace().cost = std::strtod(read_body(answer.reply.body).fields["cost"].text.c_str(), nullptr);
     add_page_and_tag(answer.reply, asked, answer.tag);
     return std::move(answer.reply);
 }

@@ -129,14 +129,14 @@ void serve(const Config &config)
             auto primary = database.state();
             primary.waiting += server.waiting_for_database();
             return Metrics::Now{
-                gateway.ready().status == 200, server.connections(), lost_log_lines(), config.pool_size, primary,
-                gateway.replicas().states()};
+                gateway.ready().status == 200, server.connections(),       lost_log_lines(), config.pool_size, primary,
+                gateway.replicas().states(),   server.certificate_expiry()};
         }};
     Server admin_server{config.admin, connections, [](const Request &) { return Plan{}; },
                         [&](const Request &request) { return admin.handle(request); }, [](const Observation &) {}};
     std::optional<Webhook> webhook;
     if (!config.webhook_url.empty())
-        webhook.emplace(config, database, gateway.catalog());
+        webhook.emplace(config, database, gateway.catalog(), metrics);
     admin_server.start();
     if (config.listener.reuse_port && !wait_until_ready(signals, gateway))
         return end_log();

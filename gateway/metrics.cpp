@@ -20,6 +20,7 @@ using prometheus::Histogram;
 
 const Histogram::BucketBoundaries seconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                           0.25,   0.5,   1,      2.5,   5,    10,    30};
+const Histogram::BucketBoundaries delays{1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200};
 
 double in_seconds(std::chrono::steady_clock::duration duration)
 {
@@ -47,6 +48,17 @@ struct Metrics::Families {
         family<Histogram>("database_seconds", "Time a request spent in the database").Add({}, seconds);
     Family<Counter> &errors =
         family<Counter>("database_errors_total", "Requests that the database refused, by SQLSTATE class");
+    Family<Counter> &limit_refusals =
+        family<Counter>("limit_refusals_total", "Calls that a limit refused, by what it counts");
+    Counter &spend =
+        family<Counter>("spend_total", "Cost of the calls that were settled and recorded, in US dollars").Add({});
+    Histogram &delays_of_events =
+        family<Histogram>("webhook_delay_seconds", "Time from an event until the webhook's receiver took it")
+            .Add({}, delays);
+    Counter &failed_events =
+        family<Counter>("webhook_failures_total", "Events that the webhook's receiver did not take, or that could not "
+                                                  "be read")
+            .Add({});
     Counter &lost_lines =
         family<Counter>("log_lines_lost_total", "Log lines lost because they were read too slowly").Add({});
 
@@ -81,6 +93,9 @@ void Metrics::observe(const Observation &observation)
     families_->requests.Add({{"route", route}, {"method", method}, {"status", std::to_string(observation.status)}})
         .Increment();
     families_->durations.Add({{"route", route}, {"method", method}}, seconds).Observe(in_seconds(observation.duration));
+    if (!trace.limit.empty())
+        families_->limit_refusals.Add({{"limit", trace.limit}}).Increment();
+    families_->spend.Increment(std::max(trace.cost, 0.0));
     if (trace.database.count() == 0 && trace.sqlstate.empty())
         return;
     families_->waits.Observe(in_seconds(trace.waited));
@@ -88,6 +103,13 @@ void Metrics::observe(const Observation &observation)
     if (!trace.sqlstate.empty())
         families_->errors.Add({{"class", trace.sqlstate.substr(0, 2)}}).Increment();
 }
+
+void Metrics::event_taken(std::chrono::duration<double> delay)
+{
+    families_->delays_of_events.Observe(std::max(delay.count(), 0.0));
+}
+
+void Metrics::event_failed() { families_->failed_events.Increment(); }
 
 std::string Metrics::text(const Now &now)
 {
@@ -104,6 +126,8 @@ std::string Metrics::text(const Now &now)
         families.set("replica_lag_seconds", "Upper bound of a standby's lag; +Inf when it is out of use",
                      lag == lag.max() ? HUGE_VAL : in_seconds(lag), {{"database", name}});
     }
+    if (now.certificate_expiry)
+        families.set("certificate_expiry_timestamp_seconds", "When the certificate ends", *now.certificate_expiry);
     families.lost_lines.Increment(static_cast<double>(now.lost_log_lines) - families.lost_lines.Value());
     return prometheus::TextSerializer{}.Serialize(families.registry.Collect());
 }

@@ -5,8 +5,11 @@
 #include "observation.hpp"
 #include "replica.hpp"
 
+#include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +25,19 @@ public:
         std::size_t pool_size;
         Database::State primary;
         std::vector<Replicas::State> replicas;
+        std::optional<std::time_t> certificate_expiry = {};
     };
 
     Metrics();
     ~Metrics();
 
     void observe(const Observation &observation);
+
+    // A webhook's event was taken, that long after it had happened.
+    void event_taken(std::chrono::duration<double> delay);
+
+    // A webhook's event was not taken, or none could be read.
+    void event_failed();
 
     std::string text(const Now &now);
 

@@ -16,6 +16,8 @@ struct Trace {
     Duration waited{};        // for a thread, its batch and a database connection
     Duration database{};      // in the database
     std::string sqlstate;     // of the last database error, if any
+    std::string limit;        // what the limit counts that refused it, if one did
+    double cost = 0;          // of the call that it settled or recorded, in US dollars
     std::size_t owner = 0;    // whose share of the database connections it uses; 0: the gateway's own
     bool key_is_good = false; // the database has accepted it
 };

@@ -324,6 +324,8 @@ Reply refuse(const Refusal &refusal, const Route &route, const Request &request)
 {
     const DatabaseError &error = refusal.error;
     trace().sqlstate = error.sqlstate;
+    if (!refusal.limit.empty())
+        trace().limit = read_body(refusal.limit).fields["limit"].text;
     Reply reply = translate(refusal, route, request);
     if (reply.status >= 500)
         log_event(reply.status == 500 ? Level::error : Level::warning, "database error",

@@ -103,6 +103,12 @@ std::string Server::url() const
     return (options_.tls_cert.empty() ? "http://" : "https://") + host + ':' + std::to_string(port_);
 }
 
+std::optional<std::time_t> Server::certificate_expiry() const
+{
+    const std::lock_guard lock{mutex_};
+    return certificate_ ? std::optional{expiry_of(certificate_)} : std::nullopt;
+}
+
 void Server::reload_certificate()
 {
     auto certificate = read_certificate(options_.tls_cert, options_.tls_key);

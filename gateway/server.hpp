@@ -13,9 +13,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_set>
@@ -44,6 +46,9 @@ public:
 
     // Reads the files again, for new connections.  Throws std::runtime_error, and keeps the old certificate then.
     void reload_certificate();
+
+    // When the certificate ends that new connections get, if they get one.
+    std::optional<std::time_t> certificate_expiry() const;
 
     // Keeps serving, but closes each connection after its next reply.
     void drain();

@@ -44,6 +44,13 @@ Certificate read_certificate(const std::string &certificate_file, const std::str
     return context;
 }
 
+std::time_t expiry_of(const Certificate &certificate)
+{
+    std::tm end{};
+    ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(certificate.get())), &end);
+    return timegm(&end);
+}
+
 Socket::~Socket() { close(descriptor_); }
 
 void Socket::use_tls(const Certificate &certificate)

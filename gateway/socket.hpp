@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ using Certificate = std::shared_ptr<SSL_CTX>;
 
 // Reads two PEM files; throws std::runtime_error, also if key and certificate don't match.
 Certificate read_certificate(const std::string &certificate_file, const std::string &key_file);
+
+// When it ends.
+std::time_t expiry_of(const Certificate &certificate);
 
 class Socket {
 public:

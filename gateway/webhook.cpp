@@ -1,6 +1,7 @@
 #include "webhook.hpp"
 
 #include "events.hpp"
+#include "fields.hpp"
 #include "log.hpp"
 #include "routes.hpp"
 #include "url.hpp"
@@ -25,6 +26,14 @@ constexpr std::chrono::seconds lease{30};
 constexpr std::size_t max_reply_bytes = 64 << 10;
 
 Value number(std::string text) { return {Value::Kind::number, std::move(text), {}}; }
+
+// To the second, by this machine's clock.
+std::chrono::seconds age_of(const Event &event)
+{
+    std::tm occurred_at{};
+    strptime(read_body(event.json).fields.at("occurred_at").text.c_str(), "%Y-%m-%dT%H:%M:%S", &occurred_at);
+    return std::chrono::seconds{std::time(nullptr) - timegm(&occurred_at)};
+}
 
 } // namespace
 
@@ -99,8 +108,8 @@ private:
     }
 };
 
-Webhook::Webhook(const Config &config, Database &database, const Catalog &catalog)
-    : config_{config}, caller_{database, catalog, config.webhook_key}
+Webhook::Webhook(const Config &config, Database &database, const Catalog &catalog, Metrics &metrics)
+    : config_{config}, metrics_{metrics}, caller_{database, catalog, config.webhook_key}
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (auto number = max_posts; number > 0; --number)
@@ -124,6 +133,7 @@ void Webhook::deliver(std::stop_token stop)
             deliver_next(client);
             failure_.clear();
         } catch (const std::exception &error) {
+            metrics_.event_failed();
             if (failure_.is_new(error.what()))
                 log_event(Level::warning, "webhooks not delivered, trying again", {{"error", error.what()}});
         }
@@ -166,11 +176,14 @@ void Webhook::deliver_next(Client &client)
         const auto [status, reason] =
             client.post(body, {"X-Pg-Org-Event-Id: " + event.id, "X-Pg-Org-Timestamp: " + timestamp,
                                "X-Pg-Org-Signature: " + signature(config_.webhook_secret, timestamp, body)});
-        if (status >= 200 && status < 300)
+        if (status >= 200 && status < 300) {
+            metrics_.event_taken(age_of(event));
             caller_.call(acknowledge_function, {{"event_id", number(event.id)}});
-        else
+        } else {
+            metrics_.event_failed();
             log_event(Level::warning, "event not taken, trying again later",
                       {{"event_id", event.id}, {"status", status}, {"reason", reason}});
+        }
         look_again(); // for the organization's next event
     }
 }

@@ -5,6 +5,7 @@
 #include "config.hpp"
 #include "database.hpp"
 #include "failure.hpp"
+#include "metrics.hpp"
 #include "own_caller.hpp"
 
 #include <chrono>
@@ -24,7 +25,7 @@ std::string signature(std::string_view secret, std::string_view timestamp, std::
 // gives each event to one deliverer at a time, and an organization's next event when the previous one is acknowledged.
 class Webhook {
 public:
-    Webhook(const Config &config, Database &database, const Catalog &catalog);
+    Webhook(const Config &config, Database &database, const Catalog &catalog, Metrics &metrics);
 
     // Stops delivering; waits for the posts under way, but no longer than `patience`.
     void stop(std::chrono::milliseconds patience);
@@ -35,6 +36,7 @@ private:
     static constexpr std::ptrdiff_t max_posts = 4;
 
     const Config &config_;
+    Metrics &metrics_;
     const OwnCaller caller_;
     std::mutex mutex_;
     std::condition_variable_any changed_;

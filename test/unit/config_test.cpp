@@ -67,6 +67,8 @@ TEST(Config, HasFlags)
 {
     EXPECT_FALSE(read({})->no_batching);
     EXPECT_TRUE(read({"--no-batching"})->no_batching);
+    EXPECT_FALSE(read({})->transaction_pooling);
+    EXPECT_TRUE(read({"--transaction-pooling"})->transaction_pooling);
     for (const auto &[value, expected] : {std::pair{"true", true}, {"1", true}, {"false", false}, {"0", false}}) {
         setenv("PG_ORG_NO_BATCHING", value, 1);
         EXPECT_EQ(read({})->no_batching, expected) << value;

@@ -40,6 +40,41 @@ TEST(Metrics, CountsRequestsByRouteMethodAndStatus)
     EXPECT_THAT(text, Not(HasSubstr("BREW")));
 }
 
+TEST(Metrics, CountsWhatLimitsRefuseAndWhatCallsCost)
+{
+    Metrics metrics;
+    auto refused = observed("POST", "/usage/reserve", 429, "53RAT");
+    refused.trace.limit = "requests";
+    metrics.observe(refused);
+    auto settled = observed("POST", "/usage/settle", 200);
+    settled.trace.cost = 0.25;
+    metrics.observe(settled);
+    metrics.observe(settled);
+    const auto text = metrics.text({});
+    EXPECT_THAT(text, HasSubstr("pg_org_limit_refusals_total{limit=\"requests\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("pg_org_spend_total 0.5\n"));
+}
+
+TEST(Metrics, CountsWhatBecomesOfEvents)
+{
+    Metrics metrics;
+    metrics.event_taken(20s);
+    metrics.event_failed();
+    const auto text = metrics.text({});
+    EXPECT_THAT(text, HasSubstr("pg_org_webhook_delay_seconds_bucket{le=\"15\"} 0\n"));
+    EXPECT_THAT(text, HasSubstr("pg_org_webhook_delay_seconds_bucket{le=\"60\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("pg_org_webhook_failures_total 1\n"));
+}
+
+TEST(Metrics, TellsWhenTheCertificateEnds)
+{
+    Metrics metrics;
+    EXPECT_THAT(metrics.text({}), Not(HasSubstr("certificate")));
+    Metrics::Now now{};
+    now.certificate_expiry = 1796000523;
+    EXPECT_THAT(metrics.text(now), HasSubstr("pg_org_certificate_expiry_timestamp_seconds 1796000523\n"));
+}
+
 TEST(Metrics, TellsHowThingsAre)
 {
     Metrics metrics;
