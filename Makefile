@@ -8,6 +8,7 @@
 #   make check-quick    the extension's regression scripts and the gateway's unit tests, in less than a minute
 #   make test           everything that is tested, from nothing
 #   make test-debian    the packages on clean Debians 12, 13 and sid, and make test on 13; for root, takes an hour
+#   make test-ha        three databases with Patroni, two gateways: one after the other is broken; for root, 20 minutes
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make asan           the gateway's tests with that and the address sanitizer
 #   make valgrind       the extension's tests under valgrind; takes half an hour
@@ -24,8 +25,8 @@ PG_CONFIG ?= pg_config
 prefix ?= /usr/local
 export PG_CONFIG prefix
 
-.PHONY: all extension configure gateway viewer tests unit-tests install installcheck run check-quick test test-debian ubsan
-.PHONY: asan valgrind fuzz bench format lint docs deb release clean
+.PHONY: all extension configure gateway viewer tests unit-tests install installcheck run check-quick test test-debian
+.PHONY: test-ha ubsan asan valgrind fuzz bench format lint docs deb release clean
 
 all: extension gateway
 
@@ -55,7 +56,7 @@ install:
 	$(MAKE) -C extension install
 	install -D -m 755 build/gateway/pg_org_gateway $(DESTDIR)$(prefix)/bin/pg_org_gateway
 
-installcheck run check-quick test ubsan asan valgrind fuzz bench format lint docs deb:
+installcheck run check-quick test test-ha ubsan asan valgrind fuzz bench format lint docs deb:
 	@tools/$@
 
 release:
