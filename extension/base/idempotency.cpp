@@ -9,9 +9,11 @@ namespace {
 
 constinit Statement lock_key{"SELECT pg_advisory_xact_lock(hashtextextended($1, 1768186981))"};
 
+// Locked, because only what has written something waits until standbys have what it read: after a crash they may not
+// yet have the first request.
 constinit Statement find_reply{
     "SELECT request_hash, reply, secret_at::bigint, salt, secret_hash FROM org.idempotency"
-    " WHERE caller = $1 AND idempotency_key = $2 AND created_at > now() - interval '24 hours'"};
+    " WHERE caller = $1 AND idempotency_key = $2 AND created_at > now() - interval '24 hours' FOR UPDATE"};
 
 constinit Statement forget_old{
     "DELETE FROM org.idempotency WHERE caller = $1 AND created_at <= now() - interval '24 hours'"};

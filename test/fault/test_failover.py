@@ -1,6 +1,6 @@
 """The primary is gone, and its standby is promoted."""
 
-from harness import RESUMED, assert_refused, until
+from harness import RESUMED, assert_in_doubt, assert_refused, until
 
 
 def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
@@ -35,3 +35,29 @@ def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
     until(lambda: gateway.make("and back").status == 200, RESUMED, "the old primary")
     for name in ["before", "after", "still at the new one"]:
         assert gateway.info(name).status == 200, name
+
+
+def test_repeat_waits_for_the_standby_as_the_first_request_did(make_server, make_gateway):
+    """After a crash the primary has what the standby may never get; whoever sends it again must not be told that it
+    was done before the standby has it."""
+    primary = make_server(settings=dict(synchronous_standby_names="*"))
+    standby = make_server(origin=primary.url(), standby=True)
+    gateway = make_gateway(primary.url("org_gateway"))
+    assert gateway.make("acme").status == 200
+    secret = gateway.post("/key/generate", dict(organization_id="acme")).body["key"]
+
+    requests = [
+        lambda: gateway.make("globex", Idempotency_Key="make globex"),
+        lambda: gateway.post("/usage/reserve", dict(key=secret, model="m", request_id="r", max_cost=0)),
+    ]
+    standby.stop("immediate")
+    for request in requests:
+        assert_in_doubt(request())
+    primary.restart("immediate")
+    until(gateway.is_ready, what="the primary")
+    assert primary.sql("SELECT count(*) FROM org.organization WHERE organization_id = 'globex'") == 1
+    for request in requests:
+        assert_in_doubt(request())
+    standby.start()
+    for request in requests:
+        until(lambda: request().status == 200, RESUMED, "the answer")  # pylint: disable=cell-var-from-loop
