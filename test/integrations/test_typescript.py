@@ -67,7 +67,7 @@ def run(command, directory, **environment):
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory):
     """The directory of the programs above and of the one in the documentation, compiled against the built package."""
-    run(["bash", "-c", ". tools/lib.sh; install_packages_of_api"], CHECKOUT)
+    run(["bash", "-c", ". tools/lib.sh; install_packages_of test/api"], CHECKOUT)
     directory = tmp_path_factory.mktemp("typescript")
     installed = CHECKOUT / "test" / "api" / "node_modules"
     package = directory / "package"
