@@ -108,7 +108,8 @@ class Node:
         own = os.readlink("/proc/self/ns/net")
         self.network = until(lambda: self.namespace_of(self.holder.pid, other_than=own), "a namespace")
         until(lambda: os.readlink(f"/proc/{self.holder.pid}/exe").endswith("sleep"), "the mount namespace")
-        run("ip", "link", "add", f"to-{self.name}", "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
+        ends = f"to-{self.name} type veth peer name eth0 netns {self.holder.pid}"
+        run("ip", "link", "add", *ends.split())
         run("ip", "link", "set", f"to-{self.name}", "master", "bridge", "up")
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
@@ -280,7 +281,7 @@ class Cluster:
 
     @staticmethod
     def install():
-        """The extension and the recipe's files, into copies of the system's directories that only these machines see."""
+        """The extension and the recipe's files, into copies of the system's directories that only they see."""
         config = os.environ.get("PG_CONFIG", "pg_config")
         staged = CHECKOUT / "build" / "test" / "stage"
         directories = [run(config, f"--{name}").strip() for name in ("sharedir", "pkglibdir")] + ["/etc"]
@@ -390,9 +391,10 @@ class Lease(threading.Thread):
         self.start()
 
     def run(self):
+        path = "/v2/keys/service/pg_org/leader?quorum=true"
         while True:
             for node in self.nodes:
-                status, reply = ask("GET", (node.address, 2379), "/v2/keys/service/pg_org/leader?quorum=true", timeout=0.5)
+                status, reply = ask("GET", (node.address, 2379), path, timeout=0.5)
                 if status in (200, 404):
                     holder = reply["node"]["value"] if status == 200 else None
                     if not self.holders or self.holders[-1][1] != holder:
