@@ -156,7 +156,7 @@ def test_a_call_is_settled_with_what_the_provider_reports(gateway, provider, ngi
     assert (status, json.loads(body)) == (200, REPLY)
     assert outcome(gateway, key) == ["settled", "0.00015", "f"]
     assert provider.asked == [("/v1/chat/completions", "Bearer sk-of-the-provider", REQUEST)]
-    tokens = sql("SELECT prompt_tokens, completion_tokens FROM org.usage ORDER BY settled_at DESC LIMIT 1")
+    tokens = sql("SELECT prompt_tokens, completion_tokens FROM org.usage ORDER BY closed_at DESC LIMIT 1")
     assert tokens == [["20", "10"]]
 
 
