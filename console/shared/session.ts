@@ -1,5 +1,5 @@
-// Whose key is used, and what it may do as far as the routes tell.  The key is kept in memory, and on the device only
-// if the reader asks for that.
+// Signs in with a key, and finds out from the routes whose it is and what it may do.  The key stays in memory; the
+// device keeps it only if the reader asks for that.
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 
