@@ -36,8 +36,8 @@ Reply reply_with(Answer &answer, const Asked &asked, const Request &request)
         return refuse(*answer.refusal, asked.route, request);
     if (!answer.errors.empty())
         return refuse_fields(answer.errors, request);
-    if (spends(asked.route))
-        trace().cost = std::strtod(read_body(answer.reply.body).fields["cost"].text.c_str(), nullptr);
+    if (const auto cost = asked.fields.find("cost"); spends(asked.route) && cost != asked.fields.end())
+        trace().cost = std::strtod(cost->second.text.c_str(), nullptr);
     add_page_and_tag(answer.reply, asked, answer.tag);
     return std::move(answer.reply);
 }

@@ -7,12 +7,14 @@ import os
 import pathlib
 import re
 import subprocess
+import urllib.error
 import urllib.request
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ALERTS = CHECKOUT / "deploy/prometheus/alerts.yml"
 ALERTS_TEST = CHECKOUT / "deploy/prometheus/alerts_test.yml"
 DASHBOARD = CHECKOUT / "deploy/grafana/pg_org.json"
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def promtool(*arguments, **more):
@@ -64,8 +66,43 @@ def test_runbooks_lead_somewhere():
         assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings], link
 
 
-def test_prometheus_reads_the_metrics():
+def read_metrics():
     admin = re.search(r'"admin":"([^"]*)"', pathlib.Path(os.environ["PG_ORG_LOG"]).read_text())[1]
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{admin}/metrics", timeout=30) as reply:
-        promtool("check", "metrics", input=reply.read().decode())
+    with OPENER.open(f"{admin}/metrics", timeout=30) as reply:
+        return reply.read().decode()
+
+
+def value_of(metric):
+    return float(re.search(rf"^{re.escape(metric)} (\S+)$", read_metrics(), re.MULTILINE)[1])
+
+
+def post(path, fields):
+    """The reply, or the status of a refusal."""
+    headers = {"Authorization": f"Bearer {os.environ['PG_ORG_ADMIN_KEY']}", "Content-Type": "application/json"}
+    request = urllib.request.Request(os.environ["PG_ORG_URL"] + path, json.dumps(fields).encode(), headers)
+    try:
+        with OPENER.open(request, timeout=30) as reply:
+            return json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_prometheus_reads_the_metrics():
+    promtool("check", "metrics", input=read_metrics())
+
+
+def test_what_was_settled_and_recorded_is_spend_and_nothing_else():
+    key = post("/key/generate", {})["key"]
+    before = value_of("pg_org_spend_total")
+    call = {"key": key, "model": "gpt-4o", "request_id": "spend-1"}
+    assert post("/usage/reserve", {**call, "max_cost": 8})["request_id"] == "spend-1"
+    assert post("/usage/settle", {"request_id": "spend-1", "cost": 0.25})["cost"] == 0.25
+    assert post("/usage/settle", {"request_id": "spend-2", "cost": 4}) == 404
+    post("/usage/record", {**call, "request_id": "spend-3", "cost": "0.5"})
+    assert value_of("pg_org_spend_total") - before == 0.75
+
+
+def test_refusals_are_counted_by_what_the_limit_counts():
+    key = post("/key/generate", {"max_budget": 1})["key"]
+    assert post("/usage/reserve", {"key": key, "model": "gpt-4o", "max_cost": 2}) == 429
+    assert value_of('pg_org_limit_refusals_total{limit="cost"}') >= 1
