@@ -2,10 +2,10 @@
 import { useState } from "preact/hooks";
 
 import { announce } from "../shared/announce";
-import { data, DELETE, PATCH, POST, type Limit, type Member } from "../shared/api";
+import { data, DELETE, PATCH, POST, type Member } from "../shared/api";
 import { dollars, roleName } from "../shared/format";
 import { amountIn, Dialog, Editable, Field, Form, Menu, Select, type Choice } from "../shared/form";
-import { Limits } from "../shared/limits";
+import { LimitsDialog } from "../shared/limits";
 import { useAct } from "../shared/load";
 import { Bar, Empty, Name, Problem, Table } from "../shared/parts";
 import type { Shown } from "./page";
@@ -69,7 +69,17 @@ export function Members({ organization, rights, onChanged }: Shown) {
         <AddDialog organizationId={organization.organization_id} onClose={close} onDone={done} />
       )}
       {open?.act === "remove" && <RemoveDialog member={open.member} onClose={close} onDone={done} />}
-      {open?.act === "limits" && <MemberLimits member={open.member} onClose={close} onDone={done} />}
+      {open?.act === "limits" && (
+        <LimitsDialog
+          name={nameOf(open.member)}
+          subject="The member"
+          limited={open.member.litellm_budget_table ?? {}}
+          owner={{ organization_id: open.member.organization_id, user_id: open.member.user_id }}
+          change={(change) => update(open.member, change)}
+          onClose={close}
+          onDone={done}
+        />
+      )}
     </section>
   );
 }
@@ -228,27 +238,6 @@ function RemoveDialog({ member, onClose, onDone }: { member: Member; onClose: ()
           deleted. The user stays.
         </p>
       </Form>
-    </Dialog>
-  );
-}
-
-function MemberLimits({ member, onClose, onDone }: { member: Member; onClose: () => void; onDone: () => void }) {
-  const budget = member.litellm_budget_table;
-  const { organization_id, user_id } = member;
-  const save = async (limits: Limit[]) => {
-    await update(member, { limits });
-    onDone();
-  };
-  return (
-    <Dialog wide title={`Limits of ${nameOf(member)}`} onClose={onClose}>
-      <Limits
-        subject="The member"
-        shortForms={budget ?? {}}
-        limits={(budget?.limits ?? []) as unknown as Limit[]}
-        owner={{ organization_id, user_id }}
-        mayEdit
-        save={save}
-      />
     </Dialog>
   );
 }

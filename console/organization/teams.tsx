@@ -2,11 +2,11 @@
 import { useState } from "preact/hooks";
 
 import { announce } from "../shared/announce";
-import { data, GET, POST, Refusal, whole, type Limit, type Team } from "../shared/api";
+import { data, GET, POST, Refusal, whole, type Team } from "../shared/api";
 import { ChangeForm, listOf } from "../shared/change";
 import { dollars, plural } from "../shared/format";
 import { amountIn, Dialog, Editable, Field, Form, Menu, Select, type MenuItem } from "../shared/form";
-import { Limits } from "../shared/limits";
+import { LimitsDialog } from "../shared/limits";
 import { useAct, useLoad } from "../shared/load";
 import { Badge, Bar, Empty, Name, Pager, Show, stateOf, Table, useCursor } from "../shared/parts";
 import { periods } from "../shared/periods";
@@ -115,7 +115,17 @@ export function Teams({ organization: { organization_id }, rights, onChanged }: 
       {team && open?.act === "change" && <ChangeDialog team={team} onClose={close} onDone={done} />}
       {team && open?.act === "block" && <BlockDialog team={team} onClose={close} onDone={done} />}
       {team && open?.act === "delete" && <DeleteDialog team={team} onClose={close} onDone={done} />}
-      {team && open?.act === "limits" && <LimitsDialog team={team} onClose={close} onDone={done} />}
+      {team && open?.act === "limits" && (
+        <LimitsDialog
+          name={nameOf(team)}
+          subject="The team"
+          limited={team}
+          owner={{ organization_id: team.organization_id ?? undefined, team_id: team.team_id }}
+          change={(change) => changeAsSeen(team, change)}
+          onClose={close}
+          onDone={done}
+        />
+      )}
       {team && open?.act === "members" && (
         <TeamMembers team={team} mayEdit={rights.administers} onClose={close} onChanged={loaded.reload} />
       )}
@@ -319,25 +329,6 @@ function DeleteDialog({ team, onClose, onDone }: DialogProps) {
         </p>
         <Field label={`Type the name “${name}” to confirm`} value={typed} onValue={setTyped} />
       </Form>
-    </Dialog>
-  );
-}
-
-function LimitsDialog({ team, onClose, onDone }: DialogProps) {
-  const save = async (limits: Limit[]) => {
-    await changeAsSeen(team, { limits });
-    onDone();
-  };
-  return (
-    <Dialog wide title={`Limits of ${nameOf(team)}`} onClose={onClose}>
-      <Limits
-        subject="The team"
-        shortForms={team}
-        limits={team.limits as unknown as Limit[]}
-        owner={{ organization_id: team.organization_id ?? undefined, team_id: team.team_id }}
-        mayEdit
-        save={save}
-      />
     </Dialog>
   );
 }

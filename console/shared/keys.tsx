@@ -2,10 +2,10 @@
 import { useState } from "preact/hooks";
 
 import { announce } from "./announce";
-import { data, POST, type Key, type KeyWithUser, type Limit } from "./api";
+import { data, POST, type Key, type KeyWithUser } from "./api";
 import { dateAndTime, dollars, fromNow } from "./format";
 import { amountIn, Dialog, Editable, Form, Menu, Select, type Choice, type MenuItem } from "./form";
-import { Limits } from "./limits";
+import { LimitsDialog } from "./limits";
 import { useAct } from "./load";
 import { Badge, Bar, CopyButton, Name, stateOf, Table, type State } from "./parts";
 import { replaceSecret, useSession } from "./session";
@@ -65,7 +65,17 @@ export function KeyTable({
       {props && open.act === "expire" && <ExpireDialog {...props} />}
       {props && open.act === "block" && <BlockDialog {...props} />}
       {props && open.act === "delete" && <DeleteDialog {...props} />}
-      {props && open.act === "limits" && <LimitsDialog {...props} />}
+      {props && open.act === "limits" && (
+        <LimitsDialog
+          name={keyName(open.key)}
+          subject="The key"
+          limited={open.key}
+          owner={{ organization_id: open.key.organization_id ?? undefined, api_key: open.key.token_id }}
+          change={(change) => update(open.key, change)}
+          onClose={close}
+          onDone={done}
+        />
+      )}
     </>
   );
 }
@@ -288,25 +298,6 @@ function DeleteDialog({ token, onClose, onDone }: DialogProps) {
       <Form act={act} submit="Delete for ever" isDangerous onCancel={onClose} onSubmit={submit}>
         <p>It stops working at once, for ever. What was spent with it stays in the reports.</p>
       </Form>
-    </Dialog>
-  );
-}
-
-function LimitsDialog({ token, onClose, onDone }: DialogProps) {
-  const save = async (limits: Limit[]) => {
-    await update(token, { limits });
-    onDone();
-  };
-  return (
-    <Dialog wide title={`Limits of ${keyName(token)}`} onClose={onClose}>
-      <Limits
-        subject="The key"
-        shortForms={token}
-        limits={token.limits as unknown as Limit[]}
-        owner={{ organization_id: token.organization_id ?? undefined, api_key: token.token_id }}
-        mayEdit
-        save={save}
-      />
     </Dialog>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { announce } from "./announce";
 import type { Limit, LimitState } from "./api";
 import { number, plural } from "./format";
-import { Form } from "./form";
+import { Dialog, Form } from "./form";
 import { useAct } from "./load";
 import { amountOf, Bar, Empty, Name, Problem } from "./parts";
 import { draftOf, emptyDraft, limitOf, SentenceFields, sentenceOf, type Draft, type Sentence } from "./sentence";
@@ -155,6 +155,42 @@ export function Limits({
         </div>
       )}
     </>
+  );
+}
+
+// In a dialog, for one of many owners.
+export function LimitsDialog({
+  name,
+  subject,
+  limited,
+  owner,
+  change,
+  onClose,
+  onDone,
+}: {
+  name: string;
+  subject: string;
+  limited: ShortForms & { limits?: unknown };
+  owner: Owner;
+  change: (change: { limits: Limit[] }) => Promise<unknown>;
+  onClose: () => void;
+  onDone: () => void;
+}) {
+  const save = async (limits: Limit[]) => {
+    await change({ limits });
+    onDone();
+  };
+  return (
+    <Dialog wide title={`Limits of ${name}`} onClose={onClose}>
+      <Limits
+        subject={subject}
+        shortForms={limited}
+        limits={(limited.limits ?? []) as Limit[]}
+        owner={owner}
+        mayEdit
+        save={save}
+      />
+    </Dialog>
   );
 }
 
