@@ -17,7 +17,7 @@ import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 INTEGRATIONS = CHECKOUT / "integrations"
-sys.path[:0] = [str(INTEGRATIONS / "litellm"), str(INTEGRATIONS / "python")]
+sys.path[:0] = [str(CHECKOUT / "test"), str(INTEGRATIONS / "litellm"), str(INTEGRATIONS / "python")]
 
 from litellm_proxy import Proxy  # noqa: E402
 from pg_org_hook import Hook, Price  # noqa: E402

@@ -5,8 +5,9 @@ import contextlib
 import http.server
 import json
 import ssl
-import threading
 import time
+
+from serving import serving
 
 GRANT = 200, {"model": "gpt-4o"}
 AWAY = 503, {"detail": {"error": "The database is away."}}
@@ -66,14 +67,8 @@ class PgOrg:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(certificate)
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving(server):
             yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
     def wait_for(self, path, count=1, seconds=10):
         """What was asked there, once it was asked that often."""

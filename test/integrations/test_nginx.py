@@ -11,6 +11,7 @@ import pytest
 
 from conftest import INTEGRATIONS, URL, sql
 from nginx import Nginx, free_port, wait_for
+from serving import serving
 
 FILES = INTEGRATIONS / "nginx"
 USAGE = {"prompt_tokens": 20, "completion_tokens": 10}  # which costs 0.00015 at the price of gpt-4o
@@ -80,15 +81,11 @@ class Provider:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.goes_on.set()
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with serving(server):
+            try:
+                yield self
+            finally:
+                self.goes_on.set()
 
 
 class Proxy(Nginx):

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 
 from conftest import ADMIN_KEY, CHECKOUT, sql
 from nginx import wait_for
+from serving import serving
 
 ISSUER = "https://issuer.example.com"
 
@@ -70,14 +70,8 @@ class Issuer:
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.jwks = f"http://127.0.0.1:{server.server_port}/jwks"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving(server):
             yield self
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 class Gateway:

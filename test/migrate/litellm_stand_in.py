@@ -14,6 +14,8 @@ import urllib.parse
 import psycopg2
 import psycopg2.extras
 
+from serving import serving
+
 DASHBOARD = "litellm-dashboard"  # the team of keys that its dashboard makes for itself
 LARGEST_PAGE = 100
 # Of a budget that is shown within something else.
@@ -193,22 +195,8 @@ class LiteLLM:
             def log_message(self, *_):
                 pass
 
-        with serving(Handler) as url:
+        with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
             yield url
-
-
-@contextlib.contextmanager
-def serving(handler):
-    """A server in threads of its own, by its URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def in_json(value):

@@ -17,7 +17,8 @@ import urllib.request
 import psycopg2
 import pytest
 
-from litellm_stand_in import LiteLLM, serving
+from litellm_stand_in import LiteLLM
+from serving import serving
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = CHECKOUT / "tools/litellm/compare_litellm.py"
@@ -390,7 +391,7 @@ def test_something_else_that_answers(litellm, status, body, why):
         def log_message(self, *_):
             pass
 
-    with serving(Handler) as url:
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
         assert why in refused("--litellm", url, "--pg-org", URL)
         assert why in refused("--litellm", litellm.url, "--pg-org", url)
 

@@ -300,6 +300,7 @@ def test_wrong_options():
 
 def test_what_was_imported_compares_alike():
     command = [str(databases.CHECKOUT / "test/with-gateway"), "/usr/bin/python3", "-B", str(databases.HERE / "compare_imported.py")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(databases.CHECKOUT / "test")}  # as pytest.ini says
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1,501 keys" in done.stdout and "\n0 differences. Expected, besides:" in done.stdout

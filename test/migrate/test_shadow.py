@@ -17,8 +17,8 @@ import uuid
 
 import pytest
 
-from litellm_stand_in import serving
 from nginx import Nginx, free_port, wait_for
+from serving import serving
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "integrations" / "litellm" / "shadow.conf"
 PG_ORG = urllib.parse.urlsplit(os.environ["PG_ORG_URL"]).netloc
@@ -56,7 +56,7 @@ class LiteLLM:
             def log_message(self, *_):
                 pass
 
-        with serving(Handler) as url:
+        with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
             self.address = url.removeprefix("http://")
             yield self
 
