@@ -44,6 +44,12 @@ make_here() {
     setpriv --pdeathsig TERM make -C "$checkout" -j"$(nproc)" "$@"
 }
 
+# stage_extension DIRECTORY: the built extension, for test/with-server --extension.
+stage_extension() {
+    rm -rf "$1"
+    quietly "Staging the extension" make_here -C extension install "DESTDIR=$1"
+}
+
 # copy_source DIRECTORY: the tree without build results and data.
 copy_source() {
     mkdir -p "$1"
