@@ -2595,7 +2595,7 @@ settled or cancelled or the reservation expires. The function is idempotent: the
 - end_user: whom the call is for, as limits for each end user count it
 
 Returns the reservation, with the model that aliases stand for and the remaining amount of each
-limit.
+limit. A refusal is an error, so usage_refusals does not count it.
 Callers: proxy admins and keys with the permission usage.';
 
 CREATE FUNCTION usage_reserve_many(
@@ -2750,6 +2750,47 @@ Returns an object with the limits.
 Callers: the key itself, the organization''s admins, proxy admins and viewers, keys with the
 permission usage.';
 
+CREATE FUNCTION usage_refusals(
+    page bigint DEFAULT NULL,
+    page_size bigint DEFAULT NULL,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    start_date text DEFAULT NULL,
+    end_date text DEFAULT NULL,
+    timezone text DEFAULT NULL,
+    by_hour boolean DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION usage_refusals IS
+'Show how many calls each limit has refused.
+
+The limits that refused most come first. A limit for each of something has one count for all of
+them. Refusals are counted by the hour, in UTC, and kept for 35 days; an hour of which the given
+time has a part counts as a whole. A refusal by usage_reserve is an error that rolls everything
+back, so it is not counted. Those by usage_reserve_many are, which the gateway calls.
+
+- page: the number of the page, from 1
+- page_size: the number of limits on a page, 1 to 1000; 50 by default
+- organization_id: only limits of this organization and inside it
+- team_id: only limits of this team and of its members
+- user_id: only limits of this user, also as a member
+- key: only limits of this key: the key itself or its token_id
+- end_user: only limits of this end user
+- start_date: only refusals on this day, such as 2026-11-01, or at this time, such as 2026-11-01
+  08:00:00, or later
+- end_date: only refusals on this day, or at this time, or earlier
+- timezone: the time zone of these, such as Europe/Berlin, its offset, such as +02:00, or the
+  minutes that UTC is ahead, such as -120; UTC by default
+- by_hour: true for one element for each hour of a limit, the newest first
+
+Returns an object with refusals (limits with the number of refused calls), total, page, page_size
+and total_pages.
+Callers: proxy admins and viewers; organizations'' admins for limits of theirs and inside them;
+others for limits of their own, and teams'' admins for those of the team, its members and its keys.';
+
 CREATE FUNCTION usage_reset(
     organization_id text DEFAULT NULL,
     team_id text DEFAULT NULL,
@@ -2881,8 +2922,8 @@ a second. Call it again while is_complete is false, and otherwise once a day or 
 another session is at it, a call does nothing.
 
 Returns an object with is_complete and steps: an array of what it did, objects with step
-(partition_made, partition_dropped, sums_carried, partition_archived or archive_dropped), table
-and name.
+(partition_made, partition_dropped, sums_carried, partition_archived, archive_dropped or
+refusals_deleted), table, and name or (of refusals) rows.
 Callers: proxy admins.';
 
 -- Functions are for everybody unless taken away; org_grant_access() hands them out.
@@ -2904,6 +2945,6 @@ REVOKE ALL ON FUNCTION
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
-    usage_limits, usage_reset, usage_verify, usage_repair, usage_archive,
+    usage_limits, usage_refusals, usage_reset, usage_verify, usage_repair, usage_archive,
     org_retention, org_retention_update, org_maintain
 FROM PUBLIC;

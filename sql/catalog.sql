@@ -159,6 +159,8 @@ VALUES ('catalog', 'over', 'catalog-key', '', '', 'm', '{}', 'settled', 1, 1, no
 INSERT INTO org.usage_counter
 VALUES ('catalog', '', '', '', '', '', '', '', '', now(), 0, 0, now(), 'infinity', '{}', '{}', '{}', '{}', '{}', '{}');
 INSERT INTO org.usage_daily VALUES ('catalog', '2026-01-01', '', 'catalog-key', 'm', 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO org.usage_refusal
+VALUES ('catalog', '', '', '', '', now(), 'cost', 'limits', '', '', '', '', 0, 1, now());
 
 -- Numbers are finite and not negative.
 SELECT relname, attname, value,

@@ -31,6 +31,10 @@ SELECT key_generate(user_id => 'default_user_id', key => 'sk-admin'), key_genera
        key_generate(organization_id => 'B', key => 'sk-usageofb', permissions => '{"usage":true}') \g /dev/null
 SELECT usage_reserve('sk-annred', 'm1', request_id => 'held') \g /dev/null
 SELECT usage_record(key, 'm1', 1) FROM unnest('{sk-annred,sk-ofa,sk-ofb,sk-blue,sk-stranger}'::text[]) AS key \g /dev/null
+SELECT key_update(key, max_budget => 1) FROM unnest('{sk-annred,sk-ofa,sk-ofb,sk-blue,sk-stranger}'::text[]) AS key \g /dev/null
+SELECT usage_reserve_many(json_agg(json_build_object('key', key, 'model', 'm1', 'max_cost', 1)))
+  FROM unnest('{sk-annred,sk-ofa,sk-ofb,sk-blue,sk-stranger}'::text[]) AS key \g /dev/null
+SELECT key_update(key, clear => '{max_budget}') FROM unnest('{sk-annred,sk-ofa,sk-ofb,sk-blue,sk-stranger}'::text[]) AS key \g /dev/null
 
 CREATE FUNCTION test.token_id(secret text) RETURNS text LANGUAGE sql AS $$
     SELECT key_id FROM org.api_key WHERE key_hash = encode(sha256(secret::bytea), 'hex')
@@ -121,6 +125,7 @@ INSERT INTO test.call (call) VALUES
     ('usage_cancel(''held''{})'), ('usage_extend(''held''{})'), ('usage_record(''sk-annred'', ''m1'', 1{})'),
     ('usage_reserve(model => ''m1'', token_id => test.token_id(''sk-annred''){})'),
     ('usage_limits(NULL{})'), ('usage_limits(''sk-annred''{})'),
+    ('usage_refusals(NULL{})'), ('usage_refusals(organization_id => ''A''{})'),
     ('usage_verify(NULL{})'), ('usage_verify(''A''{})'), ('usage_repair(NULL{})'), ('usage_repair(''A''{})'),
     ('usage_reset(''A''{})'), ('usage_reset(''B''{})'), ('usage_reset(''nowhere''{})'), ('usage_reset(''A'', team_id => ''red''{})'),
     ('usage_reset(''A'', team_id => ''unknown''{})'), ('usage_reset(team_id => ''red''{})'), ('usage_reset(team_id => ''blue''{})'),
@@ -165,7 +170,8 @@ SELECT caller,
        key_list(api_key => key, include_team_keys => true) ->> 'total_count' AS with_teams,
        team_list_v2(api_key => key) ->> 'total' AS teams_v2, user_list(api_key => key) ->> 'total' AS users_in_all,
        key_list(api_key => key) ->> 'total_count' AS keys_in_all, key_aliases(api_key => key) ->> 'total_count' AS aliases,
-       json_array_length(spend_logs(api_key => key)) AS calls, spend_logs_ui(api_key => key) ->> 'total' AS calls_in_all
+       json_array_length(spend_logs(api_key => key)) AS calls, spend_logs_ui(api_key => key) ->> 'total' AS calls_in_all,
+       usage_refusals(api_key => key) ->> 'total' AS refusals
   FROM test.caller ORDER BY place;
 
 -- The calls changed nothing.

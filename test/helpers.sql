@@ -36,7 +36,8 @@ CREATE OR REPLACE FUNCTION test.reply(reply json) RETURNS text LANGUAGE sql IMMU
     SELECT test.masked(regexp_replace(reply::text, ',("[a-z_]+":)', E',\n\\1', 'g'))
 $$;
 
--- Gives a digest of all tables except those that keep deleted objects: the audit log, the events and former owners.
+-- Gives a digest of all tables except those that keep what has happened: the audit log, the events, former owners and
+-- refusals.
 CREATE OR REPLACE FUNCTION test.fingerprint() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     relation regclass;
@@ -45,7 +46,8 @@ DECLARE
 BEGIN
     FOR relation IN SELECT oid FROM pg_class WHERE relnamespace = 'org'::regnamespace AND relkind IN ('r', 'p')
                                 AND NOT relispartition
-                                AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner')
+                                AND relname NOT IN ('audit_log', 'event', 'event_counter', 'former_owner',
+                                                    'usage_refusal')
                      ORDER BY relname
     LOOP
         EXECUTE format('SELECT coalesce(string_agg(t::text, E''\n'' ORDER BY t::text), '''') FROM %s t', relation)
@@ -74,6 +76,7 @@ CREATE OR REPLACE PROCEDURE test.clear() LANGUAGE sql AS $$
     DELETE FROM org.reservation;
     DELETE FROM org.usage;
     DELETE FROM org.usage_counter;
+    DELETE FROM org.usage_refusal;
     DELETE FROM org.usage_daily;
     DELETE FROM org.usage_carried;
     DELETE FROM org.usage_archive;

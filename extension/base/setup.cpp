@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 25> migrations{
+constexpr std::array<const char *, 26> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -59,6 +59,8 @@ constexpr std::array<const char *, 25> migrations{
 #include "migrations/24_many_keys.inc"
     ,
 #include "migrations/25_request_digest.inc"
+    ,
+#include "migrations/26_usage_refusal.inc"
 };
 
 void run(const char *sql)

@@ -66,6 +66,12 @@ constinit Statement move_key{R"(
 
 // The next call counts anew, in the key's new organization or in this one when it comes back.
 constinit Statement forget_counters{R"(
+    WITH refusals AS (
+        DELETE FROM org.usage_refusal
+         WHERE organization_id = coalesce($1, '')
+           AND team_id = ''
+           AND user_id = ''
+           AND key_id = $2)
     DELETE FROM org.usage_counter
      WHERE organization_id = coalesce($1, '')
        AND team_id = ''

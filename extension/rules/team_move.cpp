@@ -29,8 +29,12 @@ constinit Statement find_key_with_permissions{
     "SELECT key_id FROM org.api_key WHERE team_id = $1 AND permissions <> '{}' ORDER BY key_id LIMIT 1",
     Planned::each_time};
 
-// Counters stay where the calls were counted, which is nobody's place any more.
+// Counters, and counts of refusals, stay where the calls were counted, which is nobody's place any more.
 constinit Statement delete_counters{R"(
+    WITH refusals AS (
+        DELETE FROM org.usage_refusal
+         WHERE organization_id = $1
+           AND (team_id = $2 OR key_id IN (SELECT key_id FROM org.api_key WHERE team_id = $2)))
     DELETE FROM org.usage_counter
      WHERE organization_id = $1
        AND (team_id = $2 OR key_id IN (SELECT key_id FROM org.api_key WHERE team_id = $2)))"};

@@ -4,6 +4,7 @@
 #include "archive.hpp"
 #include "base/clock.hpp"
 #include "base/fail.hpp"
+#include "refusal_counts.hpp"
 #include "rules/retention.hpp"
 
 using namespace pg_org;
@@ -50,7 +51,8 @@ public:
         make("org.audit_log", clock);
         make("org.event", clock);
         return drop_old("org.event", retention_.event_days, clock) &&
-               drop_old("org.audit_log", retention_.audit_log_days, clock) && archive_oldest(now) && drop_archive(now);
+               drop_old("org.audit_log", retention_.audit_log_days, clock) && archive_oldest(now) &&
+               drop_archive(now) && forget_refusals(now);
     }
 
 private:
@@ -133,6 +135,19 @@ private:
         session_.run_about(quote_qualified_identifier("org_archive", c_string(name)), "DROP TABLE %s");
         write_step("archive_dropped", "org.usage", name);
         return false;
+    }
+
+    bool forget_refusals(Time now)
+    {
+        size_t deleted = 0, some;
+        do
+            deleted += some = delete_old_refusals(session_, now);
+        while (some > 0 && GetCurrentTimestamp() < end_);
+        if (deleted > 0) {
+            begin_step("refusals_deleted").key("table").value(Text{"org.usage_refusal"});
+            session_.reply.key("rows").value(static_cast<int64>(deleted)).end_object();
+        }
+        return some == 0;
     }
 };
 

@@ -4,7 +4,7 @@
 #include "base/route.hpp"
 #include "limit_events.hpp"
 #include "limits.hpp"
-#include "refusal.hpp"
+#include "refusal_counts.hpp"
 #include "request.hpp"
 #include "rules/models.hpp"
 
@@ -236,6 +236,17 @@ std::span<const Answer> reserve(Session &session, std::span<Reserve> requests, b
     return answers;
 }
 
+void count_refused(Session &session, std::span<const Answer> answers)
+{
+    const auto limits = allocate<AppliedLimit>(answers.size());
+    size_t size = 0;
+    for (const Answer &answer : answers)
+        if (answer.exceeded)
+            limits[size++] = answer.exceeded->applied;
+    if (size > 0)
+        count_refusals(session, limits.first(size), present());
+}
+
 void write_grant(Writer &reply, const Answer &answer)
 {
     const Call &call = *answer.call;
@@ -267,8 +278,10 @@ PG_ORG_CALL(usage_reserve_many)
     require_gateway(session, "/usage/reserve");
     const auto requests = read_many<Reserve>(session);
     const bool wait = read_wait(session);
+    const auto answers = reserve(session, requests, wait);
+    count_refused(session, answers);
     session.reply.begin_array();
-    for (const Answer &answer : reserve(session, requests, wait)) {
+    for (const Answer &answer : answers) {
         CHECK_FOR_INTERRUPTS();
         if (answer.refusal)
             write_refusal(session.reply, *answer.refusal, answer.exceeded);

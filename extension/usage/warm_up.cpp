@@ -2,6 +2,7 @@
 // nothing. The first real call then finds its tables opened and its plans made.
 
 #include "counters.hpp"
+#include "refusal_counts.hpp"
 #include "request.hpp"
 #include "rules/key.hpp"
 #include "rules/organization.hpp"
@@ -38,6 +39,7 @@ void warm_up_usage(Session &session, Text nobody)
         lock_owners(session, owners, wait);
     warm_up_writing_calls(session, nobody);
     warm_up_writing_counters(session);
+    warm_up_counting_refusals(session);
     warm_up_writing_spend(session);
 }
 

@@ -27,6 +27,7 @@ READS = {
     "tag_daily_activity": ("GET", "/tag/daily/activity?start_date=2026-01-01&end_date=2026-12-31"),
     "customer_daily_activity": ("GET", "/customer/daily/activity?start_date=2026-01-01&end_date=2026-12-31"),
     "spend_report": ("GET", "/global/spend/report?start_date=2026-01-01&end_date=2026-12-31"),
+    "usage_refusals": ("GET", "/usage/refusals"),
     "spend_logs": ("GET", "/spend/logs"),
     "spend_logs_ui": ("GET", "/spend/logs/ui"),
     "audit_list": ("GET", "/audit"),

@@ -73,6 +73,8 @@ TEST(Csv, IsThereForEveryList)
     const std::string id = organization_with_teams(3);
     const std::string key = key_for({{"organization_id", id}, {"max_budget", 12.5}});
     ask("POST /customer/new", {{"user_id", fresh("c")}, {"organization_id", id}}, admin_key());
+    const Json dear = {{"key", key}, {"model", "m"}, {"max_cost", 13}};
+    EXPECT_EQ(send("POST /usage/reserve", dear.dump(), bearer(admin_key())).status, 429);
     const std::vector<std::string> paths{"/organization/list?org_id=" + id,
                                          "/organization/audit?organization_id=" + id,
                                          "/user/list",
@@ -81,6 +83,7 @@ TEST(Csv, IsThereForEveryList)
                                          "/key/list?organization_id=" + id,
                                          "/budget/list",
                                          "/customer/list?organization_id=" + id,
+                                         "/usage/refusals?organization_id=" + id,
                                          "/events?organization_id=" + id};
     for (const auto &path : paths)
         EXPECT_GE(lines_of(csv(path)).size(), 2u) << path;

@@ -323,6 +323,8 @@ const std::vector<Line> table{
     change("POST /usage/extend", R"({"request_id": "<call>"})", is_extended_call, not_allowed_e1),
     change("POST /usage/record", R"({"key": "<key>", "model": "m", "cost": 1})", is_settled_call, not_allowed_e1),
     look("/usage/limits", "?key=<key>", has({"token_id", "limits"}), not_allowed_e1),
+    look("/usage/refusals", "", has({"refusals", "total", "page", "page_size", "total_pages"}),
+         no_such_page("/usage/refusals")),
     change("POST /usage/reset", R"({"key": "<key>"})", has({"owner", "id", "organization_id", "limit", "reset_at"}),
            not_allowed_e1),
 };

@@ -236,9 +236,14 @@ TEST_P(Usage, ABudgetHoldsToTheLastCent)
                   limit_of(all, owner, {{"limit", "cost"}, {"field", "max_budget"}},
                            R"("value":1.0,"spent":0.25,"held":0.5,"asked":0.26,"resets_at":null,"frees_at":null)"));
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
-        const auto before = database_digest();
+        const auto digest = [] {
+            auto all_but_refusals = database_digest();
+            all_but_refusals.erase("usage_refusal");
+            return all_but_refusals;
+        };
+        const auto before = digest();
         EXPECT_EQ(shown(reserve(call("0.26"))), "429 after 1 " + refusal);
-        EXPECT_EQ(database_digest(), before);
+        EXPECT_EQ(digest(), before);
         EXPECT_EQ(reserve(call("0.25")).status, 200);
     }
 }
@@ -659,6 +664,35 @@ TEST_P(Usage, LimitsShowWhatIsSpentHeldAndLeft)
     EXPECT_EQ(shown(limits("sk-unknown")), "404 " + error("Key not found", "not_found_error", "None", 404));
     EXPECT_THAT(limits(all.key, "sk-unknown"), e1(401, HasSubstr("Invalid proxy server token")));
     EXPECT_EQ(send("POST /usage/limits", "{}", bearer(admin_key()), port()).status, 405);
+}
+
+TEST_P(Usage, RefusalsAreCountedByLimit)
+{
+    const Owned all = owned("team", {{"max_budget", 10}, {"rpm_limit", 0}});
+    const auto refusals = [&](const std::string &query, const std::string &caller = admin_key()) {
+        return send("GET /usage/refusals?organization_id=" + all.organization + query, "", bearer(caller), port());
+    };
+    const std::string none = R"(200 {"refusals":[],"total":0,"page":1,"page_size":50,"total_pages":0})";
+    EXPECT_EQ(shown(refusals("")), none);
+    for (const double cost : {11, 12, 1})
+        ASSERT_EQ(reserve({{"key", all.key}, {"model", "m"}, {"max_cost", cost}}).status, 429);
+    const auto refused = [&](const Json &members, const std::string &amounts) {
+        return R"({"organization_id":")" + all.organization + "\"," +
+               limit_of(all, "team", members, amounts + R"(,"last_refused_at":"<time>")").substr(1);
+    };
+    const std::string of_cost = refused({{"limit", "cost"}, {"field", "max_budget"}},
+                                        R"("value":10.0,"hour":null,"refused":2)"),
+                      of_rate = refused({{"limit", "requests"}, {"field", "rpm_limit"}, {"per", "1m"}},
+                                        R"("value":0,"hour":null,"refused":1)");
+    EXPECT_EQ(shown(refusals("")), "200 {\"refusals\":[" + of_cost + "," + of_rate +
+                                       R"(],"total":2,"page":1,"page_size":50,"total_pages":1})");
+    EXPECT_EQ(shown(refusals("&page=2&page_size=1&team_id=" + all.team)),
+              "200 {\"refusals\":[" + of_rate + R"(],"total":2,"page":2,"page_size":1,"total_pages":2})");
+    EXPECT_NE(refusals("&by_hour=true").body.at("refusals").at(0).at("hour"), nullptr);
+    EXPECT_EQ(shown(refusals("&end_date=2026-01-01")), none);
+    EXPECT_EQ(shown(refusals("", all.key)), none) << "the limits are the team's";
+    EXPECT_THAT(refusals("&start_date=today"), e3({"query", "start_date"}, "value_error"));
+    EXPECT_THAT(refusals("", "sk-unknown"), e1(401, HasSubstr("Invalid proxy server token")));
 }
 
 TEST_P(Usage, LimitsOfPartsAreShownForWhatTheRequestNames)

@@ -58,6 +58,7 @@ SELECT usage_reserve('sk-bob', 'm', 0.25, 100, 'held', 86400), usage_reserve('sk
        usage_reserve('sk-beta', 'm', 0.25, 100, 'settled'), usage_record('sk-beta', 'p/m', 1.000000000001, 'recorded');
 INSERT INTO public.reply SELECT 'settled', usage_settle(0.123456789012345678, 'settled', '4.acme.settled', 3, 4);
 SELECT usage_cancel('cancelled'), usage_record('sk-spent', 'm', 0.5, 'spent', failed => true);
+SELECT usage_reserve_many('[{"key": "sk-spent", "model": "m", "max_cost": 0.25}]');
 SELECT pg_sleep(1.1);
 SELECT usage_reserve('sk-bob', 'm', 0.01, 1, 'after', 86400);
 
