@@ -1,10 +1,13 @@
-// What events say of limits that were reached.
-import { data, POST, type Event, type Limit } from "./api";
-import { sentenceOf } from "./sentence";
+// What events and refusals say of limits that were reached.
+import { data, POST, type Event } from "./api";
+import { sentenceOf, type Sentence } from "./sentence";
 
-export interface Reached extends Limit {
+export interface OwnedLimit extends Sentence {
   owner: string;
   id: string;
+}
+
+export interface Reached extends OwnedLimit {
   part: string | null;
   spent: number;
 }
@@ -23,7 +26,7 @@ const subjects: Record<string, string> = {
 };
 
 // As a sentence; of keys with their names, as far as those are known.
-export function reachedText(limit: Reached, keyNames: Map<string, string>): string {
+export function reachedText(limit: OwnedLimit, keyNames: Map<string, string>): string {
   const { owner, id, each } = limit;
   const subject = subjects[owner] ?? owner;
   const whole = owner === "organization" ? subject : `${subject} ${keyNames.get(id) ?? id}`;
@@ -31,9 +34,8 @@ export function reachedText(limit: Reached, keyNames: Map<string, string>): stri
 }
 
 // By token_id.
-export async function keyNamesIn(events: Event[]): Promise<Map<string, string>> {
-  const limits = events.map(reachedIn).filter((limit) => limit?.owner === "key");
-  const keys = [...new Set(limits.map((limit) => limit!.id))].slice(0, 1000);
+export async function keyNamesOf(limits: OwnedLimit[]): Promise<Map<string, string>> {
+  const keys = [...new Set(limits.filter(({ owner }) => owner === "key").map(({ id }) => id))];
   if (!keys.length) return new Map();
   const { info } = await data(POST("/v2/key/info", { body: { keys } }));
   return new Map(info.map(({ token_id, key_alias }) => [token_id, key_alias ?? token_id]));

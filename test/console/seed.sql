@@ -40,7 +40,7 @@ SELECT key_generate('ada', 'acme', key => 'sk-org-admin', key_alias => 'ada, lap
        key_generate('margaret', 'acme', 'support', key => 'sk-margaret', key_alias => 'help desk bot'),
        key_generate('vic', 'acme', key => 'sk-member-viewer', key_alias => 'reader'),
        key_generate(organization_id => 'acme', team_id => 'product', key => 'sk-of-team',
-                    key_alias => 'product search'),
+                    key_alias => 'product search', tpd_limit => 200000),
        key_generate(organization_id => 'acme', key => 'sk-old', key_alias => 'former website', blocked => true)
 \g /dev/null
 SELECT key_generate(organization_id => id, key => 'sk-of-' || id)
@@ -91,3 +91,12 @@ SELECT usage_record('sk-of-' || id, 'openai/gpt-4o', spend)
 \g /dev/null
 SELECT usage_reserve('sk-of-northwind-traders', 'openai/gpt-4o', max_cost => 60, ttl_seconds => 3600),
        usage_reserve('sk-margaret', 'openai/gpt-4o', max_cost => 8.5, ttl_seconds => 3600) \g /dev/null
+
+-- What limits refused just now.
+SELECT usage_reserve_many(json_agg(request)) FROM (
+    SELECT json_build_object('key', 'sk-of-team', 'model', 'openai/text-embedding', 'max_cost', 0,
+                             'max_tokens', 300000) AS request
+      FROM generate_series(1, 3)
+     UNION ALL
+    SELECT json_build_object('key', 'sk-margaret', 'model', 'openai/gpt-4o-mini', 'max_cost', 41)
+      FROM generate_series(1, 2)) AS refused \g /dev/null

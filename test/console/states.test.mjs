@@ -186,7 +186,7 @@ test("says what is empty, and what to do then", async () => {
   await ask("POST", "/organization/new", { organization_id: "void", organization_alias: "Void" });
   const page = await signedIn(keys.admin, "#/organizations/void/spend");
   await page.getByText("Nothing was spent in this time").waitFor();
-  await page.getByText("No limit of cost was reached").waitFor();
+  await page.getByText("No limit refused a call").waitFor();
   await picture(page, "empty-spend");
   for (const [tab, text] of Object.entries({
     members: "No members yet",
