@@ -93,45 +93,6 @@ bool is_lost_plan(const DatabaseError &error)
            (error.sqlstate == "0A000" && error.message == "cached plan must not change result type");
 }
 
-// The URL, and timeouts for silent servers unless it or the environment sets them.
-std::string conninfo_of(const std::string &option, const std::string &url, std::chrono::milliseconds patience)
-{
-    const std::array<std::pair<std::string_view, std::string>, 6> defaults{{
-        {"fallback_application_name", "pg_org_gateway"},
-        {"connect_timeout", "2"},
-        {"keepalives_idle", "10"},
-        {"keepalives_interval", "3"},
-        {"keepalives_count", "3"},
-        {"tcp_user_timeout", std::to_string(patience.count())},
-    }};
-    // Checked here because libpq's own message quotes the URL's password.
-    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parameters{PQconninfoParse(url.c_str(), nullptr),
-                                                                                  PQconninfoFree};
-    if (!parameters)
-        throw std::invalid_argument{option + ": not a connection URL or key=value pairs"};
-    std::string conninfo;
-    const auto add = [&](std::string_view keyword, std::string_view value) {
-        conninfo.append(keyword).append("='");
-        for (const char c : value) {
-            if (c == '\'' || c == '\\')
-                conninfo += '\\';
-            conninfo += c;
-        }
-        conninfo += "' ";
-    };
-    for (const auto *parameter = parameters.get(); parameter->keyword; ++parameter) {
-        const auto *const found = std::find_if(defaults.begin(), defaults.end(),
-                                               [&](const auto &known) { return known.first == parameter->keyword; });
-        if (parameter->keyword == std::string_view{"client_encoding"})
-            add(parameter->keyword, "UTF8");
-        else if (parameter->val)
-            add(parameter->keyword, parameter->val);
-        else if (found != defaults.end() && !(parameter->envvar && std::getenv(parameter->envvar)))
-            add(found->first, found->second);
-    }
-    return conninfo;
-}
-
 // Adds its own lifetime to a total.
 class Stopwatch {
 public:
@@ -160,6 +121,7 @@ public:
     void open(const std::string &conninfo, const Config &config)
     {
         connection_.emplace(conninfo);
+        server_ = {connection_->hostname(), connection_->port()};
         connection_->set_verbosity(verbose);
         socket_ = fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0);
         has_session_ = !config.transaction_pooling;
@@ -202,6 +164,7 @@ public:
     }
 
     bool was_opened() const { return connection_.has_value(); }
+    const Endpoint &server() const { return server_; } // once it was opened
     // Whether it can run another statement.
     bool is_sound() const { return is_open() && !lost_plan_; }
     bool is_open() const { return connection_->is_open(); }
@@ -230,6 +193,7 @@ private:
     };
 
     std::optional<pqxx::connection> connection_;
+    Endpoint server_;
     std::atomic<int> socket_ = -1;                 // a duplicate, because libpq may close its own at any time
     std::atomic<Clock::time_point> begun_ = never; // begin of the current statement
     bool has_session_ = true;                      // or a pooler gives each statement another one
@@ -278,8 +242,8 @@ private:
 };
 
 Database::Database(const Config &config, const std::string &option, const std::string &url, Use use)
-    : config_{config}, conninfo_{conninfo_of(option, url, config.statement_timeout + grace)}, use_{use},
-      pool_size_{use == Use::requests ? config.pool_size : 1}, shares_{pool_size_},
+    : config_{config}, use_{use}, pool_size_{use == Use::requests ? config.pool_size : 1},
+      conninfo_{option, url, config.statement_timeout + grace}, shares_{pool_size_},
       opener_{[this](std::stop_token stop) { keep_one_idle(stop); }},
       watch_{[this](std::stop_token stop) { cut_stalled(stop); }}
 {
@@ -421,10 +385,11 @@ void Database::keep_one_idle(std::stop_token stop)
     while (needed_.wait(lock, stop, is_needed) && !stop.stop_requested()) {
         auto connection = std::make_unique<Connection>();
         opening_ = connection.get();
+        const auto conninfo = conninfo_.text();
         std::string failure;
         lock.unlock();
         try {
-            connection->open(conninfo_, config_);
+            connection->open(conninfo, config_);
             if (use_ == Use::requests)
                 connection->warm_up(config_);
         } catch (const std::exception &error) {
@@ -438,8 +403,12 @@ void Database::keep_one_idle(std::stop_token stop)
         failure_ = std::move(failure);
         wants_spare_ = false;
         was_open_ = was_open_ || is_good;
-        if (is_good)
+        if (is_good) {
+            conninfo_.try_first(connection->server());
             idle_.insert(idle_.begin(), std::move(connection));
+        } else if (connection->was_opened()) {
+            conninfo_.try_last(connection->server());
+        }
         wake_all();
         if (!is_good)
             needed_.wait_for(lock, stop, retry_interval, [] { return false; });
@@ -463,6 +432,7 @@ void Database::forget(std::unique_ptr<Connection> connection)
     std::vector<std::unique_ptr<Connection>> idle;
     const Lock lock{mutex_};
     release(*connection);
+    conninfo_.try_last(connection->server());
     idle.swap(idle_);
     wants_spare_ = false;
     needed_.notify_one();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config.hpp"
+#include "conninfo.hpp"
 #include "shares.hpp"
 
 #include <condition_variable>
@@ -81,10 +82,10 @@ private:
     using Lock = std::unique_lock<std::mutex>;
 
     const Config config_;
-    const std::string conninfo_;
     const Use use_;
     const std::size_t pool_size_;
     mutable std::mutex mutex_;
+    Conninfo conninfo_;
     std::vector<std::unique_ptr<Connection>> idle_; // the most recently used last
     std::unordered_set<Connection *> in_use_;
     std::deque<Waiter *> queue_;         // for a connection

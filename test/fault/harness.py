@@ -389,6 +389,7 @@ class Line:
         self.frozen = False
         self.breaks_after = None
         self.breaking = None
+        self.accepted = 0
         self.closed = False
         self.pairs = []
         self.thread = threading.Thread(target=self.carry, daemon=True)
@@ -405,6 +406,7 @@ class Line:
             ends = {end: pair for pair in self.pairs for end in pair}
             for end in select.select([self.listener, *ends], [], [], 0.02)[0]:
                 if end is self.listener:
+                    self.accepted += 1
                     self.pairs.append((end.accept()[0], socket.create_connection(("127.0.0.1", self.target))))
                 elif ends[end] in self.pairs:
                     self.pass_on(end, ends[end])

@@ -1,6 +1,9 @@
 """The primary is gone, and its standby is promoted."""
 
-from harness import RESUMED, assert_in_doubt, assert_refused, until
+import contextlib
+import socket
+
+from harness import RESUMED, Line, assert_in_doubt, assert_refused, until
 
 
 def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
@@ -35,6 +38,26 @@ def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
     until(lambda: gateway.make("and back").status == 200, RESUMED, "the old primary")
     for name in ["before", "after", "still at the new one"]:
         assert gateway.info(name).status == 200, name
+
+
+def test_silent_server_is_tried_last(server, make_gateway):
+    """Each attempt to connect to it would take two seconds."""
+    with contextlib.closing(Line(server)) as line:
+        gateway = make_gateway(
+            f"postgresql://org_gateway@127.0.0.1:{line.port},127.0.0.1:{server.port}/fault?sslmode=disable",
+            "--statement-timeout=2500",
+        )
+        assert gateway.make("before").status == 200
+        accepted = line.accepted
+        assert accepted > 0
+        line.frozen = True
+        assert_in_doubt(gateway.make("silent"))
+        until(lambda: gateway.make("after").status == 200, RESUMED, "the other server")
+        line.frozen = False
+        # Whoever asked for a connection before this one is accepted before it.
+        with socket.create_connection(("127.0.0.1", line.port)):
+            until(lambda: line.accepted > accepted, what="the last connection")
+            assert line.accepted == accepted + 1
 
 
 def test_repeat_waits_for_the_standby_as_the_first_request_did(make_server, make_gateway):
