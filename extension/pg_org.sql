@@ -2791,6 +2791,35 @@ and total_pages.
 Callers: proxy admins and viewers; organizations'' admins for limits of theirs and inside them;
 others for limits of their own, and teams'' admins for those of the team, its members and its keys.';
 
+CREATE FUNCTION limit_try(
+    "limit" json,
+    organization_id text DEFAULT NULL,
+    team_id text DEFAULT NULL,
+    user_id text DEFAULT NULL,
+    key text DEFAULT NULL,
+    end_user text DEFAULT NULL,
+    api_key text DEFAULT NULL)
+RETURNS json LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION limit_try IS
+'Try a limit before it is saved.
+
+Changes nothing, and tells what would be over the limit now. A limit that the owner has already, but
+for its value and raise, keeps what it has counted. Other limits without a window, or with one such
+as 30d, would begin with nothing: for them, the amounts are those of as much time until now.
+
+- limit: the limit, as in limits of a function that saves it
+- organization_id: the organization that would have it; with user_id, its member; with end_user, its
+  end user
+- team_id: the team; with user_id, the member of the team
+- user_id: the user
+- key: the key, or its token_id
+- end_user: the end user
+
+Returns an object with the limit; window_start and resets_at; counts_at_once, which is false if it
+would begin with nothing; over, an array of the parts that are over it, the first 100; their total;
+and highest_within, the part that is nearest to it. Without each, there is one part, null.
+Callers: those who may set this limit.';
+
 CREATE FUNCTION usage_reset(
     organization_id text DEFAULT NULL,
     team_id text DEFAULT NULL,
@@ -2945,6 +2974,6 @@ REVOKE ALL ON FUNCTION
     budget_new, budget_update, budget_info, budget_list, budget_delete,
     customer_new, customer_update, customer_info, customer_list, customer_delete, customer_block, customer_unblock,
     usage_reserve, usage_reserve_many, usage_settle, usage_settle_many, usage_cancel, usage_extend, usage_record,
-    usage_limits, usage_refusals, usage_reset, usage_verify, usage_repair, usage_archive,
+    usage_limits, usage_refusals, limit_try, usage_reset, usage_verify, usage_repair, usage_archive,
     org_retention, org_retention_update, org_maintain
 FROM PUBLIC;

@@ -218,6 +218,7 @@ inline constexpr std::array routes{
     usage("/usage/record", "usage_record", Kind::call),
     Route{"GET", "/usage/limits", "usage_limits", Kind::limits, Envelope::error},
     Route{"GET", "/usage/refusals", "usage_refusals", Kind::info, Envelope::error},
+    usage("/limit/try", "limit_try", Kind::info),
     usage("/usage/reset", "usage_reset", Kind::change),
 };
 

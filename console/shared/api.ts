@@ -16,7 +16,7 @@ export type Activity = Readable<Schemas["Activity"]>;
 export type AuditEntry = Readable<Schemas["AuditEntry"]>;
 export type Event = Readable<Schemas["Event"]>;
 export type LimitState = Readable<Schemas["LimitState"]>;
-export type LoggedCall = Readable<Schemas["LoggedCall"]>;
+export type TriedLimit = Readable<Schemas["TriedLimit"]>;
 
 export interface Limit {
   limit: string;

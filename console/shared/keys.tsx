@@ -70,7 +70,7 @@ export function KeyTable({
           name={keyName(open.key)}
           subject="The key"
           limited={open.key}
-          owner={{ organization_id: open.key.organization_id ?? undefined, api_key: open.key.token_id }}
+          owner={{ organization_id: open.key.organization_id ?? undefined, key: open.key.token_id }}
           change={(change) => update(open.key, change)}
           onClose={close}
           onDone={done}

@@ -2,13 +2,20 @@
 import { useState } from "preact/hooks";
 
 import { announce } from "./announce";
-import type { Limit, LimitState } from "./api";
-import { number, plural } from "./format";
+import { data, POST, type Limit, type LimitState, type TriedLimit } from "./api";
+import { exactTime, plural } from "./format";
 import { Dialog, Form } from "./form";
 import { useAct } from "./load";
 import { amountOf, Bar, Empty, Name, Problem } from "./parts";
 import { draftOf, emptyDraft, limitOf, SentenceFields, sentenceOf, type Draft, type Sentence } from "./sentence";
-import { tryLimit, type Owner, type Trial } from "./trial";
+
+// By the names that /limit/try takes.
+interface Owner {
+  organization_id?: string; // of none for what belongs to the platform
+  team_id?: string;
+  user_id?: string;
+  key?: string; // a token_id
+}
 
 // The fields that are short forms of limits.
 interface ShortForms {
@@ -194,7 +201,7 @@ export function LimitsDialog({
   );
 }
 
-// A draft is tried before it is saved, unless the ledger can't tell.
+// A draft is tried before it is saved.
 function LimitForm({
   before,
   owner,
@@ -207,12 +214,13 @@ function LimitForm({
   onSave: (limit: Limit) => Promise<unknown>;
 }) {
   const [draft, setDraft] = useState(before);
-  const [tried, setTried] = useState<{ draft: Draft; trial: Trial | null }>();
+  const [tried, setTried] = useState<{ draft: Draft; reply: TriedLimit }>();
   const act = useAct();
   const isTried = tried?.draft === draft;
   const submit = async () => {
     if (!isTried) {
-      await act.run(async () => setTried({ draft, trial: await tryLimit(limitOf(draft), owner) }));
+      const body = { ...owner, limit: limitOf(draft) as never };
+      await act.run(async () => setTried({ draft, reply: await data(POST("/limit/try", { body })) }));
       return;
     }
     if (!(await act.run(() => onSave(limitOf(draft))))) return;
@@ -229,7 +237,7 @@ function LimitForm({
         onSubmit={submit}
       >
         <SentenceFields draft={draft} onDraft={setDraft} />
-        <div role="status">{isTried && <TrialResult limit={limitOf(draft)} trial={tried.trial} />}</div>
+        <div role="status">{isTried && <Trial tried={tried.reply} />}</div>
       </Form>
     </div>
   );
@@ -237,50 +245,42 @@ function LimitForm({
 
 const maxNamed = 10;
 
-function TrialResult({ limit, trial }: { limit: Limit; trial: Trial | null }) {
-  if (!trial)
-    return <p class="notice">Calls under way can't be tried: save it, and it holds from the next call on.</p>;
-  const amount = amountOf(limit.limit);
-  const { over, highest, calls, isCut, begins, since } = trial;
-  const span = begins === "now" ? `since ${since}` : `in the current period (since ${since})`;
+function Used({ limit, part: { part, spent, held } }: { limit: string; part: TriedLimit["over"][number] }) {
+  const amount = amountOf(limit);
   return (
-    <div class={over.length ? "notice warning" : "notice"}>
-      {over.length ? (
-        <>
-          <p>
-            <strong>
-              {begins === "window"
-                ? limit.soft
-                  ? "These have reached it now:"
-                  : "These would be over it now, and refused until the period ends:"
-                : `Counting begins when it is saved. With what was used ${span}, these would be over it:`}
-            </strong>
-          </p>
-          <ul class="goes-along">
-            {over.slice(0, maxNamed).map(({ name, amount: used }) => (
-              <li key={name}>
-                <Name>{name}</Name>: {amount(used)}
-              </li>
-            ))}
-            {over.length > maxNamed && <li>and {plural(over.length - maxNamed, "other")}</li>}
-          </ul>
-        </>
-      ) : (
-        <p>
-          <strong>Nobody would be over it {begins === "window" ? "now" : "yet"}.</strong>
-          {highest && (
-            <>
-              {" "}
-              The highest is <Name>{highest.name}</Name> with {amount(highest.amount)}.
-            </>
-          )}
-        </p>
-      )}
-      <p class="hint">
-        From {number(calls)} calls that ended {span}
-        {isCut && "; there are more, which were not added up"}. Whoever has a limit of their own is exempt, and what
-        is held counts as well.
+    <>
+      <Name>{part ?? "All together"}</Name>: {amount(limit === "parallel_requests" ? held : spent)}
+      {limit === "cost" && held > 0 && `, and ${amount(held)} held`}
+    </>
+  );
+}
+
+function Trial({ tried }: { tried: TriedLimit }) {
+  const { limit, soft, over, total, highest_within, window_start, resets_at, counts_at_once } = tried;
+  const ends = resets_at ? `, until ${exactTime(resets_at)}` : "";
+  const parts = total ? over.slice(0, maxNamed) : highest_within ? [highest_within] : [];
+  const begins = window_start ? `since ${exactTime(window_start)}` : "so far";
+  const told = !counts_at_once
+    ? `Counting begins when it is saved. With what was used ${begins}, these would be over it:`
+    : soft
+      ? "These have reached it now:"
+      : `These would be over it now, and refused${ends}:`;
+  return (
+    <div class={total ? "notice warning" : "notice"}>
+      <p>
+        <strong>{total ? told : `Nobody would be over it ${counts_at_once ? "now" : "yet"}.`}</strong>
+        {!total && highest_within && ` The highest, with what was used ${begins}:`}
       </p>
+      {parts.length > 0 && (
+        <ul class="goes-along">
+          {parts.map((part) => (
+            <li key={part.part}>
+              <Used limit={limit} part={part} />
+            </li>
+          ))}
+          {total > maxNamed && <li>and {plural(total - maxNamed, "other")}</li>}
+        </ul>
+      )}
     </div>
   );
 }

@@ -39,7 +39,7 @@ const windows: Choice[] = [
 const textOf = (choices: Choice[], value: string) => choices.find(([choice]) => choice === value)?.[1];
 
 // Calendar windows may name a time zone.
-export function splitWindow(per: string): { length: string; zone: string } {
+function splitWindow(per: string): { length: string; zone: string } {
   const [length = "", zone = ""] = per.split("@");
   return { length, zone };
 }

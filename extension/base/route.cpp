@@ -53,14 +53,14 @@ constexpr std::array<FunctionRoute, 31> other_routes{{
 }};
 
 // Functions that only show something.
-constexpr std::array<Text, 17> showing{"_info",   "_info_many", "_info_v2", "_list",           "_list_v2", "_audit",
+constexpr std::array<Text, 18> showing{"_info",   "_info_many", "_info_v2", "_list",           "_list_v2", "_audit",
                                        "_events", "_limits",    "_filter",  "_daily_activity", "_aliases", "_roles",
-                                       "_verify", "_available", "_health",  "_logs",           "_logs_ui"};
+                                       "_verify", "_available", "_health",  "_logs",           "_logs_ui", "_try"};
 
 // Paths that are this API's, not the LLM gateway's.
-constexpr std::array<Text, 15> own_paths{
-    "/organization", "/v2/organization", "/team",     "/v2/team",  "/user",   "/v2/user", "/key",  "/sso",
-    "/v2/key",       "/budget",          "/customer", "/end_user", "/events", "/spend",   "/audit"};
+constexpr std::array<Text, 16> own_paths{
+    "/organization", "/v2/organization", "/team",     "/v2/team",  "/user",   "/v2/user", "/key",   "/sso",
+    "/v2/key",       "/budget",          "/customer", "/end_user", "/events", "/spend",   "/audit", "/limit"};
 
 // What LLM gateways call around calls of models.
 bool is_usage(Text function) { return function.starts_with("usage_") && function != "usage_reset"; }

@@ -230,6 +230,13 @@ constexpr size_t max_limits_of_owner = 200;
     invalid(field, "must not set the same limit as %s", other);
 }
 
+// Whether they differ at most in value and raise.
+bool is_same(const UsageLimit &one, const UsageLimit &other)
+{
+    return !one.only_counts && !other.only_counts && one.what == other.what && one.per == other.per &&
+           one.scope == other.scope && one.soft == other.soft;
+}
+
 constexpr const char *per_rule =
     "must be a positive whole number and one of s, m, h, d, w, mo, as in 1m or 30d, or 1d, 1w, 1mo, 1q or 1y of a "
     "calendar, as in 1mo@Europe/Berlin";
@@ -400,10 +407,6 @@ UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time
 
 void require_valid_limits(const LimitColumns &columns)
 {
-    const auto is_same = [](const UsageLimit &one, const UsageLimit &other) {
-        return !one.only_counts && !other.only_counts && one.what == other.what && one.per == other.per &&
-               one.scope == other.scope && one.soft == other.soft;
-    };
     const Time now = present();
     const UsageLimits limits = read_limits(columns, now, now);
     if (columns.short_limits) {
@@ -420,6 +423,21 @@ void require_valid_limits(const LimitColumns &columns)
             if (is_same(limits[i], limits[j]))
                 refuse_same(limits[i].field, limits[j].field);
     }
+}
+
+UsageLimit limit_if_saved(const Value &sentence, UsageLimits present, Time now)
+{
+    Writer writer{makeStringInfo()};
+    write_sentence(writer, sentence, to_text(iso_8601(now)));
+    const Json stored{DirectFunctionCall1(jsonb_in, CStringGetDatum(writer.buffer()->data))};
+    UsageLimit limit = read_sentence(to_value(stored, ""), now);
+    const auto same = std::ranges::find_if(present, [&](const UsageLimit &other) { return is_same(limit, other); });
+    if (same == present.end())
+        return limit;
+    if (to_text(same->field) != to_text(limit.field))
+        refuse_same(sentence.path(), same->field);
+    limit.since = same->since;
+    return limit;
 }
 
 Maybe<Json> sentences(const Maybe<Value> &list, const char *name)

@@ -114,6 +114,10 @@ UsageLimits read_limits(const LimitColumns &columns, Time owner_created_at, Time
 // Refuses limits of which two are the same but for their values, and too many limits.
 void require_valid_limits(const LimitColumns &columns);
 
+// The limit that a sentence would be if it was saved now, beside the present limits. The same but for its value and
+// raise keeps its count.
+UsageLimit limit_if_saved(const Value &sentence, UsageLimits present, Time now);
+
 // The argument `limits` of a call as it is stored, with the present as `since`; or an error naming the field.
 Maybe<Json> sentences(const Maybe<Value> &list, const char *name);
 

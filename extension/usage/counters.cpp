@@ -63,15 +63,6 @@ void count_in(Counter &counter, const Call &call, State from, State to, Time now
     }
 }
 
-// Since when calls of a part count: who was made anew starts from nothing. End users need not be made; and of those who
-// are owners anywhere a part may be somebody in each of several organizations.
-Time start_of_part(const Owner &owner, const CallOwners &call, Each each)
-{
-    const bool is_anywhere = owner.kind == OwnerKind::user || owner.kind == OwnerKind::platform_end_user;
-    const Owner *itself = is_anywhere || each == Each::end_user ? nullptr : call.part_itself(owner, each);
-    return {std::max(owner.created_at.value, itself == nullptr ? DT_NOBEGIN : itself->created_at.value)};
-}
-
 auto order_of_parts(const PartCounters &part) { return std::pair{part.each, part.part}; }
 
 // Parts that follow from the identifiers of the calls, so that those of many calls are read at once.
@@ -158,7 +149,7 @@ void Counters::read_parts()
     const auto found = allocate<FoundPart>(size);
     size = 0;
     for_each_part([&](Owner &owner, const CallOwners &call, Each each, Text part) {
-        found[size++] = {&owner, {each, part, start_of_part(owner, call, each), {}, nullptr}};
+        found[size++] = {&owner, {each, part, call.start_of_part(owner, each), {}, nullptr}};
     });
     const auto order = [](const FoundPart &owned) { return std::tuple{owned.owner, owned.part.each, owned.part.part}; };
     std::ranges::sort(found, {}, order);
@@ -190,7 +181,7 @@ PartCounters &Counters::part_of(Owner &owner, const CallOwners &call, Each each,
         if (more->each == each && more->part == part)
             return *more;
     PartCounters *added = allocate<PartCounters>(1).data();
-    *added = {each, part, start_of_part(owner, call, each), {}, owner.more_parts};
+    *added = {each, part, call.start_of_part(owner, each), {}, owner.more_parts};
     owner.more_parts = added;
     OwnedPart owned{&owner, added};
     if (!owner.forgotten.has(each))

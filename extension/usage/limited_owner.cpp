@@ -272,10 +272,18 @@ const Owner *CallOwners::part_itself(const Owner &owner, Each each) const
     pg_unreachable();
 }
 
+// End users need not be made; and of those who are owners anywhere a part may be somebody in each of several
+// organizations.
+Time CallOwners::start_of_part(const Owner &owner, Each each) const
+{
+    const Owner *itself = owner.is_anywhere() || each == Each::end_user ? nullptr : part_itself(owner, each);
+    return {std::max(owner.created_at.value, itself == nullptr ? DT_NOBEGIN : itself->created_at.value)};
+}
+
 bool CallOwners::has_own(const Owner &owner, const UsageLimit &limit) const
 {
     const Owner *itself = part_itself(owner, limit.scope.each);
-    return itself != nullptr && itself != &owner && std::ranges::any_of(itself->limits, [&](const UsageLimit &own) {
+    return itself != nullptr && !itself->is(owner) && std::ranges::any_of(itself->limits, [&](const UsageLimit &own) {
                return own.what == limit.what && own.scope.model == limit.scope.model &&
                       own.scope.tag == limit.scope.tag && own.scope.each == Each::none && !own.soft && !own.only_counts;
            });

@@ -72,6 +72,10 @@ struct Owner {
     Maybe<Number> newly_spent;     // by the calls that are settled now
 
     Text id() const; // as in replies
+    // Whether the other is the same owner, perhaps read another time.
+    bool is(const Owner &other) const { return kind == other.kind && ids == other.ids; }
+    // Whether calls with keys of any organization are charged to it.
+    bool is_anywhere() const { return kind == OwnerKind::user || kind == OwnerKind::platform_end_user; }
     // The period of a limit, or of the limit of one part, without what was before the last reset.
     Window window_of(const UsageLimit &limit, Text part, Time now) const;
     // Whether the owner is charged for a call. Calls made before the owner were charged to another of the same id.
@@ -112,6 +116,8 @@ struct CallOwners {
     // The owner that the part of a call is by itself, with limits of its own: of a team's limit for each member that is
     // the member of the team. Null if there is none.
     const Owner *part_itself(const Owner &owner, Each each) const;
+    // Since when calls of the part count: who was made anew starts from nothing.
+    Time start_of_part(const Owner &owner, Each each) const;
     // Whether that owner has a limit of its own in place of the one for each part.
     bool has_own(const Owner &owner, const UsageLimit &limit) const;
 };

@@ -4,9 +4,8 @@
 #include "base/clock.hpp"
 #include "base/paging.hpp"
 #include "lock.hpp"
+#include "named_owner.hpp"
 #include "ranges.hpp"
-#include "rules/key_rights.hpp"
-#include "rules/team.hpp"
 
 using namespace pg_org;
 
@@ -46,49 +45,6 @@ Statement &statement_to_reset(OwnerKind kind)
     case OwnerKind::key: return reset_key;
     }
     pg_unreachable();
-}
-
-// The owner that the arguments name, by the identifiers of its calls.
-struct NamedOwner {
-    OwnerKind kind;
-    OwnerIds ids;
-};
-
-NamedOwner read_owner(Session &session)
-{
-    const auto organization_id = session.argument("organization_id", not_empty);
-    const auto team_id = session.argument("team_id", not_empty), user_id = session.argument("user_id", not_empty);
-    const auto key = session.argument("key", not_empty), end_user = session.argument("end_user", not_empty);
-    const auto require_alone = [](const char *name, bool others) {
-        if (others)
-            invalid(name, "must not come with others that name the owner");
-    };
-    if (key) {
-        require_alone("key", team_id || user_id || end_user);
-        const auto found = find_key(session, *key);
-        if (!found || (organization_id && found->organization_id != organization_id))
-            return {OwnerKind::key, {}};
-        return {OwnerKind::key, {.organization_id = found->organization_id.value_or(Text{}), .key_id = found->key_id}};
-    }
-    const Text organization = organization_id.value_or(Text{});
-    if (end_user) {
-        require_alone("end_user", team_id || user_id);
-        return {organization_id ? OwnerKind::end_user : OwnerKind::platform_end_user,
-                {.organization_id = organization, .end_user = *end_user}};
-    }
-    if (team_id) {
-        const auto team = find_team(session, *team_id, organization_id);
-        const OwnerIds ids{.organization_id = team ? team->organization_id : organization,
-                           .team_id = *team_id,
-                           .user_id = user_id.value_or(Text{})};
-        return {user_id ? OwnerKind::team_member : OwnerKind::team, ids};
-    }
-    if (user_id)
-        return {organization_id ? OwnerKind::member : OwnerKind::user,
-                {.organization_id = organization, .user_id = *user_id}};
-    if (!organization_id)
-        raise(missing_value("organization_id"));
-    return {OwnerKind::organization, {.organization_id = organization}};
 }
 
 // Organizations limit what is inside them; what limits an organization itself is the platform's.
@@ -181,7 +137,7 @@ Json with_reset(const Owner &owner, const LimitReset &wanted)
 PG_ORG_WRITE(usage_reset)
 {
     session.plan_for_look_ups();
-    const NamedOwner named = read_owner(session);
+    const NamedOwner named = read_named_owner(session);
     const auto limit = session.json("limit");
     const auto part = session.argument("part", not_empty);
     const bool is_of_one = limit && !limit->is_null();

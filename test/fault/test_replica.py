@@ -51,6 +51,7 @@ READS = {
     "customer_list": ("GET", "/customer/list"),
     "budget_info": ("POST", "/budget/info", dict(budgets=["small"])),
     "budget_list": ("GET", "/budget/list"),
+    "limit_try": ("POST", "/limit/try", dict(organization_id="acme", limit=dict(limit="cost", value=1, per="1d"))),
 }
 
 

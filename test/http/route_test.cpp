@@ -325,6 +325,11 @@ const std::vector<Line> table{
     look("/usage/limits", "?key=<key>", has({"token_id", "limits"}), not_allowed_e1),
     look("/usage/refusals", "", has({"refusals", "total", "page", "page_size", "total_pages"}),
          no_such_page("/usage/refusals")),
+    change("POST /limit/try",
+           R"({"key": "<key>", "limit": {"limit": "cost", "value": 1, "per": "1d", "each": "model"}})",
+           has({"owner", "id", "limit", "field", "per", "model", "tag", "each", "part", "soft", "value", "window_start",
+                "resets_at", "counts_at_once", "total", "over", "highest_within"}),
+           not_allowed_e1),
     change("POST /usage/reset", R"({"key": "<key>"})", has({"owner", "id", "organization_id", "limit", "reset_at"}),
            not_allowed_e1),
 };

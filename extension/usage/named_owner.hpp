@@ -1,0 +1,17 @@
+// The owner of limits that a request names: by organization_id, team_id, user_id, key or end_user.
+#pragma once
+
+#include "limited_owner.hpp"
+
+namespace pg_org {
+
+// The owner that the arguments name, by the identifiers of its calls.
+struct NamedOwner {
+    OwnerKind kind;
+    OwnerIds ids;
+};
+
+// Reads these arguments. An unknown key has no identifiers.
+NamedOwner read_named_owner(Session &session);
+
+} // namespace pg_org
