@@ -715,6 +715,7 @@ CREATE FUNCTION org_events(
     after bigint DEFAULT NULL,
     "limit" bigint DEFAULT NULL,
     organization_id text DEFAULT NULL,
+    since text DEFAULT NULL,
     api_key text DEFAULT NULL)
 RETURNS json LANGUAGE c SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION org_events IS
@@ -725,6 +726,8 @@ Events come in the order of event_id. Reading on from the last event_id never mi
 - after: only events with a greater event_id; null begins with the first event
 - limit: at most this many events, 1 to 1000; null means 100
 - organization_id: only events of this organization
+- since: without after, begin with the first event that occurred at this time or later, which is
+  written as in 2026-12-01T00:00:00Z
 
 Returns an array of events.
 Callers: proxy admins, viewers and keys with the permission events for all organizations;

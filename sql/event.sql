@@ -69,6 +69,35 @@ VALUES ('A', '2001-01-01 00:00:03Z', 'third', '{}'), ('B', '2001-01-01 00:00:01Z
        ('A', '2001-01-01 00:00:02Z', 'second', '{}');
 SELECT event_id - :last AS place, organization_id, kind FROM test.events(org_events(:last));
 
+-- They begin with the first that happened at a time or later, and then numbers count.
+BEGIN;
+INSERT INTO org.event (organization_id, occurred_at, kind, data)
+SELECT 'timely', '2001-01-01Z'::timestamptz + i * interval '1 s', 'k', '{}' FROM generate_series(1, 5) AS i;
+SELECT org_events("limit" => 1) \g /dev/null
+INSERT INTO org.event (organization_id, occurred_at, kind, data) VALUES ('timely', '2001-01-01Z', 'late', '{}');
+SELECT since, "after" - :last AS "after", string_agg(concat_ws(' ', e.event_id - :last, e.kind), ', ' ORDER BY e.event_id) AS events
+  FROM (VALUES ('2001-01-01', NULL), ('2001-01-01T00:00:03.5Z', NULL), ('2001-01-01T02:00:05+02:00', NULL), ('2001-01-01T00:00:06Z', NULL),
+               ('2001-01-01T00:00:03Z', :last + 4)) AS t (since, "after")
+  LEFT JOIN test.events(org_events("after", 5, 'timely', since)) AS e ON true
+ GROUP BY since, "after" ORDER BY since, "after";
+SELECT count(*) AS of_all FROM test.events(org_events(since => '2001-01-01T00:00:05Z', "limit" => 1000)) AS e
+ WHERE e.event_id > :last;
+SELECT test.attempt('org_events(since => ''yesterday'')'), test.attempt('org_events(since => '''')');
+-- Of a long table only what has happened since is read.
+INSERT INTO org.event (organization_id, event_id, occurred_at, kind, data)
+SELECT CASE WHEN i % 2 = 0 THEN 'long' ELSE 'other' END, 1000000 + i, '2001-02-01Z'::timestamptz + i * interval '1 s', 'k',
+       '{}' FROM generate_series(1, 20000) AS i;
+ANALYZE org.event;
+CREATE FUNCTION test.events_read() RETURNS bigint LANGUAGE sql AS $$
+    SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_all_tables
+     WHERE schemaname = 'org' AND relname LIKE 'event%'
+$$;
+SELECT test.events_read() AS before \gset
+SELECT count(*) AS events, min(event_id)
+  FROM test.events(org_events(organization_id => 'long', since => '2001-02-01T05:31:41Z'));
+SELECT test.events_read() - :before < 1000 AS few;
+ROLLBACK;
+
 -- A backlog is numbered until there is something to answer, in order: an empty answer means that there is nothing.
 BEGIN;
 SELECT last_event_id AS before_backlog FROM org.event_counter \gset

@@ -1,5 +1,5 @@
 // The events of the last day, and new ones as they come.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { Event } from "../shared/api";
 import { eventsSince, follow, type Liveness } from "../shared/events";
@@ -19,22 +19,23 @@ const livenessText: Record<Liveness, string> = {
 };
 
 export function Events({ organization: { organization_id } }: Shown) {
-  const loaded = useLoad(() => eventsSince(organization_id, daysBefore(new Date(), 1)), [organization_id]);
+  const since = useMemo(() => daysBefore(new Date(), 1), [organization_id]);
+  const loaded = useLoad(() => eventsSince(organization_id, since), [organization_id]);
   return (
     <section class="card" aria-labelledby="events">
       <h2 id="events">Events of the last day</h2>
-      <Show loaded={loaded}>{({ events }) => <Live organizationId={organization_id} past={events} />}</Show>
+      <Show loaded={loaded}>{(past) => <Live organizationId={organization_id} since={since} past={past} />}</Show>
     </section>
   );
 }
 
-function Live({ organizationId, past }: { organizationId: string; past: Event[] }) {
+function Live({ organizationId, since, past }: { organizationId: string; since: Date; past: Event[] }) {
   const [events, setEvents] = useState(past);
   const [liveness, setLiveness] = useState<Liveness>("connecting");
   useEffect(() => {
     const end = new AbortController();
     const add = (event: Event) => setEvents((all) => [...all, event]);
-    void follow(organizationId, past.at(-1)?.event_id ?? 0, end.signal, add, setLiveness);
+    void follow(organizationId, since, past.at(-1)?.event_id, end.signal, add, setLiveness);
     return () => end.abort();
   }, []);
   const shown = events.slice(-maxShown).reverse();

@@ -1,61 +1,40 @@
 // Events: those since a time, and then each as it comes.
 import { authorization, base, data, GET, type Event } from "./api";
 
-// The last event before a time.  Their numbers grow with time, so that it takes some thirty short requests.
-async function lastBefore(organizationId: string, time: Date): Promise<number> {
-  const isBefore = async (after: number) => {
-    const query = { organization_id: organizationId, after, limit: 1 };
-    const [event] = await data(GET("/events", { params: { query } }));
-    return event !== undefined && new Date(event.occurred_at) < time;
-  };
-  if (!(await isBefore(0))) return 0;
-  let low = 0;
-  let high = 1024;
-  while (await isBefore(high)) [low, high] = [high, high * 2];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (await isBefore(middle)) low = middle;
-    else high = middle;
-  }
-  return high;
-}
-
 const maxEvents = 2000;
 
-export interface EventsSince {
-  events: Event[]; // the oldest first
-  isCut: boolean; // there are later ones
-}
-
-export async function eventsSince(organizationId: string, time: Date): Promise<EventsSince> {
+export async function eventsSince(organizationId: string, time: Date): Promise<Event[]> {
   const events: Event[] = [];
-  for (let after = await lastBefore(organizationId, time); events.length < maxEvents;) {
-    const query = { organization_id: organizationId, after, limit: 1000 };
+  while (events.length < maxEvents) {
+    const after = events.at(-1)?.event_id;
+    const query = { organization_id: organizationId, since: time.toISOString(), after, limit: 1000 };
     const page = await data(GET("/events", { params: { query } }));
     events.push(...page);
-    if (page.length < 1000) return { events, isCut: false };
-    after = page.at(-1)!.event_id;
+    if (page.length < 1000) break;
   }
-  return { events, isCut: true };
+  return events;
 }
 
 export type Liveness = "connecting" | "live" | "waiting";
 
 const patience = 5000; // before another attempt
 
-// Calls back for each event after `after`, until the signal ends it.  The browser's own EventSource sends no key.
+// Calls back for each event after `after`, or since a time if there is none, until the signal ends it.
+// The browser's own EventSource sends no key.
 export async function follow(
   organizationId: string,
-  after: number,
+  since: Date,
+  after: number | undefined,
   signal: AbortSignal,
   onEvent: (event: Event) => void,
   onLiveness: (liveness: Liveness) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      const url = `${base}/events?organization_id=${encodeURIComponent(organizationId)}&after=${after}`;
+      const query = new URLSearchParams({ organization_id: organizationId, since: since.toISOString() });
+      if (after !== undefined) query.set("after", String(after));
       const headers = { ...authorization(), Accept: "text/event-stream" };
-      const response = await fetch(url, { headers, signal, cache: "no-store" });
+      const response = await fetch(`${base}/events?${query}`, { headers, signal, cache: "no-store" });
       if (response.ok && response.body) {
         onLiveness("live");
         for await (const event of messages(response.body)) {

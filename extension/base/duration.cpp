@@ -231,4 +231,12 @@ Maybe<Time> parse_time(Text text)
     return Time{days * USECS_PER_DAY + seconds * USECS_PER_SEC + micros};
 }
 
+Maybe<Time> checked_time(Maybe<Text> text, const char *name)
+{
+    const auto time = text ? parse_time(*text) : Maybe<Time>{};
+    if (text && !time)
+        invalid(name, "must be a time such as 2026-12-01T00:00:00Z");
+    return time;
+}
+
 } // namespace pg_org

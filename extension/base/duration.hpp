@@ -27,6 +27,8 @@ Maybe<Time> first_reset(Maybe<Text> duration, const char *name);
 
 // The time that an ISO 8601 text gives, as in 2026-12-01T00:00:00Z; without zone it is UTC. None if it is no such text.
 Maybe<Time> parse_time(Text text);
+// The same, or an error naming the field; none if there is no text.
+Maybe<Time> checked_time(Maybe<Text> text, const char *name);
 
 // A period of time: start is in it, end is not; without end it never ends.
 struct Window {

@@ -2,6 +2,7 @@
 
 #include "event.hpp"
 
+#include "base/duration.hpp"
 #include "base/fail.hpp"
 #include "base/paging.hpp"
 #include "base/partition.hpp"
@@ -59,6 +60,18 @@ constinit Statement list_events{"SELECT " EVENT_COLUMNS R"(
      ORDER BY event_id
      LIMIT $4)",
                                 Planned::each_time};
+
+// The number before those that occurred from $1 on. OFFSET 0 keeps the planner from looking for the first one in the
+// order of numbers, which would read all earlier events.
+constinit Statement find_last_before{R"(
+    SELECT min(event_id) - 1
+      FROM (SELECT event_id
+              FROM org.event
+             WHERE occurred_at >= $1
+               AND event_id IS NOT NULL
+               AND ($2 IS NULL OR organization_id = ANY ($2))
+            OFFSET 0) AS since)",
+                                     Planned::each_time};
 
 // The recursive query finds the oldest undelivered event of each organization by going from one organization to the
 // next. Of those that are due, the organization whose turn is longest ago comes first, so that an organization with
@@ -193,13 +206,19 @@ void pg_org::emit_event(Session &session, Text organization_id, Text kind, Text 
 
 PG_ORG_CALL(org_events)
 {
-    const int64 after = session.argument<int64>("after").value_or(0);
+    const auto after = session.argument<int64>("after");
     const int64 limit = session.argument("limit", page_limit).value_or(default_page);
     const auto organization_id = session.argument<Text>("organization_id");
+    const auto since = session.argument("since", checked_time);
     const auto organizations = readable_organizations(session, organization_id);
     const bool of_all_times = session.caller.reads_everything() || may_deliver(session);
+    if (since && organizations)
+        session.plan_for_look_ups();
     write_events(session, publish_and_read(session, [&] {
-                     return session.run(list_events, after, organizations, of_all_times, limit);
+                     const auto last = !after && since
+                                           ? session.run(find_last_before, *since, organizations)[0].get<int64>(0)
+                                           : Maybe<int64>{after.value_or(0)};
+                     return session.run(list_events, last, organizations, of_all_times, limit);
                  }));
 }
 

@@ -55,12 +55,6 @@ void require_budgets(const Value &list)
     }
 }
 
-void require_time(const Value &value)
-{
-    if (!parse_time(value.as_text()))
-        invalid(value.path(), "must be a time such as 2026-12-01T00:00:00Z");
-}
-
 void require_type(JsonField::Is is, const Value &value)
 {
     switch (is) {
@@ -71,7 +65,7 @@ void require_type(JsonField::Is is, const Value &value)
     case JsonField::Is::money: money(value.as_number(), value.path()); break;
     case JsonField::Is::count: limit(value.as_integer(), value.path()); break;
     case JsonField::Is::duration: checked_duration(value.as_text(), value.path()); break;
-    case JsonField::Is::time: require_time(value); break;
+    case JsonField::Is::time: checked_time(value.as_text(), value.path()); break;
     case JsonField::Is::counts_by_model: require_counts_by_model(value); break;
     case JsonField::Is::budgets_by_model: model_budgets(value.as_object(), value.path()); break;
     case JsonField::Is::budgets: require_budgets(value); break;

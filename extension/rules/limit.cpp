@@ -276,10 +276,7 @@ void write_raise(Writer &writer, const Value &raise, Limited what)
             invalid(value.path(), "is not supported");
     const Value until = raise.member("until");
     write_amount(writer.key("raise").begin_object().key("amount"), raise.member("amount"), what);
-    const auto time = parse_time(until.as_text());
-    if (!time)
-        invalid(until.path(), "must be a time such as 2026-12-01T00:00:00Z");
-    writer.key("until").value(*time).end_object();
+    writer.key("until").value(*checked_time(until.as_text(), until.path())).end_object();
 }
 
 // Without what is null or false, so that the same sentence is always the same text.

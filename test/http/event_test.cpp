@@ -164,10 +164,23 @@ TEST(Events, AreForAdminsAndKeysWithThePermission)
     EXPECT_THAT(send("GET /events", "", {}), e1(401, "Authentication Error, No api key passed in."));
 }
 
+TEST(Events, AreReadFromATimeOn)
+{
+    const std::string id = organization();
+    block(id);
+    const Json events = ask(of(id));
+    const auto since = [&](const Json &event) { return "&since=" + event.at("occurred_at").get<std::string>(); };
+    EXPECT_EQ(ask(of(id) + since(events[0])), events);
+    EXPECT_EQ(ask(of(id) + since(events[1])), Json::array({events[1]}));
+    EXPECT_EQ(ask(of(id) + since(events[0]) + "&after=" + events[0].at("event_id").dump()), Json::array({events[1]}));
+    EXPECT_EQ(ask(of(id) + "&since=2999-01-01"), Json::array());
+}
+
 TEST(Events, AreRefusedToBeReadFromNowhere)
 {
     EXPECT_THAT(call("GET /events?after=x"), e3({"query", "after"}, "int_parsing"));
     EXPECT_THAT(call("GET /events?limit=0"), e3({"query", "limit"}, "value_error"));
+    EXPECT_THAT(call("GET /events?since=yesterday"), e3({"query", "since"}, "value_error"));
     for (const char *wait : {"-1", "61", "1.5", "soon", "99999999999999999999", ""})
         EXPECT_THAT(call(std::string{"GET /events?wait="} + wait), e3({"query", "wait"}, "value_error")) << wait;
     EXPECT_EQ(call("GET /events?wait=x", nullptr, "sk-nobody").status, 401);
