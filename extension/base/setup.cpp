@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 26> migrations{
+constexpr std::array<const char *, 27> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -61,6 +61,8 @@ constexpr std::array<const char *, 26> migrations{
 #include "migrations/25_request_digest.inc"
     ,
 #include "migrations/26_usage_refusal.inc"
+    ,
+#include "migrations/27_key_team.inc"
 };
 
 void run(const char *sql)

@@ -651,33 +651,40 @@ UPDATE new_budget b
         HAVING count(*) = 1) AS unshared
  WHERE unshared.budget_id = b.budget_id;
 
--- Writes what is new or has changed. The columns are those of the temporary tables.
+-- Writes what has changed and what is new. The columns are those of the temporary tables.
 
 SELECT format('SELECT %L', format('progress %s writing %s', percent, kind)) AS progress,
-       format('WITH done AS (
-                   INSERT INTO org.%2$I AS o (%3$s) SELECT %3$s FROM new_%2$s
-                       ON CONFLICT (%4$s) DO UPDATE SET %5$s WHERE (%6$s) IS DISTINCT FROM (%7$s)
-                   RETURNING xmax = 0 AS is_new)
+       format('WITH changed AS (
+                   UPDATE org.%2$I AS o SET %4$s FROM new_%2$s AS n
+                    WHERE (%7$s) = (%8$s) AND (%5$s) IS DISTINCT FROM (%6$s)
+                   RETURNING 1),
+               added AS (
+                   INSERT INTO org.%2$I (%3$s) SELECT %3$s FROM new_%2$s AS n
+                    WHERE NOT EXISTS (SELECT FROM org.%2$I AS o WHERE (%7$s) = (%8$s))
+                   RETURNING 1)
                INSERT INTO written (kind, added, changed)
-               SELECT %1$L, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done',
-              kind, target, all_columns, key, changes, old_values, new_values) AS statement
-  FROM (VALUES (1, 24, 'budgets', 'budget', 'budget_id'),
-               (2, 24, 'organizations', 'organization', 'organization_id'),
-               (3, 24, 'users', 'user', 'user_id'),
-               (4, 26, 'members of organizations', 'membership', 'organization_id, user_id'),
-               (5, 28, 'teams', 'team', 'organization_id, team_id'),
-               (6, 29, 'members of teams', 'team_member', 'organization_id, team_id, user_id'),
-               (7, 31, 'keys', 'api_key', 'key_hash'),
-               (8, 45, 'customers', 'end_user', 'organization_id, end_user_id'))
+               SELECT %1$L, (SELECT count(*) FROM added), (SELECT count(*) FROM changed)',
+              kind, target, all_columns, changes, old_values, new_values, old_key, new_key) AS statement
+  FROM (VALUES (1, 24, 'budgets', 'budget', '{budget_id}'),
+               (2, 24, 'organizations', 'organization', '{organization_id}'),
+               (3, 24, 'users', 'user', '{user_id}'),
+               (4, 26, 'members of organizations', 'membership', '{organization_id,user_id}'),
+               (5, 28, 'teams', 'team', '{organization_id,team_id}'),
+               (6, 29, 'members of teams', 'team_member', '{organization_id,team_id,user_id}'),
+               (7, 31, 'keys', 'api_key', '{key_hash}'),
+               (8, 45, 'customers', 'end_user', '{organization_id,end_user_id}'))
        AS w (place, percent, kind, target, key)
  CROSS JOIN LATERAL (
        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS all_columns,
-              string_agg(format('%1$I = excluded.%1$I', attname), ', ' ORDER BY attnum)
-              FILTER (WHERE changes) AS changes,
+              string_agg(format('%1$I = n.%1$I', attname), ', ' ORDER BY attnum) FILTER (WHERE changes) AS changes,
               string_agg(format('o.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE changes) AS old_values,
-              string_agg(format('excluded.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE changes) AS new_values
+              string_agg(format('n.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE changes) AS new_values,
+              string_agg(format('o.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE identifies) AS old_key,
+              string_agg(format('n.%I', attname), ', ' ORDER BY attnum) FILTER (WHERE identifies) AS new_key
          FROM pg_attribute
-        CROSS JOIN LATERAL (SELECT attname <> 'created_at' AS changes) AS c
+        CROSS JOIN LATERAL (
+              SELECT attname <> 'created_at' AND attname <> ALL (key::text[]) AS changes,
+                     attname = ANY (key::text[]) AS identifies) AS c
         WHERE attrelid = format('pg_temp.new_%s', target)::regclass AND attnum > 0 AND NOT attisdropped) AS columns
  ORDER BY place
 \gexec
