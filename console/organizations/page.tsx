@@ -36,7 +36,7 @@ export function Organizations() {
   const cursor = useCursor();
   const list = useLoad(() => find(wanted, cursor.after), [wanted, cursor.after], true);
   const organizations = list.value?.data;
-  const limits = useLoad(async () => limitsOfAll(organizations ?? []), [organizations], true);
+  const limits = useLoad((signal) => limitsOfAll(organizations ?? [], signal), [organizations], true);
 
   useEffect(() => {
     document.title = "Organizations · pg_org";

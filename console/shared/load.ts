@@ -14,25 +14,29 @@ const asRefusal = (error: unknown) =>
   error instanceof Refusal ? error : new Refusal(-1, String(error), "This is a defect of the console: report it.");
 
 // Loads again when one of `inputs` changes.  The last value is shown meanwhile if it `lasts`, or if `reload` was asked
-// for.
-export function useLoad<T>(load: () => Promise<T>, inputs: readonly unknown[], lasts = false): Loaded<T> {
+// for.  The signal says that nobody waits for what is being loaded any more.
+export function useLoad<T>(
+  load: (signal: AbortSignal) => Promise<T>,
+  inputs: readonly unknown[],
+  lasts = false,
+): Loaded<T> {
   const [state, setState] = useState<{ value?: T; refusal?: Refusal; isLoading: boolean }>({ isLoading: true });
-  const newest = useRef(0);
+  const newest = useRef(new AbortController());
   const start = useCallback(async () => {
-    const number = ++newest.current;
+    newest.current.abort();
+    newest.current = new AbortController();
+    const { signal } = newest.current;
     try {
-      const value = await load();
-      if (number === newest.current) setState({ value, isLoading: false });
+      const value = await load(signal);
+      if (!signal.aborted) setState({ value, isLoading: false });
     } catch (error) {
-      if (number === newest.current) setState({ refusal: asRefusal(error), isLoading: false });
+      if (!signal.aborted) setState({ refusal: asRefusal(error), isLoading: false });
     }
   }, inputs);
   useEffect(() => {
     setState(({ value }) => ({ value: lasts ? value : undefined, isLoading: true }));
     void start();
-    return () => {
-      newest.current += 1;
-    };
+    return () => newest.current.abort();
   }, [start]);
   const reload = useCallback(() => {
     setState(({ value }) => ({ value, isLoading: true }));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ask, assertNoComplaints, choose, go, keys, refused, said, signedIn } from "./reader.mjs";
+import { ask, assertNoComplaints, choose, go, keys, refused, said, settled, signedIn } from "./reader.mjs";
 
 const list = (page) => page.getByRole("list", { name: "Organizations" });
 const row = (page, name) =>
@@ -43,6 +43,27 @@ test("finds by a part of the name, or by the identifier", async () => {
   assert.equal(await list(page).getByRole("listitem").count(), 1);
   await search.fill("no such");
   await page.getByText("No organization has this name or identifier").waitFor();
+});
+
+test("asks for nothing more of the list once the reader has left it", async () => {
+  const page = await signedIn(keys.admin, "#/own");
+  const asked = [];
+  let letThrough;
+  const isLetThrough = new Promise((resolve) => (letThrough = resolve));
+  await page.route("**/key/list?*", async (route) => {
+    const id = new URL(route.request().url()).searchParams.get("organization_id");
+    if (id !== "acme") {
+      asked.push(id);
+      await isLetThrough;
+    }
+    await route.continue();
+  });
+  await go(page, "#/organizations");
+  await row(page, "Acme").getByRole("link").click();
+  await page.getByRole("list", { name: "Legend" }).waitFor();
+  letThrough();
+  await settled(page);
+  assert.equal(asked.length, 4);
 });
 
 test("asks for a page at a time, however many there are", async () => {
