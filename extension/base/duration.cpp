@@ -62,7 +62,7 @@ Maybe<Duration> parse(Text text)
     return Duration{1, unit->microseconds, unit->calendar, zone};
 }
 
-constexpr const char *rule = "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d";
+constexpr const char *duration_rule = "must be a positive whole number and one of s, m, h, d, w, mo, as in 30d";
 constexpr const char *calendar_rule = ", or a period of the calendar, as in 1d@UTC, 1w@Asia/Tokyo, 1mo@Europe/Berlin";
 constexpr const char *zone_rule =
     "must have a time zone as named in pg_timezone_names, as in 1d@Europe/Berlin, or an offset from UTC, as in "
@@ -75,11 +75,11 @@ Duration checked(const char *name, Text text, const char *or_else = "")
 {
     const auto duration = parse(text);
     if (!duration)
-        invalid(name, "%s%s", rule, or_else);
+        invalid(name, "%s%s", duration_rule, or_else);
     if (is_too_long(*duration))
         invalid(name, "must be at most a hundred years");
     if (has_unknown_zone(*duration))
-        invalid(name, "%s", or_else[0] == '\0' ? rule : zone_rule);
+        invalid(name, "%s", or_else[0] == '\0' ? duration_rule : zone_rule);
     return *duration;
 }
 
@@ -144,7 +144,7 @@ Maybe<Time> from_now(Maybe<Text> text, const char *name)
         return {};
     const Duration duration = checked(name, *text);
     if (!duration.zone.empty())
-        invalid(name, "%s", rule);
+        invalid(name, "%s", duration_rule);
     return plus({GetCurrentTransactionStartTimestamp()}, duration);
 }
 

@@ -3,6 +3,7 @@
 #include "paging.hpp"
 
 #include "arguments.hpp"
+#include "digits.hpp"
 
 namespace pg_org {
 
@@ -17,21 +18,10 @@ constinit Statement sum_of_organizations{R"(
       FROM unnest($2) AS asked (organization_id)
       JOIN org.list_total t ON t.list = $1 || '/' || asked.organization_id)"};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int number_at(Text text, size_t from, size_t digits)
-{
-    int number = 0;
-    for (const char digit : head(tail(text, from), digits))
-        number = number * 10 + (digit - '0');
-    return number;
-}
-
 // The inverse of iso_8601(); none if the text is not exactly what that writes.
 Maybe<Time> read_iso_8601(Text text)
 {
-    const auto fits = [](char c, char pattern) { return pattern == '0' ? is_digit(c) : c == pattern; };
-    if (!std::ranges::equal(text, time_pattern, fits))
+    if (!fits(text, time_pattern))
         return {};
     pg_tm parts{};
     parts.tm_year = number_at(text, 0, 4);

@@ -2,6 +2,7 @@
 
 #include "time_range.hpp"
 
+#include "digits.hpp"
 #include "fail.hpp"
 #include "zone.hpp"
 
@@ -9,23 +10,9 @@ namespace pg_org {
 
 namespace {
 
-constexpr const char *rule = "must be a date, as in 2026-11-23, or a date and a time, as in 2026-11-23 10:18:07";
-constexpr Text date_pattern = "0000-00-00", time_pattern = "00:00:00";
+constexpr const char *time_rule = "must be a date, as in 2026-11-23, or a date and a time, as in 2026-11-23 10:18:07";
+constexpr Text date_pattern = "0000-00-00", clock_pattern = "00:00:00";
 constexpr int fraction_digits = 6;
-
-bool fits(Text text, Text pattern)
-{
-    return std::ranges::equal(text, pattern,
-                              [](char c, char wanted) { return wanted == '0' ? c >= '0' && c <= '9' : c == wanted; });
-}
-
-int number_at(Text text, size_t from, size_t digits)
-{
-    int number = 0;
-    for (const char digit : head(tail(text, from), digits))
-        number = number * 10 + (digit - '0');
-    return number;
-}
 
 // Reads digits after a decimal point as microseconds, and removes them from the text; none if there are too many.
 Maybe<fsec_t> take_fraction(Text &text)
@@ -64,12 +51,12 @@ bool read_date(Text text, pg_tm &parts)
 
 bool read_time(Text text, Moment &moment)
 {
-    if (text.size() < time_pattern.size() || !fits(head(text, time_pattern.size()), time_pattern))
+    if (text.size() < clock_pattern.size() || !fits(head(text, clock_pattern.size()), clock_pattern))
         return false;
     moment.parts.tm_hour = number_at(text, 0, 2);
     moment.parts.tm_min = number_at(text, 3, 2);
     moment.parts.tm_sec = number_at(text, 6, 2);
-    text.remove_prefix(time_pattern.size());
+    text.remove_prefix(clock_pattern.size());
     const auto fraction = take_fraction(text);
     moment.fraction = fraction.value_or(0);
     moment.has_time = true;
@@ -85,7 +72,7 @@ Moment read_moment(Text text, const char *name)
     const Text rest = tail(text, size);
     const bool has_time = rest.starts_with(' ') || rest.starts_with('T');
     if (!read_date(head(text, size), moment.parts) || (has_time ? !read_time(tail(rest, 1), moment) : !rest.empty()))
-        invalid(name, "%s", rule);
+        invalid(name, "%s", time_rule);
     return moment;
 }
 

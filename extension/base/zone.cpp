@@ -2,6 +2,8 @@
 
 #include "zone.hpp"
 
+#include "digits.hpp"
+
 namespace pg_org {
 
 namespace {
@@ -11,19 +13,15 @@ constexpr std::array<Text, 3> no_zones{"Factory", "localtime", "posixrules"};
 // Its files whose names have digits and no small letters. PostgreSQL reads every other such text as a POSIX one.
 constexpr std::array<Text, 7> like_posix{"CST6CDT", "EST5EDT", "GMT+0", "GMT-0", "GMT0", "MST7MDT", "PST8PDT"};
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_small(char c) { return c >= 'a' && c <= 'z'; }
 
 // The seconds east of Greenwich of an offset of ISO 8601.
 Maybe<int64> read_offset(Text zone)
 {
-    constexpr Text pattern = "+00:00";
-    const auto fits = [](char c, char wanted) { return wanted == '0' ? is_digit(c) : c == wanted; };
-    if ((zone.size() != 3 && zone.size() != pattern.size()) || (zone[0] != '+' && zone[0] != '-') ||
-        !std::ranges::equal(tail(zone, 1), tail(head(pattern, zone.size()), 1), fits))
+    if (zone.empty() || (zone[0] != '+' && zone[0] != '-') ||
+        !(fits(tail(zone, 1), "00") || fits(tail(zone, 1), "00:00")))
         return {};
-    const auto two_digits = [&](size_t at) { return (zone[at] - '0') * 10 + (zone[at + 1] - '0'); };
-    const int hours = two_digits(1), minutes = zone.size() > 3 ? two_digits(4) : 0;
+    const int hours = number_at(zone, 1, 2), minutes = zone.size() > 3 ? number_at(zone, 4, 2) : 0;
     if (hours > MAX_TZDISP_HOUR || minutes >= MINS_PER_HOUR)
         return {};
     const int64 seconds = hours * SECS_PER_HOUR + minutes * SECS_PER_MINUTE;

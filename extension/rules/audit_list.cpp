@@ -48,7 +48,7 @@ template <typename... Values> Rows run(Session &session, Statement &statement, c
                        values...);
 }
 
-EntryFilter read_filter(Session &session)
+EntryFilter read_entry_filter(Session &session)
 {
     constexpr std::array<Text, 6> actions{"created", "updated", "deleted", "blocked", "unblocked", "rotated"};
     EntryFilter filter{session.argument("changed_by", not_empty), session.argument("changed_by_api_key", not_empty),
@@ -77,7 +77,7 @@ PG_ORG_READ(audit_list)
     const Asked asked = read_asked(session, {.size_name = "page_size", .size = 10});
     require_counted_page(asked, "give dates, or read /organization/audit");
     const bool newest_first = is_newest_first(session);
-    const EntryFilter filter = read_filter(session);
+    const EntryFilter filter = read_entry_filter(session);
     const auto logs = readable_logs(session, session.argument("organization_id", not_empty));
     session.plan_for_first_rows();
     const int64 total = *run(session, count_entries, filter, logs, max_counted)[0].get<int64>(0);

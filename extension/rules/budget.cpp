@@ -77,7 +77,9 @@ constinit Statement find_concerned_organizations{R"(
 constinit Statement touch_organizations{
     "UPDATE org.organization SET updated_at = now(), updated_by = $2 WHERE organization_id = ANY ($1)"};
 
-constinit Statement find_page_start{"SELECT created_at FROM org.budget WHERE budget_id = $1"};
+constinit Statement lock_shared{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
+
+constinit Statement find_budget_page_start{"SELECT created_at FROM org.budget WHERE budget_id = $1"};
 
 constinit Statement list_budgets{"SELECT " BUDGET_COLUMNS R"(
       FROM org.budget b
@@ -205,6 +207,21 @@ Owned read_budget(Session &session, Text budget_id)
 
 namespace pg_org {
 
+void require_giver_of_budget(const Caller &caller, const char *owners)
+{
+    if (!caller.is_proxy_admin())
+        forbidden("You are not allowed to give %s a budget_id, only proxy admins are. Your role is = %s", owners,
+                  role_name(caller.role));
+}
+
+void share_budget(Session &session, Text budget_id)
+{
+    if (session.run(lock_shared, budget_id).empty())
+        no_such_budget(budget_id);
+}
+
+void no_such_budget(Text budget_id) { no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(budget_id)); }
+
 Text create_budget(Session &session, const BudgetChange &fields)
 {
     Budget budget{};
@@ -315,7 +332,8 @@ PG_ORG_READ(budget_list)
     const auto limit = session.argument("limit", page_limit);
     const auto after = session.argument<Text>("after");
     require_budget_reader(session.caller);
-    const PageStart start = page_start(after, "budget_id", [&](Text id) { return session.run(find_page_start, id); });
+    const PageStart start =
+        page_start(after, "budget_id", [&](Text id) { return session.run(find_budget_page_start, id); });
     session.reply.begin_array();
     for (const Row row : session.run(list_budgets, start.time, start.id, limit))
         session.reply.object(row);

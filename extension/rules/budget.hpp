@@ -79,6 +79,12 @@ struct OwnLimits {
 enum class LimitsOf { team, user, key };
 OwnLimits read_own_limits(Session &session, LimitsOf owner);
 
+// A budget that others may share, or may be given later, is a proxy admin's to give: to keys, for example.
+void require_giver_of_budget(const Caller &caller, const char *owners);
+// Locks a budget against deletion. Refuses one that there is not.
+void share_budget(Session &session, Text budget_id);
+[[noreturn]] void no_such_budget(Text budget_id);
+
 // Makes a budget and returns its id.
 Text create_budget(Session &session, const BudgetChange &fields);
 // Changes a locked budget for one of its owners; without one, a new budget is made if the change sets any field.

@@ -12,8 +12,6 @@ using namespace pg_org;
 
 namespace {
 
-constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
-
 constinit Statement insert_end_user{R"(
     INSERT INTO org.end_user (organization_id, end_user_id, alias, blocked, budget_id, metadata, kept, created_by,
                               updated_by, created_at, updated_at)
@@ -40,7 +38,7 @@ constinit Statement update_end_user{R"(
      WHERE organization_id = $1
        AND end_user_id = $2)"};
 
-constinit Statement set_blocked{R"(
+constinit Statement set_end_users_blocked{R"(
     UPDATE org.end_user
        SET blocked = $3, updated_at = greatest(now(), created_at), updated_by = $4
      WHERE organization_id = $1
@@ -70,25 +68,12 @@ EndUserChange read_fields(Session &session)
     return change;
 }
 
-// A budget that others may share, or may be given later, is a proxy admin's to give.
-void require_giver_of_budget(const Caller &caller)
-{
-    if (!caller.is_proxy_admin())
-        forbidden("You are not allowed to give end users a budget_id, only proxy admins are. Your role is = %s",
-                  role_name(caller.role));
-}
-
 void require_one_budget(Text budget_id, const BudgetChange &budget)
 {
     if (!budget.empty())
         refused("Either budget_id or budget fields (max_budget, tpm_limit, ...), not both: "
                 "budget_id=%.*s has its own",
                 FMT_ARG(budget_id));
-}
-
-[[noreturn]] void no_such_budget(Text budget_id)
-{
-    no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(budget_id));
 }
 
 // Locks the budget that the end user loses and the one that they get.
@@ -109,7 +94,7 @@ Maybe<Text> change_budget_of(Session &session, const Maybe<Text> &before, const 
 {
     const auto given = change.budget_id == before ? Maybe<Text>{} : change.budget_id;
     if (given) {
-        require_giver_of_budget(session.caller);
+        require_giver_of_budget(session.caller, "end users");
         require_one_budget(*given, change.budget);
     }
     if (!given && !detaches && change.budget.empty())
@@ -155,7 +140,7 @@ PG_ORG_WRITE(customer_new)
 
     lock_for_end_users(session, organization_id, "/customer/new");
     if (fields.budget_id) {
-        require_giver_of_budget(session.caller);
+        require_giver_of_budget(session.caller, "end users");
         require_one_budget(*fields.budget_id, fields.budget);
     }
     const auto refuse_taken = [&] {
@@ -166,8 +151,8 @@ PG_ORG_WRITE(customer_new)
         refuse_taken();
     if (!organization_id.empty())
         require_room_for_end_users(session, organization_id, 1);
-    if (fields.budget_id && session.run(share_budget, *fields.budget_id).empty())
-        no_such_budget(*fields.budget_id);
+    if (fields.budget_id)
+        share_budget(session, *fields.budget_id);
     const Time made_at = session.made_at();
     const auto budget_id = fields.budget_id ? fields.budget_id : change_budget(session, {}, fields.budget);
     const Rows made = session.run(insert_end_user, organization_id, end_user_id, fields.alias, fields.blocked,
@@ -211,7 +196,7 @@ PG_ORG_WRITE(customer_block)
     lock_for_end_users(session, organization_id, "/customer/block");
     make_missing(session, organization_id, end_user_ids);
     require_all_end_users(end_user_ids, lock_end_users(session, organization_id, end_user_ids));
-    session.run(set_blocked, organization_id, end_user_ids, true, session.caller.user_id);
+    session.run(set_end_users_blocked, organization_id, end_user_ids, true, session.caller.user_id);
     write_blocked(session, organization_id, end_user_ids);
 }
 
@@ -221,7 +206,7 @@ PG_ORG_WRITE(customer_unblock)
     const Text organization_id = organization_of_end_user(session);
     lock_for_end_users(session, organization_id, "/customer/unblock");
     require_all_end_users(end_user_ids, lock_end_users(session, organization_id, end_user_ids));
-    session.run(set_blocked, organization_id, end_user_ids, false, session.caller.user_id);
+    session.run(set_end_users_blocked, organization_id, end_user_ids, false, session.caller.user_id);
     write_blocked(session, organization_id, end_user_ids);
 }
 

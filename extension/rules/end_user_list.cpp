@@ -35,9 +35,9 @@ constinit Statement show_end_users{SELECT_END_USERS R"(
 // Of the organization $1 (null: any; empty: the platform), and of the organizations $2 (null: all, and the platform).
 #define LISTED " WHERE ($1 IS NULL OR e.organization_id = $1) AND ($2 IS NULL OR e.organization_id = ANY ($2))"
 
-constinit Statement find_page_start{"SELECT min(e.created_at) FROM org.end_user e" LISTED
-                                    " AND e.end_user_id = $3 HAVING count(*) > 0",
-                                    Planned::each_time};
+constinit Statement find_end_user_page_start{"SELECT min(e.created_at) FROM org.end_user e" LISTED
+                                             " AND e.end_user_id = $3 HAVING count(*) > 0",
+                                             Planned::each_time};
 
 constinit Statement list_end_users{SELECT_END_USERS LISTED R"(
        AND ($3 IS NULL OR (e.created_at, e.end_user_id) > ($3, $4))
@@ -46,7 +46,7 @@ constinit Statement list_end_users{SELECT_END_USERS LISTED R"(
                                    Planned::each_time};
 
 // The organizations whose end users the caller sees; none means all, and those of the platform.
-Maybe<Texts> visible_organizations(Session &session, const Maybe<Text> &organization_id)
+Maybe<Texts> organizations_of_visible_end_users(Session &session, const Maybe<Text> &organization_id)
 {
     if (session.caller.reads_everything())
         return {};
@@ -79,9 +79,9 @@ PG_ORG_READ(customer_list)
     const auto organization_id = session.argument<Text>("organization_id");
     const auto limit = session.argument("limit", page_limit);
     const auto after = session.argument<Text>("after");
-    const auto visible = visible_organizations(session, organization_id);
+    const auto visible = organizations_of_visible_end_users(session, organization_id);
     const PageStart start = page_start(
-        after, "user_id", [&](Text id) { return session.run(find_page_start, organization_id, visible, id); });
+        after, "user_id", [&](Text id) { return session.run(find_end_user_page_start, organization_id, visible, id); });
     session.reply.begin_array();
     write(session, session.run(list_end_users, organization_id, visible, start.time, start.id, limit));
     session.reply.end_array();

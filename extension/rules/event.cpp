@@ -132,7 +132,7 @@ constinit Statement acknowledge_event{R"(
      WHERE event_id = $1
     RETURNING event_id, delivered_at)"};
 
-constinit Statement purge{"DELETE FROM org.event WHERE occurred_at < $1"};
+constinit Statement purge_events{"DELETE FROM org.event WHERE occurred_at < $1"};
 
 // Numbers events committed by now, the oldest first, and returns whether there may be more. Without new ones it writes
 // nothing and takes no lock.
@@ -247,6 +247,6 @@ PG_ORG_WRITE(org_event_purge)
     const Time before = session.required<Time>("before");
     if (session.caller.key_id)
         forbidden("Only the owner of the tables can purge events, without an api_key");
-    const Rows purged = session.run(purge, before);
+    const Rows purged = session.run(purge_events, before);
     session.reply.begin_object().key("deleted").value(static_cast<int64>(purged.size())).end_object();
 }

@@ -29,8 +29,6 @@ constinit Statement insert_key{R"(
         ON CONFLICT DO NOTHING
     RETURNING key_id)"};
 
-constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
-
 constinit Statement read_limits_of_key{"SELECT " LIMITS_OF_KEY("k") " FROM org.api_key k WHERE key_id = $1"};
 
 constinit Statement find_visible_key{"SELECT " KEY_COLUMNS VISIBLE_KEYS " AND (k.key_hash = $4 OR k.key_id = $5)",
@@ -145,14 +143,13 @@ void generate(Session &session, NewKey &key)
 {
     require_giver_of(session.caller, key.permissions);
     if (key.budget_id)
-        require_giver_of_budget(session.caller);
+        require_giver_of_budget(session.caller, "keys");
     resolve_owners(session, key);
     require_models_of_caller(session.caller, key.models.value_or(Texts{}));
     require_routes_of_caller(session.caller, key.allowed_routes.value_or(Texts{}));
     if (key.budget_id) {
         require_no_own_budget(*key.budget_id, key.limits);
-        if (session.run(share_budget, *key.budget_id).empty())
-            no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*key.budget_id));
+        share_budget(session, *key.budget_id);
     }
     const auto [secret, key_id] = create_key(session, key);
     if (!session.caller.is_proxy_admin())
@@ -165,7 +162,7 @@ void generate(Session &session, NewKey &key)
 Rows find_visible(Session &session, Text key)
 {
     const Caller &caller = session.caller;
-    const Rows found = session.run(find_visible_key, visible_organizations(session), caller.user_id,
+    const Rows found = session.run(find_visible_key, overseen_organizations(session), caller.user_id,
                                    caller.organization_id, digest(key), key);
     if (!found.empty())
         return found;

@@ -78,7 +78,7 @@ constinit Statement forget_counters{R"(
        AND user_id = ''
        AND key_id = $2)"};
 
-constinit Statement set_blocked{
+constinit Statement set_key_blocked{
     "UPDATE org.api_key SET blocked = $2, updated_at = now(), updated_by = $3 WHERE key_id = $1"};
 
 // Limits of spend of its own that the key keeps in a change: $2 names those that are cleared.
@@ -164,7 +164,7 @@ void lock_budgets_of(Session &session, const NamedKey &key, const KeyChange &cha
             budgets[count++] = *budget;
     const Texts locked = lock_budgets(session, budgets.first(count));
     if (change.budget_id && std::ranges::find(locked, *change.budget_id) == locked.end())
-        no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*change.budget_id));
+        no_such_budget(*change.budget_id);
 }
 
 // A budget is never beside limits of spend of the key itself.
@@ -200,7 +200,7 @@ void move(Session &session, const NamedKey &key, const NewKey &after)
         session.run(forget_counters, key.organization_id, key.key_id);
 }
 
-void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+void set_key_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text key = session.required<Text>("key");
     const NamedKey named = change_key(session, key, KeyChange{.blocked = blocked}, route);
@@ -264,7 +264,7 @@ NamedKey change_key(Session &session, Text asked, const KeyChange &wanted, const
     require_giver_of(caller, change.permissions);
     const NamedKey key = key_to_change(session, asked, allowed, route);
     if (change.budget_id)
-        require_giver_of_budget(caller);
+        require_giver_of_budget(caller, "keys");
     const NewKey after = changed(session, key, change);
     if (change.moves())
         require_maker(session, after);
@@ -334,6 +334,6 @@ PG_ORG_WRITE(key_reset_spend)
     write_key_as_asked(session, key, changed.key_id);
 }
 
-PG_ORG_WRITE(key_block) { set_blocked_and_reply(session, true, "/key/block"); }
+PG_ORG_WRITE(key_block) { set_key_blocked_and_reply(session, true, "/key/block"); }
 
-PG_ORG_WRITE(key_unblock) { set_blocked_and_reply(session, false, "/key/unblock"); }
+PG_ORG_WRITE(key_unblock) { set_key_blocked_and_reply(session, false, "/key/unblock"); }

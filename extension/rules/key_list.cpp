@@ -36,7 +36,7 @@ namespace {
             Planned::each_time                                                                                         \
     }
 #define KEY_ORDER(name, column) {name, KEYS_BY(column, ""), KEYS_BY(column, " DESC")}
-constinit std::array<Order, 6> orders{{
+constinit std::array<Order, 6> key_orders{{
     KEY_ORDER("created_at", "k.created_at"),
     KEY_ORDER("updated_at", "k.updated_at"),
     KEY_ORDER("spend", "k.spend"),
@@ -50,8 +50,8 @@ constinit Statement count_keys{"SELECT count(*)" LISTED_KEYS
                                " AND ($11 IS NULL OR (k.organization_id = ANY ($11)) IS NOT TRUE)",
                                Planned::each_time};
 
-constinit Statement find_page_start{"SELECT k.created_at FROM org.api_key k WHERE " SEES_KEY " AND k.key_id = $4",
-                                    Planned::each_time};
+constinit Statement find_key_page_start{"SELECT k.created_at FROM org.api_key k WHERE " SEES_KEY " AND k.key_id = $4",
+                                        Planned::each_time};
 
 // Aliases that have the text $4 in them.
 #define LISTED_ALIASES                                                                                                 \
@@ -95,8 +95,8 @@ struct KeyFilter {
     bool is_of_organization_only() const { return !team_id && !user_id && !key_alias && !key_hash; }
 };
 
-template <typename... Values> Rows run(Session &session, Statement &statement, const Maybe<Texts> &visible,
-                                       const KeyFilter &filter, const Values &...values)
+template <typename... Values> Rows run_on_keys(Session &session, Statement &statement, const Maybe<Texts> &visible,
+                                               const KeyFilter &filter, const Values &...values)
 {
     return session.run(statement, visible, session.caller.user_id, session.caller.organization_id,
                        filter.include_team_keys, filter.organization_id, filter.team_id, filter.user_id,
@@ -106,13 +106,13 @@ template <typename... Values> Rows run(Session &session, Statement &statement, c
 int64 count(Session &session, const Maybe<Texts> &visible, const KeyFilter &filter)
 {
     if (!filter.is_of_organization_only())
-        return *run(session, count_keys, visible, filter, Maybe<Texts>{})[0].get<int64>(0);
+        return *run_on_keys(session, count_keys, visible, filter, Maybe<Texts>{})[0].get<int64>(0);
     if (const auto &id = filter.organization_id; id && (!visible || std::ranges::binary_search(*visible, *id)))
         return list_total(session, "api_key", Texts{&*id, 1});
     if (!visible)
         return list_total(session, "api_key", {});
     const int64 administered = filter.organization_id ? 0 : list_total(session, "api_key", *visible);
-    return administered + *run(session, count_keys, Maybe<Texts>{Texts{}}, filter, visible)[0].get<int64>(0);
+    return administered + *run_on_keys(session, count_keys, Maybe<Texts>{Texts{}}, filter, visible)[0].get<int64>(0);
 }
 
 int64 count_aliases_found(Session &session, const Maybe<Texts> &visible, const Maybe<Text> &search)
@@ -182,7 +182,7 @@ void end_keys(Writer &reply, const ListPage &page)
 void pg_org::warm_up_key_list(Session &session, Text nobody)
 {
     const KeyFilter filter{.key_hash = nobody};
-    run(session, orders[0].descending, {}, filter, Maybe<Time>{}, Maybe<Text>{}, Maybe<int64>{1}, int64{0});
+    run_on_keys(session, key_orders[0].descending, {}, filter, Maybe<Time>{}, Maybe<Text>{}, Maybe<int64>{1}, int64{0});
     list_total(session, nobody, {});
 }
 
@@ -198,18 +198,19 @@ PG_ORG_READ(key_list)
     filter.include_created_by_keys = session.argument<bool>("include_created_by_keys").value_or(false);
     const bool with_user = expands_user(session);
     const bool whole = session.argument<bool>("return_full_object").value_or(false) || with_user;
-    const Asked asked = read_asked(session, {.size_name = "size", .size = 10, .descending = true}, orders);
+    const Asked asked = read_asked(session, {.size_name = "size", .size = 10, .descending = true}, key_orders);
 
-    const auto visible = visible_organizations(session);
+    const auto visible = overseen_organizations(session);
     const auto start = [&] {
         return page_start(asked.after, "token_id", [&](Text id) {
-            return session.run(find_page_start, visible, session.caller.user_id, session.caller.organization_id, id);
+            return session.run(find_key_page_start, visible, session.caller.user_id, session.caller.organization_id,
+                               id);
         });
     };
     const auto read = [&](Statement &statement, const PageStart &from, Maybe<int64> limit, int64 offset) {
-        return run(session, statement, visible, filter, from.time, from.id, limit, offset);
+        return run_on_keys(session, statement, visible, filter, from.time, from.id, limit, offset);
     };
-    const ListPage page = read_page(asked, orders, start, [&] { return count(session, visible, filter); }, read);
+    const ListPage page = read_page(asked, key_orders, start, [&] { return count(session, visible, filter); }, read);
 
     Writer &reply = session.reply;
     reply.begin_object().key("keys").begin_array();
@@ -228,7 +229,7 @@ PG_ORG_READ(key_aliases)
     const Asked asked = read_asked(session, {.size_name = "size", .size = 50});
 
     const Caller &caller = session.caller;
-    const auto visible = visible_organizations(session);
+    const auto visible = overseen_organizations(session);
     const auto read = [&](Statement &statement, const PageStart &, Maybe<int64> limit, int64 offset) {
         return session.run(statement, visible, caller.user_id, caller.organization_id, search, limit, offset);
     };

@@ -17,7 +17,8 @@ constinit Statement find_named_key{R"(
      WHERE key_hash = $1
         OR key_id = $2)"};
 
-constinit Statement is_member{"SELECT FROM org.membership WHERE organization_id = $1 AND user_id = $2 FOR KEY SHARE"};
+constinit Statement share_membership{
+    "SELECT FROM org.membership WHERE organization_id = $1 AND user_id = $2 FOR KEY SHARE"};
 
 constinit Statement find_alias_in_organization{
     "SELECT FROM org.api_key WHERE key_alias = $1 AND organization_id = $2 AND ($3 IS NULL OR key_id <> $3) LIMIT 1"};
@@ -175,7 +176,7 @@ void lock_key_user(Session &session, const NewKey &key)
     const Text user_id = identifier(key.user_id, "user_id");
     if (session.caller.is_proxy_admin())
         make_user(session, user_id);
-    else if (key.organization_id && session.run(is_member, *key.organization_id, user_id).empty())
+    else if (key.organization_id && session.run(share_membership, *key.organization_id, user_id).empty())
         no_such_reference("Member not found in organization for user_id=%.*s", FMT_ARG(user_id));
     lock_user(session, user_id);
 }
@@ -184,13 +185,6 @@ void require_giver_of(const Caller &caller, const Maybe<Json> &permissions)
 {
     if (permissions && !members(*permissions).empty() && !caller.is_proxy_admin())
         forbidden("You are not allowed to give permissions to keys, only proxy admins are. Your role is = %s",
-                  role_name(caller.role));
-}
-
-void require_giver_of_budget(const Caller &caller)
-{
-    if (!caller.is_proxy_admin())
-        forbidden("You are not allowed to give keys a budget_id, only proxy admins are. Your role is = %s",
                   role_name(caller.role));
 }
 
@@ -212,7 +206,7 @@ void require_free_alias(Session &session, const NewKey &key, Maybe<Text> key_id)
         refused("Key with alias '%.*s' already exists.", FMT_ARG(*key.key_alias));
 }
 
-Maybe<Texts> visible_organizations(Session &session)
+Maybe<Texts> overseen_organizations(Session &session)
 {
     return session.caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
 }

@@ -43,8 +43,6 @@ void lock_key_user(Session &session, const NewKey &key);
 
 // A key with permissions acts for others, which only a proxy admin may grant.
 void require_giver_of(const Caller &caller, const Maybe<Json> &permissions);
-// Likewise a budget, which others may share.
-void require_giver_of_budget(const Caller &caller);
 
 // A key that somebody else made for the user, or that such a key made, does not carry the user's role on the platform.
 bool is_delegated(const Caller &caller, const Maybe<Text> &user_id);
@@ -57,7 +55,7 @@ void require_free_alias(Session &session, const NewKey &key, Maybe<Text> key_id)
 // the organization that their key is confined to.
 #define VISIBLE_KEYS "  FROM org.api_key k WHERE " SEES_KEY
 
-// The organizations whose keys the caller sees; none means all.
-Maybe<Texts> visible_organizations(Session &session);
+// The organizations inside which the caller sees all keys and calls; none means all.
+Maybe<Texts> overseen_organizations(Session &session);
 
 } // namespace pg_org

@@ -24,8 +24,6 @@ constinit Statement lock_to_delete{R"(
      ORDER BY organization_id
        FOR UPDATE)"};
 
-constinit Statement share_budget{"SELECT FROM org.budget WHERE budget_id = $1 FOR KEY SHARE"};
-
 constinit Statement insert_organization{R"(
     INSERT INTO org.organization (organization_id, organization_alias, budget_id, metadata, models, blocked, tags,
                                   model_aliases, default_reserve, created_by, updated_by, created_at, updated_at,
@@ -52,7 +50,7 @@ constinit Statement update_organization{R"(
 
 constinit Statement set_budget{"UPDATE org.organization SET budget_id = $2 WHERE organization_id = $1"};
 
-constinit Statement set_blocked{
+constinit Statement set_organization_blocked{
     "UPDATE org.organization SET blocked = $2, updated_at = now(), updated_by = $3 WHERE organization_id = $1"};
 
 constinit Statement find_owned_budgets{R"(
@@ -79,7 +77,7 @@ constinit Statement find_by_alias{R"(
               FROM org.organization
              WHERE org.folded(organization_alias) = org.folded($1) OFFSET 0) AS named)"};
 
-constinit Statement find_page_start{R"(
+constinit Statement find_organization_page_start{R"(
     SELECT created_at
       FROM org.organization
      WHERE organization_id = $1
@@ -195,7 +193,7 @@ void lock_budgets_of(Session &session, const Organization &organization, const O
         return;
     const size_t wanted = moves ? 2 : 1;
     if (lock_budgets(session, {both.data(), wanted}).size() < wanted)
-        no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(both[1]));
+        no_such_budget(both[1]);
 }
 
 // A merged object is checked here, since only the result is complete.
@@ -293,8 +291,8 @@ PG_ORG_WRITE(org_new)
         refused("Either budget_id or budget fields (max_budget, tpm_limit, ...), not both: "
                 "budget_id=%.*s has its own",
                 FMT_ARG(*budget_id));
-    if (budget_id && session.run(share_budget, *budget_id).empty())
-        no_such_reference("Budget not found for budget_id=%.*s", FMT_ARG(*budget_id));
+    if (budget_id)
+        share_budget(session, *budget_id);
 
     // The audit log of the organization starts at this time, before its budget is made.
     const Time made_at = session.made_at();
@@ -354,20 +352,20 @@ PG_ORG_WRITE(org_patch)
 
 namespace {
 
-void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+void set_organization_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text organization_id = session.required<Text>("organization_id");
     require_proxy_admin(session, organization_id, route);
     lock_organization(session, organization_id);
-    session.run(set_blocked, organization_id, blocked, session.caller.user_id);
+    session.run(set_organization_blocked, organization_id, blocked, session.caller.user_id);
     write_organizations(session, {&organization_id, 1});
 }
 
 } // namespace
 
-PG_ORG_WRITE(org_block) { set_blocked_and_reply(session, true, "/organization/block"); }
+PG_ORG_WRITE(org_block) { set_organization_blocked_and_reply(session, true, "/organization/block"); }
 
-PG_ORG_WRITE(org_unblock) { set_blocked_and_reply(session, false, "/organization/unblock"); }
+PG_ORG_WRITE(org_unblock) { set_organization_blocked_and_reply(session, false, "/organization/unblock"); }
 
 PG_ORG_WRITE(org_delete)
 {
@@ -406,8 +404,8 @@ PG_ORG_READ(org_list)
     const auto after = session.argument<Text>("after");
 
     const auto visible = visible_organizations(session);
-    const PageStart start =
-        page_start(after, "organization_id", [&](Text id) { return session.run(find_page_start, id, visible); });
+    const PageStart start = page_start(after, "organization_id",
+                                       [&](Text id) { return session.run(find_organization_page_start, id, visible); });
     session.reply.begin_array();
     write_organizations(
         session, session.run(list_organizations, org_id, org_alias, visible, start.time, start.id, limit).texts());

@@ -14,7 +14,7 @@ constinit Statement find_by_id{R"(SELECT user_email IS NULL FROM org."user" WHER
 constinit Statement set_email{
     R"(UPDATE org."user" SET user_email = $2, updated_at = now(), updated_by = $3 WHERE user_id = $1)"};
 
-constinit Statement insert_user{R"(
+constinit Statement insert_person{R"(
     INSERT INTO org."user" (user_id, user_email, user_role, created_by, updated_by, created_at, updated_at)
     VALUES ($1, $2, 'internal_user', $3, $3, $4, $4)
         ON CONFLICT DO NOTHING
@@ -43,7 +43,7 @@ void require_email_of(Session &session, Text user_id, bool has_none, Text user_e
 }
 
 // The id of the user whom the request means, none if there is no such user.
-Maybe<Text> find_user(Session &session, const Person &person)
+Maybe<Text> find_person(Session &session, const Person &person)
 {
     if (!person.user_id)
         return user_of_email(session, *person.user_email);
@@ -89,9 +89,9 @@ Text find_or_make_user(Session &session, const Person &person)
     // Plain SQL may have made the user since; the loop has an end because a trigger may suppress each insert.
     constexpr int max_attempts = 10;
     for (int i = 0; i < max_attempts; i++) {
-        if (const auto known = find_user(session, person))
+        if (const auto known = find_person(session, person))
             return *known;
-        if (!session.run(insert_user, new_id, person.user_email, session.caller.user_id, session.made_at()).empty())
+        if (!session.run(insert_person, new_id, person.user_email, session.caller.user_id, session.made_at()).empty())
             return new_id;
     }
     busy();
@@ -99,7 +99,7 @@ Text find_or_make_user(Session &session, const Person &person)
 
 bool make_user(Session &session, Text user_id)
 {
-    return !session.run(insert_user, user_id, Maybe<Text>{}, session.caller.user_id, session.made_at()).empty();
+    return !session.run(insert_person, user_id, Maybe<Text>{}, session.caller.user_id, session.made_at()).empty();
 }
 
 Maybe<Text> upsert_membership(Session &session, Text organization_id, Text user_id, Text role)

@@ -10,7 +10,7 @@ using namespace pg_org;
 
 namespace {
 
-constinit Statement find_user{R"(SELECT user_id FROM org."user" WHERE sso_user_id = $1)"};
+constinit Statement find_sso_user{R"(SELECT user_id FROM org."user" WHERE sso_user_id = $1)"};
 
 constinit Statement name_user{R"(
     UPDATE org."user"
@@ -41,12 +41,12 @@ constinit Statement delete_expired_keys{R"(
 // has an identifier already.
 Maybe<Text> find_or_name_user(Session &session, Text sso_user_id, Maybe<Text> verified_email)
 {
-    Rows found = session.run(find_user, sso_user_id);
+    Rows found = session.run(find_sso_user, sso_user_id);
     if (found.empty() && verified_email)
         found = session.run(name_user, *email_address(verified_email, "verified_email"), sso_user_id,
                             session.caller.user_id);
     if (found.empty()) // unless it has happened meanwhile
-        found = session.run(find_user, sso_user_id);
+        found = session.run(find_sso_user, sso_user_id);
     return found.empty() ? Maybe<Text>{} : found[0].get<Text>(0);
 }
 

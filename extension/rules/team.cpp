@@ -67,7 +67,7 @@ constinit Statement read_limits_of_team{"SELECT " LIMITS_OF_TEAM("t") R"(
      WHERE organization_id = $1
        AND team_id = $2)"};
 
-constinit Statement set_blocked{R"(
+constinit Statement set_team_blocked{R"(
     UPDATE org.team
        SET blocked = $3, updated_at = greatest(now(), created_at), updated_by = $4
      WHERE organization_id = $1
@@ -156,12 +156,12 @@ void delete_teams(Session &session, std::span<TeamName> teams)
     }
 }
 
-void set_blocked_and_reply(Session &session, bool blocked, const char *route)
+void set_team_blocked_and_reply(Session &session, bool blocked, const char *route)
 {
     const Text team_id = session.required<Text>("team_id");
     const TeamName team =
         lock_team_to_change(session, team_id, session.argument<Text>("organization_id"), TeamRight::owner, route);
-    session.run(set_blocked, team.organization_id, team.team_id, blocked, session.caller.user_id);
+    session.run(set_team_blocked, team.organization_id, team.team_id, blocked, session.caller.user_id);
     write_team(session, team);
 }
 
@@ -361,6 +361,6 @@ PG_ORG_WRITE(team_delete)
     delete_teams(session, teams);
 }
 
-PG_ORG_WRITE(team_block) { set_blocked_and_reply(session, true, "/team/block"); }
+PG_ORG_WRITE(team_block) { set_team_blocked_and_reply(session, true, "/team/block"); }
 
-PG_ORG_WRITE(team_unblock) { set_blocked_and_reply(session, false, "/team/unblock"); }
+PG_ORG_WRITE(team_unblock) { set_team_blocked_and_reply(session, false, "/team/unblock"); }

@@ -36,7 +36,7 @@ namespace {
             Planned::each_time                                                                                         \
     }
 #define TEAM_ORDER(name, column) {name, TEAMS_BY(column, ""), TEAMS_BY(column, " DESC")}
-constinit std::array<Order, 6> orders{{
+constinit std::array<Order, 6> team_orders{{
     TEAM_ORDER("created_at", "t.created_at"),
     TEAM_ORDER("updated_at", "t.updated_at"),
     {"team_id", TEAMS_BY("t.team_id", ""), TEAMS_BY("t.team_id", " DESC")},
@@ -47,7 +47,7 @@ constinit std::array<Order, 6> orders{{
 
 constinit Statement count_teams{"SELECT count(*)" LISTED_TEAMS, Planned::each_time};
 
-constinit Statement find_page_start{"SELECT t.created_at" VISIBLE_TEAMS " AND t.team_id = $6", Planned::each_time};
+constinit Statement find_team_page_start{"SELECT t.created_at" VISIBLE_TEAMS " AND t.team_id = $6", Planned::each_time};
 
 struct TeamFilter {
     Maybe<Text> organization_id, user_id, team_alias, team_id;
@@ -55,14 +55,15 @@ struct TeamFilter {
     bool is_empty() const { return !organization_id && !user_id && !team_alias && !team_id; }
 };
 
-template <typename... Values> Rows run(Session &session, Statement &statement, const Maybe<Texts> &administered,
-                                       const TeamFilter &filter, const Values &...values)
+template <typename... Values> Rows run_on_teams(Session &session, Statement &statement,
+                                                const Maybe<Texts> &administered, const TeamFilter &filter,
+                                                const Values &...values)
 {
     return session.run(statement, filter.organization_id, filter.user_id, administered, session.caller.user_id,
                        session.caller.organization_id, filter.team_alias, filter.team_id, values...);
 }
 
-TeamFilter read_filter(Session &session)
+TeamFilter read_team_filter(Session &session)
 {
     TeamFilter filter;
     filter.organization_id = session.argument<Text>("organization_id");
@@ -76,18 +77,19 @@ ListPage read_teams(Session &session, const Asked &asked, const TeamFilter &filt
     const Caller &caller = session.caller;
     const auto start = [&] {
         return page_start(asked.after, "team_id", [&](Text id) {
-            return session.run(find_page_start, filter.organization_id, filter.user_id, administered, caller.user_id,
-                               caller.organization_id, id);
+            return session.run(find_team_page_start, filter.organization_id, filter.user_id, administered,
+                               caller.user_id, caller.organization_id, id);
         });
     };
     const auto count = [&] {
-        return !administered && filter.is_empty() ? list_total(session, "team", {})
-                                                  : *run(session, count_teams, administered, filter)[0].get<int64>(0);
+        return !administered && filter.is_empty()
+                   ? list_total(session, "team", {})
+                   : *run_on_teams(session, count_teams, administered, filter)[0].get<int64>(0);
     };
     const auto read = [&](Statement &statement, const PageStart &from, Maybe<int64> limit, int64 offset) {
-        return run(session, statement, administered, filter, from.time, from.id, limit, offset);
+        return run_on_teams(session, statement, administered, filter, from.time, from.id, limit, offset);
     };
-    return read_page(asked, orders, start, count, read);
+    return read_page(asked, team_orders, start, count, read);
 }
 
 Maybe<Texts> administered_by_caller(Session &session)
@@ -99,13 +101,13 @@ Maybe<Texts> administered_by_caller(Session &session)
 
 void pg_org::warm_up_team_list(Session &session, Text nobody)
 {
-    run(session, orders[0].ascending, {}, {.organization_id = nobody}, Maybe<Time>{}, Maybe<Text>{}, Maybe<int64>{1},
-        int64{0});
+    run_on_teams(session, team_orders[0].ascending, {}, {.organization_id = nobody}, Maybe<Time>{}, Maybe<Text>{},
+                 Maybe<int64>{1}, int64{0});
 }
 
 PG_ORG_READ(team_list)
 {
-    const TeamFilter filter = read_filter(session);
+    const TeamFilter filter = read_team_filter(session);
     const Asked asked{
         .by_cursor = true, .limit = session.argument("limit", page_limit), .after = session.argument<Text>("after")};
     const auto administered = administered_by_caller(session);
@@ -117,9 +119,9 @@ PG_ORG_READ(team_list)
 
 PG_ORG_READ(team_list_v2)
 {
-    TeamFilter filter = read_filter(session);
+    TeamFilter filter = read_team_filter(session);
     filter.team_id = session.argument<Text>("team_id");
-    const Asked asked = read_asked(session, {.size_name = "page_size", .size = 10, .descending = false}, orders);
+    const Asked asked = read_asked(session, {.size_name = "page_size", .size = 10, .descending = false}, team_orders);
     const auto administered = administered_by_caller(session);
     const ListPage page = read_teams(session, asked, filter, administered);
     session.reply.begin_object().key("teams").begin_array();

@@ -36,7 +36,7 @@ constinit Statement lock_to_change{R"(
      ORDER BY user_id
        FOR NO KEY UPDATE)"};
 
-constinit Statement find_user{R"(SELECT user_role = 'proxy_admin' FROM org."user" WHERE user_id = $1)"};
+constinit Statement find_changed_user{R"(SELECT user_role = 'proxy_admin' FROM org."user" WHERE user_id = $1)"};
 
 constinit Statement update_user{R"(
     UPDATE org."user"
@@ -227,7 +227,7 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
         if (holder && *holder != user_id)
             return {named, taken_email(*email)};
     }
-    const Rows found = session.run(find_user, user_id);
+    const Rows found = session.run(find_changed_user, user_id);
     const bool is_proxy_admin = !found.empty() && *found[0].get<bool>(0);
     if (is_proxy_admin && change.demotes() && proxy_admins == 1)
         return {named, last_proxy_admin()};
@@ -238,7 +238,7 @@ Outcome carry_out(Session &session, const UserChange &change, int64 &proxy_admin
         if (user_id.empty() || user_id.size() > max_name_bytes)
             return unknown_user("user_id", user_id);
         // Another request may be making the same user.
-        if (!make_user(session, user_id) && session.run(find_user, user_id).empty())
+        if (!make_user(session, user_id) && session.run(find_changed_user, user_id).empty())
             busy();
     }
     const OwnLimits &limits = change.limits;
@@ -330,7 +330,7 @@ PG_ORG_WRITE(user_reset_spend)
     require_right_to(session, change);
     int64 proxy_admins = lock_users(session, {&change, 1});
     const Text user_id = *change.user_id;
-    if (session.run(find_user, user_id).empty())
+    if (session.run(find_changed_user, user_id).empty())
         raise(*unknown_user("user_id", user_id).refusal);
     carry_out(session, change, proxy_admins);
     write_user(session, user_id, {});

@@ -55,7 +55,7 @@ namespace {
             Planned::each_time                                                                                         \
     }
 #define USER_ORDER(name, column) {name, USERS_BY(column, ""), USERS_BY(column, " DESC")}
-constinit std::array<Order, 6> orders{{
+constinit std::array<Order, 6> user_orders{{
     USER_ORDER("created_at", SEEN_SINCE),
     {"user_id", USERS_BY("u.user_id", ""), USERS_BY("u.user_id", " DESC")},
     USER_ORDER("user_email", "u.user_email"),
@@ -68,7 +68,7 @@ constinit std::array<Order, 6> orders{{
 
 constinit Statement count_users{"SELECT count(*)" LISTED_USERS, Planned::each_time};
 
-constinit Statement find_page_start{"SELECT " SEEN_SINCE VISIBLE_USERS " AND u.user_id = $4", Planned::each_time};
+constinit Statement find_user_page_start{"SELECT " SEEN_SINCE VISIBLE_USERS " AND u.user_id = $4", Planned::each_time};
 
 constinit Statement show_page{"SELECT " USER_COLUMNS R"(
       FROM unnest($4) WITH ORDINALITY AS asked (id, place)
@@ -91,8 +91,9 @@ struct UserFilter {
     bool is_empty() const { return !role && !user_email && !user_id && !user_ids && !organization_id && !team_id; }
 };
 
-template <typename... Values> Rows run(Session &session, Statement &statement, const Maybe<Texts> &administered,
-                                       const UserFilter &filter, const Values &...values)
+template <typename... Values> Rows run_on_users(Session &session, Statement &statement,
+                                                const Maybe<Texts> &administered, const UserFilter &filter,
+                                                const Values &...values)
 {
     return session.run(statement, administered, session.caller.user_id, session.caller.organization_id, filter.role,
                        filter.user_email, filter.user_id, filter.user_ids, filter.organization_id, filter.team_id,
@@ -112,8 +113,8 @@ Maybe<Text> one_of(Session &session, const char *name, const char *other)
 
 void pg_org::warm_up_users(Session &session, Text nobody)
 {
-    run(session, orders[0].descending, {}, {.user_id = nobody}, Maybe<Time>{}, Maybe<Text>{}, Maybe<int64>{1},
-        int64{0});
+    run_on_users(session, user_orders[0].descending, {}, {.user_id = nobody}, Maybe<Time>{}, Maybe<Text>{},
+                 Maybe<int64>{1}, int64{0});
 }
 
 PG_ORG_READ(user_list)
@@ -127,23 +128,24 @@ PG_ORG_READ(user_list)
     filter.user_ids = session.argument("user_ids", text_list);
     filter.organization_id = session.argument<Text>("organization_id");
     filter.team_id = one_of(session, "team", "team_id");
-    const Asked asked = read_asked(session, {.size_name = "page_size", .size = 25, .descending = false}, orders);
+    const Asked asked = read_asked(session, {.size_name = "page_size", .size = 25, .descending = false}, user_orders);
 
     const Caller &caller = session.caller;
     const auto administered = caller.reads_everything() ? Maybe<Texts>{} : administered_organizations(session);
     const auto start = [&] {
         return page_start(asked.after, "user_id", [&](Text id) {
-            return session.run(find_page_start, administered, caller.user_id, caller.organization_id, id);
+            return session.run(find_user_page_start, administered, caller.user_id, caller.organization_id, id);
         });
     };
     const auto count = [&] {
-        return !administered && filter.is_empty() ? list_total(session, "user", {})
-                                                  : *run(session, count_users, administered, filter)[0].get<int64>(0);
+        return !administered && filter.is_empty()
+                   ? list_total(session, "user", {})
+                   : *run_on_users(session, count_users, administered, filter)[0].get<int64>(0);
     };
     const auto read = [&](Statement &statement, const PageStart &from, Maybe<int64> limit, int64 offset) {
-        return run(session, statement, administered, filter, from.time, from.id, limit, offset);
+        return run_on_users(session, statement, administered, filter, from.time, from.id, limit, offset);
     };
-    const ListPage page = read_page(asked, orders, start, count, read);
+    const ListPage page = read_page(asked, user_orders, start, count, read);
 
     Writer &reply = session.reply;
     reply.begin_object().key("users").begin_array();

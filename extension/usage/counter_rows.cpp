@@ -22,29 +22,31 @@ constinit Statement read_statement{R"(
                               = (h.organization_id, h.team_id, h.user_id, h.key_id, h.end_user, h.each, h.part)
                          OFFSET 0) AS a)"};
 
-#define COLUMNS                                                                                                        \
+#define COUNTER_COLUMNS                                                                                                \
     "since, held_cost, held_requests, counted_at, idle_after, counted_each, names, starts, amounts, told_starts, "     \
     "told_values"
-#define TYPED_COLUMNS                                                                                                  \
+#define TYPED_COUNTER_COLUMNS                                                                                          \
     "since timestamptz, held_cost numeric, held_requests bigint, counted_at timestamptz, idle_after timestamptz, "     \
     "counted_each text[], names text[], starts timestamptz[], amounts numeric[], told_starts timestamptz[], "          \
     "told_values numeric[]"
-using Columns = std::tuple<Time, Number, int64, Time, Time, Texts, Texts, std::span<const Time>,
-                           std::span<const Number>, std::span<const Time>, std::span<const Number>>;
+using CounterColumns = std::tuple<Time, Number, int64, Time, Time, Texts, Texts, std::span<const Time>,
+                                  std::span<const Number>, std::span<const Time>, std::span<const Number>>;
 
-constinit Statement update_statement{R"(
+constinit Statement update_statement{
+    R"(
     UPDATE org.usage_counter
-       SET ()" COLUMNS R"() = ROW(c.since, c.held_cost, c.held_requests, c.counted_at, c.idle_after, c.counted_each,
+       SET ()" COUNTER_COLUMNS
+    R"() = ROW(c.since, c.held_cost, c.held_requests, c.counted_at, c.idle_after, c.counted_each,
                                   c.names, c.starts, c.amounts, c.told_starts, c.told_values)
-      FROM unnest($1) AS c (tid tid, )" TYPED_COLUMNS R"()
+      FROM unnest($1) AS c (tid tid, )" TYPED_COUNTER_COLUMNS R"()
      WHERE ctid = c.tid)"};
 
 constinit Statement insert_statement{R"(
     INSERT INTO org.usage_counter (organization_id, team_id, user_id, key_id, end_user, each, part, model, tag,
-                                   )" COLUMNS R"()
+                                   )" COUNTER_COLUMNS R"()
     SELECT *
       FROM unnest($1) AS c (organization_id text, team_id text, user_id text, key_id text, end_user text, each text,
-                            part text, model text, tag text, )" TYPED_COLUMNS ")"};
+                            part text, model text, tag text, )" TYPED_COUNTER_COLUMNS ")"};
 
 constinit Statement delete_statement{"DELETE FROM org.usage_counter WHERE ctid = ANY ($1)"};
 
@@ -189,7 +191,7 @@ struct OwnedCounter {
 };
 using OwnedCounters = std::span<OwnedCounter>;
 
-Columns columns_of(const Counter &counter, Time now)
+CounterColumns columns_of(const Counter &counter, Time now)
 {
     const auto counts = [&]<typename T>(T Count::*member) {
         return map<T>(counter.counts, [&](const Count &count) { return count.*member; });
@@ -216,7 +218,7 @@ OwnedCounters sorted_by_part(OwnedCounters counters)
 
 void update_counters(Session &session, OwnedCounters stored, Time now)
 {
-    using Record = decltype(std::tuple_cat(std::tuple<Tid>{}, Columns{}));
+    using Record = decltype(std::tuple_cat(std::tuple<Tid>{}, CounterColumns{}));
     session.run(update_statement, map<Record>(sorted_by_part(stored), [&](const OwnedCounter &owned) {
                     return std::tuple_cat(std::tuple{*owned.counter->tid}, columns_of(*owned.counter, now));
                 }));
@@ -225,7 +227,7 @@ void update_counters(Session &session, OwnedCounters stored, Time now)
 void insert_counters(Session &session, OwnedCounters added, Time now)
 {
     using Key = std::tuple<Text, Text, Text, Text, Text, Text, Text, Text, Text>;
-    using Record = decltype(std::tuple_cat(Key{}, Columns{}));
+    using Record = decltype(std::tuple_cat(Key{}, CounterColumns{}));
     session.run(insert_statement, map<Record>(sorted_by_part(added), [&](const OwnedCounter &owned) {
                     const OwnerIds &ids = owned.owner->ids;
                     const Scope &scope = owned.counter->scope;

@@ -128,25 +128,25 @@ constinit Statement sum_reservations_statement{
 #include "queries/sum_reservations.inc"
 };
 
-#define COLUMNS                                                                                                        \
+#define CALL_COLUMNS                                                                                                   \
     "organization_id, team_id, user_id, key_id, request_id, model, tags, max_cost, max_tokens, reserved_at, "          \
     "expires_at, delegated, end_user"
-#define TYPED_COLUMNS                                                                                                  \
+#define TYPED_CALL_COLUMNS                                                                                             \
     "organization_id text, team_id text, user_id text, key_id text, request_id text, model text, tags text[], "        \
     "max_cost numeric, max_tokens bigint, reserved_at timestamptz, expires_at timestamptz, delegated boolean, "        \
     "end_user text"
-using Columns = std::tuple<Text, Text, Text, Text, Text, Text, Texts, Number, int64, Time, Time, bool, Text>;
+using CallColumns = std::tuple<Text, Text, Text, Text, Text, Text, Texts, Number, int64, Time, Time, bool, Text>;
 
-constinit Statement insert_held{"INSERT INTO org.reservation (" COLUMNS
-                                ") SELECT * FROM unnest($1) AS held (" TYPED_COLUMNS ")"};
+constinit Statement insert_held{"INSERT INTO org.reservation (" CALL_COLUMNS
+                                ") SELECT * FROM unnest($1) AS held (" TYPED_CALL_COLUMNS ")"};
 
 constinit Statement delete_held{"DELETE FROM org.reservation WHERE ctid = ANY ($1)"};
 
 constinit Statement insert_closed{R"(
-    INSERT INTO org.usage ()" COLUMNS R"(, state, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,
+    INSERT INTO org.usage ()" CALL_COLUMNS R"(, state, cost, prompt_tokens, completion_tokens, cache_read_input_tokens,
                            cache_creation_input_tokens, failed, closed_at)
     SELECT *
-      FROM unnest($1) AS call ()" TYPED_COLUMNS R"(, state text, cost numeric, prompt_tokens bigint,
+      FROM unnest($1) AS call ()" TYPED_CALL_COLUMNS R"(, state text, cost numeric, prompt_tokens bigint,
                                completion_tokens bigint, cache_read_input_tokens bigint,
                                cache_creation_input_tokens bigint, failed boolean, closed_at timestamptz))"};
 
@@ -241,7 +241,7 @@ private:
 
 bool is_closed(State state) { return state > State::held; }
 
-Columns columns_of(const Call &call)
+CallColumns columns_of(const Call &call)
 {
     const OwnerIds &owners = call.owners;
     return {owners.organization_id, owners.team_id,   owners.user_id,  owners.key_id,
@@ -252,7 +252,7 @@ Columns columns_of(const Call &call)
 
 void write_held(Session &session, Calls held)
 {
-    session.run(insert_held, map<Columns>(held, [](const Call *call) { return columns_of(*call); }));
+    session.run(insert_held, map<CallColumns>(held, [](const Call *call) { return columns_of(*call); }));
 }
 
 void delete_closed(Session &session, Calls closed)
@@ -263,7 +263,7 @@ void delete_closed(Session &session, Calls closed)
 void write_closed(Session &session, Calls closed)
 {
     using More = std::tuple<Text, Number, int64, int64, int64, int64, bool, Time>;
-    using Record = decltype(std::tuple_cat(Columns{}, More{}));
+    using Record = decltype(std::tuple_cat(CallColumns{}, More{}));
     session.run(insert_closed, map<Record>(closed, [](const Call *call) {
                     return std::tuple_cat(columns_of(*call),
                                           More{name_of(call->state), call->cost, call->prompt_tokens,

@@ -8,7 +8,7 @@ namespace {
 
 using Way = CallSource::Way;
 
-constinit Statement find_key{"SELECT key_id FROM org.api_key WHERE key_hash = $1 OR key_id = $2"};
+constinit Statement find_key_id{"SELECT key_id FROM org.api_key WHERE key_hash = $1 OR key_id = $2"};
 
 // A key or team that was moved or deleted has left sums where it was.
 constinit Statement find_organizations_of_key{R"(
@@ -47,7 +47,7 @@ constinit Statement count{
 #include "queries/count_calls.inc"
     , Planned::each_time};
 
-constinit Statement sum{
+constinit Statement sum_some{
 #include "queries/sum_calls.inc"
     , Planned::each_time};
 
@@ -266,12 +266,12 @@ int64 count_calls(Session &session, CallSources sources, const CallFilter &filte
 
 Rows sum_calls_by_day(Session &session, CallSources sources, const CallFilter &filter)
 {
-    return are_all(sources) ? run(session, sum_all, filter) : run(session, sum, filter, to_records(sources));
+    return are_all(sources) ? run(session, sum_all, filter) : run(session, sum_some, filter, to_records(sources));
 }
 
 Text id_of_key(Session &session, Text key)
 {
-    const Rows found = session.run(find_key, digest(key), key);
+    const Rows found = session.run(find_key_id, digest(key), key);
     return found.empty() ? key : *found[0].get<Text>(0);
 }
 

@@ -22,7 +22,7 @@ constinit Statement count_statement{R"(
        SET value = excluded.value, refused = r.refused + excluded.refused, last_refused_at = excluded.last_refused_at)"};
 
 // Those of hours until $1, the oldest first. Rows of an owner that is being deleted are left to its deletion.
-constinit Statement delete_statement{R"(
+constinit Statement delete_old_statement{R"(
     DELETE FROM org.usage_refusal
      WHERE ctid = ANY (ARRAY(
            SELECT ctid
@@ -74,7 +74,7 @@ void count_refusals(Session &session, std::span<AppliedLimit> limits, Time now)
 
 size_t delete_old_refusals(Session &session, Time now)
 {
-    return session.run(delete_statement, Time{now.value - refusal_days * USECS_PER_DAY - USECS_PER_HOUR}).size();
+    return session.run(delete_old_statement, Time{now.value - refusal_days * USECS_PER_DAY - USECS_PER_HOUR}).size();
 }
 
 void warm_up_counting_refusals(Session &session) { count_refusals(session, {}, {}); }

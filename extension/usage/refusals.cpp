@@ -22,7 +22,7 @@ struct RefusalFilter {
     Time from, before;
 };
 
-RefusalFilter read_filter(Session &session)
+RefusalFilter read_refusal_filter(Session &session)
 {
     const TimeRange asked = read_time_range(session);
     // What is not deleted yet is not shown: it need not be deleted in time.
@@ -39,14 +39,14 @@ RefusalFilter read_filter(Session &session)
     return filter;
 }
 
-Rows find(Session &session, const RefusalFilter &filter, const Asked &asked, bool by_hour)
+Rows read_refusals(Session &session, const RefusalFilter &filter, const Asked &asked, bool by_hour)
 {
     const Caller &caller = session.caller;
     const int64 skipped = std::min(asked.page - 1, PG_INT64_MAX / asked.size) * asked.size;
     // An hour that has a part of the time counts.
     const Time hour_before{filter.from.value - USECS_PER_HOUR};
     return session.run(find_refusals, by_hour, asked.size, skipped, hour_before, filter.before,
-                       visible_organizations(session), caller.user_id, caller.key_id, caller.organization_id,
+                       overseen_organizations(session), caller.user_id, caller.key_id, caller.organization_id,
                        filter.organization_id, filter.team_id, filter.user_id, filter.key_id, filter.end_user);
 }
 
@@ -82,7 +82,7 @@ PG_ORG_READ(usage_refusals)
 {
     const Asked asked = read_asked(session, {.size_name = "page_size", .size = 50});
     const bool by_hour = session.argument<bool>("by_hour").value_or(false);
-    const Rows found = find(session, read_filter(session), asked, by_hour);
+    const Rows found = read_refusals(session, read_refusal_filter(session), asked, by_hour);
     const ListPage page = page_by_number(asked, *found[0].get<int64>(0), {});
 
     Writer &reply = session.reply;

@@ -49,7 +49,7 @@ Maybe<Number> read_money(Maybe<Number> money, const char *name)
     return money;
 }
 
-CallFilter read_filter(Session &session)
+CallFilter read_call_filter(Session &session)
 {
     CallFilter filter;
     filter.request_id = session.argument("request_id", not_empty);
@@ -139,7 +139,7 @@ PG_ORG_READ(spend_logs)
 {
     const auto limit = session.argument("limit", page_limit);
     const auto after = session.argument<Text>("after");
-    const CallFilter filter = read_filter(session);
+    const CallFilter filter = read_call_filter(session);
     const bool in_sums = sums_up(session);
     const CallSources sources = sources_of_calls(session, filter);
     if (in_sums) {
@@ -162,7 +162,7 @@ PG_ORG_READ(spend_logs_ui)
 {
     const Asked asked = read_asked(session, {.size_name = "page_size", .size = 50});
     require_counted_page(asked, "give dates, or read /spend/logs with limit and after");
-    const CallFilter filter = read_filter(session);
+    const CallFilter filter = read_call_filter(session);
     const CallSources sources = sources_of_calls(session, filter);
     const ListPage page = page_by_number(asked, count_calls(session, sources, filter), {});
     session.reply.begin_object().key("data");

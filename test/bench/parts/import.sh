@@ -19,5 +19,6 @@ measure_import() {
 
 # How long that took, by the server's log.
 milliseconds_of_keys() {
-    sed -n '/ statement: WITH done AS/ { N; s/.* duration: \([0-9.]*\) ms .*INSERT INTO org\.api_key .*/\1/p }' "$PGLOG"
+    awk '/ duration: .* ms  statement: / { sub(/.* duration: /, ""); duration = $1 }
+         /INSERT INTO org\.api_key / { print duration }' "$PGLOG"
 }

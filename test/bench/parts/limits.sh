@@ -2,7 +2,7 @@
 # has a server of its own. Sourced, not run.
 # shellcheck shell=bash disable=SC2154
 declare -A hosts servers
-end_users=10000
+end_users=${BENCH_END_USERS:-10000}
 later_calls=200 # each deletes some counters
 uses=(one eight many settle)
 declare -A use_names=(
