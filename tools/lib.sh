@@ -50,6 +50,26 @@ stage_extension() {
     quietly "Staging the extension" make_here -C extension install "DESTDIR=$1"
 }
 
+# package_sources RELEASE: this machine's apt sources, for that release of Debian.
+package_sources() {
+    local ours
+    ours=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    # shellcheck disable=SC2016 # apt's, not the shell's
+    apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
+        sed "s/ $ours/ $1/; / sid-/d"
+}
+
+# make_debian RELEASE DIRECTORY: a minimal one, with the package sources and the certificates that this machine trusts.
+make_debian() {
+    local mirror
+    mirror=$(package_sources "$1" | awk -v release="$1" '$3 == release { print $2; exit }')
+    quietly "Making a clean $1" debootstrap --variant=minbase "$1" "$2" "$mirror"
+    package_sources "$1" >"$2/etc/apt/sources.list"
+    # If this machine accepts an expired mirror, the new one does, too.
+    apt-config dump Acquire::Check-Valid-Until >"$2/etc/apt/apt.conf.d/valid-until"
+    install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$2/usr/local/share/authorities.crt"
+}
+
 # copy_source DIRECTORY: the tree without build results and data.
 copy_source() {
     mkdir -p "$1"
