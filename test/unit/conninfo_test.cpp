@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 using namespace pg_org;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
@@ -11,7 +13,12 @@ using testing::Not;
 
 namespace {
 
-Conninfo conninfo(const std::string &url) { return {"--database-url", url, 6s}; }
+Conninfo conninfo(const std::string &url)
+{
+    for (const char *variable : {"PGHOST", "PGHOSTADDR", "PGPORT"})
+        unsetenv(variable);
+    return {"--database-url", url, 6s};
+}
 
 TEST(Conninfo, AddsTimeoutsUnlessTheUrlSetsThem)
 {
