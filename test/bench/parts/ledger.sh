@@ -3,15 +3,15 @@
 # shellcheck shell=bash disable=SC2154
 
 measure_ledger() {
-    local warm_up
-    warm_up=$(awk "BEGIN { print $ledger / 5e6 }") # seconds
     printf 'Filling the ledger ...\n'
     make_seeded_database bench_empty
     query -v calls="$ledger" -f "$here/fill_ledger.sql"
     take ledger_bytes "$(query -c "SELECT sum(pg_total_relation_size(format('org.%I', name)::regclass)) / $ledger
                                      FROM org.partition WHERE of_table = 'org.usage'")"
     PGUSER=postgres query -c CHECKPOINT
+    begin_all_calls
     in_rounds "Calls beside a full and an empty ledger" take_calls
+    end_all_calls
     in_rounds "Daily activity" take_daily_activity
     measure_archiving
 
@@ -28,26 +28,43 @@ measure_ledger() {
     amount bytes ledger_bytes "of a call in the ledger, with its indexes"
 }
 
-# What is reserved and settled in a second, by sessions that have been running for a while, as those of a gateway have:
-# a new one maps each page of the shared buffers that it reads for the first time.
-take_calls() {
-    local order
-    for order in ordered random; do
-        PGDATABASE=bench_empty take_calls_beside empty "$order"
-        take_calls_beside full "$order"
+# Sessions that go on through all rounds, and rest while others are measured: they have been running for a while, as those
+# of a gateway have. A new one maps each page of the shared buffers that it reads for the first time, and the first
+# change of a page after a checkpoint writes the whole page into the WAL.
+begin_all_calls() {
+    local beside
+    query -c "TRUNCATE org.reservation, org.usage_counter"
+    printf 'Warming up sessions ...\n'
+    for beside in empty_ordered full_ordered empty_random full_random; do
+        PGDATABASE=$(ledger_database "$beside") begin_pgbench "$beside" -c 8 -j 2 -f "$here/ledger_${beside#*_}.pgbench"
+        sleep "$(awk "BEGIN { print $ledger / 1.5e6 }")"
+        kill -STOP "${pids[$beside]}"
     done
 }
 
-take_calls_beside() {
-    local from to
-    query -c "TRUNCATE org.reservation, org.usage_counter"
-    begin_pgbench "$1_$2" -c 8 -j 2 -f "$here/ledger_$2.pgbench"
-    sleep "$warm_up"
-    from=$EPOCHREALTIME
-    sleep "$seconds"
-    to=$EPOCHREALTIME
-    end_pgbench "$1_$2"
-    take "$1_$2" "$(calls_by_64 "$1_$2" "$from" "$to")"
+# ledger_database BESIDE: the one that has no calls yet, or the one with a full ledger.
+ledger_database() {
+    [[ $1 == empty_* ]] && echo bench_empty || echo "$PGDATABASE"
+}
+
+take_calls() {
+    local beside from to
+    for beside in empty_ordered full_ordered empty_random full_random; do
+        kill -CONT "${pids[$beside]}"
+        from=$EPOCHREALTIME
+        sleep "$seconds"
+        to=$EPOCHREALTIME
+        kill -STOP "${pids[$beside]}"
+        take "$beside" "$(calls_by_64 "$beside" "$from" "$to")"
+    done
+}
+
+end_all_calls() {
+    local beside
+    for beside in empty_ordered full_ordered empty_random full_random; do
+        kill -CONT "${pids[$beside]}"
+        end_pgbench "$beside"
+    done
 }
 
 take_daily_activity() {
