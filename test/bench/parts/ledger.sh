@@ -10,8 +10,8 @@ measure_ledger() {
                                      FROM org.partition WHERE of_table = 'org.usage'")"
     PGUSER=postgres query -c CHECKPOINT
     begin_all_calls
-    in_rounds "Calls beside a full and an empty ledger" take_calls
-    end_all_calls
+    in_rounds "Calls beside a full and an empty ledger" let_each_go_on
+    take_all_calls
     in_rounds "Daily activity" take_daily_activity
     measure_archiving
 
@@ -37,7 +37,7 @@ begin_all_calls() {
     printf 'Warming up sessions ...\n'
     for beside in empty_ordered full_ordered empty_random full_random; do
         PGDATABASE=$(ledger_database "$beside") begin_pgbench "$beside" -c 8 -j 2 -f "$here/ledger_${beside#*_}.pgbench"
-        sleep "$(awk "BEGIN { print $ledger / 1.5e6 }")"
+        sleep "$(awk "BEGIN { print 1 + $ledger / 1.5e6 }")"
         kill -STOP "${pids[$beside]}"
     done
 }
@@ -47,23 +47,29 @@ ledger_database() {
     [[ $1 == empty_* ]] && echo bench_empty || echo "$PGDATABASE"
 }
 
-take_calls() {
-    local beside from to
+# When each was measured; pgbench's logs are whole only at the end.
+declare -a windows=()
+
+let_each_go_on() {
+    local beside from
     for beside in empty_ordered full_ordered empty_random full_random; do
         kill -CONT "${pids[$beside]}"
         from=$EPOCHREALTIME
         sleep "$seconds"
-        to=$EPOCHREALTIME
+        windows+=("$beside $from $EPOCHREALTIME")
         kill -STOP "${pids[$beside]}"
-        take "$beside" "$(calls_by_64 "$beside" "$from" "$to")"
     done
 }
 
-end_all_calls() {
-    local beside
+take_all_calls() {
+    local beside moment window
     for beside in empty_ordered full_ordered empty_random full_random; do
         kill -CONT "${pids[$beside]}"
         end_pgbench "$beside"
+    done
+    for moment in "${windows[@]}"; do
+        read -ra window <<<"$moment"
+        take "${window[0]}" "$(calls_by_64 "${window[@]}")"
     done
 }
 
