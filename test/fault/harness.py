@@ -233,6 +233,12 @@ class Gateway:
         self.log.seek(0)
         return self.log.read().decode()
 
+    def logged(self, *messages):
+        """Lines of its log with one of the messages. Those of libpq, which prints what a server says while it stops, are
+        no JSON."""
+        lines = [json.loads(line) for line in self.told().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["message"] in messages]
+
     def kill(self):
         self.process.kill()
         self.process.wait()

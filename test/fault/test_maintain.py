@@ -1,7 +1,6 @@
 """Gateways that maintain the tables: they tell what the database does, and no failure of it ends a gateway."""
 
 import contextlib
-import json
 import time
 
 import pytest
@@ -14,13 +13,9 @@ NEVER_AGAIN = 3_600_000  # milliseconds
 SOON = 100
 
 
-def lines(gateway, message):
-    return [line for line in map(json.loads, gateway.told().splitlines()) if line["message"] == message]
-
-
 def steps(gateway):
     """In the words of the database."""
-    return [line["step"] for line in lines(gateway, DONE)]
+    return [line["step"] for line in gateway.logged(DONE)]
 
 
 def maintaining(interval=SOON, key=ADMIN_KEY):
@@ -90,7 +85,7 @@ def test_a_partition_that_is_due_is_dropped(server, make_maintainer):
     add_old_partition(server)
     gateway = make_maintainer(interval=NEVER_AGAIN)
     until(lambda: "partition_dropped" in steps(gateway), what="the step in the log")
-    told = lines(gateway, DONE)[-1]
+    told = gateway.logged(DONE)[-1]
     assert list(told) == ["time", "level", "message", "step", "table", "name"]
     assert list(told.values())[1:] == ["info", DONE, "partition_dropped", "org.event", OLD]
     assert not has_old_partition(server)
@@ -101,7 +96,7 @@ def test_calls_again_at_once_until_it_is_complete(server, make_maintainer):
         gateway = make_maintainer(interval=NEVER_AGAIN)
         until(lambda: len(steps(gateway)) == 5, what="each step")
         assert steps(gateway) == [f"part {number}" for number in range(1, 6)]
-        assert lines(gateway, DONE)[0]["of"] == 7
+        assert gateway.logged(DONE)[0]["of"] == 7
         time.sleep(1)
         assert calls() == 5
 
@@ -112,7 +107,7 @@ def test_calls_again_after_the_interval(server, make_maintainer):
         gateway = make_maintainer(interval=500)
         until(lambda: calls() >= 4)
         assert time.monotonic() - start >= 1.5
-        assert not lines(gateway, DONE) and not lines(gateway, FAILED)
+        assert not gateway.logged(DONE) and not gateway.logged(FAILED)
 
 
 def test_a_failure_is_told_once(server, make_maintainer):
@@ -123,7 +118,7 @@ def test_a_failure_is_told_once(server, make_maintainer):
         assert steps(gateway)[:2] == ["part 4", "part 8"]
         gateway.process.terminate()
         assert gateway.process.wait(PATIENCE) == 0
-    messages = [line for line in map(json.loads, gateway.told().splitlines()) if line["message"] in (DONE, FAILED)]
+    messages = gateway.logged(DONE, FAILED)
     assert [line["message"] for line in messages][:4] == [FAILED, DONE] * 2
     assert messages[0]["level"] == "warning" and "55P03: org.usage is in use" in messages[0]["error"]
 
@@ -136,10 +131,10 @@ def test_a_key_that_may_not_is_told_and_not_shown(server, make_maintainer, key, 
             "SELECT key_generate(user_id => 'stranger', key => 'sk-stranger')",
         )
     gateway = make_maintainer(key=key)
-    until(lambda: lines(gateway, FAILED), what="a word in the log")
+    until(lambda: gateway.logged(FAILED), what="a word in the log")
     time.sleep(1)
-    assert len(lines(gateway, FAILED)) == 1
-    assert reason in lines(gateway, FAILED)[0]["error"]
+    assert len(gateway.logged(FAILED)) == 1
+    assert reason in gateway.logged(FAILED)[0]["error"]
     assert key not in gateway.told()
     assert gateway.is_ready()
 
@@ -148,22 +143,22 @@ def test_an_extension_without_the_function(server, make_maintainer):
     function = "FUNCTION org_maintain(text)"
     server.sql(f"ALTER EXTENSION pg_org DROP {function}", f"ALTER {function} RENAME TO org_maintain_later")
     gateway = make_maintainer()
-    until(lambda: lines(gateway, FAILED), what="a word in the log")
-    assert lines(gateway, FAILED)[0]["error"] == "extension pg_org has no function org_maintain"
+    until(lambda: gateway.logged(FAILED), what="a word in the log")
+    assert gateway.logged(FAILED)[0]["error"] == "extension pg_org has no function org_maintain"
     assert gateway.make("without").status == 200
     server.sql(
         "ALTER FUNCTION org_maintain_later(text) RENAME TO org_maintain", f"ALTER EXTENSION pg_org ADD {function}"
     )
     with instead(server, part("true")):
         until(lambda: steps(gateway), RESUMED, "the function")
-    assert len(lines(gateway, FAILED)) == 1
+    assert len(gateway.logged(FAILED)) == 1
 
 
 def test_a_function_that_is_not_granted(server, make_maintainer):
     server.sql("REVOKE EXECUTE ON FUNCTION org_maintain FROM org_gateway")
     gateway = make_maintainer()
-    until(lambda: lines(gateway, FAILED), what="a word in the log")
-    assert "permission denied for function org_maintain" in lines(gateway, FAILED)[0]["error"]
+    until(lambda: gateway.logged(FAILED), what="a word in the log")
+    assert "permission denied for function org_maintain" in gateway.logged(FAILED)[0]["error"]
     assert gateway.make("not granted").status == 200
     server.sql("SELECT org_grant_access('org_gateway')")
     with instead(server, part("true")):
@@ -178,10 +173,10 @@ def test_the_database_comes_later_and_restarts(server, make_maintainer):
         server.start()
         until(lambda: steps(gateway), RESUMED, "the first step")
         for mode in ["fast", "immediate"]:
-            told = len(lines(gateway, FAILED))
+            told = len(gateway.logged(FAILED))
             server.stop(mode)
             time.sleep(2)
-            assert 1 <= len(lines(gateway, FAILED)) - told <= 4, "once for each reason"
+            assert 1 <= len(gateway.logged(FAILED)) - told <= 4, "once for each reason"
             server.start()
             before = calls()
             until(lambda: calls() > before + 1, RESUMED, "further calls")  # pylint: disable=cell-var-from-loop
@@ -196,7 +191,7 @@ def test_the_database_fails_over(make_server, make_gateway):
     )
     gateway = make_gateway(either, *maintaining())
     old.stop("immediate")
-    until(lambda: lines(gateway, FAILED), what="a word in the log")
+    until(lambda: gateway.logged(FAILED), what="a word in the log")
     new.sql("SELECT pg_promote()")
     until(lambda: not new.sql("SELECT pg_is_in_recovery()"), what="the promotion")
     add_old_partition(new)

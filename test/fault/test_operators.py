@@ -1,6 +1,5 @@
 """What operators see: metrics, the log, the configuration."""
 
-import json
 import re
 import subprocess
 
@@ -14,12 +13,8 @@ REQUEST_FIELDS = [
 ]  # fmt: skip
 
 
-def lines(gateway, message):
-    return [line for line in map(json.loads, gateway.told().splitlines()) if line["message"] == message]
-
-
 def request_line(gateway, request_id):
-    found = until(lambda: [line for line in lines(gateway, "request") if line["request_id"] == request_id])
+    found = until(lambda: [line for line in gateway.logged("request") if line["request_id"] == request_id])
     return found[1][0]
 
 
@@ -115,7 +110,7 @@ def test_what_the_database_said_is_logged_under_the_request(server, gateway):
     assert reply.status == 503 and "lock" not in reply.text
     request_id = reply.headers["x-request-id"]
     assert request_line(gateway, request_id)["sqlstate"] == "55P03"
-    told = [line for line in lines(gateway, "database error") if line["request_id"] == request_id][0]
+    told = [line for line in gateway.logged("database error") if line["request_id"] == request_id][0]
     assert told["level"] == "warning" and "canceling statement due to lock timeout" in told["error"]
 
 
@@ -131,7 +126,7 @@ def test_the_log_can_be_text_and_less(server, make_gateway):
 def test_the_configuration_is_told_without_its_secrets(server, make_gateway, tmp_path):
     (tmp_path / "conf").write_text("max-waiting = 77\nwebhook-key = sk-hidden\n")
     gateway = make_gateway(server.url("org_gateway"), f"--config={tmp_path / 'conf'}")
-    told = lines(gateway, "configuration")[0]
+    told = gateway.logged("configuration")[0]
     assert told["max-waiting"] == "77" and told["pool-size"] == "10"
     assert told["database-url"] == told["webhook-key"] == "***"
     assert "sk-hidden" not in gateway.told()
