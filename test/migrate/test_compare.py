@@ -427,8 +427,8 @@ def test_hostile_names_do_not_break_the_table(litellm, compare, alias, shown):
 
 def test_hostile_identifiers_are_asked_for_as_they_are(litellm, compare):
     id = "a/b?c=d&e #%41+\u05d0 " + "x" * 200
-    litellm.rows('INSERT INTO "LiteLLM_UserTable" (user_id, user_role, user_alias) VALUES (%s, %s, %s)',
-                 id, "internal_user", "one")
+    litellm.rows("""INSERT INTO "LiteLLM_UserTable" (user_id, user_role, user_alias, created_at)
+                    VALUES (%s, %s, %s, '2026-01-02')""", id, "internal_user", "one")
     post("/user/new", user_id=id, user_role="internal_user", user_alias="two", auto_create_key=False)
     try:
         rows = compare().rows
