@@ -39,6 +39,13 @@ as_root() {
     if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
+# compiled_by DIRECTORY: what its compile_commands.json compiles, but for the tests: files of which most include some of
+# ours.
+compiled_by() {
+    sed -nE 's/.*"file": *"([^"]*\.c[px][px])".*/\1/p' "$1/compile_commands.json" |
+        grep -vE '/test/|/unit_test\.dir/|cmake_pch'
+}
+
 # Runs make in the checkout; it ends with the script.
 make_here() {
     setpriv --pdeathsig TERM make -C "$checkout" -j"$(nproc)" "$@"
