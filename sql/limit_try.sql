@@ -55,7 +55,7 @@ SELECT t.total, t.over FROM json_array_elements('[{},{"each": "team"},{"model": 
        tried(limit_try((jsonb '{"limit": "cost", "value": 0, "per": "1d"}' || "limit"::text::jsonb)::json, 'acme')) AS t;
 
 -- Windows that begin with the limit -------------------------------------------------------
--- What was spent in as much time until now is shown, but would not count.
+-- The reply shows what was spent in the last 2d, 30d and so on; the saved limit would not count it.
 SELECT per, t.* FROM unnest('{2d,30d,1mo,2mo,NULL}'::text[]) AS per, tried(limit_try(json_strip_nulls(json_build_object('limit', 'cost', 'value', 30, 'per', per)), 'acme')) AS t;
 SELECT per, t.* FROM unnest('{2d,30d,NULL}'::text[]) AS per, tried(limit_try(json_strip_nulls(json_build_object('limit', 'cost', 'value', 30, 'per', per, 'each', 'model')), 'acme')) AS t;
 -- The same limit as before keeps its window, as if it was saved.
@@ -150,7 +150,7 @@ SELECT attempt(format('limit_try(%L, ''acme'')', "limit")) FROM (VALUES (NULL), 
     ('{"limit": "cost", "value": 1, "per": "0d"}'), ('{"limit": "parallel_requests", "value": 1, "per": "1d"}'), ('{"limit": "cost", "value": 1, "each": "cat"}'), ('{"limit": "cost", "value": 1, "part": "x"}')) AS t ("limit");
 SELECT call, attempt(format('limit_try(''{"limit": "cost", "value": 1}''%s)', call)) FROM (VALUES (''), (', ''nowhere'''), (', team_id => ''unknown'''), (', ''acme'', user_id => ''nobody'''), (', user_id => ''nobody'''),
     (', key => ''sk-unknown'''), (', ''acme'', end_user => ''nobody'''), (', end_user => ''nobody'''), (', ''acme'', key => ''sk-lone'''), (', team_id => ''red'', key => ''sk-ann''')) AS t (call);
--- Whoever may save a limit may try it, and nobody else.
+-- Trying a limit takes the same right as saving it.
 SELECT user_new(id, auto_create_key => false) FROM unnest('{ada,zoe,vera}'::text[]) AS id \g /dev/null
 SELECT user_update('vera', user_role => 'proxy_admin_viewer'), org_member_add('acme', '{"role": "org_admin", "user_id": "ada"}'), org_member_add('acme', '{"role": "internal_user", "user_id": "zoe"}'),
        team_member_add('red', '{"role": "admin", "user_id": "zoe"}'), customer_new('cust', organization_id => 'acme'), customer_new('cust') \g /dev/null

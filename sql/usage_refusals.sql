@@ -52,7 +52,7 @@ CALL begin_with_limits();
 SET pg_org.now = '2030-06-12 10:59:59Z';
 \set ECHO all
 
--- What is counted -----------------------------------------------------------------------
+-- Counting -----------------------------------------------------------------------
 -- A call counts for the limit that its refusal names, whatever of it is limited.
 SELECT org_update('acme', max_budget => 1, budget_duration => '30d', rpm_limit => 1, max_parallel_requests => 1) \g /dev/null
 SELECT ask('sk-ann', cost => 2), ask('sk-ann', cost => 2, calls => 3), ask('sk-ann', calls => 2), ask('sk-ann', '{team}', 5);

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t max_shown = 100;
 constexpr const char *route = "/limit/try";
 
-// Whoever may save the limit may try it.
+// Requires the right to save the limit.
 void require_right_to_save(Session &session, const NamedOwner &owner)
 {
     const OwnerIds &ids = owner.ids;
@@ -88,18 +88,16 @@ PG_ORG_READ(limit_try)
     require_right_to_save(session, named);
     const Time now = present();
     const Owners owners = read_owners(session, {&named.ids, 1}, now, {});
-    const Owner *found = owners.of_calls[0].find(named.kind);
-    if (found == nullptr)
-        not_found("%.*s not found", FMT_ARG(name_of(named.kind)));
+    const Owner &found = existing_owner(owners, named);
 
-    UsageLimit limit = limit_if_saved(required(sentence, "limit"), found->limits, now);
+    UsageLimit limit = limit_if_saved(required(sentence, "limit"), found.limits, now);
     // A window that begins when the limit is set has nothing in it yet: the trial counts what one of the same length
     // has that ends now.
     const bool counts_at_once = !limit.since || limit.since->value < now.value;
     const Maybe<Time> resets_at = limit.window_at(now).end;
     if (!counts_at_once && !limit.per)
         limit.since = {};
-    Owner owner = *found;
+    Owner owner = found;
     owner.limits = {&limit, 1};
     const Time at = counts_at_once ? now : Time{now.value - 1};
     const auto tried = count(session, owner, limit, at, now);

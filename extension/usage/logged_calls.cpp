@@ -47,7 +47,7 @@ constinit Statement count{
 #include "queries/count_calls.inc"
     , Planned::each_time};
 
-constinit Statement sum_some{
+constinit Statement sum_of_sources{
 #include "queries/sum_calls.inc"
     , Planned::each_time};
 
@@ -266,7 +266,7 @@ int64 count_calls(Session &session, CallSources sources, const CallFilter &filte
 
 Rows sum_calls_by_day(Session &session, CallSources sources, const CallFilter &filter)
 {
-    return are_all(sources) ? run(session, sum_all, filter) : run(session, sum_some, filter, to_records(sources));
+    return are_all(sources) ? run(session, sum_all, filter) : run(session, sum_of_sources, filter, to_records(sources));
 }
 
 Text id_of_key(Session &session, Text key)

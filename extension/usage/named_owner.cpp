@@ -44,4 +44,12 @@ NamedOwner read_named_owner(Session &session)
     return {OwnerKind::organization, {.organization_id = organization}};
 }
 
+const Owner &existing_owner(const Owners &owners, const NamedOwner &named)
+{
+    const Owner *owner = owners.of(named.ids).find(named.kind);
+    if (owner == nullptr)
+        not_found("%.*s not found", FMT_ARG(name_of(named.kind)));
+    return *owner;
+}
+
 } // namespace pg_org

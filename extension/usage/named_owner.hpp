@@ -13,5 +13,7 @@ struct NamedOwner {
 
 // Reads these arguments. An unknown key has no identifiers.
 NamedOwner read_named_owner(Session &session);
+// That owner, as read from its table, or an error if there is none.
+const Owner &existing_owner(const Owners &owners, const NamedOwner &named);
 
 } // namespace pg_org

@@ -25,7 +25,7 @@ struct RefusalFilter {
 RefusalFilter read_refusal_filter(Session &session)
 {
     const TimeRange asked = read_time_range(session);
-    // What is not deleted yet is not shown: it need not be deleted in time.
+    // Rows older than that may not be deleted yet, and are not shown.
     const Time kept_from{present().value - refusal_days * USECS_PER_DAY};
     RefusalFilter filter{.organization_id = session.argument("organization_id", not_empty),
                          .team_id = session.argument("team_id", not_empty),

@@ -152,23 +152,21 @@ PG_ORG_WRITE(usage_reset)
     require_right_to_reset(session, named);
     const Time now = wanted.at = present();
     const Owners owners = read_owners(session, {&named.ids, 1}, now, locked);
-    const Owner *owner = owners.of_calls[0].find(named.kind);
-    if (owner == nullptr)
-        not_found("%.*s not found", FMT_ARG(name_of(named.kind)));
+    const Owner &owner = existing_owner(owners, named);
     Maybe<Json> resets;
     if (is_of_one) {
-        if (std::ranges::none_of(owner->limits, [&](const UsageLimit &one) {
+        if (std::ranges::none_of(owner.limits, [&](const UsageLimit &one) {
                 return !one.only_counts && wanted.is_of(one, wanted.scope.part);
             }))
             not_found("The %.*s has no such limit", FMT_ARG(name_of(named.kind)));
-        resets = with_reset(*owner, wanted);
+        resets = with_reset(owner, wanted);
     }
-    const OwnerIds &ids = owner->ids;
+    const OwnerIds &ids = owner.ids;
     session.run(statement_to_reset(named.kind), ids.organization_id, ids.team_id, ids.user_id, ids.key_id, ids.end_user,
                 is_of_one ? Maybe<Time>{} : Maybe<Time>{now}, resets, session.caller.user_id);
 
     Writer &reply = session.reply;
-    reply.begin_object().key("owner").value(name_of(named.kind)).key("id").value(owner->id());
+    reply.begin_object().key("owner").value(name_of(named.kind)).key("id").value(owner.id());
     reply.key("organization_id").value(not_empty(ids.organization_id)).key("limit");
     if (is_of_one)
         write_reset(reply, wanted);

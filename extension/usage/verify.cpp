@@ -25,7 +25,7 @@ constinit Statement lock_users{R"(
      WHERE user_id = ANY ($1)
         OR user_id IN (SELECT user_id FROM org.api_key WHERE organization_id IS NULL AND key_id = ANY ($2))
      ORDER BY user_id FOR NO KEY UPDATE)"};
-constinit Statement lock_all_end_users{R"(
+constinit Statement lock_platform_end_users{R"(
     SELECT FROM org.end_user
      WHERE organization_id = '' AND end_user_id = ANY ($1)
      ORDER BY end_user_id FOR NO KEY UPDATE)"};
@@ -272,7 +272,7 @@ PG_ORG_WRITE(usage_repair)
     if (owners.has_outside()) {
         session.run(lock_teams, owners.teams);
         session.run(lock_users, owners.users, owners.keys);
-        session.run(lock_all_end_users, owners.end_users);
+        session.run(lock_platform_end_users, owners.end_users);
         session.run(lock_keys, owners.keys);
     }
     const auto found = differences_of(session, owners);

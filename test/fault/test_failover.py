@@ -54,7 +54,7 @@ def test_silent_server_is_tried_last(server, make_gateway):
         assert_in_doubt(gateway.make("silent"))
         until(lambda: gateway.make("after").status == 200, RESUMED, "the other server")
         line.frozen = False
-        # Whoever asked for a connection before this one is accepted before it.
+        # Connections are accepted in the order in which they were asked for.
         with socket.create_connection(("127.0.0.1", line.port)):
             until(lambda: line.accepted > accepted, what="the last connection")
             assert line.accepted == accepted + 1
