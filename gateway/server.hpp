@@ -61,7 +61,7 @@ public:
 
 private:
     using Clock = Connection::Clock;
-    static constexpr std::chrono::milliseconds idle_grace{500}; // for idle connections, while draining
+    static constexpr std::chrono::seconds idle_grace{2}; // while draining: a client may be about to use its connection
     // Connections that this thread continues with.
     using Ready = std::deque<Connection *>;
 
