@@ -204,7 +204,7 @@ class Client(threading.Thread):
             except (OSError, http.client.HTTPException):
                 self.connection.close()
             self.notes.again += 1
-            time.sleep(self.random.uniform(0.01, 0.1))
+            time.sleep(self.random.uniform(0.05, 0.2))
         raise Failure(f"{path} {body} was not answered for a minute")
 
 
