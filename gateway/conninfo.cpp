@@ -113,6 +113,15 @@ std::string Conninfo::text() const
     return text;
 }
 
+std::optional<Conninfo> Conninfo::without(const Endpoint &server) const
+{
+    auto others = *this;
+    std::erase_if(others.places_, [&](const Place &place) { return place.is(server); });
+    if (others.places_.empty())
+        return std::nullopt;
+    return others;
+}
+
 void Conninfo::try_first(const Endpoint &server)
 {
     std::stable_partition(places_.begin(), places_.end(), [&](const Place &place) { return place.is(server); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@ namespace pg_org {
 struct Endpoint {
     std::string host; // or its address, or the directory of its socket
     std::string port;
+
+    bool operator==(const Endpoint &) const = default;
 };
 
 class Conninfo {
@@ -22,13 +25,24 @@ public:
     // For libpq, which tries the servers one after the other, and waits for each that is silent.
     std::string text() const;
 
+    // Whether the URL names several servers.
+    bool names_several() const { return !places_.empty(); }
+
+    // How to connect to the other servers, if there are any.
+    std::optional<Conninfo> without(const Endpoint &server) const;
+
     // The server that the latest connection was opened to, and one that a connection was lost to.
     void try_first(const Endpoint &server);
     void try_last(const Endpoint &server);
 
+    // Whether the same servers are tried in the same order.
+    bool operator==(const Conninfo &) const = default;
+
 private:
     struct Place {
         std::string host, address, port; // empty: not given
+
+        bool operator==(const Place &) const = default;
 
         bool is(const Endpoint &server) const
         {

@@ -23,7 +23,7 @@
 #include <unordered_map>
 #include <utility>
 
-extern "C" const char query_warm_up[];
+extern "C" const char query_timeline[], query_warm_up[];
 
 namespace pg_org {
 namespace {
@@ -34,6 +34,10 @@ constexpr std::size_t max_prepared = 256;
 
 // How often to try a database that is away; meanwhile requests are refused at once.
 constexpr std::chrono::milliseconds retry_interval{200};
+
+// A primary that has not answered for so long may have a successor, for which the other servers are asked so often.
+constexpr std::chrono::milliseconds patience{1000};
+constexpr std::chrono::milliseconds search_interval{500};
 
 // The server ends a statement at its deadline; after this much longer the connection counts as lost.
 constexpr std::chrono::milliseconds grace{1000};
@@ -118,15 +122,17 @@ public:
             close(socket_);
     }
 
-    void open(const std::string &conninfo, const Config &config)
+    void open(const Conninfo &conninfo, const Config &config)
     {
-        connection_.emplace(conninfo);
+        connection_.emplace(conninfo.text());
         server_ = {connection_->hostname(), connection_->port()};
         connection_->set_verbosity(verbose);
         socket_ = fcntl(connection_->sock(), F_DUPFD_CLOEXEC, 0);
         has_session_ = !config.transaction_pooling;
         if (has_session_)
             set_timeouts(config.lock_timeout, config.statement_timeout);
+        if (conninfo.names_several())
+            timeline_ = run({query_timeline, {}}).at(0).at(0);
     }
 
     // Spares requests the cost of a session's first calls.  A connection that can't be warmed up serves all the same.
@@ -134,8 +140,8 @@ public:
     {
         if (!has_session_)
             return;
-        constexpr std::chrono::milliseconds patience{100}; // with locks
-        set_timeouts(patience, config.statement_timeout);
+        constexpr std::chrono::milliseconds lock_timeout{100};
+        set_timeouts(lock_timeout, config.statement_timeout);
         try {
             for (const Row &row : run({query_warm_up, {}}))
                 run({row.at(0), {}});
@@ -164,7 +170,8 @@ public:
     }
 
     bool was_opened() const { return connection_.has_value(); }
-    const Endpoint &server() const { return server_; } // once it was opened
+    const Endpoint &server() const { return server_; }         // once it was opened
+    const std::string &timeline() const { return timeline_; } // of one of several servers
     // Whether it can run another statement.
     bool is_sound() const { return is_open() && !lost_plan_; }
     bool is_open() const { return connection_->is_open(); }
@@ -176,12 +183,11 @@ public:
         return poll(&socket, 1, 0) == 0;
     }
 
+    // Whether a statement that began before that is still under way.
+    bool is_silent_since(Clock::time_point time) const { return begun_.load() < time; }
+
     // For another thread: the one that waits for the server finds the connection lost.
-    void cut_if_begun_before(Clock::time_point time)
-    {
-        if (begun_.load() < time)
-            shutdown(socket_, SHUT_RDWR);
-    }
+    void cut() { shutdown(socket_, SHUT_RDWR); }
 
 private:
     static constexpr auto never = Clock::time_point::max();
@@ -194,6 +200,7 @@ private:
 
     std::optional<pqxx::connection> connection_;
     Endpoint server_;
+    std::string timeline_;
     std::atomic<int> socket_ = -1;                 // a duplicate, because libpq may close its own at any time
     std::atomic<Clock::time_point> begun_ = never; // begin of the current statement
     bool has_session_ = true;                      // or a pooler gives each statement another one
@@ -247,6 +254,8 @@ Database::Database(const Config &config, const std::string &option, const std::s
       opener_{[this](std::stop_token stop) { keep_one_idle(stop); }},
       watch_{[this](std::stop_token stop) { cut_stalled(stop); }}
 {
+    if (conninfo_.names_several())
+        follower_ = std::jthread{[this](std::stop_token stop) { follow_primary(stop); }};
 }
 
 Database::~Database() = default;
@@ -384,35 +393,86 @@ void Database::keep_one_idle(std::stop_token stop)
     };
     while (needed_.wait(lock, stop, is_needed) && !stop.stop_requested()) {
         auto connection = std::make_unique<Connection>();
-        opening_ = connection.get();
-        const auto conninfo = conninfo_.text();
-        std::string failure;
-        lock.unlock();
-        try {
-            connection->open(conninfo, config_);
-            if (use_ == Use::requests)
-                connection->warm_up(config_);
-        } catch (const std::exception &error) {
-            failure = error.what();
-        }
-        lock.lock();
-        opening_ = nullptr;
-        // A connection that opened and was lost at once does not mean that the database is away.
+        const auto conninfo = conninfo_;
+        auto failure = open(lock, *connection, conninfo);
+        if (conninfo != conninfo_) // a server was lost meanwhile, or another one is the primary
+            continue;
         const bool is_good = failure.empty();
+        // A connection that opened and was lost at once does not mean that the database is away.
         away_ = !is_good && !connection->was_opened();
         failure_ = std::move(failure);
         wants_spare_ = false;
-        was_open_ = was_open_ || is_good;
-        if (is_good) {
-            conninfo_.try_first(connection->server());
-            idle_.insert(idle_.begin(), std::move(connection));
-        } else if (connection->was_opened()) {
+        if (is_good)
+            accept(std::move(connection));
+        else if (connection->was_opened())
             conninfo_.try_last(connection->server());
-        }
         wake_all();
         if (!is_good)
             needed_.wait_for(lock, stop, retry_interval, [] { return false; });
     }
+}
+
+// Without the lock meanwhile.  Returns what failed, if something did.
+std::string Database::open(Lock &lock, Connection &connection, const Conninfo &conninfo)
+{
+    std::string failure;
+    opening_.insert(&connection);
+    lock.unlock();
+    try {
+        connection.open(conninfo, config_);
+        if (use_ == Use::requests)
+            connection.warm_up(config_);
+    } catch (const std::exception &error) {
+        failure = error.what();
+    }
+    lock.lock();
+    opening_.erase(&connection);
+    return failure;
+}
+
+void Database::accept(std::unique_ptr<Connection> connection)
+{
+    conninfo_.try_first(connection->server());
+    timeline_ = connection->timeline();
+    lost_.reset();
+    away_ = false;
+    was_open_ = true;
+    idle_.insert(idle_.begin(), std::move(connection));
+}
+
+// A primary that does not answer may have lost its place to a standby, without knowing it: statements would wait there
+// until their deadline, and new ones after them.  Only a later timeline counts, which is that of a promoted standby: a
+// former primary may still seem to be one.
+void Database::follow_primary(std::stop_token stop)
+{
+    while (pause(stop, search_interval)) {
+        std::vector<std::unique_ptr<Connection>> left;
+        Lock lock{mutex_};
+        const auto silent = silent_server();
+        const auto others = silent ? conninfo_.without(*silent) : std::nullopt;
+        if (!others)
+            continue;
+        auto connection = std::make_unique<Connection>();
+        if (!open(lock, *connection, *others).empty() || connection->timeline() <= timeline_)
+            continue;
+        log_event(Level::warning, "another server is the primary",
+                  {{"former", silent->host}, {"server", connection->server().host}});
+        for (Connection *other : in_use_)
+            other->cut();
+        left.swap(idle_);
+        accept(std::move(connection));
+        wake_all();
+    }
+}
+
+// The one that some statement has been waiting for, or to which a connection was lost and none was opened since.
+std::optional<Endpoint> Database::silent_server() const
+{
+    const auto begun_before = Clock::now() - patience;
+    for (const Connection *connection : in_use_)
+        if (connection->is_silent_since(begun_before))
+            return connection->server();
+    return lost_;
 }
 
 void Database::give_back(std::unique_ptr<Connection> connection)
@@ -426,14 +486,18 @@ void Database::give_back(std::unique_ptr<Connection> connection)
     wake_next();
 }
 
-// Drops the idle connections as well: most likely the server was restarted.
+// Drops the idle connections to that server as well: most likely it was restarted.
 void Database::forget(std::unique_ptr<Connection> connection)
 {
-    std::vector<std::unique_ptr<Connection>> idle;
+    std::vector<std::unique_ptr<Connection>> lost;
     const Lock lock{mutex_};
     release(*connection);
     conninfo_.try_last(connection->server());
-    idle.swap(idle_);
+    lost_ = connection->server();
+    const auto is_lost = [&](const auto &idle) { return idle->server() == connection->server(); };
+    const auto first = std::stable_partition(idle_.begin(), idle_.end(), std::not_fn(is_lost));
+    std::move(first, idle_.end(), std::back_inserter(lost));
+    idle_.erase(first, idle_.end());
     wants_spare_ = false;
     needed_.notify_one();
     wake_all();
@@ -444,10 +508,10 @@ void Database::cut_stalled(std::stop_token stop)
     while (pause(stop, watch_interval)) {
         const Lock lock{mutex_};
         const auto begun_before = Clock::now() - config_.statement_timeout - grace;
-        for (Connection *connection : in_use_)
-            connection->cut_if_begun_before(begun_before);
-        if (opening_)
-            opening_->cut_if_begun_before(begun_before);
+        for (const auto *connections : {&in_use_, &opening_})
+            for (Connection *connection : *connections)
+                if (connection->is_silent_since(begun_before))
+                    connection->cut();
     }
 }
 

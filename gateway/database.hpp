@@ -92,11 +92,13 @@ private:
     Shares shares_;                      // of the connections in use
     std::condition_variable_any needed_; // one more connection
     bool wants_spare_ = true;            // before it is needed
-    Connection *opening_ = nullptr;
-    bool was_open_ = false; // some connection, ever
-    bool away_ = false;     // since the last attempt to connect failed
+    std::unordered_set<Connection *> opening_;
+    std::string timeline_;         // of the server of the latest connection, if the URL names several
+    std::optional<Endpoint> lost_; // that a connection was lost to, if none was opened since
+    bool was_open_ = false;        // some connection, ever
+    bool away_ = false;            // since the last attempt to connect failed
     std::string failure_;
-    std::jthread opener_, watch_;
+    std::jthread opener_, watch_, follower_;
 
     std::vector<Row> run_once(const Statement &statement);
     std::unique_ptr<Connection> take();
@@ -106,6 +108,10 @@ private:
     void wake_next();
     void wake_all();
     void keep_one_idle(std::stop_token stop);
+    std::string open(Lock &lock, Connection &connection, const Conninfo &conninfo);
+    void accept(std::unique_ptr<Connection> connection);
+    void follow_primary(std::stop_token stop);
+    std::optional<Endpoint> silent_server() const;
     void give_back(std::unique_ptr<Connection> connection);
     void forget(std::unique_ptr<Connection> connection);
     void cut_stalled(std::stop_token stop);

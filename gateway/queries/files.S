@@ -11,6 +11,7 @@ query_\name:
     file catalog_state
     file primary_position
     file standby_position
+    file timeline
     file warm_up
 
     .section .note.GNU-stack, "", %progbits

@@ -1,5 +1,6 @@
 """The primary is gone, and its standby is promoted."""
 
+import concurrent.futures
 import contextlib
 import socket
 
@@ -38,6 +39,33 @@ def test_failover_to_the_other_server_of_the_url(make_server, make_gateway):
     until(lambda: gateway.make("and back").status == 200, RESUMED, "the old primary")
     for name in ["before", "after", "still at the new one"]:
         assert gateway.info(name).status == 200, name
+
+
+def test_hanging_primary_is_left_for_its_successor(make_server, make_gateway):
+    """It has lost its standby and waits for it with each commit; that it is no longer the primary, only others know."""
+    old = make_server(settings=dict(synchronous_standby_names="*"))
+    new = make_server(origin=old.url(), standby=True)
+    gateway = make_gateway(
+        f"postgresql://org_gateway@/fault?host={old.directory},{new.directory}&port={old.port},{new.port}"
+        "&target_session_attrs=read-write",
+        "--statement-timeout=600000",
+    )
+    assert gateway.make("before").status == 200
+    new.sql("SELECT pg_promote()")
+    assert_in_doubt(gateway.make("at the former primary"))
+    assert gateway.make("after").status == 200
+    assert new.sql("SELECT count(*) FROM org.organization WHERE organization_id = 'after'") == 1
+    assert gateway.logged("another server is the primary")
+
+    # When the new one hangs, the former one still seems to be a primary.
+    new.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(gateway.make, "waits for the new primary")
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            waiting.result(timeout=4)
+            raise AssertionError("it did not wait")
+        new.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+        assert waiting.result().status == 200
 
 
 def test_silent_server_is_tried_last(server, make_gateway):

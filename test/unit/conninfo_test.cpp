@@ -56,6 +56,22 @@ TEST(Conninfo, TriesTheLastOpenedFirstAndTheLostLast)
     EXPECT_THAT(tested.text(), HasSubstr("host='c,b,a' port='3,2,1' "));
 }
 
+TEST(Conninfo, NamesTheOthers)
+{
+    auto tested = conninfo("postgresql://a:1,b:2,c:3/d");
+    EXPECT_TRUE(tested.names_several());
+    EXPECT_THAT(tested.without({"b", "2"})->text(), HasSubstr("host='a,c' port='1,3' "));
+    EXPECT_EQ(tested.without({"b", "9"}), tested);
+    const auto one = tested.without({"a", "1"})->without({"b", "2"});
+    EXPECT_THAT(one->text(), HasSubstr("host='c' port='3' "));
+    EXPECT_TRUE(one->names_several());
+    EXPECT_EQ(one->without({"c", "3"}), std::nullopt);
+
+    tested = conninfo("postgresql://a:1/d");
+    EXPECT_FALSE(tested.names_several());
+    EXPECT_EQ(tested.without({"a", "1"}), std::nullopt);
+}
+
 TEST(Conninfo, KnowsServersByAddressOrByPortAlone)
 {
     auto by_address = conninfo("hostaddr=127.0.0.1,127.0.0.2 port=5");
