@@ -2,9 +2,22 @@
 
 #include "observation.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace pg_org {
+namespace {
+
+bool has_refusal(const std::vector<Row> &elements)
+{
+    return std::any_of(elements.begin(), elements.end(), [](const Row &row) {
+        return is_refusal(row.at(0)) && read_refusal(row.at(0)).error.depends_on_data();
+    });
+}
+
+bool throws_refusals(const std::vector<Row> &) { return false; }
+
+} // namespace
 
 Caller::Caller(const Config &config, Database &database)
     : database_{database}, replicas_{config}, listeners_{config.listener.threads / 4},
@@ -37,7 +50,8 @@ Answer Caller::call_alone(const Asked &asked, const Bound &bound)
 {
     auto rows = may_be_stale(asked.route) ? replicas_.run(bound.statement, asked.api_key) : std::nullopt;
     if (!rows)
-        rows = database_.run(bound.statement);
+        rows = changes_data(asked.route) ? database_.change(bound.statement, throws_refusals)
+                                         : database_.run(bound.statement);
     Row &row = rows->at(0);
     return {{200, std::move(row.at(0))}, row.size() > 1 ? std::move(row.at(1)) : std::string{}};
 }
@@ -45,7 +59,7 @@ Answer Caller::call_alone(const Asked &asked, const Bound &bound)
 Answer Caller::call_with_others(const Asked &asked, const Bound &bound)
 {
     const auto call_all = [&](const Batches::Requests &objects, bool wait) {
-        auto rows = database_.run(bind_many(*bound.many, objects, wait, asked.api_key));
+        auto rows = database_.change(bind_many(*bound.many, objects, wait, asked.api_key), has_refusal);
         if (rows.size() != objects.size())
             throw std::runtime_error{bound.many->identifier + " did not answer each request"};
         std::vector<std::string> elements;

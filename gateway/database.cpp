@@ -23,7 +23,7 @@
 #include <unordered_map>
 #include <utility>
 
-extern "C" const char query_timeline[], query_warm_up[];
+extern "C" const char query_confirm[], query_timeline[], query_warm_up[];
 
 namespace pg_org {
 namespace {
@@ -169,6 +169,20 @@ public:
         return rows;
     }
 
+    std::vector<Row> change(const Statement &statement, HasRefusal has_refusal)
+    {
+        try {
+            auto rows = run(statement);
+            if (has_refusal(rows))
+                run({query_confirm, {}});
+            return rows;
+        } catch (const std::exception &error) {
+            if (is_open() && DatabaseError::parse(error.what()).depends_on_data())
+                run({query_confirm, {}});
+            throw;
+        }
+    }
+
     bool was_opened() const { return connection_.has_value(); }
     const Endpoint &server() const { return server_; }         // once it was opened
     const std::string &timeline() const { return timeline_; } // of one of several servers
@@ -262,13 +276,13 @@ Database::~Database() = default;
 
 // A single statement is a transaction: one that failed because of a conflict, or because the server has become
 // read-only, changed nothing and can be tried again.
-std::vector<Row> Database::run(const Statement &statement)
+std::vector<Row> Database::retry(const Statement &statement, HasRefusal has_refusal)
 {
     constexpr std::array transient{sqlstate::serialization_failure, sqlstate::deadlock_detected, sqlstate::read_only};
     constexpr int max_retries = 2;
     for (int retries = 0;; ++retries) {
         try {
-            return run_once(statement);
+            return run_once(statement, has_refusal);
         } catch (const DatabaseError &error) {
             if (retries == max_retries ||
                 std::find(transient.begin(), transient.end(), error.sqlstate) == transient.end())
@@ -277,13 +291,13 @@ std::vector<Row> Database::run(const Statement &statement)
     }
 }
 
-std::vector<Row> Database::run_once(const Statement &statement)
+std::vector<Row> Database::run_once(const Statement &statement, HasRefusal has_refusal)
 {
     auto connection = take();
     std::vector<Row> rows;
     try {
         const Stopwatch stopwatch{trace().database};
-        rows = connection->run(statement);
+        rows = has_refusal ? connection->change(statement, has_refusal) : connection->run(statement);
     } catch (const std::exception &error) {
         if (!connection->is_open()) {
             forget(std::move(connection));
@@ -453,12 +467,15 @@ void Database::follow_primary(std::stop_token stop)
         if (!others)
             continue;
         auto connection = std::make_unique<Connection>();
-        if (!open(lock, *connection, *others).empty() || connection->timeline() <= timeline_)
+        if (!open(lock, *connection, *others).empty())
+            continue;
+        for (Connection *other : in_use_)
+            if (other->timeline() < connection->timeline())
+                other->cut();
+        if (connection->timeline() <= timeline_)
             continue;
         log_event(Level::warning, "another server is the primary",
                   {{"former", silent->host}, {"server", connection->server().host}});
-        for (Connection *other : in_use_)
-            other->cut();
         left.swap(idle_);
         accept(std::move(connection));
         wake_all();

@@ -34,6 +34,13 @@ struct DatabaseError : std::runtime_error {
     std::string argument = {}; // that a rule's error is about, if it is about one
     std::string hint = {};     // a rule's
 
+    // Whether a server with other data would decide otherwise, and that without telling an overload.
+    bool depends_on_data() const
+    {
+        const auto is = [&](std::string_view start) { return sqlstate.starts_with(start); };
+        return !internal && (is("P0002") || is("23") || is("55"));
+    }
+
     // From an error as libpq writes it at verbosity "verbose", which is kept as what().
     static DatabaseError parse(const std::string &text);
 
@@ -71,7 +78,17 @@ public:
     ~Database();
 
     // Prepares the statement once per connection, and retries conflicts with others.  Throws DatabaseError.
-    std::vector<Row> run(const Statement &statement);
+    std::vector<Row> run(const Statement &statement) { return retry(statement, nullptr); }
+
+    // Whether one of a change's rows is a refusal that depends on data.
+    using HasRefusal = bool (*)(const std::vector<Row> &);
+
+    // The same for a change.  With synchronous standbys, a refusal that depends on data waits for them as a change does:
+    // a former primary, which does not know yet that it is none, can't refuse what its successor has.
+    std::vector<Row> change(const Statement &statement, HasRefusal has_refusal)
+    {
+        return retry(statement, has_refusal);
+    }
 
     State state() const;
 
@@ -100,7 +117,8 @@ private:
     std::string failure_;
     std::jthread opener_, watch_, follower_;
 
-    std::vector<Row> run_once(const Statement &statement);
+    std::vector<Row> retry(const Statement &statement, HasRefusal has_refusal);
+    std::vector<Row> run_once(const Statement &statement, HasRefusal has_refusal);
     std::unique_ptr<Connection> take();
     std::unique_ptr<Connection> take_idle();
     void use(Connection &connection);

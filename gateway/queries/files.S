@@ -9,6 +9,7 @@ query_\name:
     .section .rodata
     file catalog_signatures
     file catalog_state
+    file confirm
     file primary_position
     file standby_position
     file timeline

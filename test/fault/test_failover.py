@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import socket
 
 from harness import RESUMED, Line, assert_in_doubt, assert_refused, until
@@ -112,3 +113,29 @@ def test_repeat_waits_for_the_standby_as_the_first_request_did(make_server, make
     standby.start()
     for request in requests:
         until(lambda: request().status == 200, RESUMED, "the answer")  # pylint: disable=cell-var-from-loop
+
+
+def test_refusal_waits_for_the_standby_as_a_change_does(make_server, make_gateway):
+    """A former primary must not refuse what its successor has."""
+    primary = make_server(settings=dict(synchronous_standby_names="*"))
+    standby = make_server(origin=primary.url(), standby=True)
+    gateway = make_gateway(primary.url("org_gateway"), "--statement-timeout=1000")
+    alone = make_gateway(primary.url("org_gateway"), "--statement-timeout=1000", "--no-batching")
+    assert gateway.make("acme").status == 200
+    requests = {
+        409: [lambda: gateway.make("acme")],
+        404: [
+            lambda: gateway.ask("DELETE", "/organization/delete", dict(organization_ids=["globex"])),
+            lambda: gateway.post("/usage/settle", dict(request_id="r", cost=0)),
+            lambda: alone.post("/usage/settle", dict(request_id="r", cost=0)),
+            lambda: gateway.post("/usage/cancel", dict(request_id="r")),
+        ],
+    }
+    standby.stop("immediate")
+    for request in itertools.chain(*requests.values()):
+        assert_in_doubt(request())
+    assert gateway.info("globex").status == 404
+    standby.start()
+    for status, those in requests.items():
+        for request in those:
+            until(lambda: request().status == status, RESUMED, f"{status}")  # pylint: disable=cell-var-from-loop
