@@ -1,5 +1,5 @@
-# (g): calls beside a full ledger and beside an empty one, in turn; reports from the full one, and calls while a partition
-# of it is archived. It is last, as it fills the ledger. Sourced, not run.
+# (g): calls, settled by reservation_id, beside a full ledger and beside an empty one, in turn; reports from the full one,
+# and calls while a partition of it is archived. It is last, as it fills the ledger. Sourced, not run.
 # shellcheck shell=bash disable=SC2154
 
 measure_ledger() {
