@@ -19,7 +19,7 @@ let page;
 before(async () => {
   mkdirSync(pictures, { recursive: true });
   browser = await chromium.launchPersistentContext(profile, {
-    executablePath: "/usr/bin/chromium",
+    executablePath: "/usr/bin/chromium-headless-shell",
     viewport: { width: 1280, height: 1000 },
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
            "--disable-component-update", "--disable-sync"],
