@@ -184,7 +184,7 @@ public:
     }
 
     bool was_opened() const { return connection_.has_value(); }
-    const Endpoint &server() const { return server_; }         // once it was opened
+    const Endpoint &server() const { return server_; }        // once it was opened
     const std::string &timeline() const { return timeline_; } // of one of several servers
     // Whether it can run another statement.
     bool is_sound() const { return is_open() && !lost_plan_; }

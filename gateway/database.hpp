@@ -83,8 +83,8 @@ public:
     // Whether one of a change's rows is a refusal that depends on data.
     using HasRefusal = bool (*)(const std::vector<Row> &);
 
-    // The same for a change.  With synchronous standbys, a refusal that depends on data waits for them as a change does:
-    // a former primary, which does not know yet that it is none, can't refuse what its successor has.
+    // The same for a change.  With synchronous standbys, a refusal that depends on data waits for them as a change
+    // does: a former primary, which does not know yet that it is none, can't refuse what its successor has.
     std::vector<Row> change(const Statement &statement, HasRefusal has_refusal)
     {
         return retry(statement, has_refusal);

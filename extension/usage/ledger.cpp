@@ -27,9 +27,9 @@ constexpr int state_column = 11;
 #define HAS_REQUEST_ID "org.request_digest(request_id) = org.request_digest(request) AND request_id = request"
 
 // Calls by name: $1 organizations and $2 requests; $3 tells whether a name has an organization, $4 from when on closed
-// calls are remembered. A name with an organization is that of one call: once it is found, LIMIT ends the search, and for
-// a reservation the ledger is not read. LIMIT also makes the planner look up one name after the other. One statement,
-// since starting one costs more than a look-up.
+// calls are remembered. A name with an organization is that of one call: once it is found, LIMIT ends the search, and
+// for a reservation the ledger is not read. LIMIT also makes the planner look up one name after the other. One
+// statement, since starting one costs more than a look-up.
 constinit Statement find_statement{R"(
     SELECT call.*, place
       FROM unnest($1, $2, $3) WITH ORDINALITY AS named (organization, request, exact, place)
