@@ -84,13 +84,14 @@ http_percentile() {
 }
 
 # steady GATEWAY REQUESTS_A_SECOND: as users send them, who do not wait for each other's replies.  An h2load
-# connection has one request under way, and sends the next one late if that is late, so there are many of them;
-# they start one after the other, or else all would send at once, again and again.  Prints how many were sent a
-# second, the median and the two percentiles in ms; of the time after all have started.
+# connection has one request under way, and sends the next one late if that is late, so there are many of them, but
+# only so many that each sends some; they start one after the other, or else all would send at once, again and again.
+# Prints how many were sent a second, the median and the two percentiles in ms; of the time after all have started.
 steady() {
-    local connections=256 start=0.5 each count
-    read -r each count < <(awk -v rate="$2" -v n="$connections" -v seconds="$seconds" -v start="$start" '
-        BEGIN { print rate / n, n * int(rate / n * (seconds + start) + 1) }')
+    local connections start=0.5 each count
+    read -r connections each count < <(awk -v rate="$2" -v seconds="$seconds" -v start="$start" '
+        BEGIN { n = int(rate * seconds / 4); n = n < 1 ? 1 : n > 256 ? 256 : n
+                print n, rate / n, n * int(rate / n * (seconds + start) + 1) }')
     : >"$scratch/gateway-$1"
     rm -f "$scratch/times" # h2load would go on in it
     bounded h2load --h1 -c "$connections" -r 1 --rate-period=1ms --rps="$each" -n "$count" \
