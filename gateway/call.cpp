@@ -15,8 +15,6 @@ bool has_refusal(const std::vector<Row> &elements)
     });
 }
 
-bool throws_refusals(const std::vector<Row> &) { return false; }
-
 } // namespace
 
 Caller::Caller(const Config &config, Database &database)
@@ -50,8 +48,7 @@ Answer Caller::call_alone(const Asked &asked, const Bound &bound)
 {
     auto rows = may_be_stale(asked.route) ? replicas_.run(bound.statement, asked.api_key) : std::nullopt;
     if (!rows)
-        rows = changes_data(asked.route) ? database_.change(bound.statement, throws_refusals)
-                                         : database_.run(bound.statement);
+        rows = changes_data(asked.route) ? database_.change(bound.statement) : database_.run(bound.statement);
     Row &row = rows->at(0);
     return {{200, std::move(row.at(0))}, row.size() > 1 ? std::move(row.at(1)) : std::string{}};
 }

@@ -34,7 +34,7 @@ struct DatabaseError : std::runtime_error {
     std::string argument = {}; // that a rule's error is about, if it is about one
     std::string hint = {};     // a rule's
 
-    // Whether a server with other data would decide otherwise, and that without telling an overload.
+    // Whether a rule refused something for what is stored, so that a server that has other data might not refuse it.
     bool depends_on_data() const
     {
         const auto is = [&](std::string_view start) { return sqlstate.starts_with(start); };
@@ -85,7 +85,9 @@ public:
 
     // The same for a change.  With synchronous standbys, a refusal that depends on data waits for them as a change
     // does: a former primary, which does not know yet that it is none, can't refuse what its successor has.
-    std::vector<Row> change(const Statement &statement, HasRefusal has_refusal)
+    // Refusals of a single call are errors.
+    static bool has_none(const std::vector<Row> &) { return false; }
+    std::vector<Row> change(const Statement &statement, HasRefusal has_refusal = has_none)
     {
         return retry(statement, has_refusal);
     }

@@ -15,7 +15,7 @@ measure_ledger() {
     in_rounds "Daily activity" take_daily_activity
     measure_archiving
 
-    aim '≥ 0.95' full_ordered empty_ordered "(g) reserve and settle by 64 in 8 sessions, time-ordered request_ids, $ledger calls in the ledger to none"
+    aim '≥ 0.95' full_ordered empty_ordered "(g) reserve and settle by 64 in 8 sessions, by reservation_id, time-ordered request_ids, $ledger calls in the ledger to none"
     aim '≥ 0.90' full_random empty_random "(g) the same with random request_ids"
     aim '≤ 1.20' daily_small daily_large "(g) time of a month's daily activity of one organization with most of the calls to one with few"
     aim '≥ 0.80' archiving_calls quiet_calls "(g) reserve and settle by 64 while a tenth of the ledger is archived to before"
