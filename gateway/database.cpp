@@ -408,7 +408,9 @@ void Database::keep_one_idle(std::stop_token stop)
     while (needed_.wait(lock, stop, is_needed) && !stop.stop_requested()) {
         auto connection = std::make_unique<Connection>();
         const auto conninfo = conninfo_;
-        auto failure = open(lock, *connection, conninfo);
+        // While the database is away, requests are refused: they can't wait for a warm-up.
+        const bool is_warmed_up = use_ == Use::requests && !away_;
+        auto failure = open(lock, *connection, conninfo, is_warmed_up);
         if (conninfo != conninfo_) // a server was lost meanwhile, or another one is the primary
             continue;
         const bool is_good = failure.empty();
@@ -427,14 +429,14 @@ void Database::keep_one_idle(std::stop_token stop)
 }
 
 // Without the lock meanwhile.  Returns what failed, if something did.
-std::string Database::open(Lock &lock, Connection &connection, const Conninfo &conninfo)
+std::string Database::open(Lock &lock, Connection &connection, const Conninfo &conninfo, bool is_warmed_up)
 {
     std::string failure;
     opening_.insert(&connection);
     lock.unlock();
     try {
         connection.open(conninfo, config_);
-        if (use_ == Use::requests)
+        if (is_warmed_up)
             connection.warm_up(config_);
     } catch (const std::exception &error) {
         failure = error.what();
@@ -467,7 +469,8 @@ void Database::follow_primary(std::stop_token stop)
         if (!others)
             continue;
         auto connection = std::make_unique<Connection>();
-        if (!open(lock, *connection, *others).empty())
+        constexpr bool is_warmed_up = false; // requests wait for it
+        if (!open(lock, *connection, *others, is_warmed_up).empty())
             continue;
         for (Connection *other : in_use_)
             if (other->timeline() < connection->timeline())

@@ -128,7 +128,7 @@ private:
     void wake_next();
     void wake_all();
     void keep_one_idle(std::stop_token stop);
-    std::string open(Lock &lock, Connection &connection, const Conninfo &conninfo);
+    std::string open(Lock &lock, Connection &connection, const Conninfo &conninfo, bool is_warmed_up);
     void accept(std::unique_ptr<Connection> connection);
     void follow_primary(std::stop_token stop);
     std::optional<Endpoint> silent_server() const;

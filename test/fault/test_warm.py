@@ -2,7 +2,7 @@
 
 import re
 
-from harness import at_once
+from harness import RESUMED, assert_refused, at_once, until
 
 
 def calls_of_functions(server):
@@ -29,3 +29,14 @@ def test_a_connection_is_warmed_before_it_serves(make_server, make_gateway):
     assert serving
     for said in serving:
         assert "'asked for'" not in said[0], said[0]
+
+
+def test_after_an_outage_the_first_connection_serves_at_once(make_server, make_gateway):
+    server = make_server(settings={"log_statement": "all", "log_line_prefix": "told %a %p "})
+    gateway = make_gateway(server.url("org_gateway"))
+    server.stop("immediate")
+    until(lambda: gateway.info("refused").status == 503)
+    assert_refused(gateway.info("refused"))
+    server.start()
+    until(lambda: gateway.info("asked for").status == 404, RESUMED, "the server")
+    assert any("'asked for'" in said[0] for said in calls_of_functions(server).values() if said)
