@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import { chromium } from "playwright-core";
 
@@ -106,12 +105,11 @@ export async function choose(page, thing, act) {
 export const said = (page, text) => page.getByRole("status").getByText(text).waitFor();
 export const refused = (page, text) => page.getByRole("alert").getByText(text).first().waitFor();
 
-export const pictures = fileURLToPath(new URL("../../build/test/console/", import.meta.url));
-mkdirSync(pictures, { recursive: true });
-
-// To look at: in the light, in the dark, and on a phone.
+// To look at, in the directory PICTURES, if that is set.
+const pictures = process.env.PICTURES;
+if (pictures) mkdirSync(pictures, { recursive: true });
 export async function picture(page, name) {
-  await page.screenshot({ path: `${pictures}${name}.png`, fullPage: true });
+  if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
 }
 
 // Until nothing is asked for any more, but the stream of events, which never ends.
