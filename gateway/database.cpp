@@ -408,8 +408,8 @@ void Database::keep_one_idle(std::stop_token stop)
     while (needed_.wait(lock, stop, is_needed) && !stop.stop_requested()) {
         auto connection = std::make_unique<Connection>();
         const auto conninfo = conninfo_;
-        // Not while requests are refused or hang: they can't wait for it, and a busy server has other things to do.
-        const bool is_warmed_up = use_ == Use::requests && !away_ && !silent_server();
+        // While the database is away, requests are refused: they can't wait for a warm-up.
+        const bool is_warmed_up = use_ == Use::requests && !away_;
         auto failure = open(lock, *connection, conninfo, is_warmed_up);
         if (conninfo != conninfo_) // a server was lost meanwhile, or another one is the primary
             continue;
