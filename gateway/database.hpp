@@ -82,11 +82,10 @@ public:
 
     // Whether one of a change's rows is a refusal that depends on data.
     using HasRefusal = bool (*)(const std::vector<Row> &);
+    static bool has_none(const std::vector<Row> &) { return false; } // of a single call, whose refusals are errors
 
     // The same for a change.  With synchronous standbys, a refusal that depends on data waits for them as a change
     // does: a former primary, which does not know yet that it is none, can't refuse what its successor has.
-    // Refusals of a single call are errors.
-    static bool has_none(const std::vector<Row> &) { return false; }
     std::vector<Row> change(const Statement &statement, HasRefusal has_refusal = has_none)
     {
         return retry(statement, has_refusal);
