@@ -7,7 +7,8 @@ import subprocess
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
-SIZE = ["-v", "organizations=40", "-v", "users=150", "-v", "keys=1500"]
+KEYS = 300
+SIZE = ["-v", "organizations=40", "-v", "users=150", "-v", f"keys={KEYS}"]
 
 numbers = itertools.count()
 
