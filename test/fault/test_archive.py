@@ -72,12 +72,17 @@ SELECT string_agg(format('SELECT request_id, cost FROM %s WHERE state = ''settle
 """
 
 
-@pytest.fixture
-def ledger(make_server):
+@pytest.fixture(scope="module")
+def filled(make_server):
     server = make_server()
     server.sql(FILL)
     assert server.sql("SELECT usage_verify()") == []
     return server
+
+
+@pytest.fixture
+def ledger(filled, make_server):
+    return make_server(origin=filled.url())
 
 
 class Load:
@@ -87,8 +92,8 @@ class Load:
         self.server = server
         self.stopped = threading.Event()
         self.settled = {}
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
+        self.connection = server.connect()
+        self.running = Answers(self.run)
 
     def run(self):
         number = 0
@@ -99,18 +104,25 @@ class Load:
             self.ask("SELECT usage_reserve(%s, 'm1', 1, 10, %s, end_user => 'e1')", [key, name])
             self.ask("SELECT usage_settle(0.5, %s, prompt_tokens => 7)", [name])
             self.settled[name] = 0.5
+            time.sleep(0.02)  # the processors are the archiving's
 
     def ask(self, call, arguments):
         def answered():
-            with contextlib.suppress(psycopg2.OperationalError, psycopg2.InterfaceError):
-                self.server.sql(call, parameters=arguments)
+            try:
+                if self.connection.closed:
+                    self.connection = self.server.connect()
+                self.connection.cursor().execute(call, arguments)
                 return True
+            except psycopg2.Error:
+                self.connection.close()
+                return False
 
         until(answered, what=f"an answer to {call} with {arguments}")
 
     def close(self):
         self.stopped.set()
-        self.thread.join()
+        self.running.get()
+        self.connection.close()
 
 
 def archive_at_once(connection):
@@ -194,8 +206,9 @@ def test_archiving_that_is_killed_loses_and_doubles_nothing(ledger, work, fault)
     assert len(names) == len(set(names)), "a call is there twice"
     assert set(names) == {name for name, _ in before} | set(settled)
     more = {owner: float(spend) - float(spent_before[owner]) for owner, spend in ledger.sql(SPENT).items()}
+    own = own_calls(ledger)
     assert more["organization acme"] + more["organization late"] == pytest.approx(
-        sum(cost for name, cost in settled.items() if name not in own_calls(ledger))
+        sum(cost for name, cost in settled.items() if name not in own)
     )
     counted = ledger.sql(LIMITS)
     ledger.sql("DELETE FROM org.usage_counter")
