@@ -86,7 +86,9 @@ INSERT INTO org.api_key (key_hash, key_name, organization_id, team_id)
     SELECT encode(sha256(('k' || i)::bytea), 'hex'), 'k', 'beta', 't3' FROM generate_series(1, 10000) AS i;
 UPDATE org.team SET keys_at_most = 10000 WHERE team_id = 't3';
 SELECT attempt($$key_generate(team_id => 't3')$$), attempt($$key_generate(team_id => 't4')$$);
-UPDATE org.api_key SET organization_id = NULL, team_id = NULL, user_id = 'ann' WHERE team_id = 't3';
+DELETE FROM org.api_key WHERE team_id = 't3';
+INSERT INTO org.api_key (key_hash, key_name, user_id)
+    SELECT encode(sha256(('k' || i)::bytea), 'hex'), 'k', 'ann' FROM generate_series(1, 10000) AS i;
 SELECT attempt($$key_generate('ann')$$), attempt($$key_generate(team_id => 't3')$$);
 DELETE FROM org.api_key
  WHERE key_id IN (SELECT key_id FROM org.api_key WHERE user_id = 'ann' AND key_name = 'k' LIMIT 2);
