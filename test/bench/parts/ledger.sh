@@ -23,7 +23,8 @@ measure_ledger() {
     amount /s full_random "the same with $ledger calls in the ledger"
     amount /s daily_large "daily activities of a month a second"
     amount ms quiet_longest "longest of single requests beside batches of 64"
-    amount ms archiving_longest "the same while a tenth of the ledger is archived"
+    amount ms archiving_longest "the same while org_maintain() archives a tenth of the ledger"
+    amount ms between_longest "the same between its calls, in four times as much time: what disk and machine make wait"
     amount s archiving_seconds "for archiving it"
     amount bytes ledger_bytes "of a call in the ledger, with its indexes"
 }
@@ -78,7 +79,8 @@ take_daily_activity() {
     take daily_small "$(clients=1 sql daily_activity_even)"
 }
 
-# Batches by two clients, and single requests by one whose longest is told; in the same run before and during archiving.
+# Batches by two clients, and single requests by one whose longest is told; in the same run before and during archiving,
+# and while no call of org_maintain() is at work, which is to tell what waits for archiving from what waits for the disk.
 measure_archiving() {
     local quiet maintained ended part_began end
     PGUSER=postgres query -c CHECKPOINT
@@ -92,13 +94,18 @@ measure_archiving() {
     end=$((SECONDS + 1800))
     until part_began=$EPOCHREALTIME && [[ $(query -c "SELECT org_maintain() ->> 'is_complete'") == true ]]; do
         ((SECONDS < end)) || fail "a tenth of the ledger was not archived in half an hour"
+        printf '%s %s\n' "$part_began" "$EPOCHREALTIME" >>"$scratch/steps"
         sleep "$(awk "BEGIN { print 4 * ($EPOCHREALTIME - $part_began) }")" # as the gateway does
     done
     ended=$EPOCHREALTIME
     end_pgbench batches
     end_pgbench single
-    take_window quiet "$quiet" "$maintained"
-    take_window archiving "$maintained" "$ended"
+    printf '%s %s\n' "$part_began" "$ended" >>"$scratch/steps"
+    take quiet_calls "$(calls_by_64 batches "$quiet" "$maintained")"
+    take quiet_longest "$(longest_single "$quiet" "$maintained" /dev/null)"
+    take archiving_calls "$(calls_by_64 batches "$maintained" "$ended")"
+    take archiving_longest "$(longest_single "$maintained" "$ended" "$scratch/steps" beside)"
+    take between_longest "$(longest_single "$maintained" "$ended" "$scratch/steps")"
     take archiving_seconds "$(awk "BEGIN { print $ended - $maintained }")"
     [[ $(query -c "SELECT count(*) FROM org.usage_archive WHERE archived_at IS NOT NULL") == 1 ]] || fail "nothing was archived"
 }
@@ -125,9 +132,18 @@ calls_by_64() {
         $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to { calls += 64 } END { print calls / (to - from) }'
 }
 
-# take_window WHEN FROM TO: takes how many calls there were a second, and the longest single request in ms.
-take_window() {
-    take "$1_calls" "$(calls_by_64 batches "$2" "$3")"
-    take "$1_longest" "$(cat "$scratch"/log_single* | awk -v from="$2" -v to="$3" '
-        $5 + $6 / 1e6 >= from && $5 + $6 / 1e6 < to && $3 > longest { longest = $3 } END { print longest / 1000 }')"
+# longest_single FROM TO STEPS [beside]: the longest single request in ms, of those that ended in that time and were under
+# way beside none of the steps of a file, or beside one; each line has a step's begin and end.
+longest_single() {
+    cat "$scratch"/log_single* | awk -v from="$1" -v to="$2" -v file="$3" -v beside="${4:+1}" '
+        BEGIN { for (steps = 0; (getline <file) > 0; steps++) { begins[steps] = $1; ends[steps] = $2 } }
+        {
+            end = $5 + $6 / 1e6
+            if (end < from || end >= to || $3 <= longest) next
+            found = ""
+            for (i = 0; i < steps && !found; i++)
+                if (begins[i] < end && ends[i] > end - $3 / 1e6) found = 1
+            if (found == beside) longest = $3
+        }
+        END { print longest / 1000 }'
 }
