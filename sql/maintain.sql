@@ -96,6 +96,7 @@ SELECT usage_verify(), spend FROM org.organization WHERE organization_id = 'acme
 -- The audit log and events are deleted by the partition: here the first ones are split to have some that are old.
 \set ECHO none
 SELECT format('ALTER TABLE %1$s DETACH PARTITION org.%2$I; CREATE TABLE %1$s_until_2000_01_01 (LIKE %1$s INCLUDING ALL);'
+              'ALTER TABLE %1$s_until_2000_01_01 OWNER TO org;'
               'ALTER TABLE %1$s ATTACH PARTITION %1$s_until_2000_01_01 FOR VALUES FROM (MINVALUE) TO (''2000-01-01Z'');'
               'ALTER TABLE %1$s ATTACH PARTITION org.%2$I FOR VALUES FROM (''2000-01-01Z'') TO (%3$L)', of_table, name, ends_at)
   FROM org.partition WHERE starts_at IS NULL AND of_table <> 'org.usage'

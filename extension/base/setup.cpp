@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 27> migrations{
+constexpr std::array<const char *, 28> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -63,6 +63,8 @@ constexpr std::array<const char *, 27> migrations{
 #include "migrations/26_usage_refusal.inc"
     ,
 #include "migrations/27_key_team.inc"
+    ,
+#include "migrations/28_lock_briefly.inc"
 };
 
 void run(const char *sql)
