@@ -10,7 +10,7 @@
 #   make test           everything that is tested, from nothing
 #   make test-debian    the packages on clean Debians 12, 13 and sid, and make test on 13; for root, takes an hour
 #   make test-alerts    each alert of deploy/prometheus with a real Prometheus, in a minute
-#   make test-ha        three databases with Patroni, two gateways: one after the other is broken; for root, half an hour
+#   make test-ha        three databases with Patroni, two gateways: one after the other is broken; for root, 20 minutes
 #   make test-container deploy/container as containers, up to an upgrade; for root, 12 minutes, and 2 the next time
 #   make ubsan          the extension's tests with the undefined-behaviour sanitizer
 #   make asan           the gateway's tests with that and the address sanitizer

@@ -17,7 +17,7 @@ class Worker(threading.Thread):
 
     key = None
 
-    def __init__(self, address, notes, pause=0.02):
+    def __init__(self, address, notes, pause=0.05):
         super().__init__(daemon=True)
         self.address = address
         self.notes = notes

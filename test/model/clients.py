@@ -120,15 +120,17 @@ class Notes:
 
 
 class Client(threading.Thread):
-    """Makes one call after the other; what fails on the way is sent again until it is answered."""
+    """Makes one call after the other, after a pause if one was refused; what fails on the way is sent again until it is
+    answered."""
 
-    def __init__(self, name_of_calls, world, address, notes, deadline):
+    def __init__(self, name_of_calls, world, address, notes, deadline, pause=0):
         super().__init__(daemon=True)
         self.name_of_calls = name_of_calls
         self.random = random.Random(name_of_calls)
         self.world = world
         self.notes = notes
         self.deadline = deadline
+        self.pause = pause
         self.connection = http.client.HTTPConnection(*address, timeout=30)
 
     def run(self):
@@ -157,6 +159,7 @@ class Client(threading.Thread):
         if status == 429:
             self.notes.refused.add(request_id)
             self.notes.reasons[reason_of(reply["error"]["limit"])] += 1
+            time.sleep(self.pause)
         elif status == 409 and fate == "abandon":
             self.notes.unclear.add(request_id)
         elif status != 200:
