@@ -201,7 +201,7 @@ class Gateway:
     def __init__(self, database_url, *more, port=None, ready=True):
         self.port = port or free_port()
         self.tls = unwary() if any(option.startswith("--tls-cert") for option in more) else None
-        self.log = tempfile.TemporaryFile("a+b")
+        self.log = tempfile.TemporaryFile()
         options = dict(
             port=self.port,
             admin_port=0,
@@ -230,8 +230,9 @@ class Gateway:
         return self.process.poll() is None
 
     def told(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        # Without moving the position of the file, at which the gateway writes.
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def logged(self, *messages):
         """Lines of its log with one of the messages. Those of libpq, which prints what a server says while it stops, are
