@@ -60,13 +60,17 @@ def test_hanging_primary_is_left_for_its_successor(make_server, make_gateway):
 
     # When the new one hangs, the former one still seems to be a primary.
     new.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+    names = (f"waits for the new primary {number}" for number in itertools.count())
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        waiting = pool.submit(gateway.make, "waits for the new primary")
-        with contextlib.suppress(concurrent.futures.TimeoutError):
-            waiting.result(timeout=4)
-            raise AssertionError("it did not wait")
+        # Commits may go on for a moment, until all of the server's processes have read the new setting.
+        _, waiting = until(lambda: unanswered(pool.submit(gateway.make, next(names))), what="a request that waits")
         new.sql("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
         assert waiting.result().status == 200
+
+
+def unanswered(request, seconds=4):
+    """The request, if it is not answered for so long."""
+    return request if not concurrent.futures.wait([request], timeout=seconds).done else None
 
 
 def test_silent_server_is_tried_last(server, make_gateway):
