@@ -42,10 +42,6 @@ def pg_config(option):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def tool(name):
-    return f"{pg_config('--bindir')}/{name}"
-
-
 def free_port():
     """Below those that the system gives to outgoing connections, one of which could take it while a server restarts."""
     while True:
@@ -86,7 +82,7 @@ class Server:
         self.under = self.mount(small_disk) if small_disk else []
         self.log = self.directory / "log"
         self.process = None
-        copy = [tool("pg_basebackup"), "-D", self.directory / "cluster", "-c", "fast", "-X", "stream", "--no-sync"]
+        copy = ["pg_basebackup", "-D", self.directory / "cluster", "-c", "fast", "-X", "stream", "--no-sync"]
         self.run(*copy, *(["-R"] if standby else []), "-d", origin)
         self.start()
 
@@ -109,7 +105,7 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.under, *as_server_user(), "setpriv", "--pdeathsig", "INT"]
-                + [tool("postgres"), "-D", self.directory / "cluster", *options],
+                + ["postgres", "-D", self.directory / "cluster", *options],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
