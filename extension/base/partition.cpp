@@ -1,4 +1,4 @@
-// Making sure that there is a partition.
+// Making sure that there is a partition, and locking one that leaves.
 
 #include "partition.hpp"
 
@@ -10,6 +10,8 @@ namespace {
 
 // Returns until when another look is not needed.
 constinit Statement make_partitions{"SELECT org.make_partitions($1::regclass, $2)"};
+
+constinit Statement lock_statement{"SELECT org.lock_briefly($1::regclass, format('org.%I', $2)::regclass)"};
 
 constexpr std::array<const char *, 2> names{"usage", "event"};
 
@@ -33,5 +35,7 @@ void require_partition(Session &session, Partitioned table, Time time)
     const Rows found = session.run(make_partitions, to_text(psprintf("org.%s", names[place])), time);
     known = {relation, found[0].get<Time>(0)->value, rollbacks()};
 }
+
+void lock_briefly(Session &session, Text table, Text partition) { session.run(lock_statement, table, partition); }
 
 } // namespace pg_org

@@ -62,8 +62,6 @@ constinit Statement find_progress{R"(
 
 constinit Statement set_summed{"UPDATE org.usage_archive SET summed_blocks = $2 WHERE ends_at = $1"};
 
-constinit Statement lock_usage_briefly{"SELECT org.lock_briefly('org.usage', format('org.%I', $1)::regclass)"};
-
 constinit Statement make_schema{"SELECT org.make_archive_schema()"};
 
 constinit Statement count_sums{"UPDATE org.usage_archive SET archived_at = $2 WHERE ends_at = $1"};
@@ -136,7 +134,7 @@ void archive(Session &session, const OldPartition &partition, bool drop)
 {
     if (!drop)
         session.run(make_schema);
-    session.run(lock_usage_briefly, partition.name);
+    lock_briefly(session, "org.usage", partition.name);
     const char *const table = table_of(partition);
     session.run_about(table, "ALTER TABLE org.usage DETACH PARTITION %s");
     session.run_about(table, drop ? "DROP TABLE %s" : "ALTER TABLE %s SET SCHEMA org_archive");

@@ -4,6 +4,7 @@
 #include "archive.hpp"
 #include "base/clock.hpp"
 #include "base/fail.hpp"
+#include "base/partition.hpp"
 #include "refusal_counts.hpp"
 #include "rules/retention.hpp"
 
@@ -24,7 +25,6 @@ constinit Statement find_older{R"(
        AND ends_at <= $2
      ORDER BY ends_at
      LIMIT 1)"};
-constinit Statement lock_briefly{"SELECT org.lock_briefly($1::regclass, format('org.%I', $2)::regclass)"};
 constinit Statement find_archive{R"(
     SELECT name
       FROM org.usage_archive
@@ -92,7 +92,7 @@ private:
             return true;
         if (may_wait()) {
             const Text name = *old[0].get<Text>(0);
-            session_.run(lock_briefly, table, name);
+            lock_briefly(session_, table, name);
             session_.run_about(quote_qualified_identifier("org", c_string(name)), "DROP TABLE %s");
             write_step("partition_dropped", table, name);
         }
