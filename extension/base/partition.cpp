@@ -1,4 +1,4 @@
-// Making sure that there is a partition, and locking one that leaves.
+// Making sure that there is a partition, and locking those that leave.
 
 #include "partition.hpp"
 
@@ -11,7 +11,8 @@ namespace {
 // Returns until when another look is not needed.
 constinit Statement make_partitions{"SELECT org.make_partitions($1::regclass, $2)"};
 
-constinit Statement lock_statement{"SELECT org.lock_briefly($1::regclass, format('org.%I', $2)::regclass)"};
+constinit Statement lock_statement{R"(
+    SELECT org.lock_briefly($1::regclass, ARRAY(SELECT format('org.%I', name)::regclass FROM unnest($2) AS name)))"};
 
 constexpr std::array<const char *, 2> names{"usage", "event"};
 
@@ -36,6 +37,6 @@ void require_partition(Session &session, Partitioned table, Time time)
     known = {relation, found[0].get<Time>(0)->value, rollbacks()};
 }
 
-void lock_briefly(Session &session, Text table, Text partition) { session.run(lock_statement, table, partition); }
+void lock_briefly(Session &session, Text table, Texts partitions) { session.run(lock_statement, table, partitions); }
 
 } // namespace pg_org

@@ -12,8 +12,8 @@ enum class Partitioned { usage, event };
 // of statements that use the table.
 void require_partition(Session &session, Partitioned table, Time time);
 
-// Locks a table, such as org.usage, and a partition of it, named without the schema, that is to leave it. Fails with
+// Locks a table, such as org.usage, and partitions of it, named without the schema, that are to leave it. Fails with
 // lock_not_available if others use them all the time.
-void lock_briefly(Session &session, Text table, Text partition);
+void lock_briefly(Session &session, Text table, Texts partitions);
 
 } // namespace pg_org

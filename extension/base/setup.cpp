@@ -9,7 +9,7 @@ using namespace pg_org;
 namespace {
 
 // In order; the first has number 1.
-constexpr std::array<const char *, 28> migrations{
+constexpr std::array<const char *, 29> migrations{
 #include "migrations/1_tables.inc"
     ,
 #include "migrations/2_audit.inc"
@@ -65,6 +65,8 @@ constexpr std::array<const char *, 28> migrations{
 #include "migrations/27_key_team.inc"
     ,
 #include "migrations/28_lock_briefly.inc"
+    ,
+#include "migrations/29_vacuumed_partitions.inc"
 };
 
 void run(const char *sql)

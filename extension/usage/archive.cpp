@@ -87,6 +87,15 @@ void carry_sums_up_to(Session &session, OldPartition &partition, int64 block)
     partition.summed_blocks = block;
 }
 
+void take_out(Session &session, const OldPartition &partition, bool drop)
+{
+    const char *const table = table_of(partition);
+    session.run_about(table, "ALTER TABLE org.usage DETACH PARTITION %s");
+    session.run_about(table, drop ? "DROP TABLE %s" : "ALTER TABLE %s SET SCHEMA org_archive");
+    session.run(count_sums, partition.ends_at, present());
+    session.run(forget_boundaries, partition.ends_at);
+}
+
 } // namespace
 
 std::span<OldPartition> old_partitions(Session &session, Time ended_by)
@@ -130,16 +139,17 @@ void carry_sums(Session &session, OldPartition &partition)
     carry_sums_up_to(session, partition, std::min(partition.blocks, partition.summed_blocks + blocks_at_once));
 }
 
-void archive(Session &session, const OldPartition &partition, bool drop)
+void archive(Session &session, std::span<const OldPartition> partitions, bool drop)
 {
+    if (partitions.empty())
+        return;
     if (!drop)
         session.run(make_schema);
-    lock_briefly(session, "org.usage", partition.name);
-    const char *const table = table_of(partition);
-    session.run_about(table, "ALTER TABLE org.usage DETACH PARTITION %s");
-    session.run_about(table, drop ? "DROP TABLE %s" : "ALTER TABLE %s SET SCHEMA org_archive");
-    session.run(count_sums, partition.ends_at, present());
-    session.run(forget_boundaries, partition.ends_at);
+    const auto names = allocate<Text>(partitions.size());
+    std::ranges::transform(partitions, names.begin(), &OldPartition::name);
+    lock_briefly(session, "org.usage", names);
+    for (const OldPartition &partition : partitions)
+        take_out(session, partition, drop);
 }
 
 } // namespace pg_org
@@ -196,9 +206,8 @@ PG_ORG_WRITE(usage_archive)
         while (!partition.is_summed())
             carry_sums(session, partition);
     }
-    for (const OldPartition &partition : partitions) { // at last, since it locks the ledger
-        archive(session, partition, drop);
+    archive(session, partitions, drop); // at last, since it locks the ledger
+    for (const OldPartition &partition : partitions)
         write_archived(session.reply, partition, drop);
-    }
     session.reply.end_array().end_object();
 }

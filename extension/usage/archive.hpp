@@ -33,7 +33,7 @@ bool begin_archiving(Session &session, bool wait);
 void begin_or_resume(Session &session, OldPartition &partition);
 // Carries forward the sums of some more blocks.
 void carry_sums(Session &session, OldPartition &partition);
-// Takes a partition out of the ledger whose sums were carried forward. It is kept in schema org_archive, or dropped.
-void archive(Session &session, const OldPartition &partition, bool drop);
+// Takes partitions out of the ledger whose sums were carried forward. They are kept in schema org_archive, or dropped.
+void archive(Session &session, std::span<const OldPartition> partitions, bool drop);
 
 } // namespace pg_org

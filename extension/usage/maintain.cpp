@@ -92,7 +92,7 @@ private:
             return true;
         if (may_wait()) {
             const Text name = *old[0].get<Text>(0);
-            lock_briefly(session_, table, name);
+            lock_briefly(session_, table, {&name, 1});
             session_.run_about(quote_qualified_identifier("org", c_string(name)), "DROP TABLE %s");
             write_step("partition_dropped", table, name);
         }
@@ -118,7 +118,7 @@ private:
             begin_step("sums_carried").key("table").value(Text{"org.usage"}).key("name").value(partition.name);
             session_.reply.key("blocks").value(partition.summed_blocks).key("of").value(partition.blocks).end_object();
         } else if (may_wait()) {
-            archive(session_, partition, false);
+            archive(session_, old.first(1), false);
             write_step("partition_archived", "org.usage", partition.name);
         }
         return false;
