@@ -82,6 +82,7 @@ class Server:
         self.under = self.mount(small_disk) if small_disk else []
         self.log = self.directory / "log"
         self.process = None
+        self.sessions = threading.local()
         copy = ["pg_basebackup", "-D", self.directory / "cluster", "-c", "fast", "-X", "stream", "--no-sync"]
         self.run(*copy, *(["-R"] if standby else []), "-d", origin)
         self.start()
@@ -118,12 +119,14 @@ class Server:
         until(self.is_up, what=f"the server, whose log is {self.log},")
 
     def is_up(self):
+        """As pg_ctl finds it out, without a connection."""
         assert self.process.poll() is None, self.log.read_text()[-3000:]
-        with contextlib.suppress(psycopg2.OperationalError):
-            self.connect("postgres").close()
-            return True
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.directory / "cluster" / "postmaster.pid").read_text().split()
+            return lines[0] == str(self.process.pid) and lines[-1] in ("ready", "standby")
 
     def stop(self, mode="fast"):
+        self.sessions = threading.local()
         signals = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
         self.process.send_signal(signals[mode])
         self.process.wait(PATIENCE)
@@ -149,13 +152,20 @@ class Server:
         connection.autocommit = True
         return connection
 
+    def session(self):
+        """The thread's own, as new: a process of the server for each statement would take most of the time."""
+        with contextlib.suppress(AttributeError, psycopg2.OperationalError, psycopg2.InterfaceError):
+            self.sessions.connection.cursor().execute("DISCARD ALL")
+            return self.sessions.connection
+        self.sessions.connection = self.connect()
+        return self.sessions.connection
+
     def sql(self, *statements, parameters=None):
         """The first value of the last one."""
-        with contextlib.closing(self.connect()) as connection:
-            cursor = connection.cursor()
-            for statement in statements:
-                cursor.execute(statement, parameters)
-            return cursor.fetchone()[0] if cursor.description and cursor.rowcount > 0 else None
+        cursor = self.session().cursor()
+        for statement in statements:
+            cursor.execute(statement, parameters)
+        return cursor.fetchone()[0] if cursor.description and cursor.rowcount > 0 else None
 
     def backends(self, condition="true"):
         """Those of gateways."""
@@ -170,10 +180,10 @@ class Server:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
     def terminate_backends(self):
-        self.sql(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg_org_gateway'"
-        )
-        until(lambda: not self.backends())
+        """Until they are gone; the gateway may have others by then."""
+        pids = self.backends()
+        self.sql("SELECT count(pg_terminate_backend(pid)) FROM unnest(%s) AS pid", parameters=[pids])
+        until(lambda: not set(pids) & set(self.backends()))
 
 
 def extension_settings():

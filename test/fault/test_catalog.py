@@ -87,10 +87,13 @@ NOT_SET_UP = "pg_org is not set up in this database: call org_setup() first, as 
 
 
 def assert_not_set_up(gateway, reason):
+    message = "The database is not set up for this gateway; its log says why"
     until(lambda: reason in gateway.told(), what="the warning")
+    # The connections for requests may open later than the one that the warning is from.
+    until(lambda: gateway.get("/health/readiness").message == message, what="its connections")
     for path in ["/health/readiness", "/organization/list", "/openapi.json"]:
         reply = assert_refused(gateway.get(path))
-        assert reply.message == "The database is not set up for this gateway; its log says why", reply
+        assert reply.message == message, reply
 
 
 def test_not_ready_before_the_database_is_set_up(make_server, make_gateway):
