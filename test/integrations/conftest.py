@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import urllib.request
 import uuid
@@ -22,17 +21,12 @@ sys.path[:0] = [str(CHECKOUT / "test"), str(INTEGRATIONS / "litellm"), str(INTEG
 from litellm_proxy import Proxy  # noqa: E402
 from pg_org_hook import Hook, Price  # noqa: E402
 from pg_org_stand_in import PgOrg  # noqa: E402
+from texts import Session  # noqa: E402
 
 URL = os.environ["PG_ORG_URL"]
 ADMIN_KEY = os.environ["PG_ORG_ADMIN_KEY"]
+sql = Session().rows
 PRICE = Price(Decimal("0.0001"), Decimal("0.001"), max_prompt_tokens=100)  # so that 10 tokens of answer hold 0.02
-
-
-def sql(statement):
-    """The rows, of texts."""
-    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-c", statement]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [line.split("\t") for line in output.splitlines()]
 
 
 class Gateway:

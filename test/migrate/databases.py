@@ -4,22 +4,37 @@ import itertools
 import os
 import pathlib
 import subprocess
+import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(CHECKOUT / "test"))
+
+from texts import Session  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 KEYS = 300
 SIZE = ["-v", "organizations=40", "-v", "users=150", "-v", f"keys={KEYS}"]
 
 numbers = itertools.count()
+sessions = {}  # by database
+
+
+def close(database):
+    """So that it can be copied, and that its settings may change."""
+    if database in sessions:
+        sessions.pop(database).close()
 
 
 def psql(database, *arguments, check=True):
+    close(database)
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-F", "\t", "-d", database, *arguments]
     return subprocess.run(command, check=check, capture_output=True, text=True)
 
 
 def rows(database, statement):
-    return [line.split("\t") for line in psql(database, "-c", statement).stdout.splitlines()]
+    if database not in sessions:
+        sessions[database] = Session(database)
+    return sessions[database].rows(statement)
 
 
 def value(database, statement):
@@ -27,6 +42,7 @@ def value(database, statement):
 
 
 def make(template="template0"):
+    close(template)
     name = f"migrate_{os.getpid()}_{next(numbers)}"
     psql("postgres", "-c", f"CREATE DATABASE {name} TEMPLATE {template}")
     return name

@@ -232,7 +232,7 @@ def test_an_interrupted_import_leaves_nothing(litellm, pg_org, which):
     def terminate():
         name = {"source": litellm, "target": pg_org}[which]
         while not ended:
-            ended.extend(rows("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'COPY%'"))
+            ended.extend(rows("postgres", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND state = 'active' AND query LIKE 'COPY%'"))
             time.sleep(0.01)
 
     killer = threading.Thread(target=terminate)
