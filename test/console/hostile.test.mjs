@@ -81,7 +81,7 @@ for (const [kind, name] of Object.entries(names))
     await page.getByRole("list", { name: "Legend" }).getByText(name.slice(0, 200)).waitFor();
     await picture(page, `hostile-${kind}-spend`);
     assert.equal(await page.locator("img, main script").count(), 0);
-    await page.context().close();
+    await page.close();
 
     const small = await signedIn(keys.admin, "#/organizations", narrow);
     await small.getByLabel("Search by name or identifier").fill(id);
@@ -92,7 +92,7 @@ for (const [kind, name] of Object.entries(names))
     await small.getByRole("dialog").getByRole("textbox").fill(name);
     await small.getByRole("button", { name: "Delete for ever" }).click();
     await said(small, name);
-    await small.context().close();
+    await small.close();
   });
 
 test("runs nothing that a name contains", assertNoComplaints);

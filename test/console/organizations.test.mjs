@@ -180,7 +180,7 @@ test("offers none of this to those who may not, and shows them only theirs", asy
     await row(page, "Acme").waitFor();
     assert.equal((await list(page).getByRole("listitem").count()) > 1, name === "viewer", name);
     assert.equal(await page.getByRole("button", { name: /New organization|Actions on/ }).count(), 0, name);
-    await page.context().close();
+    await page.close();
   }
 });
 

@@ -1,7 +1,7 @@
 // A reader of the console: a browser, signed in with some key, that is watched for complaints.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { after } from "node:test";
+import { after, afterEach } from "node:test";
 
 import { chromium } from "playwright-core";
 
@@ -38,10 +38,21 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
   ],
 });
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-US" });
+const first = await context.newPage(); // stays open, and with it the process for the site
+await first.goto(`${url}/health/liveliness`);
 export const close = () => browser.close();
 after(close);
+
+// Each test finds a browser that has kept nothing.
+afterEach(async () => {
+  await Promise.all(context.pages().map((page) => page === first || page.close()));
+  await context.clearCookies();
+  await first.evaluate(() => localStorage.clear());
+});
 
 // What no page may ever do: fail, break its policy, or ask anybody but the gateway.  A refused request is none of
 // these.
@@ -69,12 +80,12 @@ function watch(page) {
   });
 }
 
-export const narrow = { viewport: { width: 390, height: 844 } };
+export const narrow = { width: 390, height: 844 };
 
 // A new browser window at some place of the console, before anybody has signed in.
-export async function open(place = "", options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-US", ...options });
+export async function open(place = "", size = null) {
   const page = await context.newPage();
+  if (size) await page.setViewportSize(size);
   page.setDefaultTimeout(30_000);
   watch(page);
   await page.goto(`${url}/console${place}`);
@@ -87,8 +98,8 @@ export async function signIn(page, key, { remember = false } = {}) {
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
-export async function signedIn(key, place = "", options = {}) {
-  const page = await open(place, options);
+export async function signedIn(key, place = "", size = null) {
+  const page = await open(place, size);
   await signIn(page, key);
   await page.getByRole("button", { name: "Sign out" }).waitFor();
   return page;

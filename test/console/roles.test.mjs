@@ -51,7 +51,7 @@ for (const [name, { tabs: expected, buttons, acts }] of Object.entries(seen))
       if (isThere) await menu.click();
       assert.deepEqual(isThere ? await page.locator(".menu-items button").allInnerTexts() : [], offer ?? []);
     }
-    await page.context().close();
+    await page.close();
   });
 
 test("shows no report to those who may not see it, whatever address they enter", async () => {

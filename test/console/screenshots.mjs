@@ -11,7 +11,7 @@ const shots = {
 };
 
 for (const [name, { place, height }] of Object.entries(shots)) {
-  const page = await signedIn(keys.admin, place, { viewport: { width: 1160, height } });
+  const page = await signedIn(keys.admin, place, { width: 1160, height });
   await settled(page);
   const path = fileURLToPath(new URL(`../../docs/images/${name}.png`, import.meta.url));
   await page.screenshot({ path });

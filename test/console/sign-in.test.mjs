@@ -30,7 +30,7 @@ test("tells whose the key is and what role it has", async () => {
     const banner = page.getByRole("banner");
     await banner.getByText(who, { exact: true }).waitFor();
     await banner.getByText(role, { exact: true }).waitFor();
-    await page.context().close();
+    await page.close();
   }
 });
 

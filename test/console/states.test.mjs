@@ -50,14 +50,14 @@ const pages = {
   own: "#/own",
 };
 // By the window's width.
-const looks = { wide: [{}, ["light", "dark"]], narrow: [narrow, ["light"]] };
+const looks = { wide: [null, ["light", "dark"]], narrow: [narrow, ["light"]] };
 
-for (const [width, [options, schemes]] of Object.entries(looks))
+for (const [width, [size, schemes]] of Object.entries(looks))
   test(`is accessible and fits: ${width}, ${schemes.join(" and ")}`, async () => {
-    const signingIn = await open("", options);
+    const signingIn = await open("", size);
     await assertAccessible(signingIn, "sign in", width, schemes);
-    await signingIn.context().close();
-    const page = await signedIn(keys.admin, "", options);
+    await signingIn.close();
+    const page = await signedIn(keys.admin, "", size);
     for (const [name, place] of Object.entries(pages)) {
       await go(page, place);
       await page.getByRole("heading").first().waitFor();
@@ -69,7 +69,7 @@ for (const [width, [options, schemes]] of Object.entries(looks))
       }));
       assert.ok(scroll <= shown, `${name} scrolls sideways: ${scroll}`);
     }
-    await page.context().close();
+    await page.close();
   });
 
 const dialogs = [
@@ -87,9 +87,9 @@ const dialogs = [
   ["#/organizations/acme/keys", (page) => choose(page, "notebooks", "Expiry")],
 ];
 
-for (const [width, [options, schemes]] of Object.entries(looks))
+for (const [width, [size, schemes]] of Object.entries(looks))
   test(`has accessible dialogs, which give the focus back: ${width}, ${schemes.join(" and ")}`, async () => {
-    const page = await signedIn(keys.admin, "", options);
+    const page = await signedIn(keys.admin, "", size);
     for (const [number, [place, show]] of dialogs.entries()) {
       await go(page, place);
       await show(page);
@@ -102,7 +102,7 @@ for (const [width, [options, schemes]] of Object.entries(looks))
       await dialog.waitFor({ state: "detached" });
       assert.equal(await page.evaluate(() => document.activeElement.tagName), "BUTTON", `dialog ${number}`);
     }
-    await page.context().close();
+    await page.close();
   });
 
 // Presses Tab until something has the focus.
