@@ -123,7 +123,7 @@ class Server:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
         with contextlib.suppress(FileNotFoundError):
             lines = (self.directory / "cluster" / "postmaster.pid").read_text().split()
-            return lines[0] == str(self.process.pid) and lines[-1] in ("ready", "standby")
+            return lines[:1] == [str(self.process.pid)] and lines[-1] in ("ready", "standby")
 
     def stop(self, mode="fast"):
         self.sessions = threading.local()
@@ -154,7 +154,7 @@ class Server:
 
     def session(self):
         """The thread's own, as new: a process of the server for each statement would take most of the time."""
-        with contextlib.suppress(AttributeError, psycopg2.OperationalError, psycopg2.InterfaceError):
+        with contextlib.suppress(AttributeError, psycopg2.Error):
             self.sessions.connection.cursor().execute("DISCARD ALL")
             return self.sessions.connection
         self.sessions.connection = self.connect()
