@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 
+WORKERS = 2
+
 
 def wait_for(condition, what):
     end = time.monotonic() + 20
@@ -46,7 +48,7 @@ class Nginx:
         modules = (f"load_module /usr/lib/nginx/modules/{module};" for module in self.modules)
         user = pwd.getpwuid(os.geteuid()).pw_name
         (self.directory / "nginx.conf").write_text(
-            f"{' '.join(modules)} user {user}; daemon off; worker_processes 2; pid nginx.pid; error_log error.log;\n"
+            f"{' '.join(modules)} user {user}; daemon off; worker_processes {WORKERS}; pid nginx.pid; error_log error.log;\n"
             f"events {{}}\nhttp {{ {' '.join(own_paths)} include {self.configuration.name}; }}\n"
         )
         command = ["/usr/sbin/nginx", "-p", self.directory, "-e", "error.log", "-c", "nginx.conf"]
@@ -54,6 +56,7 @@ class Nginx:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_for(self.listens, "nginx does not listen")
+            wait_for(lambda: len(self.workers()) >= WORKERS, "nginx has not started all of its workers")
             yield self
         finally:
             self.process.terminate()
