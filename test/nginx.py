@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 
+from serving import free_port
+
 WORKERS = 2
 
 
@@ -16,11 +18,6 @@ def wait_for(condition, what):
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.02)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Nginx:

@@ -1,7 +1,18 @@
-"""HTTP servers that tests run in threads of their own."""
+"""HTTP servers that tests run in threads of their own, and ports for other servers."""
 
 import contextlib
+import random
+import socket
 import threading
+
+
+def free_port():
+    """Below those that the system gives to outgoing connections, one of which could take it while a server starts."""
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

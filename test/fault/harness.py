@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import pathlib
-import random
 import re
 import select
 import shutil
@@ -21,6 +20,7 @@ import urllib.request
 import psycopg2
 
 from certificates import unwary
+from serving import free_port
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 ADMIN_KEY = "sk-admin"
@@ -40,15 +40,6 @@ def as_server_user():
 def pg_config(option):
     command = [os.environ.get("PG_CONFIG", "pg_config"), option]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def free_port():
-    """Below those that the system gives to outgoing connections, one of which could take it while a server restarts."""
-    while True:
-        port = random.randrange(10_000, 32_768)
-        with socket.socket() as free, contextlib.suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            return port
 
 
 def until(condition, seconds=PATIENCE, what="what was waited for"):

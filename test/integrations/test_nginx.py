@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from conftest import INTEGRATIONS, URL, sql
-from nginx import Nginx, free_port, wait_for
-from serving import serving
+from nginx import Nginx, wait_for
+from serving import free_port, serving
 
 FILES = INTEGRATIONS / "nginx"
 USAGE = {"prompt_tokens": 20, "completion_tokens": 10}  # which costs 0.00015 at the price of gpt-4o

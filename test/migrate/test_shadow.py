@@ -17,8 +17,8 @@ import uuid
 
 import pytest
 
-from nginx import Nginx, free_port, wait_for
-from serving import serving
+from nginx import Nginx, wait_for
+from serving import free_port, serving
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parents[2] / "integrations" / "litellm" / "shadow.conf"
 PG_ORG = urllib.parse.urlsplit(os.environ["PG_ORG_URL"]).netloc
@@ -223,6 +223,7 @@ def test_what_leaves_its_id_or_key_open_is_not_copied_but_logged(litellm, tmp_pa
             for path, fields in UNNAMED:
                 assert nginx.ask("POST", path, fields)[0] == 200
             lines = nginx.logged(len(UNNAMED))
+            wait_for(lambda: len(beside.requests) >= len(WRITES), "not all was copied")
         assert sorted(request[:2] for request in beside.requests) == sorted(write[:2] for write in WRITES)
     assert len(litellm.requests) == len(WRITES) + len(UNNAMED)
     assert {line[1] for line in lines} == {"-"}
