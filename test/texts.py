@@ -9,7 +9,7 @@ import psycopg2
 
 class Session:
     def __init__(self, database=None):
-        self.connection = psycopg2.connect("", dbname=database) if database else psycopg2.connect("")
+        self.connection = psycopg2.connect("", dbname=database)  # or that of the PG* environment
         self.connection.autocommit = True
 
     def rows(self, statement):

@@ -13,7 +13,7 @@ enum class Partitioned { usage, event };
 void require_partition(Session &session, Partitioned table, Time time);
 
 // Locks a table, such as org.usage, and partitions of it, named without the schema, that are to leave it. Fails with
-// lock_not_available if others use them all the time.
+// lock_not_available if others use the table all the time, or go on vacuuming a partition.
 void lock_briefly(Session &session, Text table, Texts partitions);
 
 } // namespace pg_org
