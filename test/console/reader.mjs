@@ -47,9 +47,10 @@ await first.goto(`${url}/health/liveliness`);
 export const close = () => browser.close();
 after(close);
 
-// Each test finds a browser that has kept nothing.
+// Each test finds a browser that is online and has kept nothing.
 afterEach(async () => {
   await Promise.all(context.pages().map((page) => page === first || page.close()));
+  await context.setOffline(false);
   await context.clearCookies();
   await first.evaluate(() => localStorage.clear());
 });
